@@ -1,0 +1,3 @@
+//! The drills of a rehearsal, one file each.
+
+pub mod replay;

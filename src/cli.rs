@@ -1,0 +1,3 @@
+//! Arguments and glue: one file per subcommand.
+
+pub mod exit;

@@ -1,0 +1,36 @@
+//! What a plan is about to do, known before a packet is sent.
+
+use std::collections::BTreeMap;
+
+/// The outline of a plan.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Facts {
+    /// Exchanges of the recording that were looked at, the window applied.
+    pub exchanges: u64,
+    /// Arrivals planned.
+    pub arrivals: u64,
+    /// Exchanges that are not replayed, by reason; with clones counted once each. Kept and
+    /// skipped together are `exchanges`.
+    pub skipped: BTreeMap<String, u64>,
+    /// Connections that will be opened.
+    pub connections: u64,
+    /// Most connections open at once by plan.
+    pub peak_connections: u64,
+    /// Sessions that take part.
+    pub sessions: u64,
+    /// Due moment of the last arrival, ns since the start of the run.
+    pub duration_ns: u64,
+    /// Most arrivals in a second.
+    pub peak_rate: u64,
+    /// Bytes to send.
+    pub request_bytes: u64,
+    /// Hash of every arrival with its moment, connection and bytes: equal plans have equal ones.
+    pub fingerprint: String,
+    /// Index of dispersion for counts at 10 ms, 100 ms, 1 s and 10 s of the recording's window
+    /// before and of the plan after scaling; `None` where a scale does not fit.
+    pub idc_before: [Option<f64>; 4],
+    /// See `idc_before`.
+    pub idc_after: [Option<f64>; 4],
+    /// What a person should know before the run.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,28 @@
+//! Messages as values: incremental parsers and writers without any I/O, shared by the readers of
+//! captures and by the driver.
+
+pub mod http1;
+
+/// What is spoken on a connection.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// HTTP/0.9, 1.0 and 1.1 over a byte stream.
+    Http1,
+}
+
+impl Protocol {
+    /// The name in the `protocol` column of a recording.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http1 => "http1",
+        }
+    }
+
+    /// The protocol of a name in the `protocol` column.
+    pub fn from_name(name: &str) -> Option<Self> {
+        (name == "http1").then_some(Self::Http1)
+    }
+}

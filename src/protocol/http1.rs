@@ -1,0 +1,4 @@
+//! HTTP/1: heads, and the framing of bodies.
+
+pub mod body;
+pub mod head;

@@ -1,0 +1,107 @@
+//! The loss ledger: every packet, stream byte and message ends in exactly one counted bucket.
+
+use std::collections::BTreeMap;
+
+/// An account of one kind of thing. The total is counted where things enter, the buckets where
+/// they end, by different code; [`Account::reconciles`] compares the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Account {
+    /// How many entered.
+    pub total: u64,
+    /// How many ended in each bucket, by the bucket's name.
+    pub buckets: BTreeMap<String, u64>,
+}
+
+impl Account {
+    /// Counts `amount` that entered.
+    pub fn enter(&mut self, amount: u64) {
+        self.total += amount;
+    }
+
+    /// Counts `amount` that ended in `bucket`.
+    pub fn end(&mut self, bucket: &str, amount: u64) {
+        if amount == 0 {
+            return;
+        }
+        if let Some(count) = self.buckets.get_mut(bucket) {
+            *count += amount;
+        } else {
+            self.buckets.insert(bucket.to_owned(), amount);
+        }
+    }
+
+    /// How many ended in `bucket`.
+    pub fn count(&self, bucket: &str) -> u64 {
+        self.buckets.get(bucket).copied().unwrap_or(0)
+    }
+
+    /// Everything that entered ended somewhere, once.
+    pub fn reconciles(&self) -> bool {
+        self.buckets.values().sum::<u64>() == self.total
+    }
+
+    /// Adds another account of the same kind.
+    pub fn merge(&mut self, other: &Self) {
+        self.total += other.total;
+        for (bucket, count) in &other.buckets {
+            self.end(bucket, *count);
+        }
+    }
+}
+
+/// The accounts of one import.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Ledger {
+    /// Frames of capture files (or lines of logs): `tcp payload`, `tcp without payload`,
+    /// `not ip`, `udp`, `cut by snaplen` ...
+    pub frames: Account,
+    /// Payload bytes of TCP streams as captured: `http request`, `http response`,
+    /// `retransmitted`, `not http`, `upgraded` ...
+    pub stream_bytes: Account,
+    /// Messages recognised: `exchange`, `request without response`, `response without request` ...
+    pub messages: Account,
+    /// Things seen that lose nothing or whose size is unknown, for people: `second syn-ack`,
+    /// `gap bytes`, `dropped by the capturing kernel` ...
+    pub notes: BTreeMap<String, u64>,
+}
+
+impl Ledger {
+    /// Counts something worth telling.
+    pub fn note(&mut self, name: &str, amount: u64) {
+        if amount > 0 {
+            *self.notes.entry(name.to_owned()).or_default() += amount;
+        }
+    }
+
+    /// Every account reconciles.
+    pub fn reconciles(&self) -> bool {
+        self.frames.reconciles() && self.stream_bytes.reconciles() && self.messages.reconciles()
+    }
+
+    /// Adds the ledger of another file.
+    pub fn merge(&mut self, other: &Self) {
+        self.frames.merge(&other.frames);
+        self.stream_bytes.merge(&other.stream_bytes);
+        self.messages.merge(&other.messages);
+        for (name, amount) in &other.notes {
+            self.note(name, *amount);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_reconciles_only_when_each_thing_ended_once() {
+        let mut account = Account::default();
+        account.enter(3);
+        account.end("tcp payload", 2);
+        assert!(!account.reconciles());
+        account.end("not ip", 1);
+        assert!(account.reconciles());
+        account.end("not ip", 1);
+        assert!(!account.reconciles());
+    }
+}

@@ -1,0 +1,111 @@
+//! The fate of one arrival.
+
+use std::time::Duration;
+
+/// What became of an arrival. Every arrival has exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// A whole response came back.
+    Answered {
+        /// Its status code.
+        status: u16,
+    },
+    /// The target refused the connection.
+    Refused,
+    /// The target did not complete the connection in time.
+    ConnectTimedOut,
+    /// The connection was reset.
+    Reset,
+    /// No whole response within the limit.
+    TimedOut,
+    /// The target closed the connection before a whole response.
+    ClosedEarly {
+        /// Bytes of the response seen before.
+        after_bytes: u64,
+    },
+    /// The target sent something that is not HTTP, such as a banner, and closed.
+    Rejected {
+        /// The first bytes of it, printable characters only, at most [`MAX_BANNER`].
+        banner: String,
+    },
+    /// The response broke the protocol.
+    Malformed,
+    /// It never left this machine.
+    Unsent {
+        /// Why.
+        reason: Unsent,
+    },
+}
+
+/// Characters kept of a banner.
+pub const MAX_BANNER: usize = 80;
+
+/// Why an arrival was not sent. These are our own failures or the user's wish, never the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unsent {
+    /// The run was stopped before it was due.
+    Interrupted,
+    /// As many requests as allowed were already in flight.
+    InFlightLimit,
+    /// This machine had no port, descriptor or memory for the connection.
+    LocalResources,
+    /// The run ended, with its grace period, before the request could be written.
+    RunEnded,
+}
+
+impl Fate {
+    /// The name in reports and machine output.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Answered { .. } => "answered",
+            Self::Refused => "refused",
+            Self::ConnectTimedOut => "connect timed out",
+            Self::Reset => "reset",
+            Self::TimedOut => "timed out",
+            Self::ClosedEarly { .. } => "closed early",
+            Self::Rejected { .. } => "rejected",
+            Self::Malformed => "malformed response",
+            Self::Unsent { reason } => reason.name(),
+        }
+    }
+}
+
+impl Unsent {
+    /// The name in reports and machine output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Interrupted => "unsent: interrupted",
+            Self::InFlightLimit => "unsent: in-flight limit",
+            Self::LocalResources => "unsent: local resources",
+            Self::RunEnded => "unsent: run ended",
+        }
+    }
+}
+
+/// One arrival's seven moments and its fate. Moments are since the start of the run; `None` when
+/// they did not happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Planned moment (`t_plan`).
+    pub due: Duration,
+    /// Picked up by the pacer (`t_disp`); later than `due` by our own fault only.
+    pub dispatched: Option<Duration>,
+    /// Connection in hand (`t_conn`): waiting for a connect or for an earlier response.
+    pub connected: Option<Duration>,
+    /// First byte handed to the kernel (`t_w0`).
+    pub sent: Option<Duration>,
+    /// Last byte handed to the kernel (`t_w1`).
+    pub sent_last: Option<Duration>,
+    /// First byte of the response (`t_r0`).
+    pub first_byte: Option<Duration>,
+    /// Last byte of the response (`t_r1`), or the moment of failure.
+    pub done: Option<Duration>,
+    /// A connection was opened for it.
+    pub opened: bool,
+    /// Another request with a large body ([`crate::plan::LARGE_BODY`]) was in flight while it was.
+    pub beside_large: bool,
+    /// Bytes of the response's body, de-chunked.
+    pub response_bytes: u64,
+    /// What became of it.
+    pub fate: Fate,
+}

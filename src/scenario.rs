@@ -1,0 +1,123 @@
+//! What to rehearse: a scenario file, and the target that may be contacted.
+//!
+//! A [`target::Target`] exists only by being parsed from the scenario together with the servers
+//! of the recording: replaying into a recorded host is unrepresentable.
+
+pub mod expectation;
+pub mod knobs;
+pub mod parse;
+pub mod target;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::scenario::expectation::Expectation;
+use crate::scenario::knobs::StageKnobs;
+
+/// One rehearsal, parsed: every value in it is valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Name, for reports and for the folder of the run.
+    pub name: String,
+    /// A recording, or any capture that import reads; relative paths are relative to the working
+    /// directory.
+    pub recording: PathBuf,
+    /// The part of the recording to replay.
+    pub window: Window,
+    /// Share of sessions kept (below 1), or copies made of them (above 1).
+    pub scale: f64,
+    /// Speed of time: 2 replays an hour in half an hour.
+    pub speed: f64,
+    /// When a request is sent.
+    pub pace: Pace,
+    /// Seed of every random choice of the plan.
+    pub seed: u64,
+    /// Where to send.
+    pub target: TargetSpec,
+    /// Hosts besides the stage that may be contacted.
+    pub allow: Vec<String>,
+    /// Methods that are replayed; the others are counted as skipped.
+    pub methods: MethodPolicy,
+    /// Headers set on every request, `${NAME}` already replaced from the environment.
+    pub headers: BTreeMap<String, String>,
+    /// Tier of load-shape tolerances.
+    pub tolerance: Tier,
+    /// What must hold, in order.
+    pub expect: Vec<Expectation>,
+    /// Ceilings that bound every run.
+    pub limits: Limits,
+    /// Knobs of the embedded stage; used when the target is the stage.
+    pub stage: StageKnobs,
+}
+
+/// A part of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// All of it.
+    All,
+    /// The part of this length with the most requests.
+    Busiest(Duration),
+    /// From and to, since the recording's start.
+    Offset(Duration, Duration),
+    /// From and to, as seconds since midnight UTC of the day the recording starts.
+    Clock(u32, u32),
+}
+
+/// When a request is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// At its recorded moment, whatever the target does (open loop).
+    Recorded,
+}
+
+/// Where to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetSpec {
+    /// The embedded stack under test.
+    Stage,
+    /// An HTTP server: host, port, and a path prefix without a trailing slash.
+    Http {
+        /// Host name or address literal, without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+    },
+}
+
+/// Which methods are replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MethodPolicy {
+    /// Every method.
+    All,
+    /// These only, upper case.
+    Only(Vec<String>),
+}
+
+/// Tier of tolerances of the load-shape verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// Bare metal.
+    Strict,
+    /// The default.
+    Standard,
+    /// Shared virtual machines.
+    Ci,
+}
+
+/// Ceilings. Each hit is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Requests in flight at once; further ones are not sent and counted.
+    pub max_in_flight: u32,
+    /// Longest wait for a connection.
+    pub connect_timeout: Duration,
+    /// Longest wait for a whole response, from the first byte sent.
+    pub response_timeout: Duration,
+    /// How long to wait for outstanding answers after the last arrival.
+    pub grace: Duration,
+    /// Highest planned rate in any second; a plan above it is refused.
+    pub max_rate: u32,
+    /// Most connections in a plan; a plan above it is refused.
+    pub max_connections: u32,
+}

@@ -1,0 +1,76 @@
+//! The knobs of the embedded stage, one per fault. The default is a healthy stack.
+
+use std::time::Duration;
+
+/// How the embedded stage behaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StageKnobs {
+    /// Time the stage takes for any answer from its cache, without blocking others.
+    pub service: Duration,
+    /// The cache in front of the slow store.
+    pub cache: CacheKnobs,
+    /// Most connections at once; `None` accepts all.
+    pub connection_limit: Option<ConnectionLimit>,
+    /// Largest accepted request body in bytes; larger ones are answered 413. `None` accepts all.
+    pub body_limit: Option<u64>,
+    /// Time the event loop is blocked for each byte of a request body, in nanoseconds; 0 is
+    /// healthy.
+    pub block_ns_per_byte: u64,
+    /// The whole stage stands still once; `None` is healthy.
+    pub stall: Option<Stall>,
+}
+
+/// A cache in front of a slow store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CacheKnobs {
+    /// Start with every target cached. A cold cache misses each target once.
+    pub warm: bool,
+    /// Time the store takes for one read.
+    pub store_latency: Duration,
+    /// Connections to the store: reads beyond it queue.
+    pub store_pool: u32,
+}
+
+/// A limit on connections.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectionLimit {
+    /// Connections served at once.
+    pub max: u32,
+    /// What happens to the next one.
+    pub beyond: BeyondLimit,
+}
+
+/// What happens to a connection beyond the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeyondLimit {
+    /// Accepted, answered with a banner, closed: as Redis does.
+    Banner,
+    /// Not accepted: it hangs in the kernel's queue.
+    StopAccepting,
+}
+
+/// The stage stands still.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stall {
+    /// When, since the first request.
+    pub at: Duration,
+    /// For how long.
+    pub length: Duration,
+}
+
+impl Default for StageKnobs {
+    fn default() -> Self {
+        Self {
+            service: Duration::from_micros(500),
+            cache: CacheKnobs {
+                warm: true,
+                store_latency: Duration::from_millis(20),
+                store_pool: 4,
+            },
+            connection_limit: None,
+            body_limit: None,
+            block_ns_per_byte: 0,
+            stall: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Numbers in, numbers out: quantiles, dispersion and distances, after the field's definitions.

@@ -1,0 +1,89 @@
+//! The mergeable fold of samples: bounded memory whatever the length of the run.
+
+pub mod evidence;
+pub mod fold;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use crate::shape::Shape;
+use crate::summary::evidence::Evidence;
+
+/// Everything a verdict and a report need to know of a run.
+///
+/// Latencies are histograms of nanoseconds, 1 ns to one hour, three significant digits; they are
+/// merged, never averaged. Latency and service count answered arrivals only; what failed is in
+/// `fates`.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Arrivals folded; equal to the number planned, always.
+    pub arrivals: u64,
+    /// Arrivals by fate.
+    pub fates: BTreeMap<&'static str, u64>,
+    /// Answers by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Arrivals that count as errors (`fold::is_error`).
+    pub errors: u64,
+    /// Answers whose status differs from the recorded one.
+    pub status_changes: u64,
+    /// Due to done: what a user would have felt, free of coordinated omission.
+    pub latency: Histogram<u64>,
+    /// First byte sent to done: what the target took.
+    pub service: Histogram<u64>,
+    /// Due to dispatched: our own lateness.
+    pub lateness: Histogram<u64>,
+    /// Dispatched to connected: waiting for a connect or for an earlier response.
+    pub connection_wait: Histogram<u64>,
+    /// What production took for the same requests, where the recording knows.
+    pub recorded_latency: Histogram<u64>,
+    /// Values above the histograms' range, which were counted as one hour.
+    pub overflows: u64,
+    /// The plan's shape: every arrival at its due moment.
+    pub planned: Shape,
+    /// The offered shape: every dispatched arrival at its dispatch.
+    pub offered: Shape,
+    /// The sent shape: every sent arrival at its first byte.
+    pub sent: Shape,
+    /// One row a second of the run, by the second in which the arrival was due.
+    pub seconds: Vec<Second>,
+    /// By method and route.
+    pub routes: BTreeMap<Arc<str>, Route>,
+    /// Connections opened.
+    pub connections_opened: u64,
+    /// Bytes of request heads and bodies sent.
+    pub request_bytes: u64,
+    /// Bytes of response bodies received.
+    pub response_bytes: u64,
+    /// What the detectors look at.
+    pub evidence: Evidence,
+}
+
+/// One second of a run.
+#[derive(Clone, Debug)]
+pub struct Second {
+    /// Arrivals due in it.
+    pub due: u32,
+    /// Requests whose first byte was sent in it.
+    pub sent: u32,
+    /// Answers completed in it.
+    pub answered: u32,
+    /// Errors among the arrivals due in it.
+    pub errors: u32,
+    /// Latency (due to done) of the arrivals due in it, two significant digits.
+    pub latency: Histogram<u64>,
+    /// Largest lateness (due to dispatched) of the arrivals due in it, ns.
+    pub max_lateness_ns: u64,
+}
+
+/// One route of a run.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Arrivals.
+    pub arrivals: u64,
+    /// Errors among them.
+    pub errors: u64,
+    /// Latency (due to done), two significant digits.
+    pub latency: Histogram<u64>,
+}

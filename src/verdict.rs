@@ -1,0 +1,79 @@
+//! Plan and summary yield a verdict: findings, expectations and the three-valued outcome.
+//!
+//! The load-shape finding comes first: if the recorded shape was not produced by our own fault,
+//! every other finding is [`Outcome::Unknown`] and the run is not valid.
+
+pub mod detectors;
+pub mod expectations;
+pub mod judge;
+
+use crate::shape::ShapeReport;
+
+/// What a check says. Missing evidence is `Unknown`, never `Pass`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The evidence is sufficient, and good.
+    Pass,
+    /// The evidence is not sufficient.
+    Unknown,
+    /// The evidence is sufficient, and bad.
+    Fail,
+}
+
+/// What one detector found.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Finding {
+    /// Stable name of the check, such as `connection-limit`.
+    pub check: String,
+    /// What it says.
+    pub outcome: Outcome,
+    /// One sentence with the figure that matters.
+    pub title: String,
+    /// Further figures, a sentence each; never a payload or a credential.
+    pub evidence: Vec<String>,
+    /// What to do next; empty on `Pass`.
+    pub advice: String,
+}
+
+/// One expectation of the scenario, checked.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct CheckedExpectation {
+    /// As written in the scenario.
+    pub text: String,
+    /// What it says.
+    pub outcome: Outcome,
+    /// The value it was compared with, formatted with its unit; or why there is none.
+    pub actual: String,
+}
+
+/// The outcome of a whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum RunOutcome {
+    /// The shape was produced and nothing failed: exit code 0.
+    Pass,
+    /// An expectation or a detector failed: exit code 99.
+    Fail,
+    /// The run cannot support a verdict: exit code 98.
+    Invalid,
+    /// The user stopped it: exit code 105.
+    Interrupted,
+}
+
+/// The verdict on a run.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Verdict {
+    /// The outcome, which decides the exit code.
+    pub outcome: RunOutcome,
+    /// One sentence: the first thing that a tired person should know.
+    pub headline: String,
+    /// The load shape.
+    pub shape: ShapeReport,
+    /// Every detector's finding, the one to act on first on top.
+    pub findings: Vec<Finding>,
+    /// Every expectation of the scenario, in its order.
+    pub expectations: Vec<CheckedExpectation>,
+}
