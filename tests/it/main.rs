@@ -1,1 +1,7 @@
+//! Everything that goes through the public surface, one module a topic.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "the names of tests are sentences")]
 
+mod support; // Where things are, and how the program is started.
+
+mod tidy; // The rules of the house that no compiler holds.
