@@ -41,10 +41,6 @@ pub enum Lookup {
 /// again. Bounds the cache's memory to some tens of MB.
 pub const MAX_KEYS: usize = 1 << 20;
 
-/// Longest time of one read, and of one answer: beyond an hour nobody waits, and moments stay far
-/// from overflow.
-pub const LONGEST_WAIT: Duration = Duration::from_hours(1);
-
 impl Cache {
     /// A cache as the knobs say; a pool of 0 connections to the store would never answer and
     /// counts as 1.
@@ -52,7 +48,7 @@ impl Cache {
         Self {
             warm: knobs.warm,
             store: Store {
-                latency: knobs.store_latency.min(LONGEST_WAIT),
+                latency: knobs.store_latency,
                 connections: usize::try_from(knobs.store_pool).unwrap_or(usize::MAX).max(1),
                 busy_until: BinaryHeap::new(),
             },

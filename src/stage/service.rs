@@ -11,7 +11,7 @@ use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, sleep_until};
 
 use crate::scenario::knobs::StageKnobs;
-use crate::stage::cache::{Cache, LONGEST_WAIT, Lookup};
+use crate::stage::cache::{Cache, Lookup};
 use crate::stage::catalogue::{Answer, Catalogue, Filler, Key};
 use crate::stage::counters::Gauges;
 use crate::stage::faults::{Brake, LONGEST_STALL, block_of};
@@ -46,8 +46,12 @@ impl Shared {
         self.started.elapsed()
     }
 
+    fn instant(&self, moment: Duration) -> Instant {
+        self.started + moment.min(END_OF_TIME)
+    }
+
     async fn wait_until(&self, moment: Duration) {
-        sleep_until(self.started + moment.min(END_OF_TIME)).await;
+        sleep_until(self.instant(moment)).await;
     }
 }
 
@@ -76,7 +80,7 @@ pub(in crate::stage) async fn answer(
     }
     let key = Key::of(head.method.as_str(), &head.uri);
     wait_for_answer(&shared, key, &head.method).await;
-    respond(&head.method, shared.catalogue.answer(key))
+    respond(shared.catalogue.answer(key))
 }
 
 /// Lets the one stall happen at its time after the first request. Before it, nobody would notice.
@@ -86,9 +90,9 @@ fn set_stall_once(shared: &Arc<Shared>) {
         return;
     }
     let shared = Arc::clone(shared);
-    let begins = shared.now().saturating_add(stall.at);
+    let begins = shared.instant(shared.now().saturating_add(stall.at));
     tokio::spawn(async move {
-        shared.wait_until(begins).await;
+        sleep_until(begins).await;
         shared.gauges.stalled.count();
         shared.brake.hold(stall.length.min(LONGEST_STALL));
     });
@@ -162,15 +166,12 @@ async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
         }
     }
     if shared.knobs.service > Duration::ZERO {
-        shared.wait_until(moment.saturating_add(shared.knobs.service.min(LONGEST_WAIT))).await;
+        shared.wait_until(moment.saturating_add(shared.knobs.service)).await;
     }
 }
 
-fn respond(method: &Method, answer: Answer) -> Response<Filler> {
-    // A tunnel would begin here; the stage is no proxy, and hyper closes after such an answer.
-    let tunnel = *method == Method::CONNECT && answer.status.is_success();
-    let body_bytes = if tunnel { 0 } else { answer.body_bytes };
-    let mut response = Response::new(Filler::new(body_bytes));
+fn respond(answer: Answer) -> Response<Filler> {
+    let mut response = Response::new(Filler::new(answer.body_bytes));
     *response.status_mut() = answer.status;
     response
 }

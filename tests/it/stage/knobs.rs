@@ -53,6 +53,20 @@ fn reads_of_one_cold_key_at_once_all_go_to_the_store() {
     assert_eq!(stage.stop().store_reads, 0);
 }
 
+#[test]
+fn the_service_time_is_waited_for_without_blocking_others() {
+    let stage = stage(StageKnobs { service: Duration::from_hours(1), ..StageKnobs::default() });
+    let mut clients: Vec<Client> = (0..3).map(|_| Client::connect(stage.address)).collect();
+    for client in &mut clients {
+        client.send(request("GET /"));
+    }
+    counted(&stage, |counters| counters.cache_hits == 3);
+    stage.stop();
+    for client in &mut clients {
+        assert_eq!(client.rest(), b"");
+    }
+}
+
 // Limits on connections
 
 #[test]
@@ -183,7 +197,8 @@ fn a_blocked_loop_serves_nobody_and_can_be_stopped() {
     victim.send(request("GET /"));
     pause();
     assert_eq!(stage.counters().requests, 2);
-    stage.stop();
+    // The block was cut short; at its full length it takes 10 s.
+    assert!(stage.stop().blocked < Duration::from_secs(10));
 }
 
 #[test]
