@@ -4,4 +4,5 @@
 
 mod support; // Where things are, and how the program is started.
 
+mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod tidy; // The rules of the house that no compiler holds.
