@@ -9,7 +9,8 @@ use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
 use crate::report::charts::points::{Point, points, seconds_per_point};
 use crate::report::model::{Quantiles, Report};
-use crate::report::text::{count, nanos};
+use crate::report::text::nanos;
+use crate::units::format_count;
 
 /// A chart of the page.
 #[derive(Clone, Debug)]
@@ -67,8 +68,8 @@ fn rate(points: &[Point], span: &str) -> Chart {
     let worst = points.iter().max_by_key(|point| point.residual.unsigned_abs());
     let summary = format!(
         "Requests {span}: at most {} planned and {} sent. Largest difference: {}.",
-        count(points.iter().map(|point| point.due).max().unwrap_or(0)),
-        count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
+        format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
+        format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
         worst.map_or_else(String::new, |p| format!("{:+} in second {}", p.residual, p.second)),
     );
     let layout = two_rows("requests/s", "difference");
@@ -114,7 +115,7 @@ fn latency(points: &[Point], span: &str) -> Chart {
             || "none, as nothing was answered".to_owned(),
             |(p99, second)| format!("{} in second {second}", nanos(p99)),
         ),
-        count(most_errors),
+        format_count(most_errors),
     );
     let mut layout = two_rows("ms", "errors/s");
     layout = layout.y_axis(axis("ms").type_(AxisType::Log).domain(&UPPER));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::text::{count, duration};
+use crate::units::{format_count, format_duration};
 
 /// How a run is doing at a moment. Counters only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +179,7 @@ fn per_second(count: u64, span: Duration) -> u64 {
 }
 
 fn clock_text(now: &ProgressSnapshot) -> String {
-    let whole = |time: Duration| duration(Duration::from_secs(time.as_secs()));
+    let whole = |time: Duration| format_duration(Duration::from_secs(time.as_secs()));
     match now.planned.checked_sub(now.elapsed) {
         Some(left) if !left.is_zero() => {
             format!("{} of {}, {} left", whole(now.elapsed), whole(now.planned), whole(left))
@@ -191,13 +191,13 @@ fn clock_text(now: &ProgressSnapshot) -> String {
 fn figures(now: &ProgressSnapshot, rates: &Rates) -> String {
     format!(
         "due {}/s · sent {}/s · {} errors · p99 {} · late {} · {} in flight · {} conns",
-        count(rates.due),
-        count(rates.sent),
-        count(now.errors),
-        now.latency_p99.map_or_else(|| "–".to_owned(), duration),
-        duration(now.max_lateness),
-        count(now.in_flight),
-        count(now.connections),
+        format_count(rates.due),
+        format_count(rates.sent),
+        format_count(now.errors),
+        now.latency_p99.map_or_else(|| "–".to_owned(), format_duration),
+        format_duration(now.max_lateness),
+        format_count(now.in_flight),
+        format_count(now.connections),
     )
 }
 

@@ -97,7 +97,7 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
             .metrics
             .iter()
             .filter(|metric| metric.outcome == outcome)
-            .map(|metric| not_gating(metric))
+            .map(not_gating)
             .collect();
         if !items.is_empty() {
             rest.row(&[mark.to_owned(), format!("{title}: {}", items.join(", "))]);

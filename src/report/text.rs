@@ -3,72 +3,33 @@
 use std::time::Duration;
 
 use crate::shape::Metric;
+use crate::units::{format_duration, format_share};
 use crate::verdict::{Outcome, RunOutcome};
 
-/// A time in nanoseconds with three significant digits.
+/// A time in nanoseconds.
 pub(crate) fn nanos(nanos: u64) -> String {
-    duration(Duration::from_nanos(nanos))
+    format_duration(Duration::from_nanos(nanos))
 }
 
-/// A time with three significant digits.
-pub(crate) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match duration.as_nanos() {
-        0 => "0s".to_owned(),
-        1..1_000 => format!("{}ns", duration.as_nanos()),
-        1_000..1_000_000 => format!("{}µs", number(seconds * 1e6, 3)),
-        1_000_000..1_000_000_000 => format!("{}ms", number(seconds * 1e3, 3)),
-        1_000_000_000..60_000_000_000 => format!("{}s", number(seconds, 3)),
-        _ => long_duration(duration.as_secs()),
-    }
-}
-
-fn long_duration(seconds: u64) -> String {
-    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours == 0 { format!("{minutes}m{seconds:02}s") } else { format!("{hours}h{minutes:02}m") }
-}
-
-/// A count with a thin gap between thousands.
-pub(crate) fn count(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A size in bytes, in binary units.
-pub(crate) fn size(bytes: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are printed")]
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            return format!("{}{unit}", number(value, 3));
-        }
-        value /= 1024.0;
-    }
-    format!("{}TiB", number(value, 3))
-}
-
-/// A share of 1 as percent; a part that exists never reads as `0 %`, nor a missing one as `100 %`.
+/// A part of a whole as percent; a part that exists never reads as `0 %`, nor one that lacks
+/// something as `100 %`.
 pub(crate) fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "–".to_owned();
     }
     #[expect(clippy::cast_precision_loss, reason = "a few digits are printed")]
-    let percent = part as f64 / whole as f64 * 100.0;
-    if part > 0 && percent < 0.01 {
-        return "< 0.01 %".to_owned();
+    let ratio = part as f64 / whole as f64;
+    if part > 0 && ratio < SMALLEST_SHARE {
+        return "< 0.0001 %".to_owned();
     }
-    if part < whole && percent > 99.99 {
-        return "> 99.99 %".to_owned();
+    if part < whole && ratio > 1.0 - SMALLEST_SHARE {
+        return "> 99.9999 %".to_owned();
     }
-    format!("{} %", trimmed(format!("{percent:.2}")))
+    format_share(ratio)
 }
+
+/// Smaller shares would be printed as nothing.
+const SMALLEST_SHARE: f64 = 1e-6;
 
 /// A metric's value with its unit, or a dash.
 pub(crate) fn metric_value(metric: &Metric) -> String {
@@ -144,38 +105,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_keep_three_digits() {
-        for (nanos_in, text) in [
-            (0, "0s"),
-            (999, "999ns"),
-            (1_500, "1.5µs"),
-            (310_200, "310µs"),
-            (1_234_567, "1.23ms"),
-            (12_300_000_000, "12.3s"),
-            (90_000_000_000, "1m30s"),
-            (5_400_000_000_000, "1h30m"),
-        ] {
-            assert_eq!(nanos(nanos_in), text);
-        }
-    }
-
-    #[test]
     fn a_part_that_exists_never_reads_as_nothing() {
-        assert_eq!(share(0, 1_000_000), "0 %");
-        assert_eq!(share(1, 1_000_000), "< 0.01 %");
-        assert_eq!(share(999_999, 1_000_000), "> 99.99 %");
-        assert_eq!(share(1_000_000, 1_000_000), "100 %");
+        assert_eq!(share(0, 10_000_000), "0 %");
+        assert_eq!(share(1, 10_000_000), "< 0.0001 %");
+        assert_eq!(share(9_999_999, 10_000_000), "> 99.9999 %");
+        assert_eq!(share(10_000_000, 10_000_000), "100 %");
         assert_eq!(share(1, 0), "–");
         assert_eq!(share(412, 10_000), "4.12 %");
     }
 
     #[test]
-    fn thousands_are_set_apart() {
-        assert_eq!(count(0), "0");
-        assert_eq!(count(999), "999");
-        assert_eq!(count(1_000), "1 000");
-        assert_eq!(count(12_345_678), "12 345 678");
-        assert_eq!(size(1_536), "1.5KiB");
+    fn numbers_keep_their_significant_digits() {
+        for (value, text) in
+            [(0.0, "0"), (0.034, "0.034"), (1.04, "1.04"), (99.984, "99.98"), (123_456.7, "123457")]
+        {
+            assert_eq!(number(value, 4), text);
+        }
+        assert_eq!(ratio(1e9), "more than 1 000");
     }
 
     #[test]

@@ -27,7 +27,7 @@ pub(crate) fn passing() -> Report {
             shape: faithful(),
             findings: vec![shape_finding(Outcome::Pass), cold_cache(Outcome::Pass)],
             expectations: vec![
-                expectation("latency p99 < 250ms", Outcome::Pass, "41.3ms"),
+                expectation("latency p99 < 250ms", Outcome::Pass, "41.3 ms"),
                 expectation("errors < 0.1%", Outcome::Pass, "0 %"),
             ],
         },
@@ -44,7 +44,7 @@ pub(crate) fn failing() -> Report {
         outcome: Outcome::Fail,
         title: "the target refused connections beyond 64 open at once".to_owned(),
         evidence: vec![
-            "192 of 82 495 requests were refused, the first after 42.1s".to_owned(),
+            "192 of 82 495 requests were refused, the first after 42.1 s".to_owned(),
             "no connection was refused while fewer than 64 were open".to_owned(),
             "the plan needs 118 at once".to_owned(),
         ],
@@ -55,19 +55,19 @@ pub(crate) fn failing() -> Report {
         check: "slow-payloads".to_owned(),
         outcome: Outcome::Unknown,
         title: "too few large bodies to say whether they stall other requests".to_owned(),
-        evidence: vec!["3 bodies of 64KiB and more; 30 are needed".to_owned()],
+        evidence: vec!["3 bodies of 64 KiB and more; 30 are needed".to_owned()],
         advice: "replay a longer window".to_owned(),
     };
     sample(&Sample {
         verdict: Verdict {
             outcome: RunOutcome::Fail,
-            headline: "errors 0.23 %: the target refused connections beyond 64 open at once"
+            headline: "errors 0.233 %: the target refused connections beyond 64 open at once"
                 .to_owned(),
             shape: degraded(),
             findings: vec![limit, banner, shape_finding(Outcome::Pass), cold_cache(Outcome::Pass)],
             expectations: vec![
-                expectation("latency p99 < 250ms", Outcome::Pass, "41.3ms"),
-                expectation("errors < 0.1%", Outcome::Fail, "0.23 %"),
+                expectation("latency p99 < 250ms", Outcome::Pass, "41.3 ms"),
+                expectation("errors < 0.1%", Outcome::Fail, "0.233 %"),
                 expectation(
                     "latency p99 < 1.10x recorded",
                     Outcome::Unknown,
@@ -304,7 +304,7 @@ fn shape_finding(outcome: Outcome) -> Finding {
         evidence: if outcome == Outcome::Pass {
             Vec::new()
         } else {
-            vec!["lateness p99 is 21ms".to_owned()]
+            vec!["lateness p99 is 21 ms".to_owned()]
         },
         advice: advice.to_owned(),
     }

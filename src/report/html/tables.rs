@@ -7,8 +7,9 @@ use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::{MAX_SENTENCES, sentence};
 use crate::report::model::{Quantiles, Report, RouteRow};
-use crate::report::text::{clean, count, mark, metric_value, nanos, number, ratio, share, size};
+use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
 use crate::shape::{MetricOutcome, ShapeReport};
+use crate::units::{format_count, format_size};
 use crate::verdict::{CheckedExpectation, Outcome};
 
 /// A titled part of the page with its tables.
@@ -123,20 +124,20 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
 
 fn totals(report: &Report) -> TableView {
     let totals = &report.totals;
-    let of_planned = |part| format!("{} ({})", count(part), share(part, totals.planned));
+    let of_planned = |part| format!("{} ({})", format_count(part), share(part, totals.planned));
     facts_table(
         "Totals",
         &[
-            ("planned", count(totals.planned)),
+            ("planned", format_count(totals.planned)),
             ("sent", of_planned(totals.sent)),
             ("answered", of_planned(totals.answered)),
             ("errors", of_planned(totals.errors)),
             ("never left this machine", of_planned(totals.unsent)),
             ("status differs from the recording", of_planned(totals.status_changes)),
-            ("connections opened", count(totals.connections_opened)),
-            ("request bytes sent", size(totals.request_bytes)),
-            ("response bytes received", size(totals.response_bytes)),
-            ("times beyond one hour, counted as one hour", count(totals.overflows)),
+            ("connections opened", format_count(totals.connections_opened)),
+            ("request bytes sent", format_size(totals.request_bytes)),
+            ("response bytes received", format_size(totals.response_bytes)),
+            ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
         ],
     )
 }
@@ -199,7 +200,7 @@ fn routes(report: &Report) -> TableView {
     let mut rows: Vec<Vec<Cell>> = report.routes.iter().map(route).collect();
     let others = &report.other_routes;
     if others.routes > 0 {
-        let mut row = vec![text(&format!("{} other routes", count(others.routes)))];
+        let mut row = vec![text(&format!("{} other routes", format_count(others.routes)))];
         row.extend([amount(others.arrivals), amount(others.errors), dash(), dash(), dash()]);
         rows.push(row);
     }
@@ -227,14 +228,14 @@ fn plan(facts: &Facts) -> Vec<TableView> {
     let outline = facts_table(
         "Outline",
         &[
-            ("exchanges looked at", count(facts.exchanges)),
-            ("arrivals planned", count(facts.arrivals)),
-            ("sessions", count(facts.sessions)),
-            ("connections", count(facts.connections)),
-            ("most connections at once", count(facts.peak_connections)),
+            ("exchanges looked at", format_count(facts.exchanges)),
+            ("arrivals planned", format_count(facts.arrivals)),
+            ("sessions", format_count(facts.sessions)),
+            ("connections", format_count(facts.connections)),
+            ("most connections at once", format_count(facts.peak_connections)),
             ("last arrival", nanos(facts.duration_ns)),
-            ("most arrivals in a second", count(facts.peak_rate)),
-            ("bytes to send", size(facts.request_bytes)),
+            ("most arrivals in a second", format_count(facts.peak_rate)),
+            ("bytes to send", format_size(facts.request_bytes)),
             ("fingerprint", facts.fingerprint.clone()),
         ],
     );
@@ -266,14 +267,14 @@ fn recording(report: &Report) -> Vec<TableView> {
             ("replayed part", recording.window.clone()),
             ("started", recording.started.clone()),
             ("length", nanos(recording.duration_ns)),
-            ("exchanges", count(recording.exchanges)),
-            ("connections", count(recording.connections)),
+            ("exchanges", format_count(recording.exchanges)),
+            ("connections", format_count(recording.connections)),
         ],
     );
     let ledger = &recording.ledger;
     let account = |caption: &str, account: &Account| {
         let state = if account.reconciles() { "all accounted for" } else { "DOES NOT ADD UP" };
-        let caption = format!("{caption}: {} in total, {state}", count(account.total));
+        let caption = format!("{caption}: {} in total, {state}", format_count(account.total));
         counts_table(&caption, "what became of it", &account.buckets, account.total)
     };
     let mut tables = vec![
@@ -300,7 +301,7 @@ fn health(health: &Health) -> TableView {
             ("processor time taken by the hypervisor", percent(health.steal_share)),
             ("processor time of this program", seconds(health.own_cpu_seconds)),
             ("waiting for a processor", seconds(health.run_queue_wait_seconds)),
-            ("open files allowed", optional(health.open_files_limit, count)),
+            ("open files allowed", optional(health.open_files_limit, format_count)),
             ("length of the run", format!("{} s", number(health.seconds, 3))),
         ],
     )
@@ -371,7 +372,7 @@ fn numeric(text: String) -> Cell {
 }
 
 fn amount(number: u64) -> Cell {
-    Cell { text: count(number), class: "num", order: Some(number) }
+    Cell { text: format_count(number), class: "num", order: Some(number) }
 }
 
 fn time(time: u64) -> Cell {

@@ -40,8 +40,13 @@ impl Grid {
                 column.set_cell_alignment(CellAlignment::Right);
             }
         }
-        let indent = " ".repeat(indent.into());
-        self.table.trim_fmt().lines().map(|line| format!("{indent}{line}\n")).collect()
+        let mut lines = String::new();
+        for line in self.table.trim_fmt().lines() {
+            lines.extend(std::iter::repeat_n(' ', indent.into()));
+            lines.push_str(line);
+            lines.push('\n');
+        }
+        lines
     }
 }
 

@@ -6,7 +6,8 @@ use std::fmt::Display;
 
 use crate::report::model::{Quantiles, Report};
 use crate::report::terminal::grid::Grid;
-use crate::report::text::{count, nanos, share, size};
+use crate::report::text::{nanos, share};
+use crate::units::{format_count, format_size};
 
 /// The section of numbers.
 pub(super) fn numbers(report: &Report, width: u16) -> String {
@@ -21,18 +22,18 @@ fn totals(report: &Report, width: u16) -> String {
         "requests",
         format!(
             "{} planned · {} sent · {} answered",
-            count(totals.planned),
-            count(totals.sent),
-            count(totals.answered),
+            format_count(totals.planned),
+            format_count(totals.sent),
+            format_count(totals.answered),
         ),
     );
     row(
         "errors",
         format!(
             "{} ({}) · {} never left this machine",
-            count(totals.errors),
+            format_count(totals.errors),
             share(totals.errors, totals.planned),
-            count(totals.unsent),
+            format_count(totals.unsent),
         ),
     );
     row("fates", counts(&report.fates));
@@ -41,13 +42,17 @@ fn totals(report: &Report, width: u16) -> String {
         "connections",
         format!(
             "{} opened of {} planned",
-            count(totals.connections_opened),
-            count(report.facts.connections)
+            format_count(totals.connections_opened),
+            format_count(report.facts.connections)
         ),
     );
     row(
         "bytes",
-        format!("{} sent · {} received", size(totals.request_bytes), size(totals.response_bytes)),
+        format!(
+            "{} sent · {} received",
+            format_size(totals.request_bytes),
+            format_size(totals.response_bytes)
+        ),
     );
     grid.render(2)
 }
@@ -58,7 +63,7 @@ fn statuses(report: &Report) -> String {
     if changed == 0 {
         text
     } else {
-        format!("{text} · {} differ from the recording", count(changed))
+        format!("{text} · {} differ from the recording", format_count(changed))
     }
 }
 
@@ -68,10 +73,10 @@ fn counts<K: Display>(counts: &BTreeMap<K, u64>) -> String {
     sorted.sort_by_key(|(_, number)| Reverse(**number));
     let beyond = sorted.split_off(sorted.len().min(MAX_COUNTS));
     let mut texts: Vec<String> =
-        sorted.iter().map(|(name, number)| format!("{name}: {}", count(**number))).collect();
+        sorted.iter().map(|(name, number)| format!("{name}: {}", format_count(**number))).collect();
     if !beyond.is_empty() {
         let number = beyond.iter().map(|(_, number)| **number).sum();
-        texts.push(format!("{} others: {}", beyond.len(), count(number)));
+        texts.push(format!("{} others: {}", beyond.len(), format_count(number)));
     }
     if texts.is_empty() { "–".to_owned() } else { texts.join(" · ") }
 }
