@@ -26,7 +26,10 @@ pub enum ReportError {
         name: String,
     },
     /// The folder of a run cannot be made or written to.
-    #[error("cannot write reports into {}: {source}; choose another folder or free it", path.display())]
+    #[error(
+        "cannot write reports into {}: {source}; choose another folder or free it",
+        path.display()
+    )]
     Folder {
         /// The folder.
         path: PathBuf,

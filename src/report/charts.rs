@@ -2,9 +2,11 @@
 
 mod points;
 
-use plotly::common::{Line, LineShape, Title};
+use std::cmp::Reverse;
+
+use plotly::common::{Anchor, Line, Marker, Orientation, Title};
 use plotly::configuration::DisplayModeBar;
-use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin};
+use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
 use crate::report::charts::points::{Point, points, seconds_per_point};
@@ -44,11 +46,11 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     charts
 }
 
-/// What a point of the charts over time stands for.
+/// What a point of the charts over time stands for, when it is not a second.
 fn span(seconds: usize) -> String {
     match seconds_per_point(seconds) {
-        1 => "per second".to_owned(),
-        width => format!("per second, the worst of every {width} seconds"),
+        1 => String::new(),
+        width => format!(" Each point is the worst of {width} seconds."),
     }
 }
 
@@ -58,16 +60,16 @@ fn rate(points: &[Point], span: &str) -> Chart {
     let sent = points.iter().map(|point| point.sent).collect();
     let residual = points.iter().map(|point| point.residual).collect();
     let traces: Vec<Box<dyn Trace>> = vec![
-        Scatter::new(x.clone(), due).name("planned").line(line("--planned")),
+        Scatter::new(x.clone(), due).name("planned").line(line("--planned").width(4.0)),
         Scatter::new(x.clone(), sent).name("sent").line(line("--sent")),
         Bar::new(x, residual)
             .name("sent − planned")
-            .marker(plotly::common::Marker::new().color("--residual"))
+            .marker(Marker::new().color("--residual"))
             .y_axis("y2"),
     ];
-    let worst = points.iter().max_by_key(|point| point.residual.unsigned_abs());
+    let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
     let summary = format!(
-        "Requests {span}: at most {} planned and {} sent. Largest difference: {}.",
+        "Requests a second: at most {} planned and {} sent. Largest difference: {}.{span}",
         format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
         format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
         worst.map_or_else(String::new, |p| format!("{:+} in second {}", p.residual, p.second)),
@@ -101,24 +103,21 @@ fn latency(points: &[Point], span: &str) -> Chart {
     let traces: Vec<Box<dyn Trace>> = vec![
         Scatter::new(x.clone(), p50).name("p50").line(line("--typical")),
         Scatter::new(x.clone(), p99).name("p99").line(line("--tail")),
-        Bar::new(x, errors)
-            .name("errors")
-            .marker(plotly::common::Marker::new().color("--bad"))
-            .y_axis("y2"),
+        Bar::new(x, errors).name("errors").marker(Marker::new().color("--bad")).y_axis("y2"),
     ];
-    let slowest = points.iter().filter_map(|p| p.p99_ns.map(|p99| (p99, p.second))).max();
+    let slowest = points.iter().filter_map(|p| p.p99_ns.map(|p99| (p99, Reverse(p.second)))).max();
     let most_errors = points.iter().map(|point| point.errors).max().unwrap_or(0);
     let summary = format!(
-        "Latency from due to done, by the second in which a request was due ({span}). \
-         Highest p99: {}. Most errors in a second: {}.",
+        "Latency from due to done, by the second in which a request was due. Highest p99: {}. \
+         Most errors in a second: {}.{span}",
         slowest.map_or_else(
             || "none, as nothing was answered".to_owned(),
-            |(p99, second)| format!("{} in second {second}", nanos(p99)),
+            |(p99, Reverse(second))| format!("{} in second {second}", nanos(p99)),
         ),
         format_count(most_errors),
     );
     let mut layout = two_rows("ms", "errors/s");
-    layout = layout.y_axis(axis("ms").type_(AxisType::Log).domain(&UPPER));
+    layout = layout.y_axis(log_axis("ms").domain(&UPPER));
     Chart {
         id: "chart-latency",
         title: "Latency and errors",
@@ -144,16 +143,16 @@ fn lateness(points: &[Point], span: &str) -> Chart {
     let y = points.iter().map(|point| millis(point.max_lateness_ns)).collect();
     let traces: Vec<Box<dyn Trace>> =
         vec![Scatter::new(x, y).name("largest lateness").line(line("--sent"))];
-    let worst = points.iter().max_by_key(|point| point.max_lateness_ns);
+    let worst = points.iter().min_by_key(|point| Reverse(point.max_lateness_ns));
     let summary = format!(
-        "How late this program itself was, at most, {span}. Largest: {}.",
+        "The largest delay of this program itself in each second. Largest of all: {}.{span}",
         worst.map_or_else(String::new, |p| format!(
             "{} in second {}",
             nanos(p.max_lateness_ns),
             p.second
         )),
     );
-    let layout = base_layout().y_axis(axis("ms")).x_axis(axis("seconds since the start"));
+    let layout = base_layout().y_axis(linear_axis("ms")).x_axis(axis("seconds since the start"));
     Chart {
         id: "chart-lateness",
         title: "Lateness of the generator",
@@ -177,19 +176,15 @@ fn percentiles(report: &Report) -> Option<Chart> {
     .into_iter()
     .filter_map(|(name, colour, quantiles)| quantiles.map(|q| (name, colour, q)))
     .collect();
-    let (_, _, first) = curves.first()?;
-    let summary = format!("{} by percentile, on a logarithmic scale; the p99 of {}.", "Times", {
-        let (name, ..) = curves[0];
-        format!("{name} is {}", nanos(first.p99_ns))
-    });
+    let (name, _, first) = curves.first()?;
+    let summary = format!("Logarithmic scale. The p99 of {name} is {}.", nanos(first.p99_ns));
     let traces = curves.iter().map(|(name, colour, quantiles)| {
         let y: Vec<f64> = ladder(quantiles).into_iter().map(millis).collect();
         let x: Vec<&'static str> = LADDER.to_vec();
         Scatter::new(x, y).name(*name).line(line(colour)) as Box<dyn Trace>
     });
-    let layout = base_layout()
-        .y_axis(axis("ms").type_(AxisType::Log))
-        .x_axis(axis("percentile").type_(AxisType::Category));
+    let layout =
+        base_layout().y_axis(log_axis("ms")).x_axis(axis("percentile").type_(AxisType::Category));
     Some(Chart {
         id: "chart-percentiles",
         title: "Latency by percentile",
@@ -220,15 +215,15 @@ const UPPER: [f64; 2] = [0.32, 1.0];
 fn two_rows(upper: &str, lower: &str) -> Layout {
     base_layout()
         .x_axis(axis("seconds since the start").anchor("y2"))
-        .y_axis(axis(upper).domain(&UPPER))
-        .y_axis2(axis(lower).domain(&LOWER))
+        .y_axis(linear_axis(upper).domain(&UPPER))
+        .y_axis2(linear_axis(lower).domain(&LOWER))
 }
 
 fn base_layout() -> Layout {
     Layout::new()
         .hover_mode(HoverMode::XUnified)
-        .legend(Legend::new().orientation(plotly::common::Orientation::Horizontal).y(1.02))
-        .margin(Margin::new().left(64).right(16).top(24).bottom(48))
+        .legend(Legend::new().orientation(Orientation::Horizontal).y_anchor(Anchor::Bottom).y(1.0))
+        .margin(Margin::new().left(64).right(16).top(40).bottom(48))
         .bar_gap(0.0)
 }
 
@@ -241,8 +236,17 @@ fn axis(title: &str) -> Axis {
         .line_color("--axis")
 }
 
+/// From zero up, or differences would look larger than they are.
+fn linear_axis(title: &str) -> Axis {
+    axis(title).range_mode(RangeMode::ToZero)
+}
+
+fn log_axis(title: &str) -> Axis {
+    axis(title).type_(AxisType::Log)
+}
+
 fn line(colour: &'static str) -> Line {
-    Line::new().color(colour).width(1.5).shape(LineShape::Linear)
+    Line::new().color(colour).width(1.5)
 }
 
 fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {

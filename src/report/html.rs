@@ -2,6 +2,7 @@
 //! and from the keyboard. Everything foreign is escaped by the template engine; the only text that
 //! goes in as it is, is the chart library's script.
 
+mod table;
 mod tables;
 
 use askama::Template;
@@ -9,7 +10,8 @@ use plotly::Plot;
 
 use crate::report::ReportError;
 use crate::report::charts::{Chart, charts};
-use crate::report::html::tables::{Section, TableView};
+use crate::report::html::table::{TableView, outcome_class};
+use crate::report::html::tables::Section;
 use crate::report::model::Report;
 use crate::report::text::{clean, mark, ratio, verdict_word};
 use crate::shape::{ShapeReport, ShapeVerdict};
@@ -121,7 +123,7 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
         )
     };
     ShapeView {
-        class: tables::outcome_class(outcome),
+        class: outcome_class(outcome),
         mark: mark(outcome),
         statement: sentence(&shape.statement),
         worst: sentence(&worst),
@@ -133,7 +135,7 @@ fn findings(findings: &[Finding], passed: bool) -> Vec<FindingView> {
         .iter()
         .filter(|finding| (finding.outcome == Outcome::Pass) == passed)
         .map(|finding| FindingView {
-            class: tables::outcome_class(finding.outcome),
+            class: outcome_class(finding.outcome),
             mark: mark(finding.outcome),
             check: sentence(&finding.check),
             title: sentence(&finding.title),

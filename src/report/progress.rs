@@ -204,3 +204,88 @@ fn figures(now: &ProgressSnapshot, rates: &Rates) -> String {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    fn at(seconds: u64) -> ProgressSnapshot {
+        ProgressSnapshot {
+            elapsed: Duration::from_secs(seconds),
+            planned: Duration::from_mins(1),
+            due: seconds * 1_000,
+            sent: seconds * 998,
+            errors: 3,
+            in_flight: 12,
+            connections: 50,
+            latency_p99: Some(Duration::from_millis(12)),
+            max_lateness: Duration::from_micros(310),
+        }
+    }
+
+    #[test]
+    fn a_log_gets_a_line_every_ten_seconds() {
+        let (stop, stopped) = channel();
+        let stop = RefCell::new(Some(stop));
+        let calls = Cell::new(0);
+        // Five seconds pass from call to call; the fifth is the last.
+        let snapshot = || {
+            calls.set(calls.get() + 1);
+            if calls.get() == 5 {
+                stop.take();
+            }
+            at(calls.get() * 5)
+        };
+        let mut log = Vec::new();
+        show_plain(&snapshot, &stopped, &mut log);
+        let log = String::from_utf8(log).unwrap();
+        let starts: Vec<&str> = log.lines().filter_map(|line| line.split(':').next()).collect();
+        assert_eq!(starts, ["10 s of 1 min, 50 s left", "20 s of 1 min, 40 s left"]);
+        let figures = "due 1\u{202f}000/s · sent 998/s · 3 errors · p99 12 ms · late 310 µs · \
+                       12 in flight · 50 conns";
+        assert!(log.lines().all(|line| line.ends_with(figures)), "{log}");
+    }
+
+    #[test]
+    fn rates_are_taken_over_a_second_at_least() {
+        let mut rates = Rates::default();
+        rates.update(&at(1));
+        assert_eq!((rates.due, rates.sent), (1_000, 998));
+        let soon = ProgressSnapshot { elapsed: Duration::from_millis(1_200), due: 9_000, ..at(1) };
+        rates.update(&soon);
+        assert_eq!(rates.due, 1_000, "two tenths of a second are too short");
+        rates.update(&ProgressSnapshot { due: 5_000, ..at(3) });
+        assert_eq!(rates.due, 2_000);
+    }
+
+    #[test]
+    fn figures_fit_a_terminal() {
+        let mut rates = Rates::default();
+        rates.update(&at(1));
+        assert!(figures(&at(30), &rates).chars().count() <= 90);
+    }
+
+    #[test]
+    fn after_the_last_arrival_answers_are_awaited() {
+        assert_eq!(clock_text(&at(61)), "1 min 1 s, waiting for the last answers");
+    }
+
+    #[test]
+    fn a_display_ends_when_it_is_dropped() {
+        for mode in [Mode::Live, Mode::Plain, Mode::Quiet] {
+            let (called, calls) = channel();
+            let progress = start(mode, move || {
+                let _ = called.send(());
+                at(1)
+            });
+            if mode != Mode::Quiet {
+                calls.recv().unwrap();
+            }
+            progress.finish();
+            // The closure is gone, so its sender is: nothing can be drawn any more.
+            assert!(calls.into_iter().count() < 100);
+        }
+    }
+}

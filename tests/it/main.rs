@@ -1,5 +1,5 @@
 //! Everything that goes through the public surface; a sentence a module.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on must say so")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 // The reports of three made-up runs, against golden files and against hostile input.
 mod report;

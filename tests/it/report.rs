@@ -8,7 +8,7 @@ use peakhour::report::model::{MAX_ROUTES, Report, RouteRow, SecondRow};
 use peakhour::report::terminal::{Style, render};
 use peakhour::report::{html, json};
 
-use crate::report_sample::{failing, invalid, passing};
+use crate::report_sample::{failing, invalid, passing, with_routes};
 
 const PLAIN: Style = Style { colour: false, width: 80 };
 
@@ -73,16 +73,17 @@ fn colours_are_only_laid_over_the_same_text() {
 pub(crate) fn hostile() -> Report {
     let mut report = failing();
     let attack = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}\u{1b}[2J\u{202e}";
-    report.scenario = attack.to_owned();
-    report.target = attack.to_owned();
+    let text = || attack.to_owned();
+    report.scenario = text();
+    report.target = text();
     report.headline = format!("{attack} {}", "very long ".repeat(10_000));
-    report.recording.path = attack.to_owned();
-    report.recording.origin = attack.to_owned();
-    report.findings[0].title = attack.to_owned();
+    report.recording.path = text();
+    report.recording.origin = text();
+    report.findings[0].title = text();
     report.findings[0].evidence = vec![attack.repeat(100); 1_000];
-    report.expectations[0].text = attack.to_owned();
-    report.shape.statement = attack.to_owned();
-    report.shape.metrics[0].note = attack.to_owned();
+    report.expectations[0].text = text();
+    report.shape.statement = text();
+    report.shape.metrics[0].note = text();
     report.advice = vec![attack.to_owned()];
     report.facts.warnings = vec![attack.to_owned(); 1_000];
     report.facts.skipped = (0..10_000).map(|n| (format!("{attack}{n}"), n)).collect();
@@ -249,4 +250,15 @@ fn reports_appear_whole() {
     names.sort();
     assert_eq!(names, ["report.html", "run.json"], "nothing in progress is left");
     assert_eq!(fs::read_to_string(&written[1]).unwrap(), json::render(&passing()).unwrap());
+}
+
+#[test]
+fn routes_beyond_the_list_are_summed_up() {
+    let report = with_routes(MAX_ROUTES as u64 + 40);
+    assert_eq!(report.routes.len(), MAX_ROUTES);
+    assert!(report.routes.is_sorted_by_key(|route| std::cmp::Reverse(route.arrivals)));
+    assert_eq!(report.other_routes.routes, 40);
+    let listed: u64 = report.routes.iter().map(|route| route.arrivals).sum();
+    assert_eq!(listed + report.other_routes.arrivals, report.totals.planned);
+    assert!(html::render(&report).unwrap().contains("40 other routes"));
 }

@@ -1,5 +1,7 @@
 //! Made-up runs: one that passes, one that fails, one that is not valid.
 
+mod shapes;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,17 +12,23 @@ use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, assemble};
 use peakhour::report::model::Report;
-use peakhour::shape::{Fault, Metric, MetricOutcome, Shape, ShapeReport, ShapeVerdict};
+use peakhour::shape::Shape;
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::{Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
+
+use crate::report_sample::shapes::{degraded, faithful, late_shape};
 
 /// Seconds of a made-up run.
 const SECONDS: u32 = 120;
 
 /// Everything was fine.
 pub(crate) fn passing() -> Report {
-    sample(&Sample {
+    sample(&passing_sample())
+}
+
+fn passing_sample() -> Sample {
+    Sample {
         verdict: Verdict {
             outcome: RunOutcome::Pass,
             headline: "the recorded peak was produced, and nothing failed".to_owned(),
@@ -34,7 +42,7 @@ pub(crate) fn passing() -> Report {
         exit_code: 0,
         refused: 0,
         late: false,
-    })
+    }
 }
 
 /// The target refused connections.
@@ -105,6 +113,23 @@ pub(crate) fn invalid() -> Report {
     })
 }
 
+/// A passing run with so many routes.
+pub(crate) fn with_routes(count: u64) -> Report {
+    let Report { totals, .. } = passing();
+    let mut left = totals.planned;
+    sample_with(&passing_sample(), |summary| {
+        let latency = summary.seconds[0].latency.clone();
+        summary.routes = (0..count)
+            .map(|number| {
+                let arrivals = if number + 1 == count { left } else { 1 + number };
+                left -= arrivals;
+                let route = Route { arrivals, errors: 0, latency: latency.clone() };
+                (Arc::from(format!("GET /{number:05}")), route)
+            })
+            .collect();
+    })
+}
+
 struct Sample {
     verdict: Verdict,
     exit_code: u8,
@@ -114,7 +139,12 @@ struct Sample {
 }
 
 fn sample(sample: &Sample) -> Report {
-    let summary = summary(sample);
+    sample_with(sample, |_| {})
+}
+
+fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
+    let mut summary = summary(sample);
+    change(&mut summary);
     let facts = Facts {
         exchanges: summary.arrivals + 12,
         arrivals: summary.arrivals,
@@ -214,7 +244,7 @@ fn summary(sample: &Sample) -> Summary {
 
 /// A rate that swells and ebbs, with ripples; all of it from arithmetic, so that it never changes.
 fn second_of(second: u32, sample: &Sample) -> Second {
-    let swell = 400 + (60_i32 - (i64::from(second) as i32 - 60).abs()) as u32 * 8;
+    let swell = 400 + (60 - second.abs_diff(60)) * 8;
     let due = swell + second * 7_919 % 97;
     let refused = if (42..60).contains(&second) { sample.refused * (second % 7) } else { 0 };
     let held = if sample.late { second * 31 % 53 } else { second * 13 % 3 };
@@ -318,82 +348,4 @@ fn cold_cache(outcome: Outcome) -> Finding {
         evidence: Vec::new(),
         advice: String::new(),
     }
-}
-
-fn faithful() -> ShapeReport {
-    ShapeReport {
-        verdict: ShapeVerdict::Faithful,
-        statement: "the recorded load was produced at every time-scale from 10 ms up".to_owned(),
-        worst_ratio: 0.62,
-        worst_metric: "IDC ratio 100 ms".to_owned(),
-        tier: "standard".to_owned(),
-        metrics: metrics(MetricOutcome::Pass, 1.04, 0.4, 0.034),
-    }
-}
-
-fn degraded() -> ShapeReport {
-    ShapeReport {
-        verdict: ShapeVerdict::Degraded { faithful_from_ms: 1_000 },
-        statement: "the recorded load was produced at time-scales of 1 s and above".to_owned(),
-        worst_ratio: 1.9,
-        worst_metric: "IDC ratio 100 ms".to_owned(),
-        tier: "standard".to_owned(),
-        metrics: metrics(MetricOutcome::Fail, 0.81, 1.9, 0.034),
-    }
-}
-
-fn late_shape() -> ShapeReport {
-    let mut metrics = metrics(MetricOutcome::Fail, 0.61, 3.9, 21.0);
-    metrics[1].outcome = MetricOutcome::Fail;
-    metrics[1].ratio = Some(2.1);
-    "this machine was late itself".clone_into(&mut metrics[1].note);
-    ShapeReport {
-        verdict: ShapeVerdict::Invalid { fault: Fault::Generator },
-        statement: "the recorded load was not produced: this machine was late by 21 ms at p99"
-            .to_owned(),
-        worst_ratio: f64::INFINITY,
-        worst_metric: "lateness p99".to_owned(),
-        tier: "standard".to_owned(),
-        metrics,
-    }
-}
-
-fn metrics(burst: MetricOutcome, idc: f64, ratio: f64, lateness_ms: f64) -> Vec<Metric> {
-    let metric = |name: &str, value: Option<f64>, unit: &str, limit: &str| Metric {
-        name: name.to_owned(),
-        value,
-        unit: unit.to_owned(),
-        limit: limit.to_owned(),
-        ratio: Some(0.1),
-        outcome: MetricOutcome::Pass,
-        note: String::new(),
-    };
-    vec![
-        metric("completeness", Some(100.0), "%", "≥ 99.9 %"),
-        metric("lateness p99", Some(lateness_ms), "ms", "≤ 10 ms"),
-        metric("WAPE 1 s", Some(0.21), "%", "≤ 1 %"),
-        metric("max cumulative lag", Some(0.002), "s", "≤ 0.2 s"),
-        Metric {
-            outcome: burst,
-            ratio: Some(ratio),
-            note: if burst == MetricOutcome::Fail {
-                "bursts were flattened".to_owned()
-            } else {
-                String::new()
-            },
-            ..metric("IDC ratio 100 ms", Some(idc), "", "0.90–1.10")
-        },
-        metric("mix TVD", Some(0.0), "", "≤ 0.005"),
-        Metric {
-            outcome: MetricOutcome::Report,
-            ratio: None,
-            ..metric("IDC ratio 10 ms", Some(1.21), "", "")
-        },
-        Metric {
-            outcome: MetricOutcome::NotEvaluable,
-            ratio: None,
-            note: "the window is shorter than 20 bins".to_owned(),
-            ..metric("IDC ratio 10 s", None, "", "0.90–1.10")
-        },
-    ]
 }

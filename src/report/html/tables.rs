@@ -1,14 +1,15 @@
-//! Every table of the page, as text cells: one markup for all of them.
-
-use std::collections::BTreeMap;
+//! What the tables of the page hold.
 
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
-use crate::report::html::{MAX_SENTENCES, sentence};
+use crate::report::html::table::{
+    Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
+    time,
+};
 use crate::report::model::{Quantiles, Report, RouteRow};
 use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
-use crate::shape::{MetricOutcome, ShapeReport};
+use crate::shape::{Metric, MetricOutcome, ShapeReport};
 use crate::units::{format_count, format_size};
 use crate::verdict::{CheckedExpectation, Outcome};
 
@@ -22,40 +23,9 @@ pub(super) struct Section {
     pub(super) tables: Vec<TableView>,
 }
 
-/// A table.
-pub(super) struct TableView {
-    /// What it shows.
-    pub(super) caption: String,
-    /// Column titles; the first column titles its rows.
-    pub(super) columns: Vec<&'static str>,
-    /// Rows, as long as `columns`.
-    pub(super) rows: Vec<Vec<Cell>>,
-    /// A click on a column's title sorts by it.
-    pub(super) sortable: bool,
-}
-
-/// A cell.
-pub(super) struct Cell {
-    /// What people read.
-    pub(super) text: String,
-    /// How it looks: `num`, `pass`, `unknown`, `fail`, `quiet` or nothing.
-    pub(super) class: &'static str,
-    /// What it is sorted by, when that is not its text.
-    pub(super) order: Option<u64>,
-}
-
-/// The style of an outcome.
-pub(super) fn outcome_class(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Pass => "pass",
-        Outcome::Unknown => "unknown",
-        Outcome::Fail => "fail",
-    }
-}
-
 /// The metrics of the load shape.
 pub(super) fn shape(shape: &ShapeReport) -> TableView {
-    let row = |metric: &crate::shape::Metric| {
+    let row = |metric: &Metric| {
         let (class, word) = match metric.outcome {
             MetricOutcome::Pass => ("pass", "✓ pass"),
             MetricOutcome::Fail => ("fail", "✗ fail"),
@@ -75,7 +45,7 @@ pub(super) fn shape(shape: &ShapeReport) -> TableView {
         caption: "Distance of the produced load from the planned one, metric by metric".to_owned(),
         columns: vec!["metric", "outcome", "value", "limit", "value / limit", "note"],
         rows: shape.metrics.iter().map(row).collect(),
-        sortable: false,
+        kind: Kind::Plain,
     }
 }
 
@@ -102,7 +72,7 @@ pub(super) fn expectations(expectations: &[CheckedExpectation]) -> Option<TableV
         caption: "What the scenario expects, and what was measured".to_owned(),
         columns: vec!["expectation", "outcome", "actual"],
         rows: expectations.iter().map(row).collect(),
-        sortable: false,
+        kind: Kind::Plain,
     })
 }
 
@@ -162,7 +132,7 @@ fn latencies(report: &Report) -> TableView {
                 row
             })
             .collect(),
-        sortable: false,
+        kind: Kind::Plain,
     }
 }
 
@@ -208,7 +178,7 @@ fn routes(report: &Report) -> TableView {
         caption: "Requests by method and route".to_owned(),
         columns: vec!["route", "requests", "errors", "p50", "p99", "max"],
         rows,
-        sortable: true,
+        kind: Kind::Sortable,
     }
 }
 
@@ -245,12 +215,12 @@ fn plan(facts: &Facts) -> Vec<TableView> {
     };
     let burstiness = TableView {
         caption: "Index of dispersion for counts: 1 is random, more is bursty".to_owned(),
-        columns: vec!["", "10 ms", "100 ms", "1 s", "10 s"],
+        columns: vec!["series", "10 ms", "100 ms", "1 s", "10 s"],
         rows: vec![
             dispersion("recorded", &facts.idc_before),
             dispersion("planned", &facts.idc_after),
         ],
-        sortable: false,
+        kind: Kind::Plain,
     };
     let skipped =
         counts_table("Not replayed, by reason", "reason", &facts.skipped, facts.exchanges);
@@ -321,64 +291,6 @@ fn metadata(report: &Report) -> TableView {
     )
 }
 
-fn facts_table(caption: &str, facts: &[(&str, String)]) -> TableView {
-    TableView {
-        caption: caption.to_owned(),
-        columns: vec!["", "value"],
-        rows: facts
-            .iter()
-            .map(|(name, value)| vec![text(name), numeric(sentence(value))])
-            .collect(),
-        sortable: false,
-    }
-}
-
-fn counts_table<K: ToString>(
-    caption: &str,
-    first: &'static str,
-    counts: &BTreeMap<K, u64>,
-    total: u64,
-) -> TableView {
-    // The largest first; the map's order decides between equals.
-    let mut sorted: Vec<(&K, &u64)> = counts.iter().collect();
-    sorted.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
-    let beyond = sorted.split_off(sorted.len().min(MAX_SENTENCES));
-    let row =
-        |name: &str, number: u64| vec![text(name), amount(number), numeric(share(number, total))];
-    let mut rows: Vec<Vec<Cell>> =
-        sorted.into_iter().map(|(name, number)| row(&name.to_string(), *number)).collect();
-    if !beyond.is_empty() {
-        let number = beyond.iter().map(|(_, number)| **number).sum();
-        rows.push(row(&format!("{} others", beyond.len()), number));
-    }
-    TableView {
-        caption: caption.to_owned(),
-        columns: vec![first, "count", "share"],
-        rows,
-        sortable: false,
-    }
-}
-
 fn optional<T>(value: Option<T>, write: impl Fn(T) -> String) -> String {
     value.map_or_else(|| "not known".to_owned(), write)
-}
-
-fn text(text: &str) -> Cell {
-    Cell { text: sentence(text), class: "", order: None }
-}
-
-fn numeric(text: String) -> Cell {
-    Cell { text, class: "num", order: None }
-}
-
-fn amount(number: u64) -> Cell {
-    Cell { text: format_count(number), class: "num", order: Some(number) }
-}
-
-fn time(time: u64) -> Cell {
-    Cell { text: nanos(time), class: "num", order: Some(time) }
-}
-
-fn dash() -> Cell {
-    Cell { text: "–".to_owned(), class: "num quiet", order: Some(0) }
 }
