@@ -27,7 +27,7 @@ pub enum ReportError {
     },
     /// The folder of a run cannot be made or written to.
     #[error(
-        "cannot write reports into {}: {source}; choose another folder or free it",
+        "cannot write reports into {}; choose another folder or make room in it",
         path.display()
     )]
     Folder {
@@ -45,7 +45,7 @@ pub enum ReportError {
         last: u32,
     },
     /// A file of the report could not be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}; make room or choose another folder", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum ReportError {
         source: io::Error,
     },
     /// A saved run could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}; check the path and its permissions", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -69,7 +69,7 @@ pub enum ReportError {
         limit: u64,
     },
     /// A saved run is not what its schema says; the cause names line and column.
-    #[error("{} is not a saved run: {source}", path.display())]
+    #[error("{} is not a saved run, or a damaged one", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
@@ -90,9 +90,9 @@ pub enum ReportError {
         known: u32,
     },
     /// The report cannot be put as JSON.
-    #[error("cannot put the report as json: {0}")]
+    #[error("cannot put the report as json; this is a bug")]
     Serialize(#[source] serde_json::Error),
     /// The page could not be rendered.
-    #[error("cannot render the html report: {0}")]
+    #[error("cannot render the html report; this is a bug")]
     Template(#[from] askama::Error),
 }

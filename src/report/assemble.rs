@@ -86,8 +86,7 @@ fn recording_facts(input: &AssembleInput) -> RecordingFacts {
         origin: header.origin.clone(),
         window: input.window.to_owned(),
         started: Timestamp::from_nanosecond(i128::from(header.started_unix_ns))
-            .map(|moment| moment.to_string())
-            .unwrap_or_default(),
+            .map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         duration_ns: header.duration_ns,
         exchanges: header.exchanges,
         connections: header.connections,

@@ -243,8 +243,8 @@ mod tests {
         let log = String::from_utf8(log).unwrap();
         let starts: Vec<&str> = log.lines().filter_map(|line| line.split(':').next()).collect();
         assert_eq!(starts, ["10 s of 1 min, 50 s left", "20 s of 1 min, 40 s left"]);
-        let figures = "due 1\u{202f}000/s · sent 998/s · 3 errors · p99 12 ms · late 310 µs · \
-                       12 in flight · 50 conns";
+        let figures = "due 1\u{202f}000/s · sent 998/s · 3 errors · p99 12 ms · \
+                       late 310 µs · 12 in flight · 50 conns";
         assert!(log.lines().all(|line| line.ends_with(figures)), "{log}");
     }
 

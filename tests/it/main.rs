@@ -1,9 +1,7 @@
-//! Everything that goes through the public surface; a sentence a module.
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+//! Everything that goes through the public surface, one module a topic.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "the names of tests are sentences")]
 
-// The reports of three made-up runs, against golden files and against hostile input.
-mod report;
-// The page in a real browser: charts are drawn, and nothing is asked of a network.
-mod browser;
-// The made-up runs.
-mod report_sample;
+mod browser; // The page in a real browser: charts are drawn, nothing is asked of a network.
+mod report; // Reports of made-up runs, against golden files and hostile input.
+mod report_sample; // The made-up runs.

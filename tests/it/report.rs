@@ -110,6 +110,7 @@ pub(crate) fn hostile() -> Report {
 fn the_page_stands_alone_and_is_small() {
     for report in [passing(), failing(), invalid(), hostile()] {
         let page = html::render(&report).unwrap();
+        assert!(page == html::render(&report).unwrap(), "equal reports give equal bytes");
         assert!(page.starts_with("<!doctype html>"));
         assert!(page.trim_end().ends_with("</html>"));
         assert!(page.len() < html::MAX_PAGE_BYTES, "{} bytes", page.len());
@@ -212,13 +213,19 @@ fn a_saved_run_that_cannot_be_read_says_why() {
     let folder = tempfile::tempdir().unwrap();
     let read = |name: &str, text: &str| {
         let path = write_whole(folder.path(), name, text.as_bytes()).unwrap();
-        json::read(&path).unwrap_err().to_string()
+        with_causes(&json::read(&path).unwrap_err())
     };
     assert!(read("a.json", "{\n  nonsense").contains("line 2 column 3"));
     assert!(read("b.json", "{\"schema_version\": 1}").contains("missing field"));
     assert!(read("c.json", "{\"schema_version\": 99}").contains("use the newer program"));
     let missing = json::read(&folder.path().join("none.json")).unwrap_err().to_string();
     assert!(missing.contains("none.json"));
+}
+
+/// An error and its causes, as the program prints them.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl TableView {
 pub(super) struct Cell {
     /// What people read.
     pub(super) text: String,
-    /// How it looks: `num`, `pass`, `unknown`, `fail`, `quiet` or nothing.
+    /// How it looks: `num`, `pass`, `unknown`, `fail`, `quiet`, `route`, `whole` or nothing.
     pub(super) class: &'static str,
     /// What it is sorted by, when that is not its text.
     pub(super) order: Option<u64>,

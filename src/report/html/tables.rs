@@ -36,7 +36,7 @@ pub(super) fn shape(shape: &ShapeReport) -> TableView {
             text(&metric.name),
             Cell { text: word.to_owned(), class, order: None },
             numeric(metric_value(metric)),
-            text(&metric.limit),
+            Cell { class: "whole", ..text(&metric.limit) },
             numeric(metric.ratio.map_or_else(|| "–".to_owned(), ratio)),
             text(&metric.note),
         ]
