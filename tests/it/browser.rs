@@ -117,7 +117,7 @@ fn command(folder: &Path, network: &Path) -> Command {
         "--disable-sync",
         "--enable-logging=stderr",
         "--v=0",
-        "--virtual-time-budget=20000",
+        "--virtual-time-budget=5000",
         "--proxy-server=127.0.0.1:1",
         "--dump-dom",
     ]);
