@@ -1,1 +1,3 @@
 //! Numbers in, numbers out: quantiles, dispersion and distances, after the field's definitions.
+
+pub mod histograms;
