@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_start_in_the_future_has_not_elapsed() {
-        let epoch = Epoch::after(Duration::from_secs(3600));
+        let epoch = Epoch::after(Duration::from_hours(1));
         assert_eq!(epoch.elapsed(), None);
         assert_eq!(epoch.now(), Duration::ZERO);
         assert_eq!(epoch.at(Duration::from_nanos(7)), epoch.at(Duration::ZERO) + 7);
@@ -130,7 +130,7 @@ mod tests {
                 {
                     let expired = timer.wait_until(monotonic_ns() - 1);
                     tokio::pin!(expired);
-                    let polled = futures_poll_once(expired.as_mut()).await;
+                    let polled = poll_once(expired.as_mut()).await;
                     drop(polled);
                 }
                 let at = monotonic_ns() + 2_000_000;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     /// Polls a future once, so that it arms the timer and is dropped before it is done.
-    async fn futures_poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
         std::future::poll_fn(|context| {
             std::task::Poll::Ready(match std::pin::Pin::new(&mut future).poll(context) {
                 std::task::Poll::Ready(output) => Some(output),
