@@ -157,3 +157,49 @@ fn drive_with<E: Into<Box<dyn Error + Send + Sync>>>(
         interrupted: run.stop.is_requested(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use super::*;
+    use crate::drive::desk::tests::run_against;
+    use crate::summary::examples;
+
+    /// For any number of workers: every arrival is answered once, on its own connection.
+    #[test]
+    fn a_plan_is_carried_out_alike_by_any_number_of_workers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&accepted);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                count.fetch_add(1, SeqCst);
+                thread::spawn(move || {
+                    // Requests come one at a time, and fit into one segment.
+                    while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+                        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                    }
+                });
+            }
+        });
+        for workers in [1, 3, 8] {
+            accepted.store(0, SeqCst);
+            let plan = (0..200).map(|index| {
+                let mut arrival = examples::arrival(index, Duration::from_micros(index * 50));
+                arrival.connection = index % 20;
+                arrival.last_on_connection = index >= 180;
+                Ok::<_, Infallible>(arrival)
+            });
+            let driven = drive_with(workers, plan, run_against(address, 1_000)).unwrap();
+            let fates: Vec<_> = driven.summary.fates.into_iter().collect();
+            assert_eq!(fates, [("answered", 200)], "{workers} workers");
+            assert_eq!(accepted.load(SeqCst), 20);
+            assert_eq!(driven.summary.planned.total, driven.summary.sent.total);
+        }
+    }
+}

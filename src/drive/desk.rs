@@ -117,8 +117,9 @@ impl InFlight {
     }
 }
 
-impl Drop for InFlight {
-    fn drop(&mut self) {
+impl InFlight {
+    /// Completes the sample. What is not finished yet was cut off by the end of the run.
+    fn conclude(&mut self) {
         let run = Arc::clone(&self.desk.run);
         let now = run.epoch.now();
         match self.sample.fate {
@@ -126,15 +127,20 @@ impl Drop for InFlight {
                 self.sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
             }
             Fate::Unsent { .. } => {}
-            // Cut off by the end of the run.
             _ => _ = self.sample.done.get_or_insert(now),
         }
-        if self.counted_large {
+        if std::mem::take(&mut self.counted_large) {
             run.large.end(now);
         }
         self.sample.beside_large =
             !is_large(&self.arrival) && run.large.overlapped(self.dispatched);
-        run.gauges.leave_flight();
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.conclude();
+        self.desk.run.gauges.leave_flight();
         self.desk.settle(&self.arrival, &self.sample);
     }
 }
@@ -186,22 +192,96 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+    use crate::summary::examples;
+
+    /// A run that began just now.
+    pub(crate) fn run_against(address: SocketAddr, max_in_flight: u32) -> Run {
+        let patience = Duration::from_secs(30);
+        let limits = Limits {
+            max_in_flight,
+            connect_timeout: patience,
+            response_timeout: patience,
+            grace: patience,
+            max_rate: 1_000,
+            max_connections: 1_000,
+        };
+        Run {
+            epoch: Epoch::after(Duration::ZERO),
+            address,
+            limits,
+            gauges: Arc::default(),
+            stop: Stop::new(),
+            look_ahead: LookAhead::default(),
+            large: LargeBodies::default(),
+            last_due: OnceLock::new(),
+        }
+    }
+
+    fn desk(max_in_flight: u32) -> Arc<Desk> {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        Arc::new(Desk::new(Arc::new(run_against(nowhere, max_in_flight))))
+    }
+
+    /// An arrival picked up just now, with a body of so many bytes.
+    fn in_flight(desk: &Arc<Desk>, body: usize) -> Option<InFlight> {
+        let mut arrival = examples::arrival(0, Duration::ZERO);
+        arrival.body = vec![0; body].into();
+        InFlight::begin(desk, Box::new(arrival), desk.run.epoch.now())
+    }
+
+    /// Whether a request that ends now was beside a large one.
+    fn beside_large(mut request: InFlight) -> bool {
+        request.conclude();
+        request.sample.beside_large
+    }
 
     #[test]
-    fn a_large_body_overlaps_whatever_it_was_in_flight_with() {
-        let ms = Duration::from_millis;
-        let large = LargeBodies::default();
-        assert!(!large.overlapped(ms(0)), "none was ever sent");
-        large.begin();
-        assert!(large.overlapped(ms(5)), "one is in flight");
-        large.begin();
-        large.end(ms(7));
-        assert!(large.overlapped(ms(9)), "the other still is");
-        large.end(ms(10));
-        assert!(large.overlapped(ms(9)), "it ended after");
-        assert!(large.overlapped(ms(10)), "it ended just then");
-        assert!(!large.overlapped(ms(11)), "it ended before");
+    fn a_request_is_beside_a_large_one_when_both_were_in_flight() {
+        let desk = desk(10);
+        let request = |body| in_flight(&desk, body).unwrap();
+        let (before, small) = (request(0), request(LARGE_BODY - 1));
+        let mut large = request(LARGE_BODY);
+        assert!(!beside_large(before), "it is over before the large one is sent");
+        large.first_byte_sent(desk.run.epoch.now());
+        let during = request(0);
+        assert!(beside_large(request(0)), "it is over while the large one lasts");
+        assert!(!beside_large(large), "a large one does not count itself");
+        assert!(beside_large(small) && beside_large(during), "they were there before it ended");
+        assert!(!beside_large(request(0)), "it begins after");
+    }
+
+    #[test]
+    fn a_large_body_sent_twice_counts_once() {
+        let desk = desk(10);
+        let mut large = in_flight(&desk, LARGE_BODY).unwrap();
+        large.first_byte_sent(Duration::ZERO);
+        large.take_back();
+        large.first_byte_sent(Duration::ZERO);
+        drop(large);
+        assert_eq!(desk.run.large.active.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_is_settled_by_how_far_it_came() {
+        let desk = desk(3);
+        let unwritten = in_flight(&desk, 0).unwrap();
+        let mut written = in_flight(&desk, 0).unwrap();
+        written.first_byte_sent(Duration::ZERO);
+        let stopped = in_flight(&desk, 0).unwrap();
+        assert!(in_flight(&desk, 0).is_none(), "a fourth is too many");
+        drop((unwritten, written));
+        desk.run.stop.request();
+        drop(stopped);
+        let fates: Vec<_> = desk.take_summary().fates.into_iter().collect();
+        let expected = [
+            ("timed out", 1),
+            ("unsent: in-flight limit", 1),
+            ("unsent: interrupted", 1),
+            ("unsent: run ended", 1),
+        ];
+        assert_eq!(fates, expected);
+        assert_eq!(desk.run.gauges.snapshot().in_flight, 0);
     }
 }

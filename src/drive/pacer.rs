@@ -65,29 +65,13 @@ pub fn shard(connection: u64, workers: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use ::bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::{Recorded, Touch};
+    use crate::summary::examples;
 
     fn arrival(index: u64, due_ns: u64) -> Box<Arrival> {
-        Box::new(Arrival {
-            index,
-            due: Duration::from_nanos(due_ns),
-            connection: 0,
-            session: 0,
-            seq: 0,
-            last_on_connection: false,
-            method: Arc::from("GET"),
-            route: Arc::from("GET /"),
-            head: Bytes::new(),
-            body: Bytes::new(),
-            touch: Touch::First,
-            recorded: Recorded::default(),
-        })
+        Box::new(examples::arrival(index, Duration::from_nanos(due_ns)))
     }
 
     /// The indexes released at `now`, and the step that ended the release.
