@@ -127,13 +127,16 @@ impl Feed<'_> {
             if batch.is_empty() {
                 continue;
             }
-            // A worker that is gone was stopped.
             let refused = if stopped {
                 Some(batch)
             } else {
                 worker.send(batch).err().map(|refused| refused.0)
             };
-            for arrival in refused.into_iter().flatten() {
+            let Some(refused) = refused else { continue };
+            // A worker goes before the end only when the run was stopped, or by a panic, which
+            // must not wait for the end of the plan to be seen.
+            self.run.stop.request();
+            for arrival in refused {
                 self.late.unsent(&arrival, None, Unsent::Interrupted);
             }
         }

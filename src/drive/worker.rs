@@ -81,9 +81,13 @@ fn work(
         released: Released::default(),
     };
     let failure = runtime.block_on(async move {
-        let paced = shard.pace().await;
+        let failure = shard.pace().await.err();
+        if failure.is_some() {
+            // Without this shard the load is not the planned one: the rest is not worth sending.
+            shard.desk.run.stop.request();
+        }
         shard.finish(ended).await;
-        paced.err()
+        failure
     });
     // Whatever is still in flight is settled as its task is dropped.
     drop(runtime);
@@ -130,6 +134,7 @@ impl Shard {
                     burst += 1;
                     if burst == RELEASE_BURST {
                         burst = 0;
+                        self.make_room();
                         yield_now().await;
                     }
                     continue;
@@ -139,8 +144,7 @@ impl Shard {
                 Step::Finished => break,
             };
             burst = 0;
-            let released = std::mem::take(&mut self.released);
-            run.look_ahead.give_back(released.arrivals, released.bytes);
+            self.make_room();
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|requested| *requested) => {}
@@ -174,6 +178,14 @@ impl Shard {
         if last {
             // The task closes the connection once its queue is empty.
             self.connections.remove(&id);
+        }
+    }
+
+    /// Lets the reader go on by as much as was released.
+    fn make_room(&mut self) {
+        let released = std::mem::take(&mut self.released);
+        if released.arrivals > 0 {
+            self.desk.run.look_ahead.give_back(released.arrivals, released.bytes);
         }
     }
 
