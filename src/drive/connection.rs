@@ -25,6 +25,8 @@ const PIECE: usize = 64 * 1024;
 /// Bytes read at once; they live on the stack, so that idle connections hold no buffer.
 const READ_BUFFER: usize = 16 * 1024;
 
+const INTERRUPTED: Fate = Fate::Unsent { reason: Unsent::Interrupted };
+
 /// Serves a connection until its queue is closed and empty, then closes it. The next request waits
 /// for the previous response, and opens the connection again when the target has closed it.
 pub(crate) async fn serve(
@@ -70,7 +72,7 @@ async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run
             },
         };
         if run.stop.is_requested() {
-            request.finish(Fate::Unsent { reason: Unsent::Interrupted });
+            request.finish(INTERRUPTED);
             return None;
         }
         request.sample.connected = Some(run.epoch.now());
@@ -105,6 +107,10 @@ fn may_repeat(request: &InFlight, fate: &Fate) -> bool {
 }
 
 async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
+    // Not even for what was already waiting.
+    if run.stop.is_requested() {
+        return Err(INTERRUPTED);
+    }
     let connect = TcpStream::connect(run.address);
     let fate = match timeout(run.limits.connect_timeout, connect).await {
         Ok(Ok(stream)) => {
@@ -120,7 +126,7 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
 }
 
 /// Writes the request and reads the response, both as fast as they go: a target may answer before
-/// it has read everything.
+/// it has read everything. A body does not wait for a `100 Continue`.
 async fn exchange(
     wire: &Wire,
     request: &mut InFlight,

@@ -114,6 +114,8 @@ impl Gauges {
     }
 
     pub(crate) fn sent_again(&self) {
+        // It stays one request.
+        self.sent.fetch_sub(1, Relaxed);
         self.retried.fetch_add(1, Relaxed);
     }
 

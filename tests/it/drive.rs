@@ -74,6 +74,7 @@ fn run_until(stop: &Stop, address: SocketAddr, limits: Limits, plan: Vec<Arrival
     assert_eq!((gauges.in_flight, gauges.connections_open), (0, 0));
     assert_eq!(gauges.answered, fate(&driven, "answered"));
     assert_eq!(gauges.due, driven.summary.lateness.len());
+    assert_eq!(gauges.sent, driven.summary.sent.total);
     driven
 }
 
