@@ -353,7 +353,10 @@ mod tests {
         /// For all bytes and all cuts of them: no panic, and the same status and body, or the same
         /// error, as in one piece. (Whether bytes follow an answer is known only in one piece.)
         #[test]
-        fn every_cut_reads_alike(wire in wire(), cuts in prop::collection::vec(0_usize..200, 0..6)) {
+        fn every_cut_reads_alike(
+            wire in wire(),
+            cuts in prop::collection::vec(0_usize..200, 0..6),
+        ) {
             let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(wire.len())).collect();
             cuts.extend([0, wire.len()]);
             cuts.sort_unstable();

@@ -128,7 +128,7 @@ impl Shard {
             let now = run.epoch.elapsed();
             // Before the start nothing is due.
             let next = now.map_or(Step::WaitUntil(Duration::ZERO), |now| self.pacer.step(now));
-            let wake = match next {
+            let due = match next {
                 Step::Release(arrival) => {
                     self.release(arrival, now.unwrap_or_default());
                     burst += 1;
@@ -139,16 +139,17 @@ impl Shard {
                     }
                     continue;
                 }
-                Step::WaitUntil(due) => Some(run.epoch.at(due)),
+                Step::WaitUntil(due) => Some(due),
                 Step::Starved => None,
                 Step::Finished => break,
             };
             burst = 0;
             self.make_room();
+            let wake = run.epoch.at(due.unwrap_or(Duration::MAX));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|requested| *requested) => {}
-                woken = self.timer.wait_until(wake.unwrap_or(u64::MAX)), if wake.is_some() => woken?,
+                woken = self.timer.wait_until(wake), if due.is_some() => woken?,
                 batch = self.batches.recv(), if open => {
                     open = batch.is_some();
                     match batch {
