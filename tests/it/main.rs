@@ -5,6 +5,7 @@
 mod support; // Where things are, and how the program is started.
 
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
+mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
 mod report; // Golden reports: terminal, run.json, HTML.
 mod report_sample; // A report to render, with every kind of line in it.
 mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
