@@ -7,3 +7,5 @@ mod exchanges;
 mod recording_file;
 // Recordings from elsewhere: damaged, cut, or made to deceive.
 mod recording_hostile;
+// Credentials are replaced before anything is written.
+mod recording_redaction;

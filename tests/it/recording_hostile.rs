@@ -297,13 +297,13 @@ impl Craft {
 fn craft(craft: &Craft) -> (TempDir, PathBuf) {
     let directory = tempdir().unwrap();
     let path = directory.path().join("crafted.parquet");
-    let declared: String = craft
+    let declared: Vec<&str> = craft
         .columns
         .iter()
-        .filter(|(_, declared)| !declared.is_empty())
-        .map(|(_, declared)| format!("{}; ", declared.trim_end_matches(';')))
+        .map(|(_, declared)| declared.as_str())
+        .filter(|declared| !declared.is_empty())
         .collect();
-    let declared = declared.replace("}; ", "} ");
+    let declared = format!("{}; ", declared.join("; ")).replace("};", "}");
     let schema = parse_message_type(&format!("message exchange {{ {declared} }}")).unwrap();
     let properties = Arc::new(WriterProperties::builder().build());
     let file = File::create(&path).unwrap();
