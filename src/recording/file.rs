@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 
 use parquet::errors::ParquetError;
 
+use crate::recording::Exchange;
+
 /// Footer entry that holds the recording's header as JSON.
 pub const HEADER_KEY: &str = "peakhour.header";
 
@@ -30,6 +32,18 @@ pub const FORMAT_VERSION_KEY: &str = "peakhour.format_version";
 /// Longest request body, head or text of one exchange, in bytes. A longer body is cut and flagged,
 /// a longer head refused: one cell must fit into memory several times over.
 pub const CELL_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// An exchange can be recorded: every value fits its column. Importers ask before they hand an
+/// exchange to a writer, which refuses what does not fit. A body of any length fits, since it is
+/// cut.
+pub fn check(exchange: &Exchange) -> Result<(), RecordingError> {
+    columns::check(exchange).map_err(|(column, problem)| RecordingError::Unwritable {
+        connection: exchange.connection,
+        seq: exchange.seq,
+        column: column.name(),
+        problem,
+    })
+}
 
 /// Why a recording cannot be written or read.
 #[derive(Debug, thiserror::Error)]

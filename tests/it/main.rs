@@ -9,3 +9,5 @@ mod recording_file;
 mod recording_hostile;
 // Credentials are replaced before anything is written.
 mod recording_redaction;
+// Recordings as JSON Lines, for other programs.
+mod recording_jsonl;

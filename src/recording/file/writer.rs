@@ -10,7 +10,7 @@ use crate::recording::file::reader::exchanges_of_run;
 use crate::recording::file::scratch::Scratch;
 use crate::recording::file::table::{TableWriter, held_bytes};
 use crate::recording::file::{
-    CELL_BYTES_MAX, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, columns,
+    CELL_BYTES_MAX, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, check,
 };
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header};
 
@@ -67,12 +67,7 @@ impl RecordingWriter {
             exchange.request_body.truncate(CELL_BYTES_MAX);
             exchange.flags.insert(Flags::REQUEST_TRUNCATED);
         }
-        columns::check(&exchange).map_err(|(column, problem)| RecordingError::Unwritable {
-            connection: exchange.connection,
-            seq: exchange.seq,
-            column: column.name(),
-            problem,
-        })?;
+        check(&exchange)?;
         if !self.connections.insert(exchange.connection) {
             return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
         }
