@@ -63,7 +63,8 @@ proptest! {
     /// in memory, also where runs are merged more than once.
     #[test]
     fn sorting_through_files_gives_the_same_bytes(
-        exchanges in vec(exchange(), 0..100), sort_bytes in prop_oneof![Just(0_usize), 0..9_000_usize]
+        exchanges in vec(exchange(), 0..100),
+        sort_bytes in prop_oneof![Just(0_usize), 0..9_000_usize],
     ) {
         let directory = tempdir().unwrap();
         let (memory, disk) = (directory.path().join("memory"), directory.path().join("disk"));

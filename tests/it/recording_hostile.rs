@@ -9,6 +9,8 @@ use parquet::basic::Type as PhysicalType;
 use parquet::data_type::{ByteArray, ByteArrayType, Int32Type, Int64Type};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::FileReader;
+use parquet::file::serialized_reader::SerializedFileReader;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proptest::collection::vec;
@@ -49,7 +51,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     /// For all damage to a valid file: reading it ends, in rows or in an error that names the
-    /// file, never in a panic and never in more rows than were written.
+    /// file, never in a panic.
     #[test]
     fn a_damaged_file_is_an_error_or_still_readable(
         flips in vec((any::<prop::sample::Index>(), 1..=u8::MAX), 0..4),
@@ -95,6 +97,36 @@ fn a_cut_file_says_what_it_is_not() {
     assert!(error_of(&path).unwrap().contains("its footer claims 67108863 bytes"));
     fs::remove_file(&path).unwrap();
     assert_eq!(error_of(&path).unwrap(), "cannot open peak.parquet");
+}
+
+/// What a page says of its size is checked before anything reserves it.
+#[test]
+fn a_page_that_claims_too_much_is_refused() {
+    let (_directory, path) = recording();
+    let valid = fs::read(&path).unwrap();
+    let metadata = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let columns = metadata.metadata().row_group(0).columns();
+
+    let mut bytes = valid.clone();
+    let at = usize::try_from(columns[0].data_page_offset()).unwrap();
+    // A data page of a gibibyte when unpacked, in one byte.
+    bytes[at..at + 10].copy_from_slice(&[0x15, 0, 0x15, 0x80, 0x80, 0x80, 0x80, 8, 0x15, 2]);
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(error_of(&path).unwrap(), "peak.parquet: cannot read column `at_ns` from row 0");
+    let reason = "Parquet error: a column holds more than 268435456 bytes in a row group";
+    assert_eq!(source_of(&path), reason);
+
+    let mut bytes = valid;
+    let at = usize::try_from(columns[1].dictionary_page_offset().unwrap()).unwrap();
+    let values = bytes[at..].windows(3).position(|three| three == [0x4c, 0x15, 2]).unwrap();
+    bytes[at + values + 2] = 126; // 63 values instead of 1.
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(source_of(&path), "EOF: a dictionary claims more values than it has");
+}
+
+fn source_of(path: &Path) -> String {
+    let error = RecordingReader::open(path).unwrap().exchanges(None).find_map(Result::err).unwrap();
+    std::error::Error::source(&error).unwrap().to_string()
 }
 
 #[test]

@@ -52,10 +52,14 @@ mod tests {
 
     use super::*;
 
+    fn number() -> impl Strategy<Value = u64> {
+        prop_oneof![0_u64..20, Just(u64::MAX), Just(u64::MAX - 1)]
+    }
+
     proptest! {
         /// For all sequences of numbers: the count is that of a set, and dense ones are one run.
         #[test]
-        fn counts_like_a_set(seen in prop::collection::vec(prop_oneof![0_u64..20, Just(u64::MAX), Just(u64::MAX - 1)], 0..60)) {
+        fn counts_like_a_set(seen in prop::collection::vec(number(), 0..60)) {
             let mut numbers = Numbers::default();
             let mut set = BTreeSet::new();
             for number in seen {
