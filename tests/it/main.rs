@@ -1,12 +1,17 @@
-//! Everything that goes through the public surface, one module a topic.
+//! Everything that goes through the public surface, one module a topic, in the data's order.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 
 mod support; // Where things are, and how the program is started.
 
-mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
+mod exchanges; // What several modules build on: arbitrary exchanges.
+mod recording_file; // A recording is sorted, atomic, and read back alike.
+mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
+mod recording_jsonl; // Recordings as JSON Lines, for other programs.
+mod recording_redaction; // Credentials are replaced before anything is written.
 mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
+mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod report; // Golden reports: terminal, run.json, HTML.
 mod report_sample; // A report to render, with every kind of line in it.
-mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
+mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
 mod tidy; // The rules of the house that no compiler holds.
