@@ -2,8 +2,10 @@
 
 pub mod exit;
 pub mod wall_clock;
+pub mod interrupt;
 pub mod outputs;
 pub mod load;
+pub mod out;
 pub mod import;
 pub mod inspect;
 pub mod plan;
@@ -11,11 +13,12 @@ pub mod run;
 pub mod report;
 pub mod stage;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
 use crate::cli::exit::Exit;
+use crate::scenario::{Scenario, parse};
 
 /// What was typed.
 #[derive(Debug, Parser)]
@@ -96,4 +99,18 @@ pub struct Overrides {
     /// Replay this capture or recording instead of the scenario's.
     #[arg(long, value_name = "FILE", env = "PEAKHOUR_RECORDING")]
     pub recording: Option<PathBuf>,
+}
+
+impl Overrides {
+    /// Loads a scenario and changes it.
+    fn apply(&self, path: &Path) -> anyhow::Result<Scenario> {
+        let mut scenario = parse::load(path)?;
+        scenario.speed = self.speed.unwrap_or(scenario.speed);
+        scenario.scale = self.scale.unwrap_or(scenario.scale);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        if let Some(recording) = &self.recording {
+            scenario.recording.clone_from(recording);
+        }
+        Ok(scenario)
+    }
 }

@@ -1,7 +1,6 @@
 //! Replay: the recorded load as it was, every request at its moment.
 
 use std::error::Error;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::drive::gauges::Gauges;
@@ -9,14 +8,16 @@ use crate::drive::stop::Stop;
 use crate::drive::{self, DriveError, Driven};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
+use crate::scenario::target::Target;
 
-/// Replays a plan against `address`; see [`drive::drive`].
+/// Replays a plan against a target, which exists only if it may be contacted; see
+/// [`drive::drive`].
 pub fn replay<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
-    address: SocketAddr,
+    target: &Target,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    drive::drive(plan, address, limits, gauges, stop)
+    drive::drive(plan, target.address, limits, gauges, stop)
 }
