@@ -1,1 +1,9 @@
+//! Everything that goes through the public surface, one module a topic.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "the names of tests are sentences")]
 
+mod wire; // Captures built by hand, byte by byte.
+
+mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
+mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
+mod capture_corpus; // Every real capture is accounted for, frame by frame.
