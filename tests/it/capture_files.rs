@@ -55,6 +55,22 @@ fn pcap_with_longer_record_heads_is_read_in_both_orders() {
 }
 
 #[test]
+fn lengths_that_old_files_swap_are_put_right() {
+    for (minor_version, swapped) in [(2, true), (3, true), (3, false), (4, false)] {
+        let mut file = pcap_header(Order::Little, MICROSECONDS, 1);
+        file[6] = minor_version;
+        let whole = frame(b"0123456789");
+        let mut cut = record(Order::Little, 1, 0, &whole[..whole.len() - 4]);
+        let wire = if swapped { 8 } else { 12 };
+        cut[wire..wire + 4].copy_from_slice(&Order::Little.u32(64));
+        file.extend(cut);
+        let read = read(&file).unwrap();
+        let kept = &read.segments[0];
+        assert_eq!((&kept.payload[..], kept.cut_bytes), (&b"012345"[..], 4), "{minor_version}");
+    }
+}
+
+#[test]
 fn a_clock_that_steps_back_or_stands_at_zero_changes_nothing_but_times() {
     let mut file = pcap_header(Order::Little, MICROSECONDS, 1);
     for seconds in [1_600_000_000, 0, u32::MAX, 5] {
@@ -86,6 +102,18 @@ fn a_cut_file_keeps_everything_up_to_the_cut() {
 }
 
 #[test]
+fn a_cut_packet_that_carries_a_capture_is_not_searched() {
+    for order in ORDERS {
+        let start = [section(order), interface(order, 1, 0, &[])].concat();
+        let carried = [&start[..], &packet(order, 0, 0, &frame(b"carried"))].concat();
+        let whole = [start, packet(order, 0, 0, &frame(&carried))].concat();
+        let read = read(&whole[..whole.len() - 4]).unwrap();
+        assert_eq!((read.segments.len(), read.note("capture file is cut")), (0, 1));
+        assert_eq!(read.note("corrupt place skipped"), 0);
+    }
+}
+
+#[test]
 fn a_compressed_capture_that_is_cut_keeps_what_was_whole() {
     let mut file = pcap_header(Order::Little, MICROSECONDS, 1);
     for number in 0..5_000_u32 {
@@ -108,10 +136,13 @@ fn an_absurd_record_length_costs_the_records_up_to_the_next_sound_ones() {
         let mut file = pcap_header(order, MICROSECONDS, 1);
         file.extend(record(order, 100, 0, &frame(b"one")));
         let begin = file.len();
-        file.extend(record(order, 100, 1, &frame(b"two")));
+        // What is skipped holds a sound record head, with nothing sound behind it.
+        let lone_record = [&record(order, 100, 1, b"two")[..], &[0xff; 40]].concat();
+        file.extend(record(order, 100, 1, &frame(&lone_record)));
         file[begin + 8..begin + 12].copy_from_slice(&[0xff; 4]);
         let end = file.len();
         file.extend(record(order, 101, 0, &frame(b"three")));
+        assert_eq!(payloads(&file), ["one", "three"], "the last record has none behind it");
         file.extend(record(order, 101, 0, &frame(b"four")));
         assert_eq!(payloads(&file), ["one", "three", "four"]);
         let read = read(&file).unwrap();
