@@ -4,6 +4,10 @@
 
 mod support; // Where things are, and how the program is started.
 
+mod wire; // Captures built by hand, byte by byte.
+mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
+mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
+mod capture_corpus; // Every real capture is accounted for, frame by frame.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
@@ -14,4 +18,7 @@ mod stage; // The embedded stage over real sockets: each knob's broken and healt
 mod report; // Golden reports: terminal, run.json, HTML.
 mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
+mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
+mod nginx; // The replay against a real nginx, judged by nginx' own access log.
+mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod tidy; // The rules of the house that no compiler holds.
