@@ -4,14 +4,25 @@
 //! Reading never fails for what is *in* a capture: what cannot be used is counted in the ledger.
 
 pub mod source;
+pub mod frame;
+mod window;
+mod clock;
+mod legacy;
+mod blocks;
+mod pcapng;
 pub mod pcap;
-pub mod packet;
-pub mod fragments;
+mod layer;
+mod link;
+mod tunnel;
+mod fragments;
+mod packet;
+pub mod segments;
 pub mod tcp;
 pub mod streams;
 pub mod pairing;
 pub mod import;
 
+use std::io;
 use std::net::SocketAddr;
 
 /// A TCP segment, taken out of its frame.
@@ -43,3 +54,57 @@ pub const SYN: u8 = 2;
 pub const RST: u8 = 4;
 /// Bit of [`Segment::flags`].
 pub const ACK: u8 = 16;
+
+/// Why a file could not be read as a capture. What is *in* a capture never ends here: it is
+/// counted in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The file is not there, or not ours to read.
+    #[error("{name}: cannot be opened; check the path and its permissions")]
+    Open {
+        /// Path as given.
+        name: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The file was opened, and reading it failed later on.
+    #[error(
+        "{name}: reading failed at byte {offset}; \
+         copy the file to a local disk and import it again"
+    )]
+    Read {
+        /// Path as given.
+        name: String,
+        /// How many bytes, decompressed, had been read.
+        offset: u64,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is nothing in it.
+    #[error("{name}: is empty; check that the capture was written and copied whole")]
+    Empty {
+        /// Path as given.
+        name: String,
+    },
+    /// The first bytes are of no format that is known here.
+    #[error(
+        "{name}: not a capture: it begins with {first_bytes}; supported are pcap and pcapng, \
+         plain or compressed with gzip or zstd: convert it with `editcap -F pcapng`"
+    )]
+    NotACapture {
+        /// Path as given.
+        name: String,
+        /// The first bytes in hexadecimal.
+        first_bytes: String,
+    },
+    /// A format that is known and not supported.
+    #[error("{name}: {what} is not supported; {advice}")]
+    Unsupported {
+        /// Path as given.
+        name: String,
+        /// What it is.
+        what: String,
+        /// What to do next.
+        advice: &'static str,
+    },
+}

@@ -1,1 +1,295 @@
-//! To be written.
+//! Opens a capture by what is in it, not by its name: plain, gzip or zstd, from a path or from
+//! standard input.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::capture::CaptureError;
+
+/// An open capture, decompressed while it is read.
+///
+/// Compressed input that is cut or damaged ends early instead of failing; what was decompressed
+/// before stays usable, and [`Source::damage`] says so.
+pub struct Source {
+    name: String,
+    head: Vec<u8>,
+    input: Chain<Cursor<Vec<u8>>, BufReader<Decoder>>,
+}
+
+/// What a source holds, by its first bytes after decompression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Capture file of libpcap, any byte order and resolution.
+    Pcap,
+    /// Capture file in blocks.
+    Pcapng,
+    /// The first byte that is not blank opens a JSON object (JSON Lines, HAR).
+    JsonLines,
+    /// A Parquet file, such as a recording.
+    Parquet,
+    /// None of these.
+    Unknown,
+}
+
+impl Source {
+    /// Opens a path, or standard input where the path is `-`.
+    pub fn open(path: &str) -> Result<Self, CaptureError> {
+        if path == "-" {
+            return Self::from_reader("standard input", Box::new(io::stdin()));
+        }
+        let file = File::open(path)
+            .map_err(|source| CaptureError::Open { name: path.to_owned(), source })?;
+        Self::from_reader(path, Box::new(file))
+    }
+
+    /// Reads from anything; `name` is for messages.
+    pub fn from_reader(name: &str, mut raw: Box<dyn Read + Send>) -> Result<Self, CaptureError> {
+        let failed = |source| CaptureError::Read { name: name.to_owned(), offset: 0, source };
+        let magic = read_head(&mut raw, MAGIC_BYTES).map_err(failed)?;
+        if magic.is_empty() {
+            return Err(CaptureError::Empty { name: name.to_owned() });
+        }
+        let raw: Raw = BufReader::new(Box::new(Cursor::new(magic.clone()).chain(raw)));
+        let mut decoder = Decoder::new(&magic, raw).map_err(failed)?;
+        let head = read_head(&mut decoder, HEAD_BYTES).map_err(failed)?;
+        if head.is_empty() {
+            let what = decoder.damage.as_deref().unwrap_or("compressed data of no bytes");
+            return Err(CaptureError::Unsupported {
+                name: name.to_owned(),
+                what: what.to_owned(),
+                advice: "check that the file was copied whole",
+            });
+        }
+        let input = Cursor::new(head.clone()).chain(BufReader::new(decoder));
+        Ok(Self { name: name.to_owned(), head, input })
+    }
+
+    /// The path as given, for messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it holds.
+    pub fn content(&self) -> Content {
+        let first_byte = self.head.iter().find(|byte| !byte.is_ascii_whitespace());
+        match self.head.first_chunk::<4>() {
+            Some([0x0a, 0x0d, 0x0d, 0x0a]) => Content::Pcapng,
+            Some(b"PAR1") => Content::Parquet,
+            Some(magic) if PCAP_MAGICS.contains(&u32::from_be_bytes(*magic)) => Content::Pcap,
+            _ if first_byte == Some(&b'{') => Content::JsonLines,
+            _ => Content::Unknown,
+        }
+    }
+
+    /// The error for a source that is no capture of packets.
+    pub fn not_a_capture(&self) -> CaptureError {
+        let name = self.name.clone();
+        let foreign = FOREIGN.iter().find(|(magic, ..)| self.head.starts_with(magic));
+        if let Some((_, what, advice)) = foreign {
+            return CaptureError::Unsupported { name, what: (*what).to_owned(), advice };
+        }
+        let first: Vec<String> =
+            self.head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        CaptureError::NotACapture { name, first_bytes: first.join(" ") }
+    }
+
+    /// Why decompression ended early, if it did so far.
+    pub fn damage(&self) -> Option<&str> {
+        self.input.get_ref().1.get_ref().damage.as_deref()
+    }
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer)
+    }
+}
+
+impl BufRead for Source {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.input.consume(amount);
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+type Raw = BufReader<Box<dyn Read + Send>>;
+
+/// Longest of the magic numbers of compressed formats.
+const MAGIC_BYTES: usize = 4;
+
+/// Enough for every magic number, and for a JSON file that opens with some blank lines.
+const HEAD_BYTES: usize = 512;
+
+/// Microseconds, nanoseconds and the variant with longer record heads, in both byte orders.
+const PCAP_MAGICS: [u32; 6] =
+    [0xa1b2_c3d4, 0xd4c3_b2a1, 0xa1b2_3c4d, 0x4d3c_b2a1, 0xa1b2_cd34, 0x34cd_b2a1];
+
+/// Formats a user may well try, with what to do about each.
+const FOREIGN: [(&[u8], &str, &str); 6] = [
+    (b"BZh", "bzip2 compression", "decompress it first with `bunzip2`"),
+    (b"\xfd7zXZ", "xz compression", "decompress it first with `unxz`"),
+    (b"\x04\x22\x4d\x18", "lz4 compression", "decompress it first with `unlz4`"),
+    (b"PK\x03\x04", "a zip archive", "unpack it first with `unzip`"),
+    (b"snoop\0\0\0", "a snoop capture", "convert it with `editcap -F pcapng`"),
+    (b"GMBU", "a Network Monitor capture", "convert it with `editcap -F pcapng`"),
+];
+
+/// Reads until `limit` bytes or the end; a single read may return less than there is.
+fn read_head(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(limit);
+    reader.take(limit as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// The decompressor in use, and why it stopped early.
+struct Decoder {
+    format: Format,
+    damage: Option<String>,
+}
+
+enum Format {
+    Plain(Raw),
+    Gzip(MultiGzDecoder<Raw>),
+    Zstd(zstd::Decoder<'static, Raw>),
+}
+
+impl Decoder {
+    fn new(magic: &[u8], raw: Raw) -> io::Result<Self> {
+        let format = match magic {
+            [0x1f, 0x8b, ..] => Format::Gzip(MultiGzDecoder::new(raw)),
+            [0x28, 0xb5, 0x2f, 0xfd] => Format::Zstd(zstd::Decoder::with_buffer(raw)?),
+            _ => Format::Plain(raw),
+        };
+        Ok(Self { format, damage: None })
+    }
+}
+
+impl Read for Decoder {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.damage.is_some() {
+            return Ok(0);
+        }
+        let (name, result) = match &mut self.format {
+            Format::Plain(raw) => return raw.read(buffer),
+            Format::Gzip(decoder) => ("gzip", decoder.read(buffer)),
+            Format::Zstd(decoder) => ("zstd", decoder.read(buffer)),
+        };
+        match result {
+            // Only the operating system's errors carry a number; the others are about the data.
+            Err(error)
+                if error.raw_os_error().is_none() && error.kind() != io::ErrorKind::Interrupted =>
+            {
+                self.damage = Some(format!("{name} data that is cut or damaged ({error})"));
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Hands out one byte at a time, as a slow pipe may.
+    struct Trickle(Cursor<Vec<u8>>);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let one = buffer.len().min(1);
+            self.0.read(&mut buffer[..one])
+        }
+    }
+
+    fn source(bytes: &[u8]) -> Result<Source, CaptureError> {
+        Source::from_reader("test", Box::new(Trickle(Cursor::new(bytes.to_vec()))))
+    }
+
+    fn read_all(source: &mut Source) -> Vec<u8> {
+        let mut all = Vec::new();
+        source.read_to_end(&mut all).unwrap();
+        all
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn content_is_told_by_the_first_bytes() {
+        for (bytes, content) in [
+            (&[0xd4, 0xc3, 0xb2, 0xa1][..], Content::Pcap),
+            (&[0xa1, 0xb2, 0xc3, 0xd4], Content::Pcap),
+            (&[0x4d, 0x3c, 0xb2, 0xa1], Content::Pcap),
+            (&[0x34, 0xcd, 0xb2, 0xa1], Content::Pcap),
+            (&[0x0a, 0x0d, 0x0d, 0x0a], Content::Pcapng),
+            (b"PAR1", Content::Parquet),
+            (b"{", Content::JsonLines),
+            (b"\n\n  {\"at_ns\":1}", Content::JsonLines),
+            (b"GET / HTTP/1.1", Content::Unknown),
+        ] {
+            assert_eq!(source(bytes).unwrap().content(), content, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn every_compression_reads_the_same() {
+        let text = b"\x0a\x0d\x0d\x0a and more".repeat(100);
+        let mut two_members = gzip(&text[..700]);
+        two_members.extend(gzip(&text[700..]));
+        for bytes in
+            [text.clone(), gzip(&text), two_members, zstd::encode_all(&text[..], 3).unwrap()]
+        {
+            let mut source = source(&bytes).unwrap();
+            assert_eq!(source.content(), Content::Pcapng);
+            assert_eq!(read_all(&mut source), text);
+            assert_eq!(source.damage(), None);
+        }
+    }
+
+    #[test]
+    fn a_cut_last_member_keeps_what_came_before() {
+        let text: Vec<u8> = (0..60_000_u32).flat_map(u32::to_be_bytes).collect();
+        let mut two_members = gzip(&text);
+        let whole = two_members.len();
+        two_members.extend(gzip(&text));
+        for bytes in
+            [&two_members[..whole + 5_000], &zstd::encode_all(&text[..], 3).unwrap()[..9_000]]
+        {
+            let mut source = source(bytes).unwrap();
+            let read = read_all(&mut source);
+            assert!(text.repeat(2).starts_with(&read) && read.len() > 1_000);
+            assert!(source.damage().unwrap().contains("cut or damaged"));
+        }
+    }
+
+    #[test]
+    fn errors_say_what_where_and_what_next() {
+        let text = |bytes: &[u8]| match source(bytes) {
+            Ok(source) => source.not_a_capture().to_string(),
+            Err(error) => error.to_string(),
+        };
+        insta::assert_snapshot!(text(b""), @"");
+        insta::assert_snapshot!(text(b"GET / HTTP/1.1"), @"");
+        insta::assert_snapshot!(text(b"BZh91AY&SY"), @"");
+        insta::assert_snapshot!(text(&[0x1f, 0x8b, 8]), @"");
+        let missing = Source::open("no/such/file.pcap").unwrap_err();
+        assert!(missing.to_string().starts_with("no/such/file.pcap: cannot be opened"));
+    }
+}
