@@ -8,6 +8,7 @@ mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
+mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
