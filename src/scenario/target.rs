@@ -84,6 +84,22 @@ pub enum TargetError {
     NoStage,
 }
 
+impl TargetSpec {
+    /// The value of the `Host` header. The stage's is always the same, though its port is not, so
+    /// that plans for it are.
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Stage => "stage".to_owned(),
+            Self::Http { host, port } => {
+                let host = plain_host(host);
+                let host = if host.contains(':') { format!("[{host}]") } else { host };
+                // As clients write it: the scheme's own port is left out.
+                if *port == 80 { host } else { format!("{host}:{port}") }
+            }
+        }
+    }
+}
+
 /// Checks a target and looks up its address.
 ///
 /// Hosts on other machines are refused by name whatever their port, and by address whatever their
@@ -98,12 +114,12 @@ pub async fn resolve(
     let (host, port) = match spec {
         TargetSpec::Stage => {
             let address = stage_address.ok_or(TargetError::NoStage)?;
-            let authority = address.to_string();
+            let authority = spec.authority();
             return Ok(Target { authority, address, is_stage: true, resolved: () });
         }
         TargetSpec::Http { host, port } => (plain_host(host), *port),
     };
-    let authority = authority_of(&host, port);
+    let authority = spec.authority();
     if !is_allowed(&host, port, allow) {
         return Err(TargetError::NotAllowed { authority, host });
     }
@@ -147,12 +163,6 @@ pub(crate) fn split_host_port(text: &str) -> Option<(String, Option<u16>)> {
 
 /// Longest host name, as DNS has it.
 const MAX_HOST: usize = 253;
-
-fn authority_of(host: &str, port: u16) -> String {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    // As clients write it: the scheme's own port is left out.
-    if port == 80 { host } else { format!("{host}:{port}") }
-}
 
 fn is_allowed(host: &str, port: u16, allow: &[String]) -> bool {
     allow.iter().filter_map(|entry| split_host_port(entry)).any(|(allowed, allowed_port)| {
@@ -328,7 +338,9 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let address = Some("127.0.0.1:8080".parse().unwrap());
         let target = runtime.block_on(resolve(&TargetSpec::Stage, &[], &servers(), address));
-        assert_eq!(target.unwrap().authority, "127.0.0.1:8080");
+        let target = target.unwrap();
+        assert_eq!((target.authority.as_str(), target.address.port()), ("stage", 8080));
+        assert!(target.is_stage);
         let target = runtime.block_on(resolve(&TargetSpec::Stage, &[], &servers(), None));
         assert!(matches!(target, Err(TargetError::NoStage)));
     }

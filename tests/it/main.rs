@@ -7,3 +7,5 @@ mod exchanges;
 mod recording_file;
 // Recordings from elsewhere: damaged, cut, or made to deceive.
 mod recording_hostile;
+// Plans: made from a recording's file and a scenario's text.
+mod plan;
