@@ -70,7 +70,7 @@ pub(crate) struct Notes {
 }
 
 impl Plan {
-    /// A plan from its first arrival on. Without `totals`, no arrival is the last on its connection.
+    /// A plan from its first arrival on. Without `totals`, no arrival is the last of a connection.
     pub(crate) fn new(
         exchanges: Rows<Exchange>,
         choice: Arc<Choice>,

@@ -326,6 +326,9 @@ mod tests {
         let found = ["10.0.0.1:80", "203.0.113.9:80"].map(|address| address.parse().unwrap());
         let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
         assert!(matches!(error, TargetError::RecordedAddress { .. }), "{error}");
+        let found = ["[::ffff:203.0.113.9]:80".parse().unwrap()];
+        let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
+        assert!(matches!(error, TargetError::RecordedAddress { .. }), "{error}");
         let found = ["127.0.0.1:9000".parse().unwrap()];
         let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
         assert!(matches!(error, TargetError::RecordedName { .. }), "{error}");

@@ -85,7 +85,12 @@ proptest! {
     fn any_recording_ends_in_a_plan_or_a_reason(
         exchanges in vec(exchange(), 0..40),
         scale in prop_oneof![Just("1"), Just("0.5"), Just("2.5")],
-        window in prop_oneof![Just("all"), Just("busiest 1s"), Just("+1s..+3s"), Just("00:00..24:00")],
+        window in prop_oneof![
+            Just("all"),
+            Just("busiest 1s"),
+            Just("+1s..+3s"),
+            Just("00:00..24:00"),
+        ],
     ) {
         // Most of what a file can hold is too odd to be sent; make every other one ordinary.
         let ordinary = |(index, mut exchange): (usize, Exchange)| {

@@ -82,13 +82,15 @@ fn groups_are_tied_by_shared_connections_and_by_sessions() {
         (9, 300), // Two sessions on one connection.
         (7, 300), // Which ties a third connection to it.
         (8, 400),
+        (1, 500),
+        (6, 500), // The later one takes over the smaller number.
     ] {
         ties.tie(connection, session, true).unwrap();
     }
     let (groups, largest) = ties.groups();
     let groups: BTreeMap<u64, u64> = groups.into_iter().collect();
-    assert_eq!(groups, [(3, 3), (5, 3), (7, 7), (8, 8), (9, 7)].into());
-    assert!((largest - 0.5).abs() < 1e-9);
+    assert_eq!(groups, [(1, 1), (3, 3), (5, 3), (6, 1), (7, 7), (8, 8), (9, 7)].into());
+    assert!((largest - 0.375).abs() < 1e-9);
 }
 
 #[test]

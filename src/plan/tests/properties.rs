@@ -90,7 +90,11 @@ proptest! {
     /// For all recordings and scales: a group of connections and sessions is played whole or not
     /// at all, as often as any other exchange of it, and a copy keeps the gaps of its original.
     #[test]
-    fn scale_keeps_groups_whole(exchanges in recordings(), scale in 0.2..4.0_f64, seed in 0_u64..99) {
+    fn scale_keeps_groups_whole(
+        exchanges in recordings(),
+        scale in 0.2..4.0_f64,
+        seed in 0_u64..99,
+    ) {
         let scenario = Scenario { scale, seed, ..scenario() };
         let (_, arrivals) = match planned(&exchanges, &scenario) {
             Err(PlanError::Empty { .. }) => return Ok(()),

@@ -43,9 +43,10 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         headers: BTreeMap::new(),
         authority: "staging".to_owned(),
         start: Duration::ZERO,
-        scale: Scale::new(1.0, 1).unwrap(),
+        scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
-        groups: HashMap::new(),
+        // A clone is waiting when the error comes.
+        groups: [(0, 0)].into(),
         stride: 1,
     };
     let mut plan = Plan::new(Box::new(rows.into_iter()), Arc::new(choice), HashMap::new());
