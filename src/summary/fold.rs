@@ -333,10 +333,8 @@ mod tests {
                 .map(|index| {
                     let mut arrival = arrival(index, MS);
                     arrival.route = Arc::from(format!("GET /{index}"));
-                    let sample = match sent {
-                        true => answered(&arrival, MS),
-                        false => failed(&arrival, Fate::Refused),
-                    };
+                    let sample =
+                        if sent { answered(&arrival, MS) } else { failed(&arrival, Fate::Refused) };
                     (arrival, sample)
                 })
                 .collect();
