@@ -53,7 +53,7 @@ impl Summary {
         }
         self.add_shapes(arrival, sample);
         self.add_times(arrival, sample, error);
-        self.evidence.add(arrival, sample);
+        self.evidence.add(arrival, sample, error);
     }
 
     /// Adds the summary of another part of the same run: its moments have the same start.
