@@ -8,7 +8,7 @@ pub mod timeline;
 pub mod touches;
 
 use crate::plan::{Arrival, LARGE_BODY};
-use crate::sample::Sample;
+use crate::sample::{Fate, Sample};
 use crate::summary::evidence::bodies::Bodies;
 use crate::summary::evidence::errors::Errors;
 use crate::summary::evidence::openings::Openings;
@@ -18,6 +18,8 @@ use crate::summary::evidence::touches::Touches;
 /// Evidence for the detectors of `verdict::detectors`.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
+    /// Answers whose recorded status is known: what `status_changes` is a share of.
+    pub answers_compared: u64,
     /// How new connections fared.
     pub openings: Openings,
     /// How large request bodies fared, and small requests beside them.
@@ -33,6 +35,8 @@ pub struct Evidence {
 impl Evidence {
     /// Takes what one sample shows; `error` is `fold::is_error` of it.
     pub fn add(&mut self, arrival: &Arrival, sample: &Sample, error: bool) {
+        let answered = matches!(sample.fate, Fate::Answered { .. });
+        self.answers_compared += u64::from(answered && arrival.recorded.status.is_some());
         self.openings.add(arrival, sample);
         self.bodies.add(arrival, sample);
         self.touches.add(arrival, sample);
@@ -44,6 +48,7 @@ impl Evidence {
 
     /// Adds the evidence of another part of the same run.
     pub fn merge(&mut self, other: &Self) {
+        self.answers_compared += other.answers_compared;
         self.openings.merge(&other.openings);
         self.bodies.merge(&other.bodies);
         self.touches.merge(&other.touches);

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::plan::Arrival;
+use crate::plan::{Arrival, Touch};
 use crate::sample::{Fate, Sample};
 use crate::shape::MAX_SECONDS;
 use crate::stats::histograms::nanoseconds;
@@ -28,6 +28,8 @@ pub struct Timeline {
 pub struct Tenth {
     /// Requests sent.
     pub sent: u32,
+    /// Those of them that are known to be quick: small ones, and no first touch of a target.
+    pub sent_quick: u32,
     /// Requests that ended, one way or another, after they were sent.
     pub ended: u32,
     /// Signs of life: answers that were complete, and banners.
@@ -51,6 +53,7 @@ impl Timeline {
         if let Some((sent, done)) = sample.sent.zip(sample.done) {
             let row = self.row(sent);
             row.sent += 1;
+            row.sent_quick += u32::from(!large && arrival.touch != Touch::First);
             row.large += i32::from(large);
             let row = self.row(done);
             row.ended += 1;
@@ -73,6 +76,7 @@ impl Timeline {
         for (row, &other) in self.tenths.iter_mut().zip(&other.tenths) {
             row.merge_answers(other.answered, other.first_answer_ns, other.last_answer_ns);
             row.sent += other.sent;
+            row.sent_quick += other.sent_quick;
             row.ended += other.ended;
             row.large += other.large;
             row.held += other.held;

@@ -6,8 +6,10 @@ use crate::plan::{Arrival, Touch};
 use crate::sample::{Fate, Sample};
 use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time};
 
-/// Service times (sent to done, ns) of answered GET and HEAD requests, and what production took
-/// for the same requests where the recording knows.
+/// Service times (sent to done, ns) of GET and HEAD requests that were answered or timed out, and
+/// what production took for the same requests where the recording knows. A time-out counts with the
+/// time that was waited: when a store is so overloaded that most first reads never come back, the
+/// few that do would look fine.
 #[derive(Clone, Debug)]
 pub struct Touches {
     /// First requests for their target: a cold cache must miss.
@@ -24,9 +26,9 @@ impl Touches {
     /// Takes what one sample shows.
     pub fn add(&mut self, arrival: &Arrival, sample: &Sample) {
         let read = matches!(&*arrival.method, "GET" | "HEAD");
-        let answered = matches!(sample.fate, Fate::Answered { .. });
+        let waited = matches!(sample.fate, Fate::Answered { .. } | Fate::TimedOut);
         let Some((sent, done)) = sample.sent.zip(sample.done) else { return };
-        if !(read && answered) {
+        if !(read && waited) {
             return;
         }
         let (service, recorded) = match arrival.touch {
