@@ -16,7 +16,7 @@ use crate::summary::evidence::timeline::Timeline;
 use crate::summary::evidence::touches::Touches;
 
 /// Evidence for the detectors of `verdict::detectors`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
     /// Answers whose recorded status is known: what `status_changes` is a share of.
     pub answers_compared: u64,

@@ -237,6 +237,7 @@ fn between(from: Duration, to: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Touch;
     use crate::sample::Unsent;
     use crate::summary::examples::{answered, arrival, failed};
 
@@ -257,6 +258,8 @@ mod tests {
             .map(|index| {
                 let mut arrival = arrival(index, MS * 40 * u32::try_from(index).unwrap());
                 arrival.seq = u32::try_from(index % 3).unwrap();
+                arrival.touch = if index % 4 == 0 { Touch::First } else { Touch::Again };
+                arrival.body = vec![b'x'; if index % 9 == 0 { 70_000 } else { 0 }].into();
                 arrival.route = Arc::from(format!("GET /{}", index % 5));
                 let fate = fates[usize::try_from(index).unwrap() % fates.len()].clone();
                 let sample = match fate {
@@ -323,6 +326,7 @@ mod tests {
             assert_eq!(digest(&merged), digest(&whole), "cut at {cut}");
             assert!(merged.latency == whole.latency && merged.lateness == whole.lateness);
             assert!(merged.service == whole.service, "cut at {cut}");
+            assert!(merged.evidence == whole.evidence, "cut at {cut}");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::summary::evidence::is_large;
 const CONTENT_TOO_LARGE: u16 = 413;
 
 /// How large request bodies fared. Sizes are bytes on the wire, chunk framing included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bodies {
     /// Requests with a body that were answered.
     pub answered: u64,

@@ -26,7 +26,7 @@ pub const MAX_BANNERS: usize = 8;
 pub const OTHER_BANNERS: &str = "(other)";
 
 /// How new connections fared.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Openings {
     /// Connections whose opening was tried.
     pub tried: u64,

@@ -10,7 +10,7 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time};
 /// what production took for the same requests where the recording knows. A time-out counts with the
 /// time that was waited: when a store is so overloaded that most first reads never come back, the
 /// few that do would look fine.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Touches {
     /// First requests for their target: a cold cache must miss.
     pub first: Histogram<u64>,
