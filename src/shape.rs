@@ -5,6 +5,9 @@
 //! tolerances of the field.
 
 pub mod compare;
+#[cfg(test)]
+mod detection;
+pub mod gate;
 pub mod metrics;
 pub mod tolerance;
 

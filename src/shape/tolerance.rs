@@ -1,6 +1,8 @@
 //! How far a produced shape may be from the planned one, in three tiers.
-
-use crate::scenario::Tier;
+//!
+//! They were checked against simulated faults: all of them accept jitter up to 1 ms, and
+//! [`STANDARD`] fails stalls of 100 ms every 10 s, a rate cap at the peak second, even spacing
+//! inside seconds, 1 % lost requests, and time stretched by 1 %.
 
 /// Tolerances of one tier. Shares are ratios (0.01 is 1 %), bands are lowest and highest ratio.
 #[derive(Clone, Copy, Debug)]
@@ -43,52 +45,50 @@ pub enum FineDispersion {
     Report,
 }
 
-/// The tolerances of a tier. They were checked against simulated faults: all of them accept jitter
-/// up to 1 ms, and `standard` fails stalls of 100 ms every 10 s, a rate cap at the peak second, even
-/// spacing inside seconds, 1 % lost requests, and time stretched by 1 %.
-pub fn tolerances(tier: Tier) -> Tolerances {
-    match tier {
-        Tier::Strict => Tolerances {
-            name: "strict",
-            completeness: 0.9999,
-            lateness_ms: [1.0, 5.0, 100.0],
-            lateness_of_bound: 0.10,
-            wape: 0.005,
-            lag_seconds: 0.05,
-            peak: [0.99, 1.01],
-            dispersion: [0.95, 1.05],
-            fine_dispersion: FineDispersion::Gate([0.90, 1.10]),
-            mix: 0.001,
-            size: [0.999, 1.001],
-            opens: 0.02,
-        },
-        Tier::Standard => Tolerances {
-            name: "standard",
-            completeness: 0.999,
-            lateness_ms: [10.0, 50.0, 1_000.0],
-            lateness_of_bound: 0.10,
-            wape: 0.01,
-            lag_seconds: 0.2,
-            peak: [0.98, 1.02],
-            dispersion: [0.90, 1.10],
-            fine_dispersion: FineDispersion::GateIfResolved([0.90, 1.10]),
-            mix: 0.005,
-            size: [0.99, 1.01],
-            opens: 0.05,
-        },
-        Tier::Ci => Tolerances {
-            name: "ci",
-            completeness: 0.995,
-            lateness_ms: [50.0, 200.0, 2_000.0],
-            lateness_of_bound: 0.25,
-            wape: 0.03,
-            lag_seconds: 1.0,
-            peak: [0.95, 1.05],
-            dispersion: [0.80, 1.25],
-            fine_dispersion: FineDispersion::Report,
-            mix: 0.01,
-            size: [0.98, 1.02],
-            opens: 0.10,
-        },
-    }
-}
+/// For bare metal.
+pub const STRICT: Tolerances = Tolerances {
+    name: "strict",
+    completeness: 0.9999,
+    lateness_ms: [1.0, 5.0, 100.0],
+    lateness_of_bound: 0.10,
+    wape: 0.005,
+    lag_seconds: 0.05,
+    peak: [0.99, 1.01],
+    dispersion: [0.95, 1.05],
+    fine_dispersion: FineDispersion::Gate([0.90, 1.10]),
+    mix: 0.001,
+    size: [0.999, 1.001],
+    opens: 0.02,
+};
+
+/// The default.
+pub const STANDARD: Tolerances = Tolerances {
+    name: "standard",
+    completeness: 0.999,
+    lateness_ms: [10.0, 50.0, 1_000.0],
+    lateness_of_bound: 0.10,
+    wape: 0.01,
+    lag_seconds: 0.2,
+    peak: [0.98, 1.02],
+    dispersion: [0.90, 1.10],
+    fine_dispersion: FineDispersion::GateIfResolved([0.90, 1.10]),
+    mix: 0.005,
+    size: [0.99, 1.01],
+    opens: 0.05,
+};
+
+/// For shared virtual machines.
+pub const CI: Tolerances = Tolerances {
+    name: "ci",
+    completeness: 0.995,
+    lateness_ms: [50.0, 200.0, 2_000.0],
+    lateness_of_bound: 0.25,
+    wape: 0.03,
+    lag_seconds: 1.0,
+    peak: [0.95, 1.05],
+    dispersion: [0.80, 1.25],
+    fine_dispersion: FineDispersion::Report,
+    mix: 0.01,
+    size: [0.98, 1.02],
+    opens: 0.10,
+};

@@ -53,7 +53,7 @@ impl Summary {
         }
         self.add_shapes(arrival, sample);
         self.add_times(arrival, sample, error);
-        self.evidence.add(arrival, sample);
+        self.evidence.add(arrival, sample, error);
     }
 
     /// Adds the summary of another part of the same run: its moments have the same start.
@@ -237,6 +237,7 @@ fn between(from: Duration, to: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Touch;
     use crate::sample::Unsent;
     use crate::summary::examples::{answered, arrival, failed};
 
@@ -257,6 +258,8 @@ mod tests {
             .map(|index| {
                 let mut arrival = arrival(index, MS * 40 * u32::try_from(index).unwrap());
                 arrival.seq = u32::try_from(index % 3).unwrap();
+                arrival.touch = if index % 4 == 0 { Touch::First } else { Touch::Again };
+                arrival.body = vec![b'x'; if index % 9 == 0 { 70_000 } else { 0 }].into();
                 arrival.route = Arc::from(format!("GET /{}", index % 5));
                 let fate = fates[usize::try_from(index).unwrap() % fates.len()].clone();
                 let sample = match fate {
@@ -323,6 +326,7 @@ mod tests {
             assert_eq!(digest(&merged), digest(&whole), "cut at {cut}");
             assert!(merged.latency == whole.latency && merged.lateness == whole.lateness);
             assert!(merged.service == whole.service, "cut at {cut}");
+            assert!(merged.evidence == whole.evidence, "cut at {cut}");
         }
     }
 
@@ -333,10 +337,8 @@ mod tests {
                 .map(|index| {
                     let mut arrival = arrival(index, MS);
                     arrival.route = Arc::from(format!("GET /{index}"));
-                    let sample = match sent {
-                        true => answered(&arrival, MS),
-                        false => failed(&arrival, Fate::Refused),
-                    };
+                    let sample =
+                        if sent { answered(&arrival, MS) } else { failed(&arrival, Fate::Refused) };
                     (arrival, sample)
                 })
                 .collect();
