@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +68,20 @@ pub enum Window {
     /// the next day. Of the day on which the recording starts, or of the next one where that
     /// window was over before the recording started.
     Clock(u32, u32),
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+        match *self {
+            Self::All => write!(f, "all"),
+            Self::Busiest(length) => write!(f, "busiest {}", format_duration(length)),
+            Self::Offset(from, to) => {
+                write!(f, "+{} .. +{}", format_duration(from), format_duration(to))
+            }
+            Self::Clock(from, to) => write!(f, "{} .. {} UTC", clock(from), clock(to)),
+        }
+    }
 }
 
 /// When a request is sent.

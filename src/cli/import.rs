@@ -34,11 +34,8 @@ pub struct Import {
 
 /// Runs `import`.
 pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
-    let sources = command
-        .captures
-        .iter()
-        .map(|path| Source::open(path))
-        .collect::<Result<Vec<_>, _>>()?;
+    let sources =
+        command.captures.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(lines) = &command.jsonl {
         return import_lines(command, sources, lines);
     }

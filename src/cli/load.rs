@@ -214,7 +214,8 @@ pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {
     if buckets.is_empty() {
         return "nothing".to_owned();
     }
-    let parts: Vec<String> = buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    let parts: Vec<String> =
+        buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
     parts.join(", ")
 }
 

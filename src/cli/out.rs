@@ -51,8 +51,9 @@ pub fn write_output(report: &Report, output: &Output) -> anyhow::Result<PathBuf>
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let name = output.file.file_name().and_then(OsStr::to_str).ok_or_else(|| {
-        anyhow!("cannot write {}: name a file with --out", output.file.display())
-    })?;
+    let name =
+        output.file.file_name().and_then(OsStr::to_str).ok_or_else(|| {
+            anyhow!("cannot write {}: name a file with --out", output.file.display())
+        })?;
     Ok(write_whole(folder, name, text.as_bytes())?)
 }

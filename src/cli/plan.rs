@@ -9,8 +9,7 @@ use crate::cli::load::{listed, load};
 use crate::cli::{Overrides, outputs};
 use crate::plan::facts::Facts;
 use crate::plan::outline;
-use crate::scenario::target::STAGE_AUTHORITY;
-use crate::scenario::{Scenario, TargetSpec};
+use crate::scenario::Scenario;
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -34,7 +33,7 @@ pub struct Plan {
 pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
     let scenario = command.overrides.apply(&command.scenario)?;
     let loaded = load(&scenario.recording)?;
-    let authority = authority(&scenario);
+    let authority = scenario.target.authority();
     let (facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
     if command.json {
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&facts)?));
@@ -56,14 +55,6 @@ pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
     }
     outputs::result(&text);
     Ok(Exit::Pass)
-}
-
-fn authority(scenario: &Scenario) -> String {
-    match &scenario.target {
-        TargetSpec::Stage => STAGE_AUTHORITY.to_owned(),
-        TargetSpec::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-        TargetSpec::Http { host, port } => format!("{host}:{port}"),
-    }
 }
 
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {

@@ -26,7 +26,7 @@ use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{prepare_folder, write_reports};
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::report::terminal;
-use crate::scenario::target::{STAGE_AUTHORITY, Target, resolve};
+use crate::scenario::target::{Target, resolve};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
@@ -88,8 +88,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE))?;
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
-    let authority = outside.as_ref().map_or(STAGE_AUTHORITY, |target| target.authority.as_str());
-    let (facts, plan) = outline(&recording.reader, scenario, authority)?;
+    let (facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
     say(voice, &facts.warnings);
     let (target, stage) = match outside {
         Some(target) => (target, None),
@@ -236,9 +235,8 @@ fn driven(
     }
     let planned = Duration::from_nanos(facts.duration_ns);
     let seen = Arc::clone(&gauges);
-    let progress = progress::start(progress::choose_mode(quiet), move || {
-        snapshot(&seen.snapshot(), planned)
-    });
+    let progress =
+        progress::start(progress::choose_mode(quiet), move || snapshot(&seen.snapshot(), planned));
     let driven = replay(plan, target, &rehearsal.scenario.limits, gauges, stop);
     progress.finish();
     driven

@@ -25,6 +25,8 @@ impl Moment {
 
 /// A recorded moment, nanoseconds since the Unix epoch, as RFC 3339 in UTC.
 pub fn recorded(unix_ns: i64) -> String {
-    Timestamp::from_nanosecond(i128::from(unix_ns))
-        .map_or_else(|_| format!("{unix_ns} ns"), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    Timestamp::from_nanosecond(i128::from(unix_ns)).map_or_else(
+        |_| format!("{unix_ns} ns"),
+        |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }

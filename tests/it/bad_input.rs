@@ -54,7 +54,11 @@ fn a_missing_file() {
 
 #[test]
 fn not_a_capture() {
-    check(&[("file", b"<!doctype html><title>no</title>")], IMPORT, &["file", "not a capture", "pcap"]);
+    check(
+        &[("file", b"<!doctype html><title>no</title>")],
+        IMPORT,
+        &["file", "not a capture", "pcap"],
+    );
 }
 
 #[test]

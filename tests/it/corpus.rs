@@ -94,7 +94,7 @@ fn import_twice(path: &Path) -> Vec<Row> {
 
 fn import(path: &Path) -> Option<(Vec<Found>, Imported)> {
     let mut found = Vec::new();
-    let source = Source::open(path.to_str().unwrap()).ok()?;
+    let source = Source::open(path).ok()?;
     let imported = read_capture(vec![source], &mut |one| found.push(one)).ok()?;
     Some((found, imported))
 }

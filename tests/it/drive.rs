@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
-use peakhour::act::replay::replay;
+use peakhour::drive::drive;
 use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{DriveError, Driven};
@@ -67,7 +67,7 @@ fn run_until(stop: &Stop, address: SocketAddr, limits: Limits, plan: Vec<Arrival
     let planned = plan.len() as u64;
     let gauges = Arc::new(Gauges::default());
     let plan = plan.into_iter().map(Ok::<_, Infallible>);
-    let driven = replay(plan, address, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
+    let driven = drive(plan, address, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
     assert_eq!(driven.summary.arrivals, planned);
     assert_eq!(driven.summary.fates.values().sum::<u64>(), planned);
     let gauges = gauges.snapshot();
@@ -304,7 +304,7 @@ fn a_plan_that_breaks_off_is_carried_out_so_far_and_is_an_error() {
         }
     });
     let broken = (0..5).map(|seq| if seq < 3 { Ok(get(0, seq)) } else { Err("row 4 is gone") });
-    let error = replay(broken, server.address, &LIMITS, Arc::default(), Stop::new()).unwrap_err();
+    let error = drive(broken, server.address, &LIMITS, Arc::default(), Stop::new()).unwrap_err();
     assert!(matches!(&error, DriveError::Plan { arrivals: 3, source }
         if source.to_string() == "row 4 is gone"));
     assert!(error.to_string().contains("broke off after 3 arrivals"), "{error}");

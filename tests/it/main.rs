@@ -15,7 +15,6 @@ mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to de
 mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Credentials are replaced before anything is written.
 mod plan; // Recording and scenario become the same arrivals, byte for byte.
-mod scenario; // Scenario files: every mistake is shown where it is.
 mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
 mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod report; // Golden reports: terminal, run.json, HTML.

@@ -50,7 +50,10 @@ fn the_healthy_stage_passes_and_leaves_its_reports() {
     assert_eq!(run["fates"]["answered"].as_u64().unwrap(), planned, "{totals}");
     let fates = run["fates"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
     assert_eq!(fates.sum::<u64>(), planned, "every arrival has one fate");
-    assert_eq!(totals["connections_opened"], run["facts"]["connections"], "connections as recorded");
+    assert_eq!(
+        totals["connections_opened"], run["facts"]["connections"],
+        "connections as recorded"
+    );
     let run = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
     assert!(run.join("report.html").is_file() && run.join("recording.parquet").is_file());
 }

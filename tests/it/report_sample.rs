@@ -146,6 +146,8 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
     let mut summary = summary(sample);
     change(&mut summary);
     let facts = Facts {
+        clones: 0,
+        window_ns: [0, 600_000_000_000],
         exchanges: summary.arrivals + 12,
         arrivals: summary.arrivals,
         skipped: BTreeMap::from([("method CONNECT".to_owned(), 12)]),

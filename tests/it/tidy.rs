@@ -92,7 +92,9 @@ fn every_capture_says_what_it_is_and_every_scenario_which_incident_it_rehearses(
 fn reading_order() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(root().join("src/lib.rs")).unwrap();
     code_lines(&text)
-        .filter_map(|line| line.trim().strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned))
+        .filter_map(|line| {
+            line.trim().strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned)
+        })
         .enumerate()
         .map(|(rank, name)| (name, rank))
         .collect()
