@@ -242,7 +242,8 @@ proptest! {
     fn what_is_on_time_is_faithful(
         requests in prop::collection::vec((0.0..40.0, 0.0..0.001), 1..300),
     ) {
-        let pairs: Vec<Pair> = requests.iter().map(|&(due, late)| (due, Some(due + late))).collect();
+        let pairs: Vec<Pair> =
+            requests.iter().map(|&(due, late)| (due, Some(due + late))).collect();
         let report = judge(&pairs, &STANDARD);
         prop_assert_eq!(report.verdict, ShapeVerdict::Faithful, "{}", report.statement);
         prop_assert!(report.worst_metric.starts_with("lateness"), "{}", report.worst_metric);

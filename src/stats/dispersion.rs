@@ -133,7 +133,8 @@ mod tests {
             let count = i64::try_from(counts.len()).unwrap();
             let at = |index: i64| {
                 let phase = usize::try_from(index.rem_euclid(2 * count)).unwrap();
-                if phase < counts.len() { counts[phase] } else { counts[2 * counts.len() - 1 - phase] }
+                let mirrored = 2 * counts.len() - 1 - phase.min(2 * counts.len() - 1);
+                if phase < counts.len() { counts[phase] } else { counts[mirrored] }
             };
             let half_signed = i64::try_from(half).unwrap();
             for (index, mean) in (0_i64..).zip(moving_mean(&counts, half)) {
