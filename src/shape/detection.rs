@@ -9,6 +9,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
@@ -232,4 +233,36 @@ fn a_rate_cap_flattens_bursts_before_it_shows_in_the_rate() {
     check(&capped(1.0), &["IDC ratio 100 ms"], &["completeness", "mix TVD"]);
     check(&capped(0.9), &["IDC ratio 100 ms", "lateness p99"], &["completeness"]);
     check(&capped(0.8), &["WAPE 1 s", "max cumulative lag", "peak ratio 1 s"], &["completeness"]);
+}
+
+proptest! {
+    /// For all plans and all lateness up to the tolerated millisecond: the shape is faithful, and
+    /// nothing of the tolerance is used up by windows.
+    #[test]
+    fn what_is_on_time_is_faithful(
+        requests in prop::collection::vec((0.0..40.0, 0.0..0.001), 1..300),
+    ) {
+        let pairs: Vec<Pair> =
+            requests.iter().map(|&(due, late)| (due, Some(due + late))).collect();
+        let report = judge(&pairs, &STANDARD);
+        prop_assert_eq!(report.verdict, ShapeVerdict::Faithful, "{}", report.statement);
+        prop_assert!(report.worst_metric.starts_with("lateness"), "{}", report.worst_metric);
+    }
+
+    /// For all plans and whatever became of them: every number is finite, a failure is named, and
+    /// the verdict agrees with the metrics.
+    #[test]
+    fn every_verdict_agrees_with_its_metrics(
+        requests in prop::collection::vec((0.0..40.0, prop::option::of(0.0..90.0)), 0..300),
+    ) {
+        let report = judge(&requests, &CI);
+        prop_assert!(report.worst_ratio.is_finite());
+        for metric in &report.metrics {
+            prop_assert!(metric.value.is_none_or(f64::is_finite), "{}", metric.name);
+            prop_assert_eq!(metric.value.is_none(), metric.outcome == MetricOutcome::NotEvaluable);
+        }
+        let faithful = report.verdict == ShapeVerdict::Faithful;
+        prop_assert_eq!(faithful, failures(&report).is_empty() && !requests.is_empty());
+        prop_assert_eq!(report.worst_ratio <= 1.0, failures(&report).is_empty());
+    }
 }

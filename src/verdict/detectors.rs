@@ -39,11 +39,11 @@ pub struct DetectorInput<'a> {
 /// before passes, and within them the most specific cause first, since the general ones (errors,
 /// load held back) are mostly its consequences.
 pub fn detect(input: &DetectorInput) -> Vec<Finding> {
-    let connection_limit = connection_limit::detect(input);
+    let cold_cache = cold_cache::detect(input);
+    let connection_limit = connection_limit::detect(input, &cold_cache);
     let body_limit = body_limit::detect(input);
     let event_loop = event_loop::detect(input);
     let stall = stall::detect(input, &event_loop);
-    let cold_cache = cold_cache::detect(input);
     let errors = errors::detect(input, &connection_limit, &body_limit);
     let mut findings = vec![
         generator::detect(input),

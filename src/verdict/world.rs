@@ -16,8 +16,20 @@ use crate::summary::Summary;
 use crate::summary::evidence::is_large;
 use crate::summary::examples::{answered, arrival};
 
-/// Length of a rehearsal.
-pub(super) const LENGTH: Duration = Duration::from_mins(1);
+/// How much traffic: sessions of 4 to 12 requests, one a second each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Traffic {
+    /// Length of the rehearsal.
+    pub(super) length: Duration,
+    /// Sessions, each on a connection of its own.
+    pub(super) sessions: u64,
+}
+
+/// A minute of some 100 requests a second on some 110 connections.
+pub(super) const MINUTE: Traffic = Traffic { length: Duration::from_mins(1), sessions: 750 };
+
+/// A quarter of a minute of some 80 requests a second on some 100 connections.
+pub(super) const SHORT: Traffic = Traffic { length: Duration::from_secs(15), sessions: 200 };
 
 /// Longest wait for a connect and for an answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,15 +37,14 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that the kernel completes ahead of a stage that does not accept.
 const BACKLOG: usize = 9;
 
-/// Some 100 requests a second on connections of about 8 requests; each 50th request uploads a few
-/// hundred kilobytes.
-pub(super) fn plan(seed: u64) -> Vec<Arrival> {
+/// A plan of this much traffic; each 50th request uploads a few hundred kilobytes.
+pub(super) fn plan(traffic: Traffic, seed: u64) -> Vec<Arrival> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut requests = Vec::new();
-    for session in 0..750_u64 {
-        let mut at = LENGTH.mul_f64(random.random::<f64>());
+    for session in 0..traffic.sessions {
+        let mut at = traffic.length.mul_f64(random.random::<f64>());
         for _ in 0..random.random_range(4..13) {
-            if at < LENGTH {
+            if at < traffic.length {
                 requests.push((at, session));
             }
             at += Duration::from_millis(200).mul_f64(random.random::<f64>() * 10.0);

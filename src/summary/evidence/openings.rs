@@ -38,10 +38,10 @@ pub struct Openings {
     pub connect: Histogram<u64>,
     /// Connects that needed a second SYN.
     pub syn_retries: u64,
-    /// Small requests that were the first on a connection and no first touch.
-    pub first: Waits,
-    /// Small requests on reused connections that were no first touch.
-    pub reused: Waits,
+    /// Small requests of any touch.
+    pub all: Compared,
+    /// Small requests that were no first touch: a cold cache does not slow these.
+    pub warm: Compared,
 }
 
 /// How a new connection was turned away.
@@ -57,6 +57,16 @@ pub enum TurnedAway {
     Closed,
 }
 
+/// Requests on new and on reused connections. Large bodies are left out, since they take their time
+/// anywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compared {
+    /// The first ones on their connection.
+    pub first: Waits,
+    /// The others.
+    pub reused: Waits,
+}
+
 /// Requests, and how many of them waited long.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Waits {
@@ -64,8 +74,6 @@ pub struct Waits {
     pub requests: u64,
     /// Those whose first byte took [`SLOW_ANSWER`] or never came.
     pub slow: u64,
-    /// Those that timed out without a byte.
-    pub hung: u64,
 }
 
 impl TurnedAway {
@@ -130,23 +138,22 @@ impl Openings {
         }
         histograms::merge(&mut self.connect, &other.connect);
         self.syn_retries += other.syn_retries;
-        self.first.merge(other.first);
-        self.reused.merge(other.reused);
+        self.all.merge(other.all);
+        self.warm.merge(other.warm);
     }
 
-    /// First touches are left out, since a cold cache makes them slow, and large bodies, since
-    /// they take their time anywhere.
     fn add_wait(&mut self, arrival: &Arrival, sample: &Sample) {
         let Some(sent) = sample.sent else { return };
-        if arrival.touch == Touch::First || is_large(arrival) {
+        if is_large(arrival) {
             return;
         }
-        let waits = if sample.opened { &mut self.first } else { &mut self.reused };
-        waits.requests += 1;
         let hung = sample.first_byte.is_none() && sample.fate == Fate::TimedOut;
         let late = sample.first_byte.is_some_and(|at| at.saturating_sub(sent) >= SLOW_ANSWER);
-        waits.slow += u64::from(hung || late);
-        waits.hung += u64::from(hung);
+        let waits = Waits { requests: 1, slow: u64::from(hung || late) };
+        self.all.of(sample).merge(waits);
+        if arrival.touch != Touch::First {
+            self.warm.of(sample).merge(waits);
+        }
     }
 
     fn count_banner(&mut self, banner: &str, count: u64) {
@@ -164,9 +171,20 @@ impl Default for Openings {
             banners: BTreeMap::new(),
             connect: coarse_times(),
             syn_retries: 0,
-            first: Waits::default(),
-            reused: Waits::default(),
+            all: Compared::default(),
+            warm: Compared::default(),
         }
+    }
+}
+
+impl Compared {
+    fn of(&mut self, sample: &Sample) -> &mut Waits {
+        if sample.opened { &mut self.first } else { &mut self.reused }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.first.merge(other.first);
+        self.reused.merge(other.reused);
     }
 }
 
@@ -174,7 +192,6 @@ impl Waits {
     fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.slow += other.slow;
-        self.hung += other.hung;
     }
 }
 

@@ -1,7 +1,7 @@
 //! A limit on connections: new ones are refused, closed, or left waiting, while old ones are fine.
 
 use crate::stats::counts::as_f64;
-use crate::summary::evidence::openings::{Openings, SYN_RETRY, TurnedAway, Waits};
+use crate::summary::evidence::openings::{Compared, SYN_RETRY, TurnedAway, Waits};
 use crate::units::{format_count, format_duration, format_share};
 use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
 use crate::verdict::{Finding, Outcome};
@@ -20,15 +20,17 @@ pub const MIN_REUSED: u64 = 20;
 /// as on reused ones. A stall or a slow target slows both alike.
 pub const TIMES_AS_OFTEN: f64 = 10.0;
 
-/// Looks for a limit on connections.
-pub fn detect(input: &DetectorInput) -> Finding {
+/// Looks for a limit on connections; `cold_cache` is that detector's finding: beside a cold cache,
+/// first touches cannot tell new connections from reused ones.
+pub fn detect(input: &DetectorInput, cold_cache: &Finding) -> Finding {
     let openings = &input.summary.evidence.openings;
     if openings.tried == 0 {
         return finding(CHECK, Outcome::Unknown, "no connection was opened");
     }
     let turned_away: u64 = openings.turned_away.values().sum();
     let banner = openings.turned_away.contains_key(&TurnedAway::Banner);
-    let waiting = waits_in_queue(openings);
+    let cold = cold_cache.outcome == Outcome::Fail;
+    let waiting = waits_in_queue(if cold { openings.warm } else { openings.all });
     if !banner && !waiting && turned_away.max(openings.syn_retries) < MIN_TURNED_AWAY {
         return fine(input, turned_away);
     }
@@ -52,9 +54,8 @@ fn fine(input: &DetectorInput, turned_away: u64) -> Finding {
 }
 
 /// Whether answers on new connections are slow or missing, far more often than on reused ones.
-fn waits_in_queue(openings: &Openings) -> bool {
+fn waits_in_queue(Compared { first, reused }: Compared) -> bool {
     let share = |waits: Waits, slow: u64| as_f64(slow) / as_f64(waits.requests.max(1));
-    let (first, reused) = (openings.first, openings.reused);
     reused.requests >= MIN_REUSED
         && first.slow >= MIN_TURNED_AWAY
         && share(first, first.slow) >= TIMES_AS_OFTEN * share(reused, reused.slow.max(1))
@@ -81,7 +82,7 @@ fn title(input: &DetectorInput, turned_away: u64) -> String {
         let count = format_count(openings.syn_retries);
         return format!("{count} of {tried} connects took a second attempt: the queue was full");
     }
-    let count = format_count(openings.first.slow);
+    let count = format_count(openings.all.first.slow);
     format!("{count} new connections were accepted but not served, while old ones were")
 }
 
@@ -100,14 +101,14 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
         let count = format_count(openings.syn_retries);
         lines.push(format!("{count} connects took more than {slow}: their first SYN was dropped"));
     }
-    if openings.first.slow > 0 {
+    if openings.all.first.slow > 0 {
         lines.push(format!(
             "{} of {} first requests on new connections waited long for an answer, but {} of {} on \
              reused ones",
-            format_count(openings.first.slow),
-            format_count(openings.first.requests),
-            format_count(openings.reused.slow),
-            format_count(openings.reused.requests)
+            format_count(openings.all.first.slow),
+            format_count(openings.all.first.requests),
+            format_count(openings.all.reused.slow),
+            format_count(openings.all.reused.requests)
         ));
     }
     if !openings.connect.is_empty() {

@@ -14,8 +14,12 @@ pub const CHECK: &str = "event-loop-blocked";
 /// Fewest large bodies: with one or two, whatever else happened then would be blamed on them.
 pub const MIN_LARGE: u64 = 3;
 
-/// Fewest small requests on either side of the comparison of medians.
-pub const MIN_SMALL: u64 = 20;
+/// Fewest small requests beside a large body. Few, since a body that blocks for a moment has few
+/// beside it; the other conditions are what keeps chance out.
+pub const MIN_BESIDE: u64 = 5;
+
+/// Fewest small requests apart from large bodies, to know what is normal.
+pub const MIN_APART: u64 = 20;
 
 /// Small requests beside a large body are held up when their median is this many times that of the
 /// others ...
@@ -42,8 +46,9 @@ pub fn detect(input: &DetectorInput) -> Finding {
     }
     // Where large bodies are in flight all the time, production's time is what else there is.
     let recorded = &input.summary.evidence.touches.recorded_again;
-    let baseline = if apart.len() < MIN_SMALL { recorded } else { apart };
-    if bodies.large_answered < MIN_LARGE || beside.len().min(baseline.len()) < MIN_SMALL {
+    let baseline = if apart.len() < MIN_APART { recorded } else { apart };
+    let few = beside.len() < MIN_BESIDE || baseline.len() < MIN_APART;
+    if bodies.large_answered < MIN_LARGE || few {
         return finding(CHECK, Outcome::Unknown, too_little(bodies));
     }
     let (slow, fast) = (quantile(beside, 0.5), quantile(baseline, 0.5));
@@ -79,8 +84,8 @@ fn too_little(bodies: &Bodies) -> String {
         );
     }
     format!(
-        "{} small requests beside bodies of {large} or more and {} apart from them; {MIN_SMALL} of \
-         each are needed",
+        "{} small requests beside bodies of {large} or more and {} apart from them; {MIN_BESIDE} \
+         and {MIN_APART} are needed",
         format_count(bodies.small_beside.len()),
         format_count(bodies.small_apart.len())
     )
