@@ -82,14 +82,13 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
         );
         top.row(&[String::new(), clean(&worst, MAX_SENTENCE)]);
     }
-    let mut gating = Grid::new(width).right(&[2]);
-    for metric in &shape.metrics {
-        if let Some(row) = gating_row(metric) {
-            gating.row(&row);
-        }
+    let mut failing = Grid::new(width).right(&[2]);
+    for metric in shape.metrics.iter().filter(|metric| metric.outcome == MetricOutcome::Fail) {
+        failing.row(&failing_row(metric));
     }
     let mut rest = Grid::new(width);
     for (outcome, mark, title) in [
+        (MetricOutcome::Pass, "✓", "within limits"),
         (MetricOutcome::Report, "·", "reported only"),
         (MetricOutcome::NotEvaluable, "?", "not evaluable"),
     ] {
@@ -97,31 +96,27 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
             .metrics
             .iter()
             .filter(|metric| metric.outcome == outcome)
-            .map(not_gating)
+            .map(in_a_line)
             .collect();
         if !items.is_empty() {
             rest.row(&[mark.to_owned(), format!("{title}: {}", items.join(", "))]);
         }
     }
-    format!("Load shape\n{}{}{}", top.render(2), gating.render(4), rest.render(4))
+    format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
 }
 
-fn gating_row(metric: &Metric) -> Option<[String; 5]> {
-    let (outcome, note) = match metric.outcome {
-        MetricOutcome::Pass => (Outcome::Pass, ""),
-        MetricOutcome::Fail => (Outcome::Fail, metric.note.as_str()),
-        MetricOutcome::Report | MetricOutcome::NotEvaluable => return None,
-    };
-    Some([
-        mark(outcome).to_string(),
+fn failing_row(metric: &Metric) -> [String; 5] {
+    [
+        mark(Outcome::Fail).to_string(),
         clean(&metric.name, MAX_SENTENCE),
         metric_value(metric),
         metric.limit.clone(),
-        clean(note, MAX_SENTENCE),
-    ])
+        clean(&metric.note, MAX_SENTENCE),
+    ]
 }
 
-fn not_gating(metric: &Metric) -> String {
+/// Metrics that need no line of their own: nobody has to act on them.
+fn in_a_line(metric: &Metric) -> String {
     let name = clean(&metric.name, MAX_SENTENCE);
     match metric.outcome {
         MetricOutcome::NotEvaluable if metric.note.is_empty() => name,
@@ -150,35 +145,50 @@ fn findings(findings: &[Finding], width: u16) -> String {
         return String::new();
     }
     let mut text = format!("Findings ({})\n", outcome_counts(findings));
+    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
+        text.push_str(&failed(finding, width));
+    }
+    // Many checks are unknown for one reason: it is told once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Unknown) {
+        match reasons.iter_mut().find(|(title, _)| *title == finding.title) {
+            Some((_, checks)) => checks.push(&finding.check),
+            None => reasons.push((&finding.title, vec![&finding.check])),
+        }
+    }
+    let mut grid = Grid::new(width);
+    for (title, checks) in reasons {
+        let line = format!("{}: {title}", checks.join(", "));
+        grid.row(&[mark(Outcome::Unknown).to_string(), clean(&line, MAX_SENTENCE)]);
+    }
     let passed: Vec<&str> = findings
         .iter()
         .filter(|finding| finding.outcome == Outcome::Pass)
         .map(|finding| finding.check.as_str())
         .collect();
-    for finding in findings.iter().filter(|finding| finding.outcome != Outcome::Pass) {
-        let mut head = Grid::new(width);
-        let title = format!("{}: {}", finding.check, finding.title);
-        head.row(&[mark(finding.outcome).to_string(), clean(&title, MAX_SENTENCE)]);
-        text.push_str(&head.render(2));
-        let mut body = Grid::new(width);
-        for evidence in finding.evidence.iter().take(MAX_EVIDENCE) {
-            body.row(&["·".to_owned(), clean(evidence, MAX_SENTENCE)]);
-        }
-        if finding.evidence.len() > MAX_EVIDENCE {
-            let more = finding.evidence.len() - MAX_EVIDENCE;
-            body.row(&["·".to_owned(), format!("{more} more in the report files")]);
-        }
-        if !finding.advice.is_empty() {
-            body.row(&["→".to_owned(), clean(&finding.advice, MAX_SENTENCE)]);
-        }
-        text.push_str(&body.render(4));
-    }
     if !passed.is_empty() {
-        let mut grid = Grid::new(width);
         grid.row(&[mark(Outcome::Pass).to_string(), clean(&passed.join(", "), MAX_SENTENCE)]);
-        text.push_str(&grid.render(2));
     }
+    text.push_str(&grid.render(2));
     text
+}
+
+fn failed(finding: &Finding, width: u16) -> String {
+    let mut head = Grid::new(width);
+    let title = format!("{}: {}", finding.check, finding.title);
+    head.row(&[mark(finding.outcome).to_string(), clean(&title, MAX_SENTENCE)]);
+    let mut body = Grid::new(width);
+    for evidence in finding.evidence.iter().take(MAX_EVIDENCE) {
+        body.row(&["·".to_owned(), clean(evidence, MAX_SENTENCE)]);
+    }
+    if finding.evidence.len() > MAX_EVIDENCE {
+        let more = finding.evidence.len() - MAX_EVIDENCE;
+        body.row(&["·".to_owned(), format!("{more} more in the report files")]);
+    }
+    if !finding.advice.is_empty() {
+        body.row(&["→".to_owned(), clean(&finding.advice, MAX_SENTENCE)]);
+    }
+    head.render(2) + &body.render(4)
 }
 
 /// Most sentences of advice at the end: the first one is what to do, each finding has its own.

@@ -101,7 +101,7 @@ fn withdraw(
     for finding in findings.iter_mut().filter(|finding| finding.check != generator::CHECK) {
         if finding.outcome != Outcome::Unknown {
             finding.evidence.insert(0, format!("what was seen: {}", finding.title));
-            finding.title = "not known, since the recorded load was not produced".into();
+            finding.title = WITHDRAWN.into();
         }
         finding.outcome = Outcome::Unknown;
         finding.advice = String::new();
@@ -109,7 +109,25 @@ fn withdraw(
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.outcome));
     for expectation in expectations {
         expectation.outcome = Outcome::Unknown;
-        expectation.actual = format!("{}, but {}", expectation.actual, shape.statement);
+        expectation.actual = format!("{}, but {}", expectation.actual, cause(shape));
+    }
+}
+
+/// Title of a finding that the run cannot support.
+const WITHDRAWN: &str = "not known, since the recorded load was not produced";
+
+/// Who kept the load from being produced, in a few words; the shape's statement has the figures.
+fn cause(shape: &ShapeReport) -> &'static str {
+    match shape.verdict {
+        ShapeVerdict::Invalid { fault: Fault::Generator } => {
+            "this machine did not produce the recorded load"
+        }
+        ShapeVerdict::Invalid { fault: Fault::Recording } => {
+            "the recording cannot support a verdict"
+        }
+        ShapeVerdict::Invalid { fault: Fault::Interruption } => "the run was interrupted",
+        ShapeVerdict::Invalid { fault: Fault::Target } => "the target held the load back",
+        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => "the load was produced",
     }
 }
 
@@ -142,7 +160,7 @@ fn headline(
             format!("{}; {expected}", shape.statement)
         }
         RunOutcome::Interrupted => format!("interrupted: {}", shape.statement),
-        RunOutcome::Invalid if is_unsupported(shape) => format!("not valid: {}", shape.statement),
+        RunOutcome::Invalid if is_unsupported(shape) => format!("not valid: {}", cause(shape)),
         RunOutcome::Invalid => expectation(Outcome::Unknown).map_or_else(
             || "not valid".to_owned(),
             |each| format!("not valid: `{}` cannot be answered: {}", each.text, each.actual),
