@@ -37,7 +37,7 @@ pub struct Arguments {
     /// Print the result only: no progress, no notes.
     #[arg(short, long, global = true, env = "PEAKHOUR_QUIET")]
     pub quiet: bool,
-    /// Never use colour, terminal or not (the NO_COLOR convention is honoured too).
+    /// Never use colour, terminal or not (the `NO_COLOR` convention is honoured too).
     #[arg(long, global = true, env = "PEAKHOUR_NO_COLOR")]
     pub no_color: bool,
 }

@@ -33,9 +33,11 @@ pub struct Bodies {
     pub large_bytes: u64,
     /// Sent to done of `large_answered`, ns.
     pub large_service: Histogram<u64>,
-    /// Sent to done of small requests while a large one was in flight, ns; no first touches.
+    /// Due to done of small requests while a large one was in flight, ns; no first touches. A
+    /// blocked target holds up those that wait for its answer on their connection as well, and
+    /// answers them at once when it goes on: from sent to done they would look unharmed.
     pub small_beside: Histogram<u64>,
-    /// Sent to done of the other small requests, ns; no first touches.
+    /// Due to done of the other small requests, ns; no first touches.
     pub small_apart: Histogram<u64>,
 }
 
@@ -62,7 +64,7 @@ impl Bodies {
         if !large && arrival.touch != Touch::First {
             let histogram =
                 if sample.beside_large { &mut self.small_beside } else { &mut self.small_apart };
-            record_time(histogram, service);
+            record_time(histogram, nanoseconds(done.saturating_sub(sample.due)));
         }
     }
 

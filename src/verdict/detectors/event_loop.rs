@@ -33,7 +33,7 @@ pub const MIN_DELAY: Duration = Duration::from_millis(10);
 /// the other large bodies not at all.
 pub const EXPLAINED_BY: u32 = 3;
 
-/// Compares the service time of small requests while a large body was in flight with that of the
+/// Compares the latency of small requests while a large body was in flight with that of the
 /// others. First touches of a target are left out, so that a cold cache cannot interfere.
 pub fn detect(input: &DetectorInput) -> Finding {
     let bodies = &input.summary.evidence.bodies;
