@@ -1,0 +1,141 @@
+//! The first line of a message, as it is in the wild.
+
+/// Longest method, in bytes: enough for every registered one, and a bound on how long bytes
+/// without a blank are taken for the beginning of a request.
+pub const MAX_METHOD: usize = 256;
+
+/// A version as the start line names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// No version at all: HTTP/0.9, with or without header lines.
+    Http09,
+    /// `HTTP/1.0`, in any case.
+    Http10,
+    /// `HTTP/1.1`, in any case.
+    Http11,
+    /// Any other number.
+    Other,
+}
+
+/// The first line of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'a> {
+    /// A request line.
+    Request {
+        /// The method, any token.
+        method: &'a [u8],
+        /// Everything between the method and the version, blanks included.
+        target: &'a [u8],
+        /// The version.
+        version: Version,
+    },
+    /// A status line.
+    Response {
+        /// The version.
+        version: Version,
+        /// Three digits, or 0 where there were none.
+        status: u16,
+    },
+}
+
+/// Which kind of message is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Begins with a request line.
+    Request,
+    /// Begins with a status line.
+    Response,
+}
+
+/// The bytes of a first line that is not whole yet could become a start line.
+pub(super) fn could_become(kind: Kind, bytes: &[u8]) -> bool {
+    match kind {
+        Kind::Response => {
+            let length = bytes.len().min(5);
+            bytes[..length].eq_ignore_ascii_case(&b"HTTP/"[..length])
+        }
+        Kind::Request => {
+            let front = &bytes[..bytes.len().min(MAX_METHOD + 2)];
+            let method = front.split(|byte| is_blank(*byte)).next().unwrap_or_default();
+            let method = method.strip_suffix(b"\r").unwrap_or(method);
+            bytes.is_empty() || method.len() <= MAX_METHOD && is_token(method)
+        }
+    }
+}
+
+pub(super) fn parse(kind: Kind, line: &[u8]) -> Option<Start<'_>> {
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match kind {
+        Kind::Request => request_line(line),
+        Kind::Response => status_line(line),
+    }
+}
+
+fn request_line(line: &[u8]) -> Option<Start<'_>> {
+    let method_end = line.iter().position(|byte| is_blank(*byte))?;
+    let (method, rest) = (&line[..method_end], line[method_end..].trim_ascii());
+    if method.len() > MAX_METHOD || !is_token(method) {
+        return None;
+    }
+    let last = rest.iter().rposition(|byte| is_blank(*byte)).map_or(0, |at| at + 1);
+    if let Some(version) = version_of(&rest[last..]) {
+        return Some(Start::Request { method, target: rest[..last].trim_ascii(), version });
+    }
+    let plain = !rest.iter().any(u8::is_ascii_control);
+    (is_usual(method) && is_target(rest) && plain).then_some(Start::Request {
+        method,
+        target: rest,
+        version: Version::Http09,
+    })
+}
+
+fn status_line(line: &[u8]) -> Option<Start<'_>> {
+    let mut words = line.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
+    let version = version_of(words.next()?)?;
+    let status = match words.next() {
+        Some(digits) if digits.len() == 3 && digits.iter().all(u8::is_ascii_digit) => {
+            digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+        }
+        _ => 0,
+    };
+    Some(Start::Response { version, status })
+}
+
+fn version_of(word: &[u8]) -> Option<Version> {
+    let (name, number) = word.split_at_checked(5)?;
+    if !name.eq_ignore_ascii_case(b"HTTP/") {
+        return None;
+    }
+    match number {
+        b"1.1" => Some(Version::Http11),
+        b"1.0" => Some(Version::Http10),
+        [first, ..] if first.is_ascii_digit() => Some(Version::Other),
+        _ => None,
+    }
+}
+
+/// Methods that are certain even where no version follows.
+pub(super) fn is_usual(method: &[u8]) -> bool {
+    const USUAL: [&[u8]; 9] =
+        [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"];
+    USUAL.contains(&method)
+}
+
+/// A target that cannot be an argument of another protocol's command, such as a cache key.
+pub(super) fn is_target(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"/") || bytes.windows(3).any(|window| window == b"://")
+}
+
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    let is_token_byte =
+        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !bytes.is_empty() && bytes.iter().all(is_token_byte)
+}
+
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte == b' ' || byte == b'\t'
+}
+
+pub(super) fn find(wanted: u8, bytes: &[u8], from: usize) -> Option<usize> {
+    Some(from + bytes.get(from..)?.iter().position(|byte| *byte == wanted)?)
+}
