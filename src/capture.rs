@@ -18,8 +18,10 @@ mod fragments;
 mod packet;
 pub mod segments;
 pub mod tcp;
-pub mod streams;
 pub mod pairing;
+mod detect;
+mod reader;
+pub mod streams;
 pub mod import;
 
 use std::io;

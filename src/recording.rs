@@ -7,6 +7,7 @@
 pub mod file;
 pub mod ledger;
 pub mod redaction;
+pub mod route;
 pub mod jsonl;
 
 use std::net::SocketAddr;

@@ -1,1 +1,366 @@
-//! To be written.
+//! A capture becomes exchanges: segments to streams, streams to messages, messages to pairs.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ::bytes::Bytes;
+
+use crate::capture::pairing::{Answer, Paired, Request};
+use crate::capture::segments::read_segments;
+use crate::capture::source::Source;
+use crate::capture::streams::{Origin, Streams};
+use crate::capture::tcp::Reassembly;
+use crate::capture::{CaptureError, Segment};
+use crate::protocol::Protocol;
+use crate::protocol::http1::head::{Head, Progress, Scan, read, salvage};
+use crate::protocol::http1::start::{Kind, Start};
+use crate::recording::ledger::Ledger;
+use crate::recording::route::route_of;
+use crate::recording::{Exchange, Flags, Response, Servers};
+
+/// Most authorities and most server addresses kept. They are what a replay must never be sent
+/// to, so the bound is far above any real capture, and exceeding it is noted.
+pub const MAX_SERVERS: usize = 1 << 20;
+
+/// Longest authority kept, in bytes: a host name has 255 at most, a port 5.
+pub const MAX_AUTHORITY: usize = 261;
+
+/// What an import yields, in order of completion, not of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A request, and its response where there was one.
+    Exchange(Exchange),
+    /// A response that no captured request asked for.
+    OrphanResponse {
+        /// First byte of the response, since the recording's start.
+        at: Duration,
+        /// The connection, numbered like those of exchanges.
+        connection: u64,
+        /// Its status.
+        status: u16,
+        /// Bytes of its body; `None` when it was not whole.
+        body_bytes: Option<u64>,
+    },
+}
+
+/// What is known about a capture once all of it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// Capture time of the first payload, nanoseconds since the Unix epoch.
+    pub started_unix_ns: i64,
+    /// From there to the latest payload, in nanoseconds.
+    pub duration_ns: u64,
+    /// Smallest step of the capture's clock, in nanoseconds; of several clocks the coarsest.
+    pub clock_resolution_ns: u64,
+    /// Who answered.
+    pub servers: Servers,
+    /// Number of exchanges, with and without response.
+    pub exchanges: u64,
+    /// Number of connections with at least one exchange.
+    pub connections: u64,
+    /// Number of responses without request.
+    pub orphans: u64,
+    /// What became of every frame, byte and message.
+    pub ledger: Ledger,
+    /// Sentences for people about what is wrong with the files.
+    pub warnings: Vec<String>,
+}
+
+/// Reads captures, one after the other as if they were one file cut in pieces.
+pub fn read_capture(
+    sources: Vec<Source>,
+    sink: &mut dyn FnMut(Found),
+) -> Result<Imported, CaptureError> {
+    let mut import = Import::default();
+    let mut frames = Ledger::default();
+    let (mut resolution, mut warnings) = (0, Vec::new());
+    for source in sources {
+        let facts = read_segments(source, &mut frames, &mut |segment| {
+            import.segment(segment, sink);
+        })?;
+        resolution = facts.clock_resolution_ns.max(resolution);
+        warnings.extend(facts.warnings);
+    }
+    let mut imported = import.finish(sink);
+    imported.ledger.merge(&frames);
+    imported.clock_resolution_ns = resolution;
+    imported.warnings = warnings;
+    Ok(imported)
+}
+
+/// An import under way, for segments from anywhere.
+#[derive(Debug, Default)]
+pub struct Import {
+    reassembly: Reassembly,
+    streams: Streams,
+    tally: Tally,
+    ledger: Ledger,
+    /// Capture time of the first segment, until one has payload.
+    first_ns: Option<i64>,
+}
+
+/// What is counted about exchanges on their way out.
+#[derive(Debug, Default)]
+struct Tally {
+    /// Earliest moment of the recording: that of the first payload.
+    start_ns: Option<i64>,
+    latest_ns: i64,
+    authorities: BTreeSet<String>,
+    addresses: BTreeSet<SocketAddr>,
+    connections: u64,
+    exchanges: u64,
+    orphans: u64,
+    unkept_servers: u64,
+    before_start: u64,
+}
+
+impl Import {
+    /// Takes the next segment.
+    pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn FnMut(Found)) {
+        let Self { reassembly, streams, tally, ledger, first_ns } = self;
+        first_ns.get_or_insert(segment.at_ns);
+        if !segment.payload.is_empty() {
+            tally.start_ns.get_or_insert(segment.at_ns);
+            tally.latest_ns = tally.latest_ns.max(segment.at_ns);
+        }
+        reassembly.segment(segment, ledger, &mut |event, ledger| {
+            streams.event(&event, ledger, &mut |origin, paired| {
+                sink(tally.found(origin, paired));
+            });
+        });
+    }
+
+    /// Ends all connections and says what was found. The clock's resolution is not known here.
+    pub fn finish(self, sink: &mut dyn FnMut(Found)) -> Imported {
+        let Self { reassembly, mut streams, mut tally, mut ledger, first_ns } = self;
+        reassembly.finish(&mut ledger, &mut |event, ledger| {
+            streams.event(&event, ledger, &mut |origin, paired| {
+                sink(tally.found(origin, paired));
+            });
+        });
+        ledger.note("authorities and addresses not kept", tally.unkept_servers);
+        ledger.note("messages before the start", tally.before_start);
+        let started = tally.start_ns.or(first_ns).unwrap_or(0);
+        let duration = i128::from(tally.latest_ns.max(started)) - i128::from(started);
+        Imported {
+            started_unix_ns: started,
+            duration_ns: u64::try_from(duration).unwrap_or(u64::MAX),
+            clock_resolution_ns: 0,
+            servers: Servers {
+                authorities: tally.authorities.into_iter().collect(),
+                addresses: tally.addresses.into_iter().collect(),
+            },
+            exchanges: tally.exchanges,
+            connections: tally.connections,
+            orphans: tally.orphans,
+            ledger,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Tally {
+    fn found(&mut self, origin: Origin, paired: Paired) -> Found {
+        match paired {
+            Paired::Exchange(request, answer) => {
+                let at = self.since_start(request.mark.at_ns);
+                let exchange = exchange(at, origin.connection, request, answer);
+                self.exchanges += 1;
+                self.connections += u64::from(exchange.seq == 0);
+                self.keep_server(&exchange.authority, origin);
+                Found::Exchange(exchange)
+            }
+            Paired::Orphan(answer) => {
+                self.orphans += 1;
+                Found::OrphanResponse {
+                    at: self.since_start(answer.mark.at_ns),
+                    connection: origin.connection,
+                    status: answer.status,
+                    body_bytes: answer.whole.then_some(answer.body_bytes),
+                }
+            }
+        }
+    }
+
+    /// A clock that stepped back may put a message before the start: it counts as at the start.
+    fn since_start(&mut self, at_ns: i64) -> Duration {
+        let start = self.start_ns.unwrap_or(at_ns);
+        self.before_start += u64::from(at_ns < start);
+        between(start, at_ns)
+    }
+
+    fn keep_server(&mut self, authority: &str, origin: Origin) {
+        let authority = authority.to_ascii_lowercase();
+        if authority.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
+            self.unkept_servers += 1;
+        } else if !authority.is_empty() {
+            self.authorities.insert(authority);
+        }
+        if let Some(client) = origin.link.client {
+            if self.addresses.len() < MAX_SERVERS {
+                self.addresses.insert(origin.link.ends[client.other().index()]);
+            } else {
+                self.unkept_servers += 1;
+            }
+        }
+    }
+}
+
+fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
+    let line = line_of(&request.head);
+    let mut flags = request.flags;
+    if let Some(answer) = &answer {
+        flags.insert(answer.flags);
+    }
+    if line.is_escaped {
+        flags.insert(Flags::ESCAPED);
+    }
+    let sent_ns = request.mark.at_ns;
+    Exchange {
+        at,
+        connection,
+        session: line.cookies.unwrap_or_else(|| {
+            fnv1a(b"connection ".iter().chain(&connection.to_le_bytes()).copied())
+        }),
+        seq: request.seq,
+        stream: None,
+        protocol: Protocol::Http1,
+        method: line.method,
+        scheme: line.scheme,
+        authority: line.authority,
+        route: route_of(&line.target),
+        target: line.target,
+        request_head: request.head,
+        request_body: Bytes::from(request.body),
+        request_body_bytes: request.body_bytes,
+        response: answer.map(|answer| Response {
+            status: answer.status,
+            head: answer.head,
+            body_bytes: answer.whole.then_some(answer.body_bytes),
+            digest: None,
+            first_byte: Some(between(sent_ns, answer.mark.at_ns)),
+            last_byte: answer.whole.then(|| between(sent_ns, answer.last_ns)),
+        }),
+        flags,
+    }
+}
+
+/// From one capture time to a later one; zero where the clock stepped back.
+fn between(from_ns: i64, to_ns: i64) -> Duration {
+    let nanoseconds = (i128::from(to_ns) - i128::from(from_ns)).max(0);
+    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
+}
+
+/// The text columns of a request.
+struct Line {
+    method: String,
+    scheme: String,
+    authority: String,
+    target: String,
+    /// A hash of all `Cookie` values.
+    cookies: Option<u64>,
+    is_escaped: bool,
+}
+
+fn line_of(bytes: &[u8]) -> Line {
+    let whole = read(Kind::Request, bytes, &mut Scan::default());
+    let head = match whole {
+        Progress::Whole { head, .. } => Some(head),
+        _ => salvage(Kind::Request, bytes),
+    };
+    let (method, target) = match head.map(|head| head.start) {
+        Some(Start::Request { method, target, .. }) => (method, target),
+        _ => (&[][..], &[][..]),
+    };
+    let (scheme, authority) = destination(head.as_ref(), target);
+    let (method, method_escaped) = text(method);
+    let (target, target_escaped) = text(target);
+    let (authority, authority_escaped) = text(authority);
+    Line {
+        method,
+        scheme: scheme.to_owned(),
+        authority,
+        target,
+        cookies: head.as_ref().and_then(cookies),
+        is_escaped: method_escaped || target_escaped || authority_escaped,
+    }
+}
+
+/// The scheme, and the authority of an absolute target or else of the `Host` header.
+fn destination<'a>(head: Option<&Head<'a>>, target: &'a [u8]) -> (&'static str, &'a [u8]) {
+    let after = |prefix: &[u8]| {
+        let (front, rest) = target.split_at_checked(prefix.len())?;
+        front.eq_ignore_ascii_case(prefix).then_some(rest)
+    };
+    let absolute = after(b"http://")
+        .map(|rest| ("http", rest))
+        .or_else(|| after(b"https://").map(|rest| ("https", rest)));
+    if let Some((scheme, rest)) = absolute {
+        let authority = rest.split(|byte| b"/?#".contains(byte)).next().unwrap_or_default();
+        let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+        return (scheme, host);
+    }
+    ("http", head.and_then(|head| head.values("host").next()).unwrap_or_default())
+}
+
+fn cookies(head: &Head<'_>) -> Option<u64> {
+    let mut values = head.values("cookie").peekable();
+    values.peek()?;
+    Some(fnv1a(values.flat_map(|value| value.iter().copied().chain(*b";"))))
+}
+
+/// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
+/// promise.
+fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Bytes as text: what is not UTF-8 is percent-escaped. The flag tells whether anything was.
+fn text(bytes: &[u8]) -> (String, bool) {
+    let (mut text, mut is_escaped) = (String::with_capacity(bytes.len()), false);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            is_escaped = true;
+            text.push('%');
+            for digit in [byte >> 4, byte & 15] {
+                text.extend(char::from_digit(u32::from(digit), 16).map(|c| c.to_ascii_uppercase()));
+            }
+        }
+    }
+    (text, is_escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_keeps_utf8_and_escapes_the_rest() {
+        assert_eq!(text("/zürich".as_bytes()), ("/zürich".into(), false));
+        assert_eq!(text(b"/z\xfcrich"), ("/z%FCrich".into(), true));
+    }
+
+    #[test]
+    fn the_hash_of_cookies_never_changes() {
+        assert_eq!(fnv1a(b"a".iter().copied()), 0xaf63_dc4c_8601_ec8c);
+        let line = line_of(b"GET / HTTP/1.1\r\nCookie: a=1\r\ncookie: b=2\r\n\r\n");
+        assert_eq!(line.cookies, Some(fnv1a(b"a=1;b=2;".iter().copied())));
+        assert_eq!(line_of(b"GET / HTTP/1.1\r\n\r\n").cookies, None);
+    }
+
+    #[test]
+    fn the_authority_is_that_of_an_absolute_target_first() {
+        let authority = |head: &[u8]| {
+            let line = line_of(head);
+            format!("{} {}", line.scheme, line.authority)
+        };
+        assert_eq!(authority(b"GET / HTTP/1.1\r\nHost: a:80\r\n\r\n"), "http a:80");
+        assert_eq!(authority(b"GET http://u@b/x HTTP/1.1\r\nHost: a\r\n\r\n"), "http b");
+        assert_eq!(authority(b"GET HTTPS://b:1?q HTTP/1.1\r\n\r\n"), "https b:1");
+        assert_eq!(authority(b"GET / HTTP/1.1\r\n\r\n"), "http ");
+    }
+}

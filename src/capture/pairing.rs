@@ -1,1 +1,317 @@
-//! To be written.
+//! Which response answers which request of a connection.
+//!
+//! Order alone is not enough: a capture may begin with a response, lose some, or hold one that
+//! nobody asked for. What a side had acknowledged when it began a message decides these cases:
+//! a response that the client had before it sent a request cannot answer that request.
+
+use std::collections::VecDeque;
+
+use ::bytes::Bytes;
+
+use crate::capture::tcp::Mark;
+use crate::recording::Flags;
+
+/// Most requests of one connection that wait for their responses. Servers allow far fewer;
+/// beyond it the oldest counts as not answered.
+pub const MAX_WAITING: usize = 1024;
+
+/// A request as read from its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Its first byte.
+    pub mark: Mark,
+    /// Its method.
+    pub method: Bytes,
+    /// Its head as on the wire.
+    pub head: Bytes,
+    /// The front of its body, as far as it was kept.
+    pub body: Vec<u8>,
+    /// Length of its body.
+    pub body_bytes: u64,
+    /// Position on its connection, from 0; set by the queue.
+    pub seq: u32,
+    /// It names no version, so its response may have no head.
+    pub is_simple: bool,
+    /// What is odd.
+    pub flags: Flags,
+}
+
+/// A response as read from its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Its first byte.
+    pub mark: Mark,
+    /// Its status; 0 where it has none.
+    pub status: u16,
+    /// Its head as on the wire; empty for HTTP/0.9.
+    pub head: Bytes,
+    /// Length of its body, as far as it was seen or is known.
+    pub body_bytes: u64,
+    /// It was read to its end.
+    pub whole: bool,
+    /// Capture time of its last byte, nanoseconds since the Unix epoch.
+    pub last_ns: i64,
+    /// What is odd.
+    pub flags: Flags,
+}
+
+/// What a connection yields, in order of completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paired {
+    /// A request and its response, where there was one.
+    Exchange(Request, Option<Answer>),
+    /// A response that no captured request asked for.
+    Orphan(Answer),
+}
+
+/// The messages of one connection that are not paired yet.
+#[derive(Debug, Default)]
+pub struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// The response being read: the request it answers, if any.
+    current: Option<Current>,
+    /// A response without request, kept in case that its request was late.
+    early: Option<Answer>,
+    /// Requests that left by the limit: as many responses answer none of the waiting ones.
+    forgotten: u64,
+    done: VecDeque<Paired>,
+    next_seq: u32,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: Request,
+    open: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Unanswered,
+    Lost,
+    Begun,
+    Answered(Answer),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Current {
+    Of { seq: u32 },
+    Nobody,
+}
+
+impl Queue {
+    /// A request begins; the one before it, if any, has ended. Returns whether it finds its
+    /// response waiting, which had begun as an orphan.
+    pub fn request_begins(&mut self, mut request: Request) -> bool {
+        self.request_ends(Flags::default());
+        request.seq = self.next_seq;
+        self.next_seq = self.next_seq.wrapping_add(1);
+        if self.is_pipelined(&request) {
+            request.flags.insert(Flags::PIPELINED);
+        }
+        let (mut state, mut paired_late) = (State::Unanswered, false);
+        if let Some(early) = self.early.take() {
+            paired_late = is_in_flight(&request, &early.mark);
+            if paired_late {
+                state = State::Answered(early);
+            } else {
+                self.done.push_back(Paired::Orphan(early));
+            }
+        }
+        if self.waiting.len() >= MAX_WAITING {
+            self.forget(1);
+        }
+        self.waiting.push_back(Waiting { request, open: true, state });
+        paired_late
+    }
+
+    /// Lets the oldest requests without response go, at most `count`.
+    pub fn forget(&mut self, count: usize) {
+        for _ in 0..count {
+            let is_unanswered = |it: &Waiting| matches!(it.state, State::Unanswered) && !it.open;
+            let Some(position) = self.waiting.iter().position(is_unanswered) else {
+                break;
+            };
+            if let Some(oldest) = self.waiting.remove(position) {
+                self.forgotten += 1;
+                self.done.push_back(Paired::Exchange(oldest.request, None));
+            }
+        }
+        self.settle();
+    }
+
+    /// The oldest request whose response has not begun.
+    pub fn first_waiting(&self) -> Option<&Request> {
+        let mut waiting = self.waiting.iter();
+        waiting.find(|it| matches!(it.state, State::Unanswered)).map(|it| &it.request)
+    }
+
+    /// The request being read, if one is.
+    pub fn open_request(&mut self) -> Option<&mut Request> {
+        self.waiting.back_mut().filter(|last| last.open).map(|last| &mut last.request)
+    }
+
+    /// The request being read has an answer already, or one has begun.
+    pub fn is_open_request_answered(&self) -> bool {
+        self.waiting
+            .back()
+            .is_some_and(|last| matches!(last.state, State::Begun | State::Answered(_)))
+    }
+
+    /// The request being read is over.
+    pub fn request_ends(&mut self, flags: Flags) {
+        if let Some(last) = self.waiting.back_mut().filter(|last| last.open) {
+            last.request.flags.insert(flags);
+            last.open = false;
+            self.settle();
+        }
+    }
+
+    /// A response begins; returns the request it answers. `after_loss` says that responses may
+    /// have been lost before it.
+    pub fn response_begins(&mut self, mark: &Mark, after_loss: bool) -> Option<&mut Request> {
+        self.current = Some(Current::Nobody);
+        if self.forgotten > 0 && !after_loss {
+            self.forgotten -= 1;
+            return None;
+        }
+        let position = self.answered_by(mark, after_loss)?;
+        for skipped in self.waiting.iter_mut().take(position) {
+            if matches!(skipped.state, State::Unanswered) {
+                skipped.state = State::Lost;
+            }
+        }
+        let waiting = &mut self.waiting[position];
+        waiting.state = State::Begun;
+        self.current = Some(Current::Of { seq: waiting.request.seq });
+        Some(&mut waiting.request)
+    }
+
+    /// The request whose response is being read.
+    pub fn current_request(&mut self) -> Option<&mut Request> {
+        let Some(Current::Of { seq }) = self.current else {
+            return None;
+        };
+        self.waiting.iter_mut().map(|waiting| &mut waiting.request).find(|it| it.seq == seq)
+    }
+
+    /// The response being read was an interim one: its request still waits.
+    pub fn response_was_interim(&mut self) {
+        if let Some(Current::Of { seq }) = self.current.take()
+            && let Some(waiting) = self.waiting.iter_mut().find(|it| it.request.seq == seq)
+        {
+            waiting.state = State::Unanswered;
+        }
+    }
+
+    /// The response being read is over. Returns whether it found its request although it had
+    /// begun as an orphan.
+    pub fn response_ends(&mut self, answer: Answer) -> bool {
+        let asked = match self.current.take() {
+            Some(Current::Of { seq }) => {
+                self.waiting.iter_mut().find(|waiting| waiting.request.seq == seq)
+            }
+            _ => None,
+        };
+        let paired_late = match asked {
+            Some(waiting) => {
+                waiting.state = State::Answered(answer);
+                false
+            }
+            None => self.keep_early(answer),
+        };
+        self.settle();
+        paired_late
+    }
+
+    /// The next thing that is complete.
+    pub fn take_done(&mut self) -> Option<Paired> {
+        self.done.pop_front()
+    }
+
+    /// Nothing more comes: whatever waits is complete as it is.
+    pub fn close(&mut self) {
+        for waiting in &mut self.waiting {
+            waiting.open = false;
+            if matches!(waiting.state, State::Unanswered | State::Begun) {
+                waiting.state = State::Lost;
+            }
+        }
+        self.settle();
+        self.done.extend(self.early.take().map(Paired::Orphan));
+    }
+
+    /// Without losses the oldest request that waits. With losses the latest one that the client
+    /// sent before it had anything of this response: clients that do not pipeline have had the
+    /// responses to all earlier ones; and of several sent at once the first.
+    fn answered_by(&self, mark: &Mark, after_loss: bool) -> Option<usize> {
+        let is_waiting = |at: &usize| matches!(self.waiting[*at].state, State::Unanswered);
+        let can_answer = |at: &usize| can_answer(mark, &self.waiting[*at].request.mark);
+        let mut candidates = (0..self.waiting.len()).filter(is_waiting).filter(can_answer);
+        let oldest = candidates.next()?;
+        if !after_loss {
+            return Some(oldest);
+        }
+        let ack = |at: usize| self.waiting[at].request.mark.ack;
+        candidates.fold(Some(oldest), |best, at| {
+            let later = ack(at).zip(best.and_then(ack)).is_some_and(|(this, that)| this > that);
+            if later { Some(at) } else { best }
+        })
+    }
+
+    /// A response nobody waits for: its request may come late. Returns whether it is there.
+    fn keep_early(&mut self, answer: Answer) -> bool {
+        let in_flight = self.waiting.iter_mut().find(|waiting| {
+            matches!(waiting.state, State::Unanswered)
+                && is_in_flight(&waiting.request, &answer.mark)
+        });
+        if let Some(waiting) = in_flight {
+            waiting.state = State::Answered(answer);
+            return true;
+        }
+        self.done.extend(self.early.replace(answer).map(Paired::Orphan));
+        false
+    }
+
+    /// Sent while an earlier request waited, and before any more of a response was received.
+    fn is_pipelined(&self, request: &Request) -> bool {
+        self.waiting.iter().any(|before| match before.state {
+            State::Unanswered => {
+                request.mark.ack.is_some() && before.request.mark.ack == request.mark.ack
+            }
+            State::Begun => true,
+            State::Lost | State::Answered(_) => false,
+        })
+    }
+
+    /// Moves what is complete at the front out.
+    fn settle(&mut self) {
+        while let Some(first) = self.waiting.pop_front() {
+            match first.state {
+                State::Answered(answer) if !first.open => {
+                    self.done.push_back(Paired::Exchange(first.request, Some(answer)));
+                }
+                State::Lost if !first.open => {
+                    self.done.push_back(Paired::Exchange(first.request, None));
+                }
+                _ => {
+                    self.waiting.push_front(first);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Not when the client had received bytes of the response before it sent the request and the
+/// capture has them in that order, too.
+fn can_answer(response: &Mark, request: &Mark) -> bool {
+    let known_before = request.ack.is_some_and(|ack| ack > response.offset);
+    !(known_before && request.tick > response.tick)
+}
+
+/// The client had nothing of the response yet when it sent the request: it takes it for the
+/// answer, whenever it was sent.
+fn is_in_flight(request: &Request, response: &Mark) -> bool {
+    request.mark.ack.is_some_and(|ack| ack <= response.offset)
+}

@@ -7,3 +7,5 @@ mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
+
+mod corpus; // Exchanges of real captures against independent readers.

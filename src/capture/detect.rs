@@ -1,0 +1,52 @@
+//! Protocols that are not HTTP/1, told by their first bytes and never by a port.
+
+/// The protocol that certainly begins like `bytes`; the name is the bucket of its bytes.
+pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        // A TLS record: type, version 3.x, and a length that a record can have.
+        [0x14..=0x17, 3, 0..=4, high, ..] if *high <= 0x48 => Some("tls"),
+        [b'P', b'R', b'I', b' ', b'*', b' ', b'H', ..] => Some("http2"),
+        [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
+        [b'*', count @ ..] if is_resp_array(count) => Some("resp"),
+        _ => None,
+    }
+}
+
+/// `bytes` may be the beginning of another protocol, but are too short to tell.
+pub(super) fn may_become_other(bytes: &[u8]) -> bool {
+    match bytes {
+        [0x14..=0x17] | [0x14..=0x17, 3] | [0x14..=0x17, 3, 0..=4] => true,
+        [b'*', rest @ ..] => rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'\r'),
+        _ => b"PRI * H".starts_with(bytes) || b"SSH-".starts_with(bytes),
+    }
+}
+
+/// `2 CR LF $`: the client's side of the Redis protocol is arrays of bulk strings.
+fn is_resp_array(bytes: &[u8]) -> bool {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    (1..8).contains(&digits) && bytes[digits..].starts_with(b"\r\n$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn protocols_by_their_first_bytes() {
+        assert_eq!(other_protocol(b"\x16\x03\x01\x02\x00\x01"), Some("tls"));
+        assert_eq!(other_protocol(b"PRI * HTTP/2.0\r\n\r\n"), Some("http2"));
+        assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("resp"));
+        assert_eq!(other_protocol(b"SSH-2.0-OpenSSH\r\n"), Some("ssh"));
+        assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
+        assert_eq!(other_protocol(b"\x16\x03\x01\xff"), None);
+        assert_eq!(other_protocol(b"PRINT / HTTP/1.1\r\n"), None);
+    }
+
+    #[test]
+    fn too_short_to_tell() {
+        assert!(may_become_other(b"\x16"));
+        assert!(may_become_other(b"*12\r"));
+        assert!(may_become_other(b"PRI"));
+        assert!(!may_become_other(b"GET"));
+    }
+}

@@ -1,0 +1,254 @@
+//! Heads and bodies as they begin, go on and end.
+
+use ::bytes::Bytes;
+
+use crate::capture::pairing::{Answer, Request};
+use crate::capture::reader::State;
+use crate::capture::streams::conversation::{Conversation, bucket_of};
+use crate::capture::streams::{MAX_BODY, Turn};
+use crate::capture::tcp::{Data, Mark, Side};
+use crate::protocol::http1::body::{BodyDecoder, Framing};
+use crate::protocol::http1::framing::{Delimited, of_request, of_response};
+use crate::protocol::http1::head::{Head, is_certain_start};
+use crate::protocol::http1::start::{Kind, Start, Version};
+use crate::recording::Flags;
+
+impl Conversation {
+    /// A message begins on `side`.
+    pub(super) fn message(&mut self, side: Side, head: &Head<'_>, mark: Mark, turn: &mut Turn<'_>) {
+        if self.number.is_none() {
+            self.number = Some(*turn.numbered);
+            *turn.numbered += 1;
+        }
+        match head.start {
+            Start::Request { .. } => {
+                self.client = Some(side);
+                self.request(side, head, mark, turn);
+            }
+            Start::Response { .. } => {
+                self.client = Some(side.other());
+                self.response(side, head, mark, turn);
+            }
+        }
+        self.reader(side).after_loss = false;
+    }
+
+    /// Body bytes on `side`. Returns how many were used.
+    pub(super) fn body(&mut self, side: Side, data: Data<'_>, turn: &mut Turn<'_>) -> usize {
+        if data.fresh && self.is_body_unsent(side, data.bytes) {
+            self.end_body(side, false, turn);
+            return 0;
+        }
+        let State::Body(decoder) = &mut self.readers[side.index()].state else {
+            return 0;
+        };
+        let Ok(step) = decoder.decode(data.bytes) else {
+            turn.ledger.note("bodies with bad chunks", 1);
+            self.end_body(side, false, turn);
+            self.reader(side).seek("behind a bad chunk");
+            return 0;
+        };
+        let kind = self.kind_at(side);
+        turn.ledger.stream_bytes.end(bucket_of(kind), step.consumed as u64);
+        let bytes = &data.bytes[step.data.0..step.data.1];
+        self.keep(kind, bytes, data.mark.at_ns, turn);
+        if step.complete {
+            self.end_body(side, true, turn);
+        }
+        step.consumed
+    }
+
+    /// `bytes` of a body are missing from the capture.
+    pub(super) fn miss_body(&mut self, side: Side, bytes: u64) {
+        match self.kind_at(side) {
+            Kind::Request => {
+                if let Some(request) = self.queue.open_request() {
+                    request.body_bytes += bytes;
+                    request.flags.insert(Flags::GAP);
+                    request.flags.insert(Flags::REQUEST_TRUNCATED);
+                }
+            }
+            Kind::Response => {
+                if let Some(answer) = self.answer.as_mut() {
+                    answer.body_bytes += bytes;
+                    answer.flags.insert(Flags::GAP);
+                }
+            }
+        }
+    }
+
+    /// The body on `side` is over.
+    pub(super) fn end_body(&mut self, side: Side, whole: bool, turn: &mut Turn<'_>) {
+        match self.kind_at(side) {
+            Kind::Request => {
+                let cut = if whole { Flags::default() } else { Flags::REQUEST_TRUNCATED };
+                self.queue.request_ends(cut);
+            }
+            Kind::Response => self.response_ends(whole, turn),
+        }
+        self.reader(side).state = State::Boundary;
+    }
+
+    /// Bytes without a head answer a request without version. Returns whether they do here.
+    pub(super) fn simple_answer(
+        &mut self,
+        side: Side,
+        data: Data<'_>,
+        turn: &mut Turn<'_>,
+    ) -> bool {
+        let is_server = self.client == Some(side.other());
+        if !is_server || !self.queue.first_waiting().is_some_and(|request| request.is_simple) {
+            return false;
+        }
+        let mark = self.reader(side).first.unwrap_or(data.mark);
+        self.queue.response_begins(&mark, false);
+        self.begin_answer(mark, 0, Bytes::new(), turn);
+        self.reader(side).clear();
+        self.reader(side).state = State::Body(BodyDecoder::new(Framing::UntilClose));
+        true
+    }
+
+    fn kind_at(&self, side: Side) -> Kind {
+        if self.client == Some(side) { Kind::Request } else { Kind::Response }
+    }
+
+    fn request(&mut self, side: Side, head: &Head<'_>, mark: Mark, turn: &mut Turn<'_>) {
+        let Start::Request { method, .. } = head.start else {
+            return;
+        };
+        let Delimited { framing, ambiguous } = of_request(head);
+        let mut flags = Flags::default();
+        let odd = [
+            (head.malformed, Flags::MALFORMED),
+            (ambiguous, Flags::AMBIGUOUS_FRAMING),
+            (framing == Framing::Chunked, Flags::CHUNKED),
+            (!self.is_begun, Flags::MID_STREAM),
+            (self.cut.is_some(), Flags::REQUEST_TRUNCATED),
+        ];
+        for (_, flag) in odd.into_iter().filter(|(is_set, _)| *is_set) {
+            flags.insert(flag);
+        }
+        flags.insert(self.cut.unwrap_or_default());
+        let head_bytes = Bytes::copy_from_slice(head.bytes);
+        self.messages_kept += head_bytes.len();
+        turn.ledger.messages.enter(1);
+        let paired_late = self.queue.request_begins(Request {
+            mark,
+            method: Bytes::copy_from_slice(method),
+            head: head_bytes,
+            body: Vec::new(),
+            body_bytes: 0,
+            seq: 0,
+            is_simple: head.version() == Version::Http09,
+            flags,
+        });
+        // The orphan was counted as a message, and is now part of this one.
+        turn.ledger.messages.total -= u64::from(paired_late);
+        let decoder = BodyDecoder::new(framing);
+        if decoder.is_complete() || self.cut.is_some() {
+            self.queue.request_ends(Flags::default());
+            self.reader(side).state = State::Boundary;
+        } else {
+            self.reader(side).state = State::Body(decoder);
+        }
+    }
+
+    fn response(&mut self, side: Side, head: &Head<'_>, mark: Mark, turn: &mut Turn<'_>) {
+        let Start::Response { status, .. } = head.start else {
+            return;
+        };
+        let after_loss = self.reader(side).after_loss;
+        let request = self.queue.response_begins(&mark, after_loss);
+        let method = request.as_ref().map(|request| request.method.clone());
+        let tunnel = method.as_deref() == Some(b"CONNECT") && (200..300).contains(&status);
+        if matches!(status, 100 | 102..=199) {
+            turn.ledger.note("interim responses", 1);
+            self.queue.response_was_interim();
+            return;
+        }
+        if let Some(request) = request.filter(|_| tunnel || status == 101) {
+            request.flags.insert(Flags::UPGRADED);
+        }
+        let Delimited { framing, ambiguous } = of_response(head, method.as_deref());
+        turn.ledger.note("responses with ambiguous framing", u64::from(ambiguous));
+        turn.ledger.note("malformed responses", u64::from(head.malformed));
+        self.begin_answer(mark, status, Bytes::copy_from_slice(head.bytes), turn);
+        let decoder = BodyDecoder::new(framing);
+        if tunnel || status == 101 {
+            self.response_ends(true, turn);
+            self.queue.request_ends(Flags::default());
+            self.stop(side, "upgraded", turn);
+            self.stop(side.other(), "upgraded", turn);
+        } else if decoder.is_complete() || self.cut.is_some() {
+            self.response_ends(self.cut.is_none(), turn);
+            self.reader(side).state = State::Boundary;
+        } else {
+            self.reader(side).state = State::Body(decoder);
+        }
+    }
+
+    fn begin_answer(&mut self, mark: Mark, status: u16, head: Bytes, turn: &mut Turn<'_>) {
+        if self.queue.current_request().is_none() {
+            turn.ledger.messages.enter(1);
+        }
+        self.messages_kept += head.len();
+        self.answer = Some(Answer {
+            mark,
+            status,
+            head,
+            body_bytes: 0,
+            whole: false,
+            last_ns: mark.at_ns,
+            flags: self.cut.unwrap_or_default(),
+        });
+    }
+
+    fn response_ends(&mut self, whole: bool, turn: &mut Turn<'_>) {
+        if let Some(mut answer) = self.answer.take() {
+            answer.whole = whole;
+            if !whole {
+                answer.flags.insert(Flags::RESPONSE_TRUNCATED);
+            }
+            let paired_late = self.queue.response_ends(answer);
+            // The orphan was counted as a message, and is now part of its request's.
+            turn.ledger.messages.total -= u64::from(paired_late);
+        }
+    }
+
+    fn keep(&mut self, kind: Kind, bytes: &[u8], at_ns: i64, turn: &Turn<'_>) {
+        match kind {
+            Kind::Request => {
+                let Some(request) = self.queue.open_request() else {
+                    return;
+                };
+                request.body_bytes += bytes.len() as u64;
+                let room = if turn.pressed { 0 } else { MAX_BODY - request.body.len() };
+                let kept = if request.flags.contains(Flags::REQUEST_TRUNCATED) {
+                    0
+                } else {
+                    bytes.len().min(room)
+                };
+                request.body.extend_from_slice(&bytes[..kept]);
+                self.messages_kept += kept;
+                if kept < bytes.len() {
+                    request.flags.insert(Flags::REQUEST_TRUNCATED);
+                }
+            }
+            Kind::Response => {
+                if let Some(answer) = self.answer.as_mut() {
+                    answer.body_bytes += bytes.len() as u64;
+                    answer.last_ns = at_ns;
+                }
+            }
+        }
+    }
+
+    /// The server has answered before any byte of the body was sent, and instead of the body the
+    /// next request follows: a client that expected `100 Continue` may do so.
+    fn is_body_unsent(&mut self, side: Side, bytes: &[u8]) -> bool {
+        self.client == Some(side)
+            && self.queue.is_open_request_answered()
+            && self.queue.open_request().is_some_and(|request| request.body_bytes == 0)
+            && is_certain_start(Kind::Request, bytes)
+    }
+}

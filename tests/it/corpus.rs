@@ -1,0 +1,253 @@
+//! Aim: the exchanges of real captures are those that independent readers find.
+//!
+//! Every row of an oracle is one exchange, or one response without request. Agreement is counted
+//! per class of captures and may only grow: `corpus_ratchet.tsv` holds the floor, and
+//! `UPDATE=1` writes it again.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use peakhour::capture::import::{Found, Imported, read_capture};
+use peakhour::capture::source::Source;
+use peakhour::recording::Flags;
+
+const RATCHET: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/corpus_ratchet.tsv");
+
+/// method, host, target, status, request body, response body.
+type Row = [String; 6];
+
+/// Rows agreed, rows in all.
+type Score = (usize, usize);
+
+#[test]
+fn exchanges_agree_with_the_oracles() {
+    let Some(corpus) = corpus() else {
+        return;
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let verdicts = verdicts(&corpus);
+    let mut scores: BTreeMap<String, Score> = BTreeMap::new();
+    for entry in table(&corpus.join("INDEX.tsv")) {
+        let (file, class) = (&entry["file"], &entry["class"]);
+        let is_ours = ["h1", "tcp", "gap", "ipfrag"].iter().any(|front| class.starts_with(front));
+        if !is_ours || entry["kind"] != "capture" {
+            continue;
+        }
+        let path = locate(&corpus, file, scratch.path());
+        let found = import_twice(&path);
+        let verdict = verdicts.get(file).map_or("", String::as_str);
+        let expected = expected(&corpus, &entry["oracle"], verdict);
+        let score = compare(file, &found, &expected, verdict);
+        add(scores.entry(class.clone()).or_default(), score);
+    }
+    for member in table(&corpus.join("oracle/http-evader-shared.tsv")) {
+        let file = format!("bundles/http-evader-shared.tar.gz!{}", member["file"]);
+        let found = import_twice(&locate(&corpus, &file, scratch.path()));
+        let rows = [evader_row(&member, "tshark"), evader_row(&member, "reader")];
+        let agreed = found.len() == 1 && rows.iter().flatten().any(|row| *row == found[0]);
+        if !agreed {
+            println!("{file}: {found:?} instead of {rows:?}");
+        }
+        add(scores.entry("http-evader".into()).or_default(), (usize::from(agreed), 1));
+    }
+    hold(&scores);
+}
+
+/// Compares with the floor of each class, or moves it.
+fn hold(scores: &BTreeMap<String, Score>) {
+    let mut text = String::from("class\tagreed\trows\n");
+    let mut all = (0, 0);
+    for (class, score) in scores {
+        println!("{class}: {} of {}", score.0, score.1);
+        writeln!(text, "{class}\t{}\t{}", score.0, score.1).unwrap();
+        add(&mut all, *score);
+    }
+    println!("in all: {} of {}", all.0, all.1);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(RATCHET, text).unwrap();
+        return;
+    }
+    let mut worse = Vec::new();
+    for floor in table(Path::new(RATCHET)) {
+        let number = |column: &str| floor[column].parse::<usize>().unwrap();
+        let (agreed, rows) = scores.get(&floor["class"]).copied().unwrap_or_default();
+        if agreed * number("rows") < number("agreed") * rows || rows == 0 {
+            let class = &floor["class"];
+            worse.push(format!("{class}: {agreed} of {rows}, was {}", floor["agreed"]));
+        }
+    }
+    assert!(worse.is_empty(), "agreement fell; UPDATE=1 if that is right: {worse:?}");
+}
+
+fn import_twice(path: &Path) -> Vec<Row> {
+    let first = import(path);
+    assert!(first == import(path), "{}: two imports differ", path.display());
+    let Some((found, imported)) = first else {
+        return Vec::new();
+    };
+    assert!(imported.ledger.reconciles(), "{}: {:#?}", path.display(), imported.ledger);
+    found.iter().map(row_of).collect()
+}
+
+fn import(path: &Path) -> Option<(Vec<Found>, Imported)> {
+    let mut found = Vec::new();
+    let source = Source::open(path.to_str().unwrap()).ok()?;
+    let imported = read_capture(vec![source], &mut |one| found.push(one)).ok()?;
+    Some((found, imported))
+}
+
+fn row_of(found: &Found) -> Row {
+    let size = |bytes: Option<u64>| bytes.map_or("?".to_owned(), |bytes| bytes.to_string());
+    match found {
+        Found::OrphanResponse { status, body_bytes, .. } => {
+            let none = String::new();
+            [none.clone(), none.clone(), none.clone(), status.to_string(), none, size(*body_bytes)]
+        }
+        Found::Exchange(exchange) => {
+            // Bytes beyond the limit are not kept, but the body was whole.
+            let is_cut = exchange.flags.contains(Flags::REQUEST_TRUNCATED)
+                && exchange.request_body.len() < 1 << 20
+                && !exchange.flags.contains(Flags::GAP);
+            let sent = (!is_cut).then_some(exchange.request_body_bytes);
+            let status = exchange.response.as_ref().map(|it| it.status.to_string());
+            let received = exchange.response.as_ref().map(|it| size(it.body_bytes));
+            [
+                exchange.method.clone(),
+                exchange.authority.clone(),
+                exchange.target.clone(),
+                status.unwrap_or_default(),
+                size(sent),
+                received.unwrap_or_default(),
+            ]
+        }
+    }
+}
+
+/// How many rows are the same in both lists, whatever the order, of how many.
+fn compare(file: &str, found: &[Row], expected: &[Vec<Row>], verdict: &str) -> Score {
+    let mut best: Option<(Score, String)> = None;
+    for alternative in expected {
+        let counts_only = verdict == "counts only";
+        let simplify = |row: &Row| {
+            if counts_only { [const { String::new() }; 6] } else { row.clone() }
+        };
+        let mut left: Vec<Row> = alternative.iter().map(simplify).collect();
+        let mut surplus = Vec::new();
+        for row in found.iter().map(simplify) {
+            match left.iter().position(|other| *other == row) {
+                Some(position) => drop(left.remove(position)),
+                None => surplus.push(row),
+            }
+        }
+        let rows = alternative.len().max(found.len());
+        let score = (found.len() - surplus.len(), rows);
+        let mut text = String::new();
+        for row in surplus {
+            writeln!(text, "{file}: + {}", row.join(" | ")).unwrap();
+        }
+        for row in left {
+            writeln!(text, "{file}: - {}", row.join(" | ")).unwrap();
+        }
+        if best.as_ref().is_none_or(|(other, _)| score.0 * other.1 > other.0 * score.1) {
+            best = Some((score, text));
+        }
+    }
+    let (score, text) = best.unwrap_or_default();
+    print!("{text}");
+    score
+}
+
+/// The rows to find: those of the reader that is known to be right, or of either.
+fn expected(corpus: &Path, oracle: &str, verdict: &str) -> Vec<Vec<Row>> {
+    if oracle.is_empty() {
+        return vec![Vec::new()];
+    }
+    let reference = corpus.join(oracle.replace("oracle/", "oracle-ref/"));
+    let tshark = rows(&corpus.join(oracle));
+    if !reference.exists() {
+        return vec![tshark];
+    }
+    match verdict {
+        _ if verdict.starts_with("reader") => vec![rows(&reference)],
+        "none" | "ambiguous" | "both partly" => vec![tshark, rows(&reference)],
+        _ => vec![tshark],
+    }
+}
+
+fn rows(path: &Path) -> Vec<Row> {
+    let columns = ["method", "host", "uri", "status", "req_body_bytes", "resp_body_bytes"];
+    table(path).iter().map(|line| columns.map(|column| without_size(&line[column]))).collect()
+}
+
+/// `231?` means that 231 bytes of an unfinished body are there: a recording says only that.
+fn without_size(cell: &str) -> String {
+    if cell.ends_with('?') { "?".into() } else { cell.into() }
+}
+
+fn evader_row(member: &BTreeMap<String, String>, reader: &str) -> Option<Row> {
+    let (status, bytes) = match reader {
+        "tshark" => ("status", "resp_body_bytes"),
+        _ => ("reader_status", "reader_resp_body_bytes"),
+    };
+    let cell = |column: &str| without_size(&member[column]);
+    (!member["method"].is_empty())
+        .then(|| [cell("method"), cell("host"), cell("uri"), cell(status), "0".into(), cell(bytes)])
+}
+
+/// Who is right where tools disagree, by file.
+fn verdicts(corpus: &Path) -> BTreeMap<String, String> {
+    let lines = table(&corpus.join("DISAGREE.tsv"));
+    lines.into_iter().map(|line| (line["file"].clone(), line["who_is_right"].clone())).collect()
+}
+
+fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines.next().unwrap().split('\t').collect();
+    let line = |line: &str| {
+        let mut cells = line.split('\t');
+        names
+            .iter()
+            .map(|name| (*name).into())
+            .zip(std::iter::from_fn(move || Some(cells.next().unwrap_or("").to_owned())))
+            .collect()
+    };
+    lines.map(line).collect()
+}
+
+/// The path of a file of the corpus; a member of a bundle is unpacked first.
+fn locate(corpus: &Path, file: &str, scratch: &Path) -> PathBuf {
+    let Some((bundle, member)) = file.split_once('!') else {
+        return corpus.join(file);
+    };
+    let folder = scratch.join(bundle.replace('/', "_"));
+    if !folder.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        let archive = corpus.join(bundle);
+        let status =
+            Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(&folder).status().unwrap();
+        assert!(status.success(), "{bundle} cannot be unpacked");
+    }
+    folder.join(member)
+}
+
+/// The corpus, where there is one; its absence fails only where it was promised.
+fn corpus() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let path = std::env::var_os("PEAKHOUR_CORPUS").map_or(beside, PathBuf::from);
+    if path.join("INDEX.tsv").exists() {
+        return Some(path);
+    }
+    let is_promised = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(!is_promised, "no corpus at {}; set PEAKHOUR_CORPUS", path.display());
+    println!("skipped: no corpus at {}", path.display());
+    None
+}
+
+fn add(sum: &mut Score, score: Score) {
+    sum.0 += score.0;
+    sum.1 += score.1;
+}
