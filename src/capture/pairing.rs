@@ -72,6 +72,8 @@ pub struct Queue {
     current: Option<Current>,
     /// A response without request, kept in case that its request was late.
     early: Option<Answer>,
+    /// The start of the connection was seen, so that no request was missed before it.
+    is_begun: bool,
     /// Requests that left by the limit: as many responses answer none of the waiting ones.
     forgotten: u64,
     done: VecDeque<Paired>,
@@ -100,6 +102,11 @@ enum Current {
 }
 
 impl Queue {
+    /// The queue of a connection whose start was seen or not.
+    pub fn new(is_begun: bool) -> Self {
+        Self { is_begun, ..Self::default() }
+    }
+
     /// A request begins; the one before it, if any, has ended. Returns whether it finds its
     /// response waiting, which had begun as an orphan.
     pub fn request_begins(&mut self, mut request: Request) -> bool {
@@ -114,6 +121,8 @@ impl Queue {
             paired_late = is_in_flight(&request, &early.mark);
             if paired_late {
                 state = State::Answered(early);
+            } else if request.seq == 0 && self.is_begun {
+                self.early = Some(early);
             } else {
                 self.done.push_back(Paired::Orphan(early));
             }
@@ -171,6 +180,7 @@ impl Queue {
     /// have been lost before it.
     pub fn response_begins(&mut self, mark: &Mark, after_loss: bool) -> Option<&mut Request> {
         self.current = Some(Current::Nobody);
+        self.done.extend(self.early.take().map(Paired::Orphan));
         if self.forgotten > 0 && !after_loss {
             self.forgotten -= 1;
             return None;
@@ -229,8 +239,19 @@ impl Queue {
         self.done.pop_front()
     }
 
-    /// Nothing more comes: whatever waits is complete as it is.
-    pub fn close(&mut self) {
+    /// Nothing more comes: whatever waits is complete as it is. Returns whether an orphan found
+    /// its request after all: where a server spoke first, before the only request of a connection
+    /// seen from its start, and never again, nothing else can be meant.
+    pub fn close(&mut self) -> bool {
+        let mut paired_late = false;
+        if self.next_seq == 1
+            && let Some(only) = self.waiting.front_mut()
+            && matches!(only.state, State::Unanswered)
+            && let Some(early) = self.early.take()
+        {
+            only.state = State::Answered(early);
+            paired_late = true;
+        }
         for waiting in &mut self.waiting {
             waiting.open = false;
             if matches!(waiting.state, State::Unanswered | State::Begun) {
@@ -239,6 +260,7 @@ impl Queue {
         }
         self.settle();
         self.done.extend(self.early.take().map(Paired::Orphan));
+        paired_late
     }
 
     /// Without losses the oldest request that waits. With losses the latest one that the client

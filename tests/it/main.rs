@@ -8,4 +8,5 @@ mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
 
+mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod corpus; // Exchanges of real captures against independent readers.

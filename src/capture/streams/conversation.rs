@@ -43,7 +43,7 @@ impl Conversation {
             readers: [reader(), reader()],
             client: link.client,
             is_begun: link.client.is_some(),
-            queue: Queue::default(),
+            queue: Queue::new(link.client.is_some()),
             answer: None,
             cut: None,
             number: None,
@@ -61,7 +61,10 @@ impl Conversation {
             What::Data(data) => self.data(event.side, data, turn),
             What::Gap(bytes) => self.gap(event.side, bytes, turn),
             What::End(end) => self.end(event.side, end, turn),
-            What::Closed => self.queue.close(),
+            What::Closed => {
+                // The orphan was counted as a message, and is now part of its request's.
+                turn.ledger.messages.total -= u64::from(self.queue.close());
+            }
         }
         if turn.pressed {
             self.queue.forget(usize::MAX);

@@ -44,6 +44,9 @@ impl Conversation {
         };
         let Ok(step) = decoder.decode(data.bytes) else {
             turn.ledger.note("bodies with bad chunks", 1);
+            if let Some(request) = self.queue.open_request().filter(|_| self.client == Some(side)) {
+                request.flags.insert(Flags::AMBIGUOUS_FRAMING);
+            }
             self.end_body(side, false, turn);
             self.reader(side).seek("behind a bad chunk");
             return 0;

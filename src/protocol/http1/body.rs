@@ -169,9 +169,13 @@ impl BodyDecoder {
                     }
                 }
                 b'\r' => State::Size { value, digits, extension },
-                // Blanks after the size are seen in the wild; extensions are skipped.
-                b' ' | b'\t' | b';' if digits > 0 => State::Size { value, digits, extension: true },
                 _ if extension => State::Size { value, digits, extension },
+                // Blanks before the size are seen in the wild.
+                b' ' | b'\t' | 0x0b | 0x0c if digits == 0 => self.state,
+                // Whatever follows the digits is an extension, as browsers have it.
+                _ if digits > 0 && !byte.is_ascii_hexdigit() => {
+                    State::Size { value, digits, extension: true }
+                }
                 _ => {
                     let digit = char::from(byte).to_digit(16).ok_or(BodyError::ChunkSize)?;
                     let value = value

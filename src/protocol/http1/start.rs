@@ -92,11 +92,14 @@ fn request_line(line: &[u8]) -> Option<Start<'_>> {
 fn status_line(line: &[u8]) -> Option<Start<'_>> {
     let mut words = line.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
     let version = version_of(words.next()?)?;
-    let status = match words.next() {
-        Some(digits) if digits.len() == 3 && digits.iter().all(u8::is_ascii_digit) => {
-            digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
-        }
-        _ => 0,
+    let word = words.next().unwrap_or_default();
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // A control character behind the digits ends them as well as a blank.
+    let is_ended = word.get(digits).is_none_or(u8::is_ascii_control);
+    let status = if digits == 3 && is_ended {
+        word[..3].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    } else {
+        0
     };
     Some(Start::Response { version, status })
 }
