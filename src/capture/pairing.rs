@@ -270,15 +270,14 @@ impl Queue {
         let is_waiting = |at: &usize| matches!(self.waiting[*at].state, State::Unanswered);
         let can_answer = |at: &usize| can_answer(mark, &self.waiting[*at].request.mark);
         let mut candidates = (0..self.waiting.len()).filter(is_waiting).filter(can_answer);
-        let oldest = candidates.next()?;
-        if !after_loss {
-            return Some(oldest);
-        }
+        let mut best = candidates.next()?;
         let ack = |at: usize| self.waiting[at].request.mark.ack;
-        candidates.fold(Some(oldest), |best, at| {
-            let later = ack(at).zip(best.and_then(ack)).is_some_and(|(this, that)| this > that);
-            if later { Some(at) } else { best }
-        })
+        for at in candidates.filter(|_| after_loss) {
+            if ack(at).zip(ack(best)).is_some_and(|(this, that)| this > that) {
+                best = at;
+            }
+        }
+        Some(best)
     }
 
     /// A response nobody waits for: its request may come late. Returns whether it is there.

@@ -8,5 +8,8 @@ mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
 
+mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
+mod reassembly_properties; // The same for all segments whatever.
+mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod corpus; // Exchanges of real captures against independent readers.

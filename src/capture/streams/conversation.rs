@@ -4,7 +4,7 @@ use crate::capture::pairing::{Answer, Paired, Queue};
 use crate::capture::reader::{Front, Reader, State, look};
 use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Data, End, Event, Link, Side, What};
-use crate::protocol::http1::head::{Progress, is_certain_start, salvage};
+use crate::protocol::http1::head::{Progress, Scan, is_certain_start, salvage};
 use crate::protocol::http1::start::{Kind, Version};
 use crate::recording::Flags;
 
@@ -115,7 +115,7 @@ impl Conversation {
         }
         if data.fresh
             && self.number.is_none()
-            && let Front::Other(name) = look(kind, data.bytes, &mut Default::default())
+            && let Front::Other(name) = look(kind, data.bytes, &mut Scan::default())
         {
             self.other_protocol(name, turn);
             return 0;

@@ -1,0 +1,213 @@
+//! A small language for conversations, segment by segment, and the exchanges found in them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use peakhour::capture::import::{Found, Import, Imported};
+use peakhour::capture::{ACK, FIN, SYN, Segment};
+use peakhour::recording::{Exchange, Flags};
+
+pub const GET: &str = "GET /a HTTP/1.1\r\nHost: shop\r\n\r\n";
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+/// A segment that owns its payload.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub client: bool,
+    pub at_ns: i64,
+    pub seq: u32,
+    pub ack: u32,
+    pub flags: u8,
+    pub payload: Vec<u8>,
+    pub cut_bytes: u32,
+}
+
+/// A conversation being written down; `client` and `server` say the next bytes of a side.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    pub pieces: Vec<Piece>,
+    /// Next sequence numbers of client and server.
+    pub next: [u32; 2],
+    pub now_ns: i64,
+}
+
+impl Talk {
+    /// Without handshake, in the year 2020.
+    pub fn under_way() -> Self {
+        Self { pieces: Vec::new(), next: [1_000, 5_000], now_ns: 1_577_836_800_000_000_000 }
+    }
+
+    pub fn with_sequence(next: [u32; 2]) -> Self {
+        let mut talk = Self { next, ..Self::under_way() };
+        talk.open();
+        talk
+    }
+
+    pub fn new() -> Self {
+        Self::with_sequence([999, 4_999])
+    }
+
+    pub fn open(&mut self) {
+        self.push(true, SYN, b"");
+        self.next[0] = self.next[0].wrapping_add(1);
+        self.push(false, SYN | ACK, b"");
+        self.next[1] = self.next[1].wrapping_add(1);
+        self.push(true, ACK, b"");
+    }
+
+    pub fn push(&mut self, client: bool, flags: u8, payload: &[u8]) -> &mut Piece {
+        self.now_ns += 1_000_000;
+        let (own, peer) = if client { (0, 1) } else { (1, 0) };
+        self.pieces.push(Piece {
+            client,
+            at_ns: self.now_ns,
+            seq: self.next[own],
+            ack: if flags & ACK == 0 { 0 } else { self.next[peer] },
+            flags,
+            payload: payload.to_vec(),
+            cut_bytes: 0,
+        });
+        self.pieces.last_mut().unwrap()
+    }
+
+    pub fn say(&mut self, client: bool, text: &[u8]) -> &mut Self {
+        self.push(client, ACK, text);
+        self.skip(client, text.len())
+    }
+
+    /// Bytes that were sent and not captured.
+    pub fn skip(&mut self, client: bool, bytes: usize) -> &mut Self {
+        let own = usize::from(!client);
+        self.next[own] = self.next[own].wrapping_add(u32::try_from(bytes).unwrap());
+        self
+    }
+
+    pub fn client(&mut self, text: &str) -> &mut Self {
+        self.say(true, text.as_bytes())
+    }
+
+    pub fn server(&mut self, text: &str) -> &mut Self {
+        self.say(false, text.as_bytes())
+    }
+
+    pub fn lose(&mut self, client: bool, text: &str) -> &mut Self {
+        self.skip(client, text.len())
+    }
+
+    /// Sends `text` at a distance from what comes next, as retransmissions are.
+    pub fn again(&mut self, client: bool, back: u32, text: &str) -> &mut Self {
+        let piece = self.push(client, ACK, text.as_bytes());
+        piece.seq = piece.seq.wrapping_sub(back);
+        self
+    }
+
+    pub fn close(&mut self, client: bool, flag: u8) -> &mut Self {
+        self.push(client, flag | ACK, b"");
+        self.skip(client, usize::from(flag == FIN))
+    }
+
+    pub fn acks(&mut self, count: usize) -> &mut Self {
+        for number in 0..count {
+            self.push(number % 2 == 0, ACK, b"");
+        }
+        self
+    }
+
+    /// Moves the piece at `from` (from the end) to the place `to` (from the end).
+    pub fn reorder(&mut self, from: usize, to: usize) -> &mut Self {
+        let last = self.pieces.len() - 1;
+        let piece = self.pieces.remove(last - from);
+        self.pieces.insert(last - to, piece);
+        self
+    }
+
+    pub fn import(&self) -> (Vec<Found>, Imported) {
+        import(&self.pieces)
+    }
+}
+
+pub fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
+    let ends: [SocketAddr; 2] = ["10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()];
+    let (mut found, mut import) = (Vec::new(), Import::default());
+    for piece in pieces {
+        let (source, destination) =
+            if piece.client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
+        let segment = Segment {
+            at_ns: piece.at_ns,
+            source,
+            destination,
+            seq: piece.seq,
+            ack: piece.ack,
+            flags: piece.flags,
+            payload: &piece.payload,
+            cut_bytes: piece.cut_bytes,
+        };
+        import.segment(&segment, &mut |one| found.push(one));
+    }
+    let imported = import.finish(&mut |one| found.push(one));
+    let ledger = &imported.ledger;
+    assert!(ledger.reconciles(), "{ledger:#?}");
+    let captured: usize = pieces.iter().map(|piece| piece.payload.len()).sum();
+    assert_eq!(ledger.stream_bytes.total, captured as u64);
+    (found, imported)
+}
+
+/// `METHOD target body > status bytes`, then the flags; `-` where there is nothing.
+pub fn show(found: &Found) -> String {
+    match found {
+        Found::OrphanResponse { status, body_bytes, .. } => {
+            format!("- > {status} {}", size(*body_bytes))
+        }
+        Found::Exchange(exchange) => show_exchange(exchange),
+    }
+}
+
+pub fn show_exchange(exchange: &Exchange) -> String {
+    let Exchange { method, target, request_body_bytes, response, flags, .. } = exchange;
+    let answer = response
+        .as_ref()
+        .map_or("-".to_owned(), |it| format!("{} {}", it.status, size(it.body_bytes)));
+    let names = [
+        (Flags::AMBIGUOUS_FRAMING, " ambiguous"),
+        (Flags::REQUEST_TRUNCATED, " request-cut"),
+        (Flags::RESPONSE_TRUNCATED, " response-cut"),
+        (Flags::MID_STREAM, " mid-stream"),
+        (Flags::ESCAPED, " escaped"),
+        (Flags::CHUNKED, " chunked"),
+        (Flags::PIPELINED, " pipelined"),
+        (Flags::GAP, " gap"),
+        (Flags::UPGRADED, " upgraded"),
+        (Flags::MALFORMED, " malformed"),
+    ];
+    let flags: String =
+        names.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, name)| *name).collect();
+    format!("{method} {target} {request_body_bytes} > {answer}{flags}")
+}
+
+pub fn size(bytes: Option<u64>) -> String {
+    bytes.map_or("?".into(), |bytes| bytes.to_string())
+}
+
+pub fn lines(found: &[Found]) -> Vec<String> {
+    found.iter().map(show).collect()
+}
+
+/// Checks the exchanges, and the buckets of bytes that ended in none.
+pub fn check(talk: &Talk, expected: &[&str], other_bytes: &[(&str, u64)]) {
+    let (found, imported) = talk.import();
+    assert_eq!(lines(&found), expected);
+    let mut buckets = imported.ledger.stream_bytes.buckets;
+    buckets.retain(|name, _| name != "http request" && name != "http response");
+    let wanted: BTreeMap<String, u64> =
+        other_bytes.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+    assert_eq!(buckets, wanted);
+}
+
+/// The exchanges alone, without orphans.
+pub fn exchanges(talk: &Talk) -> Vec<Exchange> {
+    let only = |found| match found {
+        Found::Exchange(exchange) => Some(exchange),
+        Found::OrphanResponse { .. } => None,
+    };
+    talk.import().0.into_iter().filter_map(only).collect()
+}
