@@ -7,47 +7,47 @@ use peakhour::capture::import::{Found, Import, Imported};
 use peakhour::capture::{ACK, FIN, SYN, Segment};
 use peakhour::recording::{Exchange, Flags};
 
-pub const GET: &str = "GET /a HTTP/1.1\r\nHost: shop\r\n\r\n";
-pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+pub(crate) const GET: &str = "GET /a HTTP/1.1\r\nHost: shop\r\n\r\n";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
 /// A segment that owns its payload.
 #[derive(Clone, Debug)]
-pub struct Piece {
-    pub client: bool,
-    pub at_ns: i64,
-    pub seq: u32,
-    pub ack: u32,
-    pub flags: u8,
-    pub payload: Vec<u8>,
-    pub cut_bytes: u32,
+pub(crate) struct Piece {
+    pub(crate) client: bool,
+    pub(crate) at_ns: i64,
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    pub(crate) flags: u8,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) cut_bytes: u32,
 }
 
 /// A conversation being written down; `client` and `server` say the next bytes of a side.
 #[derive(Clone, Debug)]
-pub struct Talk {
-    pub pieces: Vec<Piece>,
+pub(crate) struct Talk {
+    pub(crate) pieces: Vec<Piece>,
     /// Next sequence numbers of client and server.
-    pub next: [u32; 2],
-    pub now_ns: i64,
+    pub(crate) next: [u32; 2],
+    pub(crate) now_ns: i64,
 }
 
 impl Talk {
     /// Without handshake, in the year 2020.
-    pub fn under_way() -> Self {
+    pub(crate) fn under_way() -> Self {
         Self { pieces: Vec::new(), next: [1_000, 5_000], now_ns: 1_577_836_800_000_000_000 }
     }
 
-    pub fn with_sequence(next: [u32; 2]) -> Self {
+    pub(crate) fn with_sequence(next: [u32; 2]) -> Self {
         let mut talk = Self { next, ..Self::under_way() };
         talk.open();
         talk
     }
 
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_sequence([999, 4_999])
     }
 
-    pub fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.push(true, SYN, b"");
         self.next[0] = self.next[0].wrapping_add(1);
         self.push(false, SYN | ACK, b"");
@@ -55,7 +55,7 @@ impl Talk {
         self.push(true, ACK, b"");
     }
 
-    pub fn push(&mut self, client: bool, flags: u8, payload: &[u8]) -> &mut Piece {
+    pub(crate) fn push(&mut self, client: bool, flags: u8, payload: &[u8]) -> &mut Piece {
         self.now_ns += 1_000_000;
         let (own, peer) = if client { (0, 1) } else { (1, 0) };
         self.pieces.push(Piece {
@@ -70,43 +70,43 @@ impl Talk {
         self.pieces.last_mut().unwrap()
     }
 
-    pub fn say(&mut self, client: bool, text: &[u8]) -> &mut Self {
+    pub(crate) fn say(&mut self, client: bool, text: &[u8]) -> &mut Self {
         self.push(client, ACK, text);
         self.skip(client, text.len())
     }
 
     /// Bytes that were sent and not captured.
-    pub fn skip(&mut self, client: bool, bytes: usize) -> &mut Self {
+    pub(crate) fn skip(&mut self, client: bool, bytes: usize) -> &mut Self {
         let own = usize::from(!client);
         self.next[own] = self.next[own].wrapping_add(u32::try_from(bytes).unwrap());
         self
     }
 
-    pub fn client(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn client(&mut self, text: &str) -> &mut Self {
         self.say(true, text.as_bytes())
     }
 
-    pub fn server(&mut self, text: &str) -> &mut Self {
+    pub(crate) fn server(&mut self, text: &str) -> &mut Self {
         self.say(false, text.as_bytes())
     }
 
-    pub fn lose(&mut self, client: bool, text: &str) -> &mut Self {
+    pub(crate) fn lose(&mut self, client: bool, text: &str) -> &mut Self {
         self.skip(client, text.len())
     }
 
     /// Sends `text` at a distance from what comes next, as retransmissions are.
-    pub fn again(&mut self, client: bool, back: u32, text: &str) -> &mut Self {
+    pub(crate) fn again(&mut self, client: bool, back: u32, text: &str) -> &mut Self {
         let piece = self.push(client, ACK, text.as_bytes());
         piece.seq = piece.seq.wrapping_sub(back);
         self
     }
 
-    pub fn close(&mut self, client: bool, flag: u8) -> &mut Self {
+    pub(crate) fn close(&mut self, client: bool, flag: u8) -> &mut Self {
         self.push(client, flag | ACK, b"");
         self.skip(client, usize::from(flag == FIN))
     }
 
-    pub fn acks(&mut self, count: usize) -> &mut Self {
+    pub(crate) fn acks(&mut self, count: usize) -> &mut Self {
         for number in 0..count {
             self.push(number % 2 == 0, ACK, b"");
         }
@@ -114,19 +114,19 @@ impl Talk {
     }
 
     /// Moves the piece at `from` (from the end) to the place `to` (from the end).
-    pub fn reorder(&mut self, from: usize, to: usize) -> &mut Self {
+    pub(crate) fn reorder(&mut self, from: usize, to: usize) -> &mut Self {
         let last = self.pieces.len() - 1;
         let piece = self.pieces.remove(last - from);
         self.pieces.insert(last - to, piece);
         self
     }
 
-    pub fn import(&self) -> (Vec<Found>, Imported) {
+    pub(crate) fn import(&self) -> (Vec<Found>, Imported) {
         import(&self.pieces)
     }
 }
 
-pub fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
+pub(crate) fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
     let ends: [SocketAddr; 2] = ["10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()];
     let (mut found, mut import) = (Vec::new(), Import::default());
     for piece in pieces {
@@ -153,7 +153,7 @@ pub fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
 }
 
 /// `METHOD target body > status bytes`, then the flags; `-` where there is nothing.
-pub fn show(found: &Found) -> String {
+pub(crate) fn show(found: &Found) -> String {
     match found {
         Found::OrphanResponse { status, body_bytes, .. } => {
             format!("- > {status} {}", size(*body_bytes))
@@ -162,7 +162,7 @@ pub fn show(found: &Found) -> String {
     }
 }
 
-pub fn show_exchange(exchange: &Exchange) -> String {
+pub(crate) fn show_exchange(exchange: &Exchange) -> String {
     let Exchange { method, target, request_body_bytes, response, flags, .. } = exchange;
     let answer = response
         .as_ref()
@@ -184,16 +184,16 @@ pub fn show_exchange(exchange: &Exchange) -> String {
     format!("{method} {target} {request_body_bytes} > {answer}{flags}")
 }
 
-pub fn size(bytes: Option<u64>) -> String {
+pub(crate) fn size(bytes: Option<u64>) -> String {
     bytes.map_or("?".into(), |bytes| bytes.to_string())
 }
 
-pub fn lines(found: &[Found]) -> Vec<String> {
+pub(crate) fn lines(found: &[Found]) -> Vec<String> {
     found.iter().map(show).collect()
 }
 
 /// Checks the exchanges, and the buckets of bytes that ended in none.
-pub fn check(talk: &Talk, expected: &[&str], other_bytes: &[(&str, u64)]) {
+pub(crate) fn check(talk: &Talk, expected: &[&str], other_bytes: &[(&str, u64)]) {
     let (found, imported) = talk.import();
     assert_eq!(lines(&found), expected);
     let mut buckets = imported.ledger.stream_bytes.buckets;
@@ -204,7 +204,7 @@ pub fn check(talk: &Talk, expected: &[&str], other_bytes: &[(&str, u64)]) {
 }
 
 /// The exchanges alone, without orphans.
-pub fn exchanges(talk: &Talk) -> Vec<Exchange> {
+pub(crate) fn exchanges(talk: &Talk) -> Vec<Exchange> {
     let only = |found| match found {
         Found::Exchange(exchange) => Some(exchange),
         Found::OrphanResponse { .. } => None,
