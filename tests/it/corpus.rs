@@ -3,6 +3,7 @@
 //! Every row of an oracle is one exchange, or one response without request. Agreement is counted
 //! per class of captures and may only grow: `corpus_ratchet.tsv` holds the floor, and
 //! `UPDATE=1` writes it again.
+#![expect(clippy::print_stdout, reason = "what disagrees is for people to read")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -303,7 +304,8 @@ fn verdicts(corpus: &Path) -> BTreeMap<String, String> {
 }
 
 pub(crate) fn table(path: &Path) -> Vec<BTreeMap<String, String>> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap().split('\t').collect();
     let line = |line: &str| {

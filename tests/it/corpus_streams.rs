@@ -1,5 +1,6 @@
 //! Aim: the bytes of each direction of each real connection are those that other readers put
 //! together: same length, same SHA-256. `corpus_streams_ratchet.tsv` holds the floor.
+#![expect(clippy::print_stdout, reason = "what disagrees is for people to read")]
 
 use std::collections::BTreeMap;
 use std::fs;

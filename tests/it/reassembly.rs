@@ -1,10 +1,10 @@
 //! Aim: whatever happens to segments on their way into a capture, the exchanges are those that
 //! were spoken, and what is missing is said.
 
-use peakhour::capture::import::Found;
+use peakhour::capture::import::{Found, read_capture};
 use peakhour::capture::{ACK, FIN, RST, SYN};
 
-use crate::talk::{GET, OK, Talk, check, exchanges, lines};
+use crate::talk::{GET, OK, Talk, check, exchanges, file_of, import_with, lines};
 
 // Segmentation and sequence.
 
@@ -209,10 +209,9 @@ fn an_acknowledged_hole_is_not_waited_for_to_the_end() {
     let mut talk = Talk::new();
     talk.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
     talk.lose(false, "def").server("ghi").acks(40);
-    let mut import = 0;
-    let (found, imported) = talk.import();
-    import += found.len();
-    assert_eq!((import, imported.ledger.notes["gaps"]), (1, 1));
+    let mut before_end = 0;
+    import_with(&talk.pieces, &mut |_, is_over| before_end += usize::from(!is_over));
+    assert_eq!(before_end, 1);
 }
 
 #[test]
@@ -378,4 +377,25 @@ fn times_are_those_of_first_and_last_bytes() {
     };
     assert_eq!((times(0), times(1)), ([0, 2, 4], [5, 1, 1]));
     assert_eq!(talk.import().1.duration_ns, 6_000_000);
+}
+
+#[test]
+fn a_capture_in_two_files_is_one_capture() {
+    let mut talk = Talk::new();
+    talk.client(GET).server(&OK[..30]).server(&OK[30..]).client(GET).server(OK);
+    let import = |cut: usize| {
+        let (front, back) = talk.pieces.split_at(cut);
+        let files = [front, back].into_iter().filter(|pieces| !pieces.is_empty()).map(file_of);
+        let mut found = Vec::new();
+        let imported = read_capture(files.collect(), &mut |one| found.push(one)).unwrap();
+        (found, imported)
+    };
+    let whole = import(0);
+    assert_eq!(lines(&whole.0), ["GET /a 0 > 200 5", "GET /a 0 > 200 5"]);
+    assert!(whole.1.ledger.reconciles());
+    assert_eq!(whole.1.clock_resolution_ns, 1_000);
+    assert_eq!(whole.1.started_unix_ns, 1_577_836_800_004_000_000);
+    for cut in 1..talk.pieces.len() {
+        assert_eq!(import(cut), whole);
+    }
 }

@@ -18,7 +18,8 @@ fn long_talk(cuts: &[usize]) -> Talk {
         (true, "GET /b HTTP/1.1\r\n\r\nHEAD /c HTTP/1.1\r\n\r\n"),
         (
             false,
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabHTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab\
+             HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\n",
         ),
         (true, "GET /d HTTP/1.0\r\n\r\n"),
         (false, "HTTP/1.0 200 OK\r\n\r\nuntil the end"),
@@ -43,9 +44,13 @@ const LONG_TALK: [&str; 5] = [
     "GET /d 0 > 200 13",
 ];
 
+fn bytes(length: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), length)
+}
+
 fn piece() -> impl Strategy<Value = Piece> {
     let payload = prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..40),
+        bytes(0..40),
         prop::sample::select(vec![GET, OK, "0\r\n\r\n", "HTTP/1.1 ", "GET ", "\r\n", "5\r\nab"])
             .prop_map(|text| text.as_bytes().to_vec()),
     ];
@@ -83,12 +88,12 @@ proptest! {
             let (at, length) = (from.index(talk.pieces.len()), talk.pieces.len());
             let mut copy = talk.pieces[at].clone();
             // A longer copy: it takes in bytes of what its side says next.
+            let end = copy.seq.wrapping_add(u32::try_from(copy.payload.len()).unwrap());
             let next = talk.pieces[at + 1..].iter().find(|next| {
-                next.client == copy.client
-                    && next.seq == copy.seq.wrapping_add(copy.payload.len() as u32)
-                    && copy.flags == ACK
+                next.client == copy.client && next.seq == end && copy.flags == ACK
             });
-            copy.payload.extend(next.map_or(&[][..], |next| &next.payload[..next.payload.len() / 2]));
+            let more = next.map_or(&[][..], |next| &next.payload[..next.payload.len() / 2]);
+            copy.payload.extend(more);
             talk.pieces.insert((at + 1 + distance).min(length), copy);
         }
         for (from, distance) in moves {
@@ -110,7 +115,7 @@ proptest! {
     /// For any bytes in either direction: no panic, and every byte has its bucket.
     #[test]
     fn any_bytes_are_accounted_for(
-        turns in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 1..60)), 0..20),
+        turns in prop::collection::vec((any::<bool>(), bytes(1..60)), 0..20),
         lost in prop::collection::vec(0..20_usize, 1..20),
     ) {
         let mut talk = Talk::new();

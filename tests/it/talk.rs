@@ -1,11 +1,15 @@
 //! A small language for conversations, segment by segment, and the exchanges found in them.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::net::SocketAddr;
 
 use peakhour::capture::import::{Found, Import, Imported};
+use peakhour::capture::source::Source;
 use peakhour::capture::{ACK, FIN, SYN, Segment};
 use peakhour::recording::{Exchange, Flags};
+
+use crate::wire::{MICROSECONDS, Order, ipv4, pcap_header, record};
 
 pub(crate) const GET: &str = "GET /a HTTP/1.1\r\nHost: shop\r\n\r\n";
 pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -127,8 +131,15 @@ impl Talk {
 }
 
 pub(crate) fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
+    let mut found = Vec::new();
+    let imported = import_with(pieces, &mut |one, _| found.push(one));
+    (found, imported)
+}
+
+/// Also tells the sink whether the capture has ended.
+pub(crate) fn import_with(pieces: &[Piece], sink: &mut dyn FnMut(Found, bool)) -> Imported {
     let ends: [SocketAddr; 2] = ["10.0.0.1:4000".parse().unwrap(), "10.0.0.2:80".parse().unwrap()];
-    let (mut found, mut import) = (Vec::new(), Import::default());
+    let mut import = Import::default();
     for piece in pieces {
         let (source, destination) =
             if piece.client { (ends[0], ends[1]) } else { (ends[1], ends[0]) };
@@ -142,14 +153,14 @@ pub(crate) fn import(pieces: &[Piece]) -> (Vec<Found>, Imported) {
             payload: &piece.payload,
             cut_bytes: piece.cut_bytes,
         };
-        import.segment(&segment, &mut |one| found.push(one));
+        import.segment(&segment, &mut |one| sink(one, false));
     }
-    let imported = import.finish(&mut |one| found.push(one));
+    let imported = import.finish(&mut |one| sink(one, true));
     let ledger = &imported.ledger;
     assert!(ledger.reconciles(), "{ledger:#?}");
     let captured: usize = pieces.iter().map(|piece| piece.payload.len()).sum();
     assert_eq!(ledger.stream_bytes.total, captured as u64);
-    (found, imported)
+    imported
 }
 
 /// `METHOD target body > status bytes`, then the flags; `-` where there is nothing.
@@ -210,4 +221,26 @@ pub(crate) fn exchanges(talk: &Talk) -> Vec<Exchange> {
         Found::OrphanResponse { .. } => None,
     };
     talk.import().0.into_iter().filter_map(only).collect()
+}
+
+/// The pieces as a capture file.
+pub(crate) fn file_of(pieces: &[Piece]) -> Source {
+    let mut file = pcap_header(Order::Big, MICROSECONDS, 101);
+    for piece in pieces {
+        let ports = if piece.client { [4000_u16, 80] } else { [80, 4000] };
+        let mut segment: Vec<u8> = ports.into_iter().flat_map(u16::to_be_bytes).collect();
+        segment.extend(piece.seq.to_be_bytes());
+        segment.extend(piece.ack.to_be_bytes());
+        segment.extend([0x50, piece.flags, 255, 255, 0, 0, 0, 0]);
+        segment.extend(&piece.payload);
+        let mut packet = ipv4(6, &segment);
+        if !piece.client {
+            // The answers come from the other address.
+            packet[12..20].rotate_left(4);
+        }
+        let seconds = u32::try_from(piece.at_ns / 1_000_000_000).unwrap();
+        let fraction = u32::try_from(piece.at_ns % 1_000_000_000 / 1_000).unwrap();
+        file.extend(record(Order::Big, seconds, fraction, &packet));
+    }
+    Source::from_reader("made by hand", Box::new(Cursor::new(file))).unwrap()
 }

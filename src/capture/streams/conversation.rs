@@ -4,8 +4,8 @@ use crate::capture::pairing::{Answer, Paired, Queue};
 use crate::capture::reader::{Front, Reader, State, look};
 use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Data, End, Event, Link, Side, What};
-use crate::protocol::http1::head::{Progress, Scan, is_certain_start, salvage};
-use crate::protocol::http1::start::{Kind, Version};
+use crate::protocol::http1::head::{Progress, Scan, salvage};
+use crate::protocol::http1::start::{Kind, Version, is_certain_start};
 use crate::recording::Flags;
 
 /// Longest request line without version, in bytes: it is looked at again with every answer.

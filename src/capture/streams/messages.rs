@@ -9,8 +9,8 @@ use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
 use crate::protocol::http1::body::{BodyDecoder, Framing};
 use crate::protocol::http1::framing::{Delimited, of_request, of_response};
-use crate::protocol::http1::head::{Head, is_certain_start};
-use crate::protocol::http1::start::{Kind, Start, Version};
+use crate::protocol::http1::head::Head;
+use crate::protocol::http1::start::{Kind, Start, Version, is_certain_start};
 use crate::recording::Flags;
 
 impl Conversation {

@@ -4,9 +4,7 @@
 //! front, any method, blanks inside the target, folded lines, no version) and says what was odd.
 //! It never copies: a head is a view of the bytes it was read from.
 
-use crate::protocol::http1::start::{
-    self, Kind, Start, Version, find, is_blank, is_target, is_token, is_usual,
-};
+use crate::protocol::http1::start::{self, Kind, Start, Version, find, is_blank, is_token};
 
 /// Longest head, in bytes, blank lines in front of it included. Servers refuse heads beyond 8 to
 /// 64 KiB; a stream that never ends its head must not hold the reader for ever.
@@ -98,22 +96,6 @@ pub fn salvage(kind: Kind, bytes: &[u8]) -> Option<Head<'_>> {
     };
     let line_end = line_end.unwrap_or(message.len().saturating_sub(1));
     certain.then(|| head_of(message, start, line_end))
-}
-
-/// The bytes, at the start of a segment, certainly begin a message: the mark to resume at behind
-/// missing bytes. A request must show its version, or a usual method whose line is cut here.
-pub fn is_certain_start(kind: Kind, bytes: &[u8]) -> bool {
-    let line_end = find(b'\n', bytes, 0);
-    match start::parse(kind, &bytes[..line_end.unwrap_or(bytes.len())]) {
-        Some(Start::Request { version, target, .. }) if version != Version::Http09 => {
-            !target.is_empty()
-        }
-        Some(Start::Request { method, target, .. }) => {
-            line_end.is_none() && is_usual(method) && is_target(target)
-        }
-        Some(Start::Response { status, .. }) => status != 0,
-        None => false,
-    }
 }
 
 impl<'a> Head<'a> {
@@ -389,16 +371,5 @@ mod tests {
         };
         assert_eq!((head.bytes.len(), head.fields().count()), (wire.len(), 10_000));
         assert!(!head.malformed);
-    }
-
-    #[test]
-    fn where_to_resume_behind_missing_bytes() {
-        assert!(is_certain_start(Kind::Request, b"PROPFIND /x HTTP/1.1\r\n"));
-        assert!(is_certain_start(Kind::Request, b"GET /a-long-target"));
-        assert!(!is_certain_start(Kind::Request, b"GET /x\r\n"));
-        assert!(!is_certain_start(Kind::Request, b"and so on"));
-        assert!(!is_certain_start(Kind::Request, b"more HTTP/1.1\r\n"));
-        assert!(is_certain_start(Kind::Response, b"HTTP/1.1 304 Not"));
-        assert!(!is_certain_start(Kind::Response, b"HTTP/1.1"));
     }
 }
