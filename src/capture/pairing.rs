@@ -97,7 +97,11 @@ enum State {
 
 #[derive(Clone, Copy, Debug)]
 enum Current {
-    Of { seq: u32 },
+    Of {
+        seq: u32,
+    },
+    /// Of a request that left by the limit.
+    Forgotten,
     Nobody,
 }
 
@@ -183,6 +187,7 @@ impl Queue {
         self.done.extend(self.early.take().map(Paired::Orphan));
         if self.forgotten > 0 && !after_loss {
             self.forgotten -= 1;
+            self.current = Some(Current::Forgotten);
             return None;
         }
         let position = self.answered_by(mark, after_loss)?;
@@ -207,10 +212,14 @@ impl Queue {
 
     /// The response being read was an interim one: its request still waits.
     pub fn response_was_interim(&mut self) {
-        if let Some(Current::Of { seq }) = self.current.take()
-            && let Some(waiting) = self.waiting.iter_mut().find(|it| it.request.seq == seq)
-        {
-            waiting.state = State::Unanswered;
+        match self.current.take() {
+            Some(Current::Of { seq }) => {
+                if let Some(waiting) = self.waiting.iter_mut().find(|it| it.request.seq == seq) {
+                    waiting.state = State::Unanswered;
+                }
+            }
+            Some(Current::Forgotten) => self.forgotten += 1,
+            Some(Current::Nobody) | None => {}
         }
     }
 
@@ -221,7 +230,11 @@ impl Queue {
             Some(Current::Of { seq }) => {
                 self.waiting.iter_mut().find(|waiting| waiting.request.seq == seq)
             }
-            _ => None,
+            Some(Current::Forgotten) => {
+                self.done.push_back(Paired::Orphan(answer));
+                return false;
+            }
+            Some(Current::Nobody) | None => None,
         };
         let paired_late = match asked {
             Some(waiting) => {

@@ -12,5 +12,6 @@ mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
+mod capture_limits; // What waits too long or is too large.
 mod corpus; // Exchanges of real captures against independent readers.
 mod corpus_streams; // Byte streams of real captures against hashes of other readers.

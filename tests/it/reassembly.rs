@@ -4,7 +4,7 @@
 use peakhour::capture::import::{Found, read_capture};
 use peakhour::capture::{ACK, FIN, RST, SYN};
 
-use crate::talk::{GET, OK, Talk, check, exchanges, file_of, import_with, lines};
+use crate::talk::{GET, OK, Talk, check, exchanges, file_of, lines};
 
 // Segmentation and sequence.
 
@@ -202,16 +202,6 @@ fn a_gap_inside_a_head_keeps_the_part_before_it() {
         &["GET /a 0 > 200 5 request-cut gap malformed", "GET /a 0 > 200 5"],
         &[("behind a gap", 5)],
     );
-}
-
-#[test]
-fn an_acknowledged_hole_is_not_waited_for_to_the_end() {
-    let mut talk = Talk::new();
-    talk.client(GET).server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
-    talk.lose(false, "def").server("ghi").acks(40);
-    let mut before_end = 0;
-    import_with(&talk.pieces, &mut |_, is_over| before_end += usize::from(!is_over));
-    assert_eq!(before_end, 1);
 }
 
 #[test]

@@ -261,6 +261,7 @@ mod tests {
             Err(BodyError::ChunkSize)
         );
         assert_eq!(decode(Framing::Chunked, b"1\r\nabc", 9), Err(BodyError::ChunkEnd));
+        assert_eq!(decode(Framing::Chunked, b" 1x,\0\na\n0 \n\n", 9).unwrap().0, b"a");
         let endless = [b"1;".to_vec(), vec![b'x'; MAX_LINE]].concat();
         assert_eq!(decode(Framing::Chunked, &endless, 999_999), Err(BodyError::LineTooLong));
     }
