@@ -1,3 +1,116 @@
 //! Arguments and glue: one file per subcommand.
 
 pub mod exit;
+pub mod wall_clock;
+pub mod interrupt;
+pub mod outputs;
+pub mod load;
+pub mod out;
+pub mod import;
+pub mod inspect;
+pub mod plan;
+pub mod run;
+pub mod report;
+pub mod stage;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::exit::Exit;
+use crate::scenario::{Scenario, parse};
+
+/// What was typed.
+#[derive(Debug, Parser)]
+#[command(
+    name = "peakhour",
+    version,
+    about = "Replays a recorded peak hour against a staging stack, proves that the load shape it \
+             produced is the recorded one, and finds what only real users would have found.",
+    after_help = "Exit codes: 0 pass, 99 an expectation or a detector failed, 98 run not valid, \
+                  104 usage, scenario or input error, 105 interrupted, 1 a bug of ours."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Print the result only: no progress, no notes.
+    #[arg(short, long, global = true, env = "PEAKHOUR_QUIET")]
+    pub quiet: bool,
+    /// Never use colour, terminal or not (the NO_COLOR convention is honoured too).
+    #[arg(long, global = true, env = "PEAKHOUR_NO_COLOR")]
+    pub no_color: bool,
+}
+
+/// The subcommands, in the order of the data flow.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Turn a capture (pcap, pcapng, JSON Lines; gz and zst) into a recording.
+    Import(import::Import),
+    /// Say what is in a recording or capture: shape, mix, sizes, connections, losses.
+    Inspect(inspect::Inspect),
+    /// Dry run: what would be sent, where and when; sends nothing.
+    Plan(plan::Plan),
+    /// Rehearse: replay, verdict, reports.
+    Run(Box<run::Run>),
+    /// Write the reports of a saved run again.
+    Report(report::ReportCommand),
+    /// Serve the embedded stack under test, with a knob per fault.
+    Stage(stage::StageCommand),
+}
+
+/// How to speak to the person or machine that started the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Voice {
+    /// Results only.
+    pub quiet: bool,
+    /// Colour on standard output.
+    pub colour: bool,
+}
+
+/// Runs one command. An `Err` is a usage, scenario or input error and ends in [`Exit::Input`].
+pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
+    let voice = Voice {
+        quiet: arguments.quiet,
+        colour: !arguments.no_color && outputs::stdout_wants_colour(),
+    };
+    match arguments.command {
+        Command::Import(command) => import::import(&command, voice),
+        Command::Inspect(command) => inspect::inspect(&command),
+        Command::Plan(command) => plan::plan(&command),
+        Command::Run(command) => run::run(&command, voice),
+        Command::Report(command) => report::report(&command, voice),
+        Command::Stage(command) => stage::stage(&command, voice),
+    }
+}
+
+/// Options that change a scenario for one command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Overrides {
+    /// Replay at this speed of time instead of the scenario's (2 is twice as fast).
+    #[arg(long, value_name = "FACTOR", env = "PEAKHOUR_SPEED")]
+    pub speed: Option<f64>,
+    /// Keep this share of sessions (below 1) or clone them (above 1).
+    #[arg(long, value_name = "FACTOR", env = "PEAKHOUR_SCALE")]
+    pub scale: Option<f64>,
+    /// Seed of every random choice of the plan.
+    #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_SEED")]
+    pub seed: Option<u64>,
+    /// Replay this capture or recording instead of the scenario's.
+    #[arg(long, value_name = "FILE", env = "PEAKHOUR_RECORDING")]
+    pub recording: Option<PathBuf>,
+}
+
+impl Overrides {
+    /// Loads a scenario and changes it.
+    fn apply(&self, path: &Path) -> anyhow::Result<Scenario> {
+        let mut scenario = parse::load(path)?;
+        scenario.speed = self.speed.unwrap_or(scenario.speed);
+        scenario.scale = self.scale.unwrap_or(scenario.scale);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+        if let Some(recording) = &self.recording {
+            scenario.recording.clone_from(recording);
+        }
+        Ok(scenario)
+    }
+}

@@ -1,12 +1,43 @@
 //! Carries out a plan: the pacer, the connections, and the only sockets and clock of a replay.
+//!
+//! ```text
+//!   plan ──► feed ──► worker (pacer, timer) ──► connection ──► target
+//!                        one a processor          │ one task each
+//!                                                 ▼
+//!                                     desk: one sample an arrival ──► summary
+//! ```
+//!
+//! Pace is in the plan: an arrival is released at its moment whatever the target does.
 
 pub mod clock;
-pub mod connection;
+pub(crate) mod connection;
+pub(crate) mod desk;
+pub(crate) mod failure;
+pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
+pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;
+pub mod stop;
+pub(crate) mod worker;
 
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
+
+use crate::drive::clock::Epoch;
+use crate::drive::desk::{LargeBodies, Run};
+use crate::drive::feed::feed;
+use crate::drive::gauges::Gauges;
+use crate::drive::lookahead::LookAhead;
+use crate::drive::stop::Stop;
+use crate::drive::worker::Worker;
+use crate::plan::Arrival;
+use crate::scenario::Limits;
 use crate::summary::Summary;
 
 /// What driving a plan yields.
@@ -16,6 +47,159 @@ pub struct Driven {
     pub summary: Summary,
     /// How this machine was doing.
     pub health: health::Health,
+    /// Requests that were sent a second time, because the target closed an idle connection just
+    /// as they were on their way. Each is one arrival with one sample.
+    pub retried: u64,
     /// The user stopped it.
     pub interrupted: bool,
+}
+
+/// Why a plan was not carried out. Failures of the target are fates, not errors.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// No thread, runtime or timer could be had; nothing was sent.
+    #[error(
+        "cannot start the driver's threads and timers; nothing was sent. Raise the limits on \
+         processes and open files (ulimit -u, ulimit -n)"
+    )]
+    Start(#[source] io::Error),
+    /// The timer failed in the middle of the run.
+    #[error("the driver's timer failed; the run is incomplete and must be repeated")]
+    Timer(#[source] io::Error),
+    /// The plan could not be read to its end.
+    #[error(
+        "the plan broke off after {arrivals} arrivals, which were carried out; repair or import \
+         the recording again"
+    )]
+    Plan {
+        /// Arrivals that were read before.
+        arrivals: u64,
+        /// What its reader said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// The start lies this far in the future when the driver is ready: time to read ahead, so that
+/// the first arrivals are not late.
+const START_DELAY: Duration = Duration::from_millis(200);
+
+/// Carries out a plan against `address` and returns when every arrival has its fate. Arrivals must
+/// be in the order of `due`.
+///
+/// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
+/// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
+pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
+    plan: impl Iterator<Item = Result<Arrival, E>>,
+    address: SocketAddr,
+    limits: &Limits,
+    gauges: Arc<Gauges>,
+    stop: Stop,
+) -> Result<Driven, DriveError> {
+    // To find and unpack the first arrival may take longer than all that follow.
+    let mut plan = plan.peekable();
+    plan.peek();
+    let run = Run {
+        epoch: Epoch::after(START_DELAY),
+        address,
+        limits: *limits,
+        gauges,
+        stop,
+        look_ahead: LookAhead::default(),
+        large: LargeBodies::default(),
+        last_due: OnceLock::new(),
+    };
+    drive_with(worker_count(), plan, run)
+}
+
+/// One processor is left to the reader, to the kernel, and to whatever else runs here.
+fn worker_count() -> usize {
+    thread::available_parallelism().map_or(1, |count| (count.get() - 1).max(1))
+}
+
+fn drive_with<E: Into<Box<dyn Error + Send + Sync>>>(
+    worker_count: usize,
+    plan: impl Iterator<Item = Result<Arrival, E>>,
+    run: Run,
+) -> Result<Driven, DriveError> {
+    let before = health::before();
+    run.gauges.start(run.epoch);
+    let run = Arc::new(run);
+    let workers = (0..worker_count)
+        .map(|number| worker::start(number, &run))
+        .collect::<io::Result<Vec<Worker>>>()
+        .map_err(DriveError::Start)?;
+    let (queues, threads): (Vec<_>, Vec<_>) =
+        workers.into_iter().map(|worker| (worker.batches, worker.thread)).unzip();
+
+    let fed = feed(&run, queues, plan);
+
+    let mut summary = fed.summary;
+    let mut run_queue_wait = Some(Duration::ZERO);
+    let mut timer_failure = None;
+    for thread in threads {
+        // A panic of a worker is a bug of ours, and goes on here.
+        let worked = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        summary.merge(&worked.summary);
+        run_queue_wait = run_queue_wait.zip(worked.run_queue_wait).map(|(sum, wait)| sum + wait);
+        timer_failure = timer_failure.or(worked.failure);
+    }
+    assert_eq!(summary.arrivals, fed.arrivals, "every arrival has exactly one sample");
+    if let Some(error) = timer_failure {
+        return Err(DriveError::Timer(error));
+    }
+    if let Some(source) = fed.failure {
+        return Err(DriveError::Plan { arrivals: fed.arrivals, source });
+    }
+    Ok(Driven {
+        summary,
+        health: health::after(&before, run.epoch.now(), run_queue_wait),
+        retried: run.gauges.snapshot().retried,
+        interrupted: run.stop.is_requested(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+    use super::*;
+    use crate::drive::desk::tests::run_against;
+    use crate::summary::examples;
+
+    /// For any number of workers: every arrival is answered once, on its own connection.
+    #[test]
+    fn a_plan_is_carried_out_alike_by_any_number_of_workers() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let accepted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&accepted);
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                count.fetch_add(1, SeqCst);
+                thread::spawn(move || {
+                    // Requests come one at a time, and fit into one segment.
+                    while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+                        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                    }
+                });
+            }
+        });
+        for workers in [1, 3, 8] {
+            accepted.store(0, SeqCst);
+            let plan = (0..200).map(|index| {
+                let mut arrival = examples::arrival(index, Duration::from_micros(index * 50));
+                arrival.connection = index % 20;
+                arrival.last_on_connection = index >= 180;
+                Ok::<_, Infallible>(arrival)
+            });
+            let driven = drive_with(workers, plan, run_against(address, 1_000)).unwrap();
+            let fates: Vec<_> = driven.summary.fates.into_iter().collect();
+            assert_eq!(fates, [("answered", 200)], "{workers} workers");
+            assert_eq!(accepted.load(SeqCst), 20);
+            assert_eq!(driven.summary.planned.total, driven.summary.sent.total);
+        }
+    }
 }

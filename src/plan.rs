@@ -1,15 +1,180 @@
 //! Recording and scenario become arrivals: what to send, on which connection, and when. Pure,
 //! seeded and streamed; the same recording, scenario and seed give the same plan, byte for byte.
 
+pub mod facts;
 pub mod arrivals;
 pub mod rewrite;
-pub mod select;
-pub mod facts;
+mod source;
+mod select;
+mod scale;
+mod fingerprint;
+mod tally;
+mod measure;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
+
+use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::facts::Facts;
+use crate::plan::scale::{Scale, Speed};
+use crate::plan::source::{Source, with_reader};
+use crate::recording::file::RecordingError;
+use crate::recording::file::reader::RecordingReader;
+use crate::scenario::Scenario;
+use crate::units::format_count;
+
+/// Makes a plan, and finds out what it is about to do. `authority` is the `Host` of the target.
+///
+/// The recording is read three times: its small columns for the window and the groups (twice when
+/// the window is to be the busiest one), everything for the facts, and everything again while the
+/// plan is driven.
+pub fn outline(
+    reader: &RecordingReader,
+    scenario: &Scenario,
+    authority: &str,
+) -> Result<(Facts, Plan), PlanError> {
+    let (mut facts, plan) =
+        with_reader(reader, |source| outline_source(&source, scenario, authority))?;
+    facts.window_ns[1] = facts.window_ns[1].min(reader.header().duration_ns);
+    Ok((facts, plan))
+}
+
+fn outline_source(
+    source: &Source<'_>,
+    scenario: &Scenario,
+    authority: &str,
+) -> Result<(Facts, Plan), PlanError> {
+    let scale = Scale::new(scenario.scale, scenario.seed)?;
+    let speed = Speed::new(scenario.speed)?;
+    let span = select::span(source, scenario.window)?;
+    let mut selection = select::select(source, span, scenario, scale)?;
+    let stride = stride(selection.max_connection, scale)?;
+    let choice = Arc::new(Choice {
+        methods: scenario.methods.clone(),
+        headers: scenario.headers.clone(),
+        authority: authority.to_owned(),
+        start: span.map_or(Duration::ZERO, |(start, _)| start),
+        scale,
+        speed,
+        groups: std::mem::take(&mut selection.groups),
+        stride,
+    });
+    let plan = Plan::new((source.exchanges)(span), Arc::clone(&choice), HashMap::new());
+    let (mut facts, totals) = measure::measure(plan, &selection, scenario)?;
+    let ns = |moment: Duration| u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
+    facts.window_ns = span.map_or([0, u64::MAX], |(start, end)| [ns(start), ns(end)]);
+    let plan = Plan::new((source.exchanges)(span), choice, totals);
+    Ok((facts, plan))
+}
+
+/// What is added to a connection's number for each copy, so that no two numbers meet.
+fn stride(max_connection: u64, scale: Scale) -> Result<u64, PlanError> {
+    let stride = max_connection.checked_add(1);
+    let fits = |stride: &u64| stride.checked_mul(u64::from(scale.most_copies())).is_some();
+    match stride.filter(fits) {
+        Some(stride) => Ok(stride),
+        // Nothing is added to the only copy.
+        None if scale.most_copies() <= 1 => Ok(0),
+        None => Err(PlanError::ConnectionNumbers { max_connection }),
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The recording cannot be read.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
+    /// Rows are not in the order of time.
+    #[error(
+        "the recording is not in the order of time at {} ns; import its capture again",
+        at.as_nanos()
+    )]
+    Unordered {
+        /// Moment of the row that comes too late.
+        at: Duration,
+    },
+    /// A scale or speed that makes no sense.
+    #[error("a {name} of {value} cannot be planned; use a number above 0, at most 100")]
+    Factor {
+        /// `scale` or `speed`.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// Nothing is left to send.
+    #[error(
+        "nothing is left to replay of {} exchanges in the window ({reasons}); choose another \
+         `window`, `methods` or `scale` in the scenario",
+        format_count(*exchanges)
+    )]
+    Empty {
+        /// Exchanges in the window.
+        exchanges: u64,
+        /// How many of them were skipped, by reason.
+        reasons: String,
+    },
+    /// More requests in a second than allowed.
+    #[error(
+        "the plan reaches {} requests/s at second {second}, above `limits.max_rate` of {}; lower \
+         `scale` or `speed`, or raise the limit",
+        format_count(*rate),
+        format_count(u64::from(*limit))
+    )]
+    TooFast {
+        /// Requests in the busiest second.
+        rate: u64,
+        /// That second, since the start of the run.
+        second: u64,
+        /// The limit.
+        limit: u32,
+    },
+    /// More connections than allowed.
+    #[error(
+        "the plan holds {} connections open at once, above `limits.max_connections` of {}; lower \
+         `scale`, or raise the limit",
+        format_count(*connections),
+        format_count(u64::from(*limit))
+    )]
+    TooManyConnections {
+        /// Connections open at once.
+        connections: u64,
+        /// The limit.
+        limit: u32,
+    },
+    /// Too many clones wait for their moment.
+    #[error(
+        "{} clones wait for their moment, more than fit into memory; lower `scale`, or choose a \
+         quieter window",
+        format_count(*pending as u64)
+    )]
+    TooFarAhead {
+        /// Arrivals that wait.
+        pending: usize,
+    },
+    /// More connections and sessions than groups are made of.
+    #[error(
+        "the window has more than {} connections and sessions, too many to scale; choose a \
+         shorter window, or `scale: 1`",
+        format_count(u64::from(*limit))
+    )]
+    TooManySessions {
+        /// How many are kept.
+        limit: u32,
+    },
+    /// Clones cannot be given numbers of their own.
+    #[error(
+        "the recording numbers a connection {max_connection}, which leaves no numbers for clones; \
+         number connections from 0 in order of appearance"
+    )]
+    ConnectionNumbers {
+        /// Largest number of a connection.
+        max_connection: u64,
+    },
+}
 
 /// A request ready to be sent, with its moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,3 +230,6 @@ pub struct Recorded {
 /// A request body from this many bytes on counts as large: 64 KiB is far above an ordinary form
 /// and is the size from which single-threaded servers are known to stall (science: payloads).
 pub const LARGE_BODY: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,7 @@ pub const MAX_BANNER: usize = 80;
 /// Why an arrival was not sent. These are our own failures or the user's wish, never the target's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unsent {
-    /// The run was stopped before it was due.
+    /// The run was stopped before it was sent.
     Interrupted,
     /// As many requests as allowed were already in flight.
     InFlightLimit,
@@ -100,7 +100,7 @@ pub struct Sample {
     pub first_byte: Option<Duration>,
     /// Last byte of the response (`t_r1`), or the moment of failure.
     pub done: Option<Duration>,
-    /// A connection was opened for it.
+    /// A connection was opened for it, or refused by the target: the target saw an attempt.
     pub opened: bool,
     /// Another request with a large body ([`crate::plan::LARGE_BODY`]) was in flight while it was.
     pub beside_large: bool,

@@ -5,8 +5,11 @@
 
 pub mod expectation;
 pub mod knobs;
-pub mod parse;
 pub mod target;
+pub mod problem;
+pub mod parse;
+mod keys;
+mod fields;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +17,7 @@ use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +39,7 @@ pub struct Scenario {
     pub seed: u64,
     /// Where to send.
     pub target: TargetSpec,
-    /// Hosts besides the stage that may be contacted.
+    /// Hosts besides the stage that may be contacted: `host` or `host:port`, lower case.
     pub allow: Vec<String>,
     /// Methods that are replayed; the others are counted as skipped.
     pub methods: MethodPolicy,
@@ -60,8 +64,24 @@ pub enum Window {
     Busiest(Duration),
     /// From and to, since the recording's start.
     Offset(Duration, Duration),
-    /// From and to, as seconds since midnight UTC of the day the recording starts.
+    /// From and to, as seconds since midnight UTC; `to` is above 86 400 where the window ends on
+    /// the next day. Of the day on which the recording starts, or of the next one where that
+    /// window was over before the recording started.
     Clock(u32, u32),
+}
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+        match *self {
+            Self::All => write!(f, "all"),
+            Self::Busiest(length) => write!(f, "busiest {}", format_duration(length)),
+            Self::Offset(from, to) => {
+                write!(f, "+{} .. +{}", format_duration(from), format_duration(to))
+            }
+            Self::Clock(from, to) => write!(f, "{} .. {} UTC", clock(from), clock(to)),
+        }
+    }
 }
 
 /// When a request is sent.
@@ -76,9 +96,9 @@ pub enum Pace {
 pub enum TargetSpec {
     /// The embedded stack under test.
     Stage,
-    /// An HTTP server: host, port, and a path prefix without a trailing slash.
+    /// An HTTP server.
     Http {
-        /// Host name or address literal, without brackets.
+        /// Host name or address literal, lower case, without brackets.
         host: String,
         /// Port.
         port: u16,
@@ -118,6 +138,20 @@ pub struct Limits {
     pub grace: Duration,
     /// Highest planned rate in any second; a plan above it is refused.
     pub max_rate: u32,
-    /// Most connections in a plan; a plan above it is refused.
+    /// Most connections open at once by plan; a plan above it is refused.
     pub max_connections: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 10_000,
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+            max_rate: 50_000,
+            // One address has about 28 000 ephemeral ports to one target by default.
+            max_connections: 20_000,
+        }
+    }
 }

@@ -5,16 +5,41 @@
 //! tolerances of the field.
 
 pub mod compare;
+#[cfg(test)]
+mod detection;
+pub mod gate;
 pub mod metrics;
 pub mod tolerance;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::stats::histograms;
+
 /// Width of the finest count window, in nanoseconds (10 ms); coarser windows are sums of it.
 pub const WINDOW_NS: u64 = 10_000_000;
+
+/// Seconds of a run that are told apart. A peak hour fits six times; a longer run would grow
+/// without limit, so everything after it is counted in the last second and window.
+pub const MAX_SECONDS: usize = 6 * 3_600;
+
+/// Distinct routes that are told apart. A suite has some hundred; templates that fail to
+/// generalise would grow without limit, so further ones are counted under [`OTHER_ROUTES`].
+pub const MAX_ROUTES: usize = 2_000;
+
+/// Where routes beyond [`MAX_ROUTES`] are counted.
+pub const OTHER_ROUTES: &str = "(other)";
+
+/// A produced moment at most this late counts in the window of its planned moment: 1 ms, a tenth
+/// of the finest window.
+///
+/// Without it, arrivals that lie on or just before a window's edge would all jump to the next
+/// window with the first microseconds of lateness, and a harmless run would have another rate
+/// curve. Lateness itself is judged on its own, so nothing is hidden.
+pub const ON_TIME: Duration = Duration::from_millis(1);
 
 /// What is kept of a series of requests to judge its load shape: constant memory a second.
 ///
@@ -31,6 +56,104 @@ pub struct Shape {
     pub mix: BTreeMap<Arc<str>, u64>,
     /// Request bytes on the wire, head and body, 1 B to 4 GiB, three significant digits.
     pub request_bytes: Histogram<u64>,
+}
+
+impl Shape {
+    /// The shape of no requests at all.
+    pub fn new() -> Self {
+        Self {
+            total: 0,
+            counts: Vec::new(),
+            opens: Vec::new(),
+            mix: BTreeMap::new(),
+            request_bytes: histograms::sizes(),
+        }
+    }
+
+    /// Counts a request at its moment; sizes above 4 GiB count as that.
+    pub fn add(&mut self, moment: Duration, route: &Arc<str>, request_bytes: u64) {
+        self.total += 1;
+        bump(&mut self.counts, window_of(moment), 1);
+        self.count_route(route, 1);
+        self.request_bytes.saturating_record(request_bytes);
+    }
+
+    /// Counts an opened connection at the moment when its opening began.
+    pub fn open(&mut self, moment: Duration) {
+        bump(&mut self.opens, second_of(moment), 1);
+    }
+
+    /// Adds the requests and connections of another shape with the same start.
+    pub fn merge(&mut self, other: &Self) {
+        self.total += other.total;
+        for (window, &count) in other.counts.iter().enumerate() {
+            bump(&mut self.counts, window, count);
+        }
+        for (second, &count) in other.opens.iter().enumerate() {
+            bump(&mut self.opens, second, count);
+        }
+        for (route, &count) in &other.mix {
+            self.count_route(route, count);
+        }
+        histograms::merge(&mut self.request_bytes, &other.request_bytes);
+    }
+
+    /// Moves the requests of routes that are not in `known` to [`OTHER_ROUTES`], so that shapes of
+    /// the same arrivals tell the same routes apart.
+    pub fn keep_routes(&mut self, known: &BTreeMap<Arc<str>, u64>) {
+        let unknown: Vec<Arc<str>> =
+            self.mix.keys().filter(|&route| !known.contains_key(route)).cloned().collect();
+        for route in unknown {
+            let count = self.mix.remove(&route).unwrap_or(0);
+            *self.mix.entry(Arc::from(OTHER_ROUTES)).or_default() += count;
+        }
+    }
+
+    fn count_route(&mut self, route: &Arc<str>, count: u64) {
+        *self.mix.entry(bounded_route(&self.mix, route)).or_default() += count;
+    }
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The moment at which a produced request counts: the planned one when it was [`ON_TIME`].
+pub fn counted_moment(due: Duration, happened: Duration) -> Duration {
+    if happened.saturating_sub(due) <= ON_TIME && due.saturating_sub(happened) <= ON_TIME {
+        due
+    } else {
+        happened
+    }
+}
+
+/// The route itself while there is room in `known` (or it is there), else [`OTHER_ROUTES`].
+pub fn bounded_route<T>(known: &BTreeMap<Arc<str>, T>, route: &Arc<str>) -> Arc<str> {
+    if known.len() < MAX_ROUTES || known.contains_key(route) {
+        Arc::clone(route)
+    } else {
+        Arc::from(OTHER_ROUTES)
+    }
+}
+
+/// The second that a moment is counted in.
+pub fn second_of(moment: Duration) -> usize {
+    usize::try_from(moment.as_secs()).unwrap_or(usize::MAX).min(MAX_SECONDS - 1)
+}
+
+fn window_of(moment: Duration) -> usize {
+    const WINDOWS: u64 = MAX_SECONDS as u64 * (1_000_000_000 / WINDOW_NS);
+    let window = (histograms::nanoseconds(moment) / WINDOW_NS).min(WINDOWS - 1);
+    usize::try_from(window).unwrap_or(usize::MAX)
+}
+
+fn bump(counts: &mut Vec<u32>, index: usize, by: u32) {
+    if counts.len() <= index {
+        counts.resize(index + 1, 0);
+    }
+    counts[index] = counts[index].saturating_add(by);
 }
 
 /// How far the produced load was from the planned one.
@@ -113,4 +236,64 @@ pub enum MetricOutcome {
     Report,
     /// The data cannot support it; the note says why.
     NotEvaluable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape_of(moments_ms: &[u64]) -> Shape {
+        let mut shape = Shape::new();
+        for &ms in moments_ms {
+            shape.add(Duration::from_millis(ms), &Arc::from("GET /"), 100);
+        }
+        shape
+    }
+
+    #[test]
+    fn every_request_is_in_one_window_and_one_route() {
+        let shape = shape_of(&[0, 9, 10, 1_005]);
+        assert_eq!(shape.total, 4);
+        assert_eq!((shape.counts[0], shape.counts[1], shape.counts[100]), (2, 1, 1));
+        assert_eq!(shape.counts.iter().sum::<u32>(), 4);
+        assert_eq!(shape.mix.values().sum::<u64>(), 4);
+        assert_eq!(shape.request_bytes.len(), 4);
+    }
+
+    #[test]
+    fn merging_is_adding() {
+        let mut merged = shape_of(&[0, 2_000]);
+        merged.open(Duration::from_secs(1));
+        let mut other = shape_of(&[5, 30]);
+        other.open(Duration::from_secs(3));
+        merged.merge(&other);
+        let mut whole = shape_of(&[0, 2_000, 5, 30]);
+        whole.open(Duration::from_secs(1));
+        whole.open(Duration::from_secs(3));
+        assert_eq!((merged.total, &merged.counts, &merged.opens), (4, &whole.counts, &whole.opens));
+        assert_eq!(merged.mix, whole.mix);
+    }
+
+    #[test]
+    fn routes_and_seconds_are_bounded() {
+        let mut shape = Shape::new();
+        for number in 0..MAX_ROUTES + 5 {
+            shape.add(Duration::MAX, &Arc::from(format!("GET /{number}")), u64::MAX);
+        }
+        shape.open(Duration::MAX);
+        assert_eq!(shape.mix.len(), MAX_ROUTES + 1);
+        assert_eq!(shape.mix[OTHER_ROUTES], 5);
+        assert_eq!(shape.opens.len(), MAX_SECONDS);
+        assert_eq!(shape.counts.len(), MAX_SECONDS * 100);
+        assert_eq!(shape.total, MAX_ROUTES as u64 + 5);
+    }
+
+    #[test]
+    fn a_moment_within_a_millisecond_counts_as_on_time() {
+        let due = Duration::from_secs(1);
+        assert_eq!(counted_moment(due, due + Duration::from_micros(50)), due);
+        assert_eq!(counted_moment(due, due + ON_TIME), due);
+        let late = due + Duration::from_micros(1_001);
+        assert_eq!(counted_moment(due, late), late);
+    }
 }

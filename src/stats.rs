@@ -1,1 +1,6 @@
 //! Numbers in, numbers out: quantiles, dispersion and distances, after the field's definitions.
+
+pub mod counts;
+pub mod dispersion;
+pub mod distances;
+pub mod histograms;

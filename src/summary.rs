@@ -1,6 +1,8 @@
 //! The mergeable fold of samples: bounded memory whatever the length of the run.
 
 pub mod evidence;
+#[cfg(test)]
+pub(crate) mod examples;
 pub mod fold;
 
 use std::collections::BTreeMap;
@@ -24,7 +26,7 @@ pub struct Summary {
     pub fates: BTreeMap<&'static str, u64>,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
-    /// Arrivals that count as errors (`fold::is_error`).
+    /// Arrivals that count as errors ([`fold::is_error`]).
     pub errors: u64,
     /// Answers whose status differs from the recorded one.
     pub status_changes: u64,
@@ -42,11 +44,14 @@ pub struct Summary {
     pub overflows: u64,
     /// The plan's shape: every arrival at its due moment.
     pub planned: Shape,
-    /// The offered shape: every dispatched arrival at its dispatch.
+    /// The offered shape: every dispatched arrival at its dispatch, unless this machine lost it
+    /// (no local resources, interrupted).
     pub offered: Shape,
-    /// The sent shape: every sent arrival at its first byte.
+    /// The sent shape: every sent arrival at its first byte, and every opened connection at the
+    /// dispatch that opened it.
     pub sent: Shape,
-    /// One row a second of the run, by the second in which the arrival was due.
+    /// One row a second of the run, by the second in which the arrival was due; the last of
+    /// [`crate::shape::MAX_SECONDS`] also holds whatever comes after it.
     pub seconds: Vec<Second>,
     /// By method and route.
     pub routes: BTreeMap<Arc<str>, Route>,

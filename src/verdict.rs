@@ -6,6 +6,10 @@
 pub mod detectors;
 pub mod expectations;
 pub mod judge;
+#[cfg(test)]
+mod twins;
+#[cfg(test)]
+mod world;
 
 use crate::shape::ShapeReport;
 

@@ -1,1 +1,308 @@
-//! To be written.
+//! One task for each recorded connection: opens it, sends its requests in order, and reads their
+//! responses.
+
+use std::convert::Infallible;
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc::{Sender, UnboundedReceiver};
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use crate::drive::desk::{Desk, InFlight, Run};
+use crate::drive::failure;
+use crate::drive::response::{Answer, Ending, ResponseError, ResponseReader};
+use crate::sample::{Fate, Unsent};
+
+/// Most bytes handed to the kernel, or taken from it, before other connections get a turn: some
+/// ten microseconds of copying.
+const PIECE: usize = 64 * 1024;
+
+/// Bytes read at once; they live on the stack, so that idle connections hold no buffer.
+const READ_BUFFER: usize = 16 * 1024;
+
+const INTERRUPTED: Fate = Fate::Unsent { reason: Unsent::Interrupted };
+
+/// Serves a connection until its queue is closed and empty, then closes it. The next request waits
+/// for the previous response, and opens the connection again when the target has closed it.
+pub(crate) async fn serve(
+    desk: Arc<Desk>,
+    mut queue: UnboundedReceiver<Box<InFlight>>,
+    _alive: Sender<Infallible>,
+) {
+    let mut idle: Option<Wire> = None;
+    loop {
+        let next = match &idle {
+            None => queue.recv().await,
+            Some(wire) => tokio::select! {
+                biased;
+                next = queue.recv() => next,
+                () = wire.disturbed() => {
+                    idle = None;
+                    continue;
+                }
+            },
+        };
+        let Some(request) = next else { return };
+        idle = carry_out(request, idle, &desk.run).await;
+    }
+}
+
+/// Sends one request and settles it; the connection, if it may be used again.
+///
+/// A target that closes an idle connection may do so just as a request is on its way. Browsers
+/// and clients then repeat a request that is safe to repeat, and so do we, once: otherwise the
+/// run would report errors that no user sees. It is counted.
+async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run>) -> Option<Wire> {
+    let mut idle = idle.filter(Wire::is_quiet);
+    loop {
+        let reused = idle.is_some();
+        let wire = match idle.take() {
+            Some(wire) => wire,
+            None => match open(&mut request, run).await {
+                Ok(wire) => wire,
+                Err(fate) => {
+                    request.finish(fate);
+                    return None;
+                }
+            },
+        };
+        if run.stop.is_requested() {
+            request.finish(INTERRUPTED);
+            return None;
+        }
+        request.sample.connected = Some(run.epoch.now());
+        let mut reader = ResponseReader::new(&request.arrival.method);
+        let exchange = exchange(&wire, &mut request, &mut reader);
+        let answer = match timeout(run.limits.response_timeout, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
+        };
+        request.sample.response_bytes = reader.body_bytes();
+        match answer {
+            Ok(answer) => {
+                request.finish(Fate::Answered { status: answer.status });
+                return answer.reusable.then_some(wire);
+            }
+            Err(fate) if reused && reader.seen() == 0 && may_repeat(&request, &fate) => {
+                request.take_back();
+                run.gauges.sent_again();
+            }
+            Err(fate) => {
+                request.finish(fate);
+                return None;
+            }
+        }
+    }
+}
+
+/// The connection was lost without an answer, and the method is safe (RFC 9110, 9.2.1).
+fn may_repeat(request: &InFlight, fate: &Fate) -> bool {
+    matches!(fate, Fate::Reset | Fate::ClosedEarly { .. })
+        && matches!(&*request.arrival.method, "GET" | "HEAD" | "OPTIONS")
+}
+
+async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
+    // Not even for what was already waiting.
+    if run.stop.is_requested() {
+        return Err(INTERRUPTED);
+    }
+    let connect = TcpStream::connect(run.address);
+    let fate = match timeout(run.limits.connect_timeout, connect).await {
+        Ok(Ok(stream)) => {
+            request.sample.opened = true;
+            return Ok(Wire::new(stream, run));
+        }
+        Ok(Err(error)) => failure::of_connect(&error),
+        Err(_) => Fate::ConnectTimedOut,
+    };
+    // The target has seen the attempt, unless it failed on this machine.
+    request.sample.opened = !matches!(fate, Fate::Unsent { .. });
+    Err(fate)
+}
+
+/// Writes the request and reads the response, both as fast as they go: a target may answer before
+/// it has read everything. A body does not wait for a `100 Continue`.
+async fn exchange(
+    wire: &Wire,
+    request: &mut InFlight,
+    reader: &mut ResponseReader,
+) -> Result<Answer, Fate> {
+    let mut outgoing = Outgoing::new(request);
+    loop {
+        let interest = if outgoing.is_open() {
+            Interest::READABLE | Interest::WRITABLE
+        } else {
+            Interest::READABLE
+        };
+        let ready =
+            wire.stream.ready(interest).await.map_err(|error| failure::of_exchange(&error))?;
+        let mut moved = 0;
+        if outgoing.is_open() && (ready.is_writable() || ready.is_write_closed()) {
+            moved += outgoing.write_piece(&wire.stream, request);
+        }
+        if ready.is_readable() || ready.is_read_closed() {
+            match read_piece(&wire.stream, request, reader) {
+                Read::Nothing => {}
+                Read::More(count) => moved += count,
+                // An answer to half a request leaves the other half in the way of the next.
+                Read::Whole(answer) => {
+                    let reusable = answer.reusable && outgoing.is_whole();
+                    return Ok(Answer { reusable, ..answer });
+                }
+                Read::Malformed => return Err(Fate::Malformed),
+                Read::Rejected { banner } => return Err(Fate::Rejected { banner }),
+                Read::Broken(error) => {
+                    return Err(cut_off(reader, failure::of_exchange(&error)));
+                }
+                Read::End => return at_end(reader, outgoing.error.as_ref()),
+            }
+        }
+        if moved >= READ_BUFFER {
+            yield_now().await;
+        }
+    }
+}
+
+/// What the target's closing of the connection makes of the response.
+fn at_end(reader: &ResponseReader, write_error: Option<&io::Error>) -> Result<Answer, Fate> {
+    match (reader.end(), write_error) {
+        (Ending::Whole(answer), _) => Ok(answer),
+        (Ending::NotHttp { banner }, _) => Err(Fate::Rejected { banner }),
+        // The write already met the reset, and reading no longer tells.
+        (Ending::Cut, Some(error)) if reader.seen() == 0 => Err(failure::of_exchange(error)),
+        (Ending::Cut, _) => Err(Fate::ClosedEarly { after_bytes: reader.seen() }),
+    }
+}
+
+/// The fate of a request whose response stopped coming: a banner without its line end is one.
+fn cut_off(reader: &ResponseReader, fate: Fate) -> Fate {
+    match reader.end() {
+        Ending::NotHttp { banner } => Fate::Rejected { banner },
+        Ending::Whole(_) | Ending::Cut => fate,
+    }
+}
+
+/// How much of a request was handed to the kernel.
+struct Outgoing {
+    written: usize,
+    total: usize,
+    /// Why no more can be written. What the target said before can still be read.
+    error: Option<io::Error>,
+}
+
+impl Outgoing {
+    fn new(request: &InFlight) -> Self {
+        let total = request.arrival.head.len() + request.arrival.body.len();
+        Self { written: 0, total, error: None }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.written == self.total
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_whole() && self.error.is_none()
+    }
+
+    /// Writes the next piece and returns its length.
+    fn write_piece(&mut self, stream: &TcpStream, request: &mut InFlight) -> usize {
+        let moment = request.run().epoch.now();
+        let (head, body) = (&request.arrival.head, &request.arrival.body);
+        let head_left = &head[self.written.min(head.len())..];
+        let body_left = &body[self.written.saturating_sub(head.len())..];
+        let head_piece = &head_left[..head_left.len().min(PIECE)];
+        let body_piece = &body_left[..body_left.len().min(PIECE - head_piece.len())];
+        match stream.try_write_vectored(&[IoSlice::new(head_piece), IoSlice::new(body_piece)]) {
+            Ok(count) => {
+                if self.written == 0 {
+                    request.first_byte_sent(moment);
+                }
+                self.written += count;
+                if self.is_whole() {
+                    request.sample.sent_last = Some(request.run().epoch.now());
+                }
+                count
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => {
+                self.error = Some(error);
+                0
+            }
+        }
+    }
+}
+
+enum Read {
+    Nothing,
+    More(usize),
+    Whole(Answer),
+    Malformed,
+    Rejected { banner: String },
+    Broken(io::Error),
+    End,
+}
+
+fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseReader) -> Read {
+    let mut buffer = [0; READ_BUFFER];
+    let count = match stream.try_read(&mut buffer) {
+        Ok(0) => return Read::End,
+        Ok(count) => count,
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
+        Err(error) => return Read::Broken(error),
+    };
+    if request.sample.first_byte.is_none() {
+        request.sample.first_byte = Some(request.run().epoch.now());
+    }
+    match reader.push(&buffer[..count]) {
+        Ok(None) => Read::More(count),
+        Ok(Some(answer)) => Read::Whole(answer),
+        Err(ResponseError::NotHttp { banner }) => Read::Rejected { banner },
+        Err(_) => Read::Malformed,
+    }
+}
+
+/// An open connection.
+struct Wire {
+    stream: TcpStream,
+    run: Arc<Run>,
+}
+
+impl Wire {
+    fn new(stream: TcpStream, run: &Arc<Run>) -> Self {
+        // Fails only on a connection that is broken already, which the first write will tell.
+        let _ = stream.set_nodelay(true);
+        run.gauges.connection_opened();
+        Self { stream, run: Arc::clone(run) }
+    }
+
+    /// Asks the kernel, not the runtime, whose view may be a moment old, whether the idle
+    /// connection is still open and silent.
+    fn is_quiet(&self) -> bool {
+        self.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits until an idle connection ends or says something: either way it is of no more use.
+    async fn disturbed(&self) {
+        while self.stream.readable().await.is_ok() {
+            match self.stream.try_io(Interest::READABLE, || self.peek()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.run.gauges.connection_closed();
+    }
+}

@@ -1,1 +1,278 @@
-//! To be written.
+//! Live numbers of a run, for people who watch it. The verdict uses the summary, never these.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::drive::clock::{Epoch, nanoseconds};
+use crate::sample::{Fate, Sample};
+
+/// Counters that the driver updates and a display reads, without locks.
+#[derive(Debug, Default)]
+pub struct Gauges {
+    epoch: OnceLock<Epoch>,
+    due: AtomicU64,
+    sent: AtomicU64,
+    answered: AtomicU64,
+    errors: AtomicU64,
+    unsent: AtomicU64,
+    retried: AtomicU64,
+    in_flight: AtomicU32,
+    connections_open: AtomicU32,
+    recent: [Slot; SLOTS],
+}
+
+/// The gauges at one moment. The numbers are read one after the other, so that they may disagree
+/// by what happened in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GaugeSnapshot {
+    /// Time since the start of the run; zero before it.
+    pub elapsed: Duration,
+    /// Arrivals that came due and were picked up by the pacer.
+    pub due: u64,
+    /// Requests whose first byte was sent.
+    pub sent: u64,
+    /// Whole answers.
+    pub answered: u64,
+    /// Arrivals that count as errors ([`crate::summary::fold::is_error`]).
+    pub errors: u64,
+    /// Arrivals that never left this machine.
+    pub unsent: u64,
+    /// Requests sent a second time because an idle connection was just closed by the target.
+    pub retried: u64,
+    /// Requests that were picked up and have no fate yet.
+    pub in_flight: u32,
+    /// Connections open now.
+    pub connections_open: u32,
+    /// Largest lateness (due to dispatched) in the last full second.
+    pub max_lateness: Duration,
+    /// 99th percentile of the latency (due to done) of the answers in the last full second, at
+    /// most an eighth too high; `None` without answers.
+    pub latency_p99: Option<Duration>,
+}
+
+/// Seconds kept: the current one, the last full one, and one that late writers may still touch.
+const SLOTS: usize = 3;
+
+/// Eight buckets for each power of two of nanoseconds.
+const BUCKETS: usize = 496;
+
+/// What happened in one second.
+#[derive(Debug)]
+struct Slot {
+    /// The second it is about, plus one; 0 for none.
+    second: AtomicU64,
+    max_lateness_ns: AtomicU64,
+    latencies: [AtomicU32; BUCKETS],
+}
+
+impl Gauges {
+    /// Reads all of them.
+    pub fn snapshot(&self) -> GaugeSnapshot {
+        let elapsed = self.epoch.get().map(|epoch| epoch.now()).unwrap_or_default();
+        let recent = elapsed.as_secs().checked_sub(1).and_then(|second| self.recent(second));
+        GaugeSnapshot {
+            elapsed,
+            due: self.due.load(Relaxed),
+            sent: self.sent.load(Relaxed),
+            answered: self.answered.load(Relaxed),
+            errors: self.errors.load(Relaxed),
+            unsent: self.unsent.load(Relaxed),
+            retried: self.retried.load(Relaxed),
+            in_flight: self.in_flight.load(Relaxed),
+            connections_open: self.connections_open.load(Relaxed),
+            max_lateness: recent.map_or(Duration::ZERO, Slot::max_lateness),
+            latency_p99: recent.and_then(Slot::latency_p99),
+        }
+    }
+
+    /// The run starts then.
+    pub(crate) fn start(&self, epoch: Epoch) {
+        // A second run on the same gauges keeps the first start; each run has its own gauges.
+        let _ = self.epoch.set(epoch);
+    }
+
+    pub(crate) fn picked_up(&self, due: Duration, dispatched: Duration) {
+        self.due.fetch_add(1, Relaxed);
+        let lateness = nanoseconds(dispatched.saturating_sub(due));
+        self.slot(dispatched.as_secs()).max_lateness_ns.fetch_max(lateness, Relaxed);
+    }
+
+    /// Takes a place among the requests in flight, unless there are `max` already.
+    pub(crate) fn enter_flight(&self, max: u32) -> bool {
+        let entered =
+            self.in_flight.fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
+        entered.is_ok()
+    }
+
+    pub(crate) fn leave_flight(&self) {
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn first_byte_sent(&self) {
+        self.sent.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn sent_again(&self) {
+        // It stays one request.
+        self.sent.fetch_sub(1, Relaxed);
+        self.retried.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections_open.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections_open.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn settled(&self, sample: &Sample, error: bool) {
+        self.errors.fetch_add(u64::from(error), Relaxed);
+        match (&sample.fate, sample.done) {
+            (Fate::Answered { .. }, Some(done)) => {
+                self.answered.fetch_add(1, Relaxed);
+                let latency = nanoseconds(done.saturating_sub(sample.due));
+                self.slot(done.as_secs()).latencies[bucket(latency)].fetch_add(1, Relaxed);
+            }
+            (Fate::Unsent { .. }, _) => {
+                self.unsent.fetch_add(1, Relaxed);
+            }
+            _ => {}
+        }
+    }
+
+    /// The slot of a second, emptied when it was about an older one. Whoever writes while another
+    /// empties it may be lost: these numbers are for the eye.
+    fn slot(&self, second: u64) -> &Slot {
+        let slot = &self.recent[index_of(second)];
+        let known = slot.second.load(Relaxed);
+        if known <= second
+            && slot.second.compare_exchange(known, second + 1, Relaxed, Relaxed).is_ok()
+        {
+            slot.max_lateness_ns.store(0, Relaxed);
+            slot.latencies.iter().for_each(|bucket| bucket.store(0, Relaxed));
+        }
+        slot
+    }
+
+    fn recent(&self, second: u64) -> Option<&Slot> {
+        let slot = &self.recent[index_of(second)];
+        (slot.second.load(Relaxed) == second + 1).then_some(slot)
+    }
+}
+
+fn index_of(second: u64) -> usize {
+    usize::try_from(second % SLOTS as u64).unwrap_or(0)
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            second: AtomicU64::new(0),
+            max_lateness_ns: AtomicU64::new(0),
+            latencies: [const { AtomicU32::new(0) }; BUCKETS],
+        }
+    }
+}
+
+impl Slot {
+    fn max_lateness(&self) -> Duration {
+        Duration::from_nanos(self.max_lateness_ns.load(Relaxed))
+    }
+
+    fn latency_p99(&self) -> Option<Duration> {
+        let counts = self.latencies.each_ref().map(|count| u64::from(count.load(Relaxed)));
+        let total: u64 = counts.iter().sum();
+        let rank = (total * 99).div_ceil(100);
+        let mut seen = 0;
+        let bucket = counts.iter().position(|count| {
+            seen += count;
+            *count > 0 && seen >= rank
+        })?;
+        Some(Duration::from_nanos(upper_edge(bucket)))
+    }
+}
+
+/// Values below 8 have a bucket each; above, the three bits behind the leading one choose.
+fn bucket(value: u64) -> usize {
+    let index = match value.checked_ilog2() {
+        None | Some(0..3) => value,
+        Some(exponent) => u64::from(exponent - 2) * 8 + ((value >> (exponent - 3)) & 7),
+    };
+    usize::try_from(index).map_or(BUCKETS - 1, |index| index.min(BUCKETS - 1))
+}
+
+/// The largest value of a bucket.
+fn upper_edge(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    if bucket < 8 {
+        return bucket;
+    }
+    let width = 1_u64 << (bucket / 8 - 1);
+    (8 + bucket % 8) * width + (width - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_holds_its_value_within_an_eighth() {
+        for value in (0..64).map(|bit| 1_u64 << bit).chain([0, 7, 8, 9, 100, 12_345, u64::MAX]) {
+            let edge = upper_edge(bucket(value));
+            assert!(edge >= value && edge - value <= value / 8, "{value} {edge}");
+        }
+        assert_eq!(bucket(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn a_second_forgets_the_one_whose_place_it_takes() {
+        let gauges = Gauges::default();
+        let seconds = Duration::from_secs;
+        gauges.picked_up(seconds(0), seconds(1));
+        assert_eq!(gauges.recent(1).map(Slot::max_lateness), Some(seconds(1)));
+        gauges.picked_up(seconds(4), seconds(4));
+        assert_eq!(gauges.recent(1).map(Slot::max_lateness), None);
+        assert_eq!(gauges.recent(4).map(Slot::max_lateness), Some(Duration::ZERO));
+        assert_eq!(gauges.snapshot().due, 2);
+    }
+
+    #[test]
+    fn the_percentile_is_of_answers_only() {
+        let gauges = Gauges::default();
+        let mut sample = Sample {
+            due: Duration::ZERO,
+            dispatched: None,
+            connected: None,
+            sent: None,
+            sent_last: None,
+            first_byte: None,
+            done: Some(Duration::from_millis(10)),
+            opened: false,
+            beside_large: false,
+            response_bytes: 0,
+            fate: Fate::Answered { status: 200 },
+        };
+        assert_eq!(gauges.slot(0).latency_p99(), None);
+        for _ in 0..99 {
+            gauges.settled(&sample, false);
+        }
+        sample.fate = Fate::TimedOut;
+        sample.done = Some(Duration::from_millis(900));
+        gauges.settled(&sample, true);
+        let p99 = gauges.slot(0).latency_p99().unwrap();
+        assert!(p99 >= Duration::from_millis(10) && p99 < Duration::from_millis(12), "{p99:?}");
+        let snapshot = gauges.snapshot();
+        assert_eq!((snapshot.answered, snapshot.errors, snapshot.unsent), (99, 1, 0));
+    }
+
+    #[test]
+    fn no_more_than_the_limit_is_in_flight() {
+        let gauges = Gauges::default();
+        assert!(gauges.enter_flight(2) && gauges.enter_flight(2) && !gauges.enter_flight(2));
+        gauges.leave_flight();
+        assert!(gauges.enter_flight(2));
+        assert_eq!(gauges.snapshot().in_flight, 2);
+    }
+}

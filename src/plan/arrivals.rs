@@ -1,1 +1,357 @@
-//! To be written.
+//! The plan itself: exchanges in, arrivals out, in the order in which they are due.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::bytes::Bytes;
+
+use crate::plan::fingerprint::Fnv;
+use crate::plan::rewrite::rewrite;
+use crate::plan::scale::{Scale, Speed};
+use crate::plan::select::{Skip, skip_reason};
+use crate::plan::source::Rows;
+use crate::plan::{Arrival, PlanError, Recorded, Touch};
+use crate::recording::{Exchange, Flags};
+use crate::scenario::MethodPolicy;
+
+/// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
+/// the number of connections and on what is due within [`crate::plan::scale::CLONE_SHIFT`], not on
+/// the length of the plan. It ends after the first error.
+pub struct Plan {
+    exchanges: Rows<Exchange>,
+    choice: Arc<Choice>,
+    /// Copies that are not due yet, the next one on top.
+    ahead: BinaryHeap<Reverse<Pending>>,
+    ahead_bytes: usize,
+    /// Moment of the last exchange read: what is due by then can have no predecessor any more.
+    read_until: Duration,
+    read: u64,
+    is_read: bool,
+    index: u64,
+    /// Arrivals so far of each connection that has more to come.
+    seqs: HashMap<u64, u32>,
+    /// All arrivals of each connection; empty until they have been counted.
+    totals: HashMap<u64, u32>,
+    touched: Touched,
+    names: Names,
+    notes: Notes,
+}
+
+/// Everything that decides about an exchange, settled before the first one is read.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) methods: MethodPolicy,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) authority: String,
+    pub(crate) start: Duration,
+    pub(crate) scale: Scale,
+    pub(crate) speed: Speed,
+    /// Group of each connection; empty when every group is played once.
+    pub(crate) groups: HashMap<u64, u64>,
+    /// What is added to a connection's number for each copy.
+    pub(crate) stride: u64,
+}
+
+/// What was seen on the way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    /// Exchanges that were not replayed for reasons that only their bytes or the scale tell.
+    pub(crate) skipped: BTreeMap<String, u64>,
+    /// Arrivals beyond the first copy of their exchange.
+    pub(crate) clones: u64,
+    /// Exchanges from which an `Expect: 100-continue` was taken out.
+    pub(crate) expects: u64,
+    /// Exchanges whose credentials were replaced at import.
+    pub(crate) redacted: u64,
+    /// Arrivals of which it is not known whether their target was asked for before.
+    pub(crate) untold_touches: u64,
+}
+
+impl Plan {
+    /// A plan from its first arrival on. Without `totals`, no arrival is the last of a connection.
+    pub(crate) fn new(
+        exchanges: Rows<Exchange>,
+        choice: Arc<Choice>,
+        totals: HashMap<u64, u32>,
+    ) -> Self {
+        Self {
+            exchanges,
+            choice,
+            ahead: BinaryHeap::new(),
+            ahead_bytes: 0,
+            read_until: Duration::ZERO,
+            read: 0,
+            is_read: false,
+            index: 0,
+            seqs: HashMap::new(),
+            totals,
+            touched: Touched::default(),
+            names: Names::default(),
+            notes: Notes::default(),
+        }
+    }
+
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
+    }
+
+    /// Reads until the next arrival is certain; false at the end of the plan.
+    fn fill(&mut self) -> Result<bool, PlanError> {
+        while !self.is_read {
+            if self.ahead.peek().is_some_and(|Reverse(next)| next.at <= self.read_until) {
+                return Ok(true);
+            }
+            match self.exchanges.next() {
+                Some(exchange) => self.take(&exchange?)?,
+                None => self.is_read = true,
+            }
+        }
+        Ok(!self.ahead.is_empty())
+    }
+
+    /// Puts the copies of an exchange where they are due.
+    fn take(&mut self, exchange: &Exchange) -> Result<(), PlanError> {
+        let choice = Arc::clone(&self.choice);
+        let at = exchange.at.saturating_sub(choice.start);
+        if at < self.read_until {
+            return Err(PlanError::Unordered { at: exchange.at });
+        }
+        self.read_until = at;
+        self.read += 1;
+        if skip_reason(exchange.flags, &exchange.method, &choice.methods).is_some() {
+            return Ok(()); // Counted when the window was looked at.
+        }
+        let group = choice.groups.get(&exchange.connection).copied();
+        let (group, copies) = group.map_or((0, 1), |group| (group, choice.scale.copies(group)));
+        if copies == 0 {
+            self.skip(Skip::LeftOutByScale);
+            return Ok(());
+        }
+        // A recording from elsewhere may lack the flag that says so.
+        if exchange.request_body.len() as u64 != exchange.request_body_bytes {
+            self.skip(Skip::BodyNotWhole);
+            return Ok(());
+        }
+        let Some(request) = self.prepare(exchange) else {
+            self.skip(Skip::BodyMismatch);
+            return Ok(());
+        };
+        self.notes.expects += u64::from(request.expect_removed);
+        self.notes.redacted += u64::from(exchange.flags.contains(Flags::REDACTED));
+        self.notes.clones += u64::from(copies - 1);
+        let request = Arc::new(request);
+        for copy in 0..copies {
+            let at = at.saturating_add(choice.scale.shift(group, copy));
+            self.ahead_bytes += request.bytes();
+            let request = Arc::clone(&request);
+            self.ahead.push(Reverse(Pending { at, ordinal: self.read, copy, request }));
+        }
+        if self.ahead.len() > MAX_AHEAD || self.ahead_bytes > MAX_AHEAD_BYTES {
+            return Err(PlanError::TooFarAhead { pending: self.ahead.len() });
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, reason: Skip) {
+        *self.notes.skipped.entry(reason.name().to_owned()).or_default() += 1;
+    }
+
+    fn prepare(&mut self, exchange: &Exchange) -> Option<Request> {
+        let rewritten = rewrite(
+            &exchange.request_head,
+            &exchange.request_body,
+            &self.choice.authority,
+            &self.choice.headers,
+        )?;
+        let response = exchange.response.as_ref();
+        Some(Request {
+            connection: exchange.connection,
+            session: exchange.session,
+            method: self.names.shared(&exchange.method),
+            route: self.names.shared(&format!("{} {}", exchange.method, exchange.route)),
+            target: Fnv::new()
+                .text(exchange.method.as_bytes())
+                .text(exchange.target.as_bytes())
+                .finish(),
+            head: rewritten.head,
+            body: rewritten.body,
+            expect_removed: rewritten.expect_removed,
+            recorded: Recorded {
+                status: response.map(|response| response.status).filter(|status| *status > 0),
+                body_bytes: response.and_then(|response| response.body_bytes),
+                latency: response.and_then(|response| response.last_byte),
+            },
+        })
+    }
+
+    fn arrival(&mut self, pending: &Pending) -> Arrival {
+        let choice = Arc::clone(&self.choice);
+        let request = &pending.request;
+        // The caller made sure that the largest number fits.
+        let connection = request.connection + choice.stride * u64::from(pending.copy);
+        let session = match pending.copy {
+            0 => request.session,
+            copy => Fnv::new().number(request.session).number(u64::from(copy)).finish(),
+        };
+        let seq = self.seqs.entry(connection).or_default();
+        let position = *seq;
+        *seq += 1;
+        let last_on_connection = self.totals.get(&connection) == Some(seq);
+        if last_on_connection {
+            self.seqs.remove(&connection);
+        }
+        let touch = self.touched.touch(request.target);
+        self.notes.untold_touches += u64::from(touch == Touch::Unknown);
+        let index = self.index;
+        self.index += 1;
+        Arrival {
+            index,
+            due: choice.speed.due(pending.at),
+            connection,
+            session,
+            seq: position,
+            last_on_connection,
+            method: Arc::clone(&request.method),
+            route: Arc::clone(&request.route),
+            head: request.head.clone(),
+            body: request.body.clone(),
+            touch,
+            recorded: request.recorded,
+        }
+    }
+}
+
+/// Copies waiting for their moment at most: 30 s at the highest accepted rate, twice.
+const MAX_AHEAD: usize = 4_000_000;
+
+/// Bytes of requests waiting for their moment at most.
+const MAX_AHEAD_BYTES: usize = 2 << 30;
+
+impl Iterator for Plan {
+    type Item = Result<Arrival, PlanError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.fill() {
+            Ok(true) => {
+                let Reverse(pending) = self.ahead.pop()?;
+                self.ahead_bytes = self.ahead_bytes.saturating_sub(pending.request.bytes());
+                Some(Ok(self.arrival(&pending)))
+            }
+            Ok(false) => None,
+            Err(error) => {
+                self.is_read = true;
+                self.ahead.clear();
+                Some(Err(error))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan")
+            .field("read", &self.read)
+            .field("ahead", &self.ahead.len())
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request as it goes on the wire, shared by its copies.
+#[derive(Debug)]
+struct Request {
+    connection: u64,
+    session: u64,
+    method: Arc<str>,
+    route: Arc<str>,
+    target: u64,
+    head: Bytes,
+    body: Bytes,
+    expect_removed: bool,
+    recorded: Recorded,
+}
+
+impl Request {
+    fn bytes(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+}
+
+/// One copy of a request, before its moment.
+#[derive(Debug)]
+struct Pending {
+    /// Moment in the recording's time, since the window's start.
+    at: Duration,
+    /// Position of its exchange in the window.
+    ordinal: u64,
+    copy: u32,
+    request: Arc<Request>,
+}
+
+// Only the first three decide, and no two copies agree in them.
+impl Ord for Pending {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |pending: &Self| (pending.at, pending.ordinal, pending.copy);
+        key(self).cmp(&key(other))
+    }
+}
+
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Pending {}
+
+/// The targets asked for so far, as many as are remembered.
+#[derive(Debug, Default)]
+struct Touched {
+    targets: HashSet<u64>,
+}
+
+/// Distinct targets remembered: a million is far above the working set of a cache, and 16 MB here.
+const MAX_TARGETS: usize = 1 << 20;
+
+impl Touched {
+    fn touch(&mut self, target: u64) -> Touch {
+        if self.targets.contains(&target) {
+            Touch::Again
+        } else if self.targets.len() < MAX_TARGETS {
+            self.targets.insert(target);
+            Touch::First
+        } else {
+            Touch::Unknown
+        }
+    }
+}
+
+/// Methods and routes, each kept once.
+#[derive(Debug, Default)]
+struct Names {
+    known: HashSet<Arc<str>>,
+}
+
+/// Names kept: a recording whose routes are not templates must not fill the memory with them.
+const MAX_NAMES: usize = 1 << 16;
+
+impl Names {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.known.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = Arc::from(name);
+        if self.known.len() < MAX_NAMES {
+            self.known.insert(Arc::clone(&name));
+        }
+        name
+    }
+}

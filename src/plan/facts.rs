@@ -9,12 +9,18 @@ pub struct Facts {
     pub exchanges: u64,
     /// Arrivals planned.
     pub arrivals: u64,
-    /// Exchanges that are not replayed, by reason; with clones counted once each. Kept and
-    /// skipped together are `exchanges`.
+    /// Arrivals beyond the first copy of their exchange.
+    pub clones: u64,
+    /// Exchanges that are not replayed, by reason. `arrivals - clones` and these together are
+    /// `exchanges`.
     pub skipped: BTreeMap<String, u64>,
+    /// Start and end of the window, ns since the recording's start; the end of the recording where
+    /// all of it is replayed.
+    pub window_ns: [u64; 2],
     /// Connections that will be opened.
     pub connections: u64,
-    /// Most connections open at once by plan.
+    /// Most connections open at once by plan, each from its first arrival to the recorded end of
+    /// its last answer.
     pub peak_connections: u64,
     /// Sessions that take part.
     pub sessions: u64,

@@ -1,1 +1,175 @@
-//! To be written.
+//! The report as one page: a single file that needs no network, works in dark and light, on paper
+//! and from the keyboard. Everything foreign is escaped by the template engine; the only text that
+//! goes in as it is, is the chart library's script.
+
+mod table;
+mod tables;
+
+use askama::Template;
+use plotly::Plot;
+
+use crate::report::ReportError;
+use crate::report::charts::{Chart, charts};
+use crate::report::html::table::{TableView, outcome_class};
+use crate::report::html::tables::Section;
+use crate::report::model::Report;
+use crate::report::text::{clean, mark, ratio, verdict_word};
+use crate::shape::{ShapeReport, ShapeVerdict};
+use crate::verdict::{Finding, Outcome};
+
+/// The page. Equal reports give equal bytes.
+pub fn render(report: &Report) -> Result<String, ReportError> {
+    let scripts = Plot::offline_js_sources();
+    let page = Page {
+        word: verdict_word(report.verdict),
+        headline: sentence(&report.headline),
+        scenario: sentence(&report.scenario),
+        about: about(report),
+        advice: sentences(&report.advice),
+        warnings: sentences(&report.facts.warnings),
+        shape: shape_view(&report.shape),
+        shape_table: tables::shape(&report.shape),
+        expectations: tables::expectations(&report.expectations),
+        findings: findings(&report.findings, false),
+        passed: findings(&report.findings, true),
+        charts: charts(report),
+        sections: tables::sections(report),
+        version: sentence(&report.tool_version),
+        script: first_script(&scripts),
+    };
+    Ok(page.render()?)
+}
+
+/// The page stays below this many bytes, so that it can be mailed and opened anywhere. Some 4.7
+/// million of them are the chart library; thinned series and capped lists bound the rest.
+pub const MAX_PAGE_BYTES: usize = 6_000_000;
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    word: &'static str,
+    headline: String,
+    scenario: String,
+    about: String,
+    advice: Vec<String>,
+    warnings: Vec<String>,
+    shape: ShapeView,
+    shape_table: TableView,
+    expectations: Option<TableView>,
+    findings: Vec<FindingView>,
+    passed: Vec<FindingView>,
+    charts: Vec<Chart>,
+    sections: Vec<Section>,
+    version: String,
+    script: &'a str,
+}
+
+struct ShapeView {
+    class: &'static str,
+    mark: char,
+    statement: String,
+    worst: String,
+}
+
+struct FindingView {
+    class: &'static str,
+    mark: char,
+    check: String,
+    title: String,
+    evidence: Vec<String>,
+    advice: String,
+}
+
+/// Longest foreign sentence in the page. A sentence of ours is far shorter.
+const MAX_SENTENCE: usize = 1_000;
+
+/// Longest list of sentences in the page; `run.json` has them all.
+const MAX_SENTENCES: usize = 50;
+
+fn sentence(text: &str) -> String {
+    clean(text, MAX_SENTENCE)
+}
+
+fn sentences(texts: &[String]) -> Vec<String> {
+    let mut list: Vec<String> = texts.iter().take(MAX_SENTENCES).map(|t| sentence(t)).collect();
+    if texts.len() > MAX_SENTENCES {
+        list.push(format!("{} more in run.json", texts.len() - MAX_SENTENCES));
+    }
+    list
+}
+
+fn about(report: &Report) -> String {
+    let recording = &report.recording;
+    sentence(&format!(
+        "{} of {}, replayed into {}, {}",
+        recording.window, recording.path, report.target, report.started
+    ))
+}
+
+fn shape_view(shape: &ShapeReport) -> ShapeView {
+    let outcome = match shape.verdict {
+        ShapeVerdict::Faithful => Outcome::Pass,
+        ShapeVerdict::Degraded { .. } => Outcome::Unknown,
+        ShapeVerdict::Invalid { .. } => Outcome::Fail,
+    };
+    let worst = if shape.worst_metric.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "Worst metric: {} at {} × its limit. Tolerances: {}.",
+            shape.worst_metric,
+            ratio(shape.worst_ratio),
+            shape.tier
+        )
+    };
+    ShapeView {
+        class: outcome_class(outcome),
+        mark: mark(outcome),
+        statement: sentence(&shape.statement),
+        worst: sentence(&worst),
+    }
+}
+
+fn findings(findings: &[Finding], passed: bool) -> Vec<FindingView> {
+    findings
+        .iter()
+        .filter(|finding| (finding.outcome == Outcome::Pass) == passed)
+        .map(|finding| FindingView {
+            class: outcome_class(finding.outcome),
+            mark: mark(finding.outcome),
+            check: sentence(&finding.check),
+            title: sentence(&finding.title),
+            evidence: sentences(&finding.evidence),
+            advice: sentence(&finding.advice),
+        })
+        .collect()
+}
+
+/// The content of the first script element: the chart library. The second, which typesets
+/// formulae, is two megabytes that nothing here needs.
+fn first_script(scripts: &str) -> &str {
+    let from_first = scripts.split_once("<script").map_or("", |(_, rest)| rest);
+    let content = from_first.split_once('>').map_or("", |(_, rest)| rest);
+    content.split_once("</script>").map_or("", |(script, _)| script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_chart_library_is_taken() {
+        let scripts = Plot::offline_js_sources();
+        let script = first_script(&scripts);
+        assert!(script.contains("plotly.js v3"));
+        assert!(!script.contains("MathJax.loader"));
+        assert!(script.len() < 5_000_000);
+    }
+
+    #[test]
+    fn an_unforeseen_bundle_gives_no_script_rather_than_a_wrong_one() {
+        assert_eq!(first_script("<script>a</script><script>b</script>"), "a");
+        assert_eq!(first_script("nothing"), "");
+        assert_eq!(first_script("<script>open"), "");
+    }
+}

@@ -1,1 +1,54 @@
-//! To be written.
+//! `run.json`: the report as machines read it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::report::ReportError;
+use crate::report::model::{Report, SCHEMA_VERSION};
+
+/// The report as pretty JSON with a newline at its end. Equal reports give equal bytes.
+pub fn render(report: &Report) -> Result<String, ReportError> {
+    let mut text = serde_json::to_string_pretty(report).map_err(ReportError::Serialize)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Reads a saved run.
+pub fn read(path: &Path) -> Result<Report, ReportError> {
+    let text = read_bounded(path)?;
+    let parse = |source| ReportError::Parse { path: path.to_owned(), source };
+    // The version comes first: a newer schema may not parse as this one.
+    let Versioned { schema_version } = serde_json::from_str(&text).map_err(parse)?;
+    if schema_version > SCHEMA_VERSION {
+        return Err(ReportError::Schema {
+            path: path.to_owned(),
+            found: schema_version,
+            known: SCHEMA_VERSION,
+        });
+    }
+    serde_json::from_str(&text).map_err(parse)
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    schema_version: u32,
+}
+
+fn read_bounded(path: &Path) -> Result<String, ReportError> {
+    let failed = |source| ReportError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut text = String::new();
+    // One byte more than allowed tells a file at the limit from one beyond it, also where the
+    // size that the system gives is not the number of bytes that can be read.
+    file.take(MAX_RUN_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > MAX_RUN_BYTES {
+        return Err(ReportError::TooLarge { path: path.to_owned(), limit: MAX_RUN_BYTES });
+    }
+    Ok(text)
+}
+
+/// Largest saved run that is read: a second of a run takes some 250 bytes, so that a week fits.
+const MAX_RUN_BYTES: u64 = 256 * 1024 * 1024;

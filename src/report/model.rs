@@ -1,1 +1,189 @@
-//! To be written.
+//! The one value that every report is written from, and that `run.json` holds.
+//!
+//! It never holds a payload, a header or a credential: routes are templates, and everything else
+//! is a count, a moment or a sentence of our own.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::drive::health::Health;
+use crate::plan::facts::Facts;
+use crate::recording::ledger::Ledger;
+use crate::shape::ShapeReport;
+use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
+
+/// Version of the schema of `run.json`. A field that changes its meaning or goes away raises it;
+/// a new field does not.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A run, ready to be reported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// Version of that program.
+    pub tool_version: String,
+    /// Name of the scenario.
+    pub scenario: String,
+    /// Wall clock of the run's start, RFC 3339.
+    pub started: String,
+    /// What was replayed.
+    pub recording: RecordingFacts,
+    /// Where it was sent: `stage` or an authority.
+    pub target: String,
+    /// The outcome of the run.
+    pub verdict: RunOutcome,
+    /// The exit code that goes with it.
+    pub exit_code: u8,
+    /// One sentence: the first thing that a tired person should know.
+    pub headline: String,
+    /// What to do next, the most urgent first; empty when there is nothing to do.
+    pub advice: Vec<String>,
+    /// What was planned, and what became of it.
+    pub totals: Totals,
+    /// Arrivals by fate; together they are `totals.planned`.
+    pub fates: BTreeMap<String, u64>,
+    /// Answers by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Due to done: what a user would have felt. `None` where nothing was answered.
+    pub latency: Option<Quantiles>,
+    /// First byte sent to done: what the target took.
+    pub service: Option<Quantiles>,
+    /// Due to dispatched: our own lateness.
+    pub lateness: Option<Quantiles>,
+    /// Dispatched to connected.
+    pub connection_wait: Option<Quantiles>,
+    /// What production took for the same requests.
+    pub recorded_latency: Option<Quantiles>,
+    /// How far the produced load was from the planned one.
+    pub shape: ShapeReport,
+    /// Every detector's finding, the one to act on first on top.
+    pub findings: Vec<Finding>,
+    /// Every expectation of the scenario, in its order.
+    pub expectations: Vec<CheckedExpectation>,
+    /// One row a second of the run.
+    pub series: Vec<SecondRow>,
+    /// The busiest routes, at most [`MAX_ROUTES`], by falling count and then by name.
+    pub routes: Vec<RouteRow>,
+    /// The routes beyond them, so that the counts add up.
+    pub other_routes: OtherRoutes,
+    /// The outline of the plan.
+    pub facts: Facts,
+    /// How the generator's machine was doing.
+    pub health: Health,
+}
+
+/// Routes listed one by one. A person reads the top of the list; a recording with unguessed
+/// templates may have one route a request, and the page has a size limit.
+pub const MAX_ROUTES: usize = 200;
+
+/// What was replayed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordingFacts {
+    /// The file, as the scenario names it.
+    pub path: String,
+    /// What it was made from.
+    pub origin: String,
+    /// The part that was replayed, as the scenario puts it.
+    pub window: String,
+    /// Wall clock of the recording's start, RFC 3339.
+    pub started: String,
+    /// Length of the whole recording in nanoseconds.
+    pub duration_ns: u64,
+    /// Exchanges in the whole recording.
+    pub exchanges: u64,
+    /// Connections in the whole recording.
+    pub connections: u64,
+    /// Every packet, byte and message of the capture, by what became of it.
+    pub ledger: Ledger,
+}
+
+/// What was planned, and what became of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Arrivals of the plan.
+    pub planned: u64,
+    /// Arrivals whose first byte was sent.
+    pub sent: u64,
+    /// Arrivals with a whole response.
+    pub answered: u64,
+    /// Arrivals that count as errors.
+    pub errors: u64,
+    /// Arrivals that never left this machine.
+    pub unsent: u64,
+    /// Answers whose status differs from the recorded one.
+    pub status_changes: u64,
+    /// Connections opened.
+    pub connections_opened: u64,
+    /// Bytes of request heads and bodies sent.
+    pub request_bytes: u64,
+    /// Bytes of response bodies received.
+    pub response_bytes: u64,
+    /// Times above the histograms' range, counted as one hour.
+    pub overflows: u64,
+}
+
+/// A distribution of times, in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// Median.
+    pub p50_ns: u64,
+    /// 90th percentile.
+    pub p90_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p99_9_ns: u64,
+    /// Largest value.
+    pub max_ns: u64,
+    /// Arithmetic mean.
+    pub mean_ns: u64,
+    /// How many values; never 0.
+    pub count: u64,
+}
+
+/// One second of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondRow {
+    /// Seconds since the start of the run, at the beginning of this one.
+    pub second: u64,
+    /// Arrivals due in it.
+    pub due: u64,
+    /// Requests whose first byte was sent in it.
+    pub sent: u64,
+    /// Answers completed in it.
+    pub answered: u64,
+    /// Errors among the arrivals due in it.
+    pub errors: u64,
+    /// Median latency (due to done) of the arrivals due in it; `None` where none was answered.
+    pub p50_ns: Option<u64>,
+    /// 99th percentile of the same.
+    pub p99_ns: Option<u64>,
+    /// Largest lateness of the arrivals due in it.
+    pub max_lateness_ns: u64,
+}
+
+/// One route of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RouteRow {
+    /// Method and template, such as `GET /cart/*`.
+    pub route: String,
+    /// Arrivals.
+    pub arrivals: u64,
+    /// Errors among them.
+    pub errors: u64,
+    /// Latency (due to done); `None` where nothing was answered.
+    pub latency: Option<Quantiles>,
+}
+
+/// Routes that are not listed one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherRoutes {
+    /// How many routes.
+    pub routes: u64,
+    /// Arrivals on them.
+    pub arrivals: u64,
+    /// Errors among those.
+    pub errors: u64,
+}

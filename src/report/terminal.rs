@@ -1,1 +1,221 @@
-//! To be written.
+//! The report on a terminal: a tired person reads it in ten seconds. The verdict comes first, then
+//! whether the load can be trusted, then what was asked, what was found, the numbers, what to do.
+
+mod grid;
+mod numbers;
+
+use std::path::PathBuf;
+
+use crate::report::model::Report;
+use crate::report::terminal::grid::{Grid, paint};
+use crate::report::terminal::numbers::numbers;
+use crate::report::text::{clean, mark, metric_value, ratio, verdict_word};
+use crate::shape::{Metric, MetricOutcome, ShapeReport, ShapeVerdict};
+use crate::verdict::{CheckedExpectation, Finding, Outcome};
+
+/// How to write for a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    /// With ANSI colours: only when the output is a terminal and nobody asked otherwise.
+    pub colour: bool,
+    /// Columns, from [`MIN_WIDTH`] up; smaller numbers count as that.
+    pub width: u16,
+}
+
+/// Narrower than this, the tables of numbers cannot be laid out.
+pub const MIN_WIDTH: u16 = 60;
+
+/// The report as text with a newline at its end. `written` are the files it was also written to.
+pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
+    let width = style.width.max(MIN_WIDTH);
+    let sections = [
+        headline(report, width),
+        shape(&report.shape, width),
+        expectations(&report.expectations, width),
+        findings(&report.findings, width),
+        numbers(report, width),
+        next(report, written, width),
+    ];
+    let mut page = String::new();
+    for section in sections.iter().filter(|section| !section.is_empty()) {
+        if !page.is_empty() {
+            page.push('\n');
+        }
+        page.push_str(section);
+    }
+    if style.colour { paint(&page, verdict_word(report.verdict)) } else { page }
+}
+
+/// Longest foreign sentence that is printed; more would push the verdict off the screen.
+const MAX_SENTENCE: usize = 400;
+
+/// Most sentences of evidence printed for a finding; the page has them all.
+const MAX_EVIDENCE: usize = 6;
+
+fn headline(report: &Report, width: u16) -> String {
+    let mut grid = Grid::new(width);
+    let word = verdict_word(report.verdict);
+    grid.row(&[word.to_owned(), clean(&report.headline, MAX_SENTENCE)]);
+    let recording = &report.recording;
+    let what = format!(
+        "{} → {} · {}, {}",
+        report.scenario, report.target, recording.path, recording.window
+    );
+    grid.row(&[String::new(), clean(&what, MAX_SENTENCE)]);
+    grid.render(0)
+}
+
+fn shape(shape: &ShapeReport, width: u16) -> String {
+    let outcome = match shape.verdict {
+        ShapeVerdict::Faithful => Outcome::Pass,
+        ShapeVerdict::Degraded { .. } => Outcome::Unknown,
+        ShapeVerdict::Invalid { .. } => Outcome::Fail,
+    };
+    let mut top = Grid::new(width);
+    top.row(&[mark(outcome).to_string(), clean(&shape.statement, MAX_SENTENCE)]);
+    if !shape.worst_metric.is_empty() {
+        let worst = format!(
+            "worst: {} at {} × its limit · tolerances: {}",
+            shape.worst_metric,
+            ratio(shape.worst_ratio),
+            shape.tier
+        );
+        top.row(&[String::new(), clean(&worst, MAX_SENTENCE)]);
+    }
+    let mut failing = Grid::new(width).right(&[2]);
+    for metric in shape.metrics.iter().filter(|metric| metric.outcome == MetricOutcome::Fail) {
+        failing.row(&failing_row(metric));
+    }
+    let mut rest = Grid::new(width);
+    for (outcome, mark, title) in [
+        (MetricOutcome::Pass, "✓", "within limits"),
+        (MetricOutcome::Report, "·", "reported only"),
+        (MetricOutcome::NotEvaluable, "?", "not evaluable"),
+    ] {
+        let items: Vec<String> = shape
+            .metrics
+            .iter()
+            .filter(|metric| metric.outcome == outcome)
+            .map(in_a_line)
+            .collect();
+        if !items.is_empty() {
+            rest.row(&[mark.to_owned(), format!("{title}: {}", items.join(", "))]);
+        }
+    }
+    format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
+}
+
+fn failing_row(metric: &Metric) -> [String; 5] {
+    [
+        mark(Outcome::Fail).to_string(),
+        clean(&metric.name, MAX_SENTENCE),
+        metric_value(metric),
+        metric.limit.clone(),
+        clean(&metric.note, MAX_SENTENCE),
+    ]
+}
+
+/// Metrics that need no line of their own: nobody has to act on them.
+fn in_a_line(metric: &Metric) -> String {
+    let name = clean(&metric.name, MAX_SENTENCE);
+    match metric.outcome {
+        MetricOutcome::NotEvaluable if metric.note.is_empty() => name,
+        MetricOutcome::NotEvaluable => format!("{name} ({})", clean(&metric.note, MAX_SENTENCE)),
+        _ => format!("{name} {}", metric_value(metric)),
+    }
+}
+
+fn expectations(expectations: &[CheckedExpectation], width: u16) -> String {
+    if expectations.is_empty() {
+        return String::new();
+    }
+    let mut grid = Grid::new(width);
+    for expectation in expectations {
+        grid.row(&[
+            mark(expectation.outcome).to_string(),
+            clean(&expectation.text, MAX_SENTENCE),
+            clean(&expectation.actual, MAX_SENTENCE),
+        ]);
+    }
+    format!("Expectations\n{}", grid.render(2))
+}
+
+fn findings(findings: &[Finding], width: u16) -> String {
+    if findings.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("Findings ({})\n", outcome_counts(findings));
+    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
+        text.push_str(&failed(finding, width));
+    }
+    // Many checks are unknown for one reason: it is told once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Unknown) {
+        match reasons.iter_mut().find(|(title, _)| *title == finding.title) {
+            Some((_, checks)) => checks.push(&finding.check),
+            None => reasons.push((&finding.title, vec![&finding.check])),
+        }
+    }
+    let mut grid = Grid::new(width);
+    for (title, checks) in reasons {
+        let line = format!("{}: {title}", checks.join(", "));
+        grid.row(&[mark(Outcome::Unknown).to_string(), clean(&line, MAX_SENTENCE)]);
+    }
+    let passed: Vec<&str> = findings
+        .iter()
+        .filter(|finding| finding.outcome == Outcome::Pass)
+        .map(|finding| finding.check.as_str())
+        .collect();
+    if !passed.is_empty() {
+        grid.row(&[mark(Outcome::Pass).to_string(), clean(&passed.join(", "), MAX_SENTENCE)]);
+    }
+    text.push_str(&grid.render(2));
+    text
+}
+
+fn failed(finding: &Finding, width: u16) -> String {
+    let mut head = Grid::new(width);
+    let title = format!("{}: {}", finding.check, finding.title);
+    head.row(&[mark(finding.outcome).to_string(), clean(&title, MAX_SENTENCE)]);
+    let mut body = Grid::new(width);
+    for evidence in finding.evidence.iter().take(MAX_EVIDENCE) {
+        body.row(&["·".to_owned(), clean(evidence, MAX_SENTENCE)]);
+    }
+    if finding.evidence.len() > MAX_EVIDENCE {
+        let more = finding.evidence.len() - MAX_EVIDENCE;
+        body.row(&["·".to_owned(), format!("{more} more in the report files")]);
+    }
+    if !finding.advice.is_empty() {
+        body.row(&["→".to_owned(), clean(&finding.advice, MAX_SENTENCE)]);
+    }
+    head.render(2) + &body.render(4)
+}
+
+/// Most sentences of advice at the end: the first one is what to do, each finding has its own.
+const MAX_ADVICE: usize = 3;
+
+fn outcome_counts(findings: &[Finding]) -> String {
+    let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
+    [(Outcome::Fail, "failed"), (Outcome::Unknown, "unknown"), (Outcome::Pass, "passed")]
+        .into_iter()
+        .map(|(outcome, word)| (count(outcome), word))
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
+    let mut grid = Grid::new(width);
+    for warning in &report.facts.warnings {
+        grid.row(&["!".to_owned(), clean(warning, MAX_SENTENCE)]);
+    }
+    for advice in report.advice.iter().take(MAX_ADVICE) {
+        grid.row(&["→".to_owned(), clean(advice, MAX_SENTENCE)]);
+    }
+    for path in written {
+        grid.row(&["·".to_owned(), clean(&path.display().to_string(), MAX_SENTENCE)]);
+    }
+    let rows = grid.render(2);
+    if rows.is_empty() { rows } else { format!("Next\n{rows}") }
+}

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How the embedded stage behaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StageKnobs {
-    /// Time the stage takes for any answer from its cache, without blocking others.
+    /// Time the stage takes for any answer, on top of what its store takes, without blocking
+    /// others. It is kept by a timer of 1 ms steps: never too short, up to 1 ms too long.
     pub service: Duration,
     /// The cache in front of the slow store.
     pub cache: CacheKnobs,
@@ -61,7 +62,7 @@ pub struct Stall {
 impl Default for StageKnobs {
     fn default() -> Self {
         Self {
-            service: Duration::from_micros(500),
+            service: Duration::ZERO,
             cache: CacheKnobs {
                 warm: true,
                 store_latency: Duration::from_millis(20),

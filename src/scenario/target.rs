@@ -1,1 +1,367 @@
-//! To be written.
+//! The target of a run: allowed by the scenario, and no server of the recording.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use crate::recording::Servers;
+use crate::scenario::TargetSpec;
+
+/// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
+/// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::manual_non_exhaustive, reason = "other modules of this crate must not make one")]
+pub struct Target {
+    /// Value of the `Host` header.
+    pub authority: String,
+    /// Address of every connection.
+    pub address: SocketAddr,
+    /// It is the embedded stage.
+    pub is_stage: bool,
+    /// Keeps other modules from making one.
+    resolved: (),
+}
+
+/// Why a target is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// The scenario does not allow it.
+    #[error(
+        "{authority} is not allowed: add `{host}` to `target.allow` in the scenario if the load \
+         may go there"
+    )]
+    NotAllowed {
+        /// Host and port of the target.
+        authority: String,
+        /// Its host.
+        host: String,
+    },
+    /// It is a server of the recording, by name.
+    #[error(
+        "{authority} is refused: the recording was made from it (clients asked for `{recorded}`); \
+         name a staging host, or give the staging stack another name if it only shares this one"
+    )]
+    RecordedName {
+        /// Host and port of the target.
+        authority: String,
+        /// The authority in the recording.
+        recorded: String,
+    },
+    /// It is a server of the recording, by address.
+    #[error(
+        "{authority} is refused: it leads to {address}, and {recorded} answered in the recording; \
+         check its DNS entry or /etc/hosts, and name a staging host"
+    )]
+    RecordedAddress {
+        /// Host and port of the target.
+        authority: String,
+        /// What its name was resolved to.
+        address: SocketAddr,
+        /// The address in the recording.
+        recorded: SocketAddr,
+    },
+    /// `0.0.0.0` and `[::]` mean this machine to some systems and nothing to others.
+    #[error("{authority} is no address to send to: write 127.0.0.1 for this machine")]
+    Unspecified {
+        /// Host and port of the target.
+        authority: String,
+    },
+    /// The name cannot be looked up.
+    #[error("cannot look up {authority}: check the host in `target.url`, and this machine's DNS")]
+    Lookup {
+        /// Host and port of the target.
+        authority: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The name has no address.
+    #[error("{authority} has no address: check the host in `target.url`")]
+    NoAddress {
+        /// Host and port of the target.
+        authority: String,
+    },
+    /// The target is the stage, and it was not started.
+    #[error("the embedded stage has no address: it was not started")]
+    NoStage,
+}
+
+impl TargetSpec {
+    /// The value of the `Host` header. The stage's is always the same, though its port is not, so
+    /// that plans for it are.
+    pub fn authority(&self) -> String {
+        match self {
+            Self::Stage => "stage".to_owned(),
+            Self::Http { host, port } => {
+                let host = plain_host(host);
+                let host = if host.contains(':') { format!("[{host}]") } else { host };
+                // As clients write it: the scheme's own port is left out.
+                if *port == 80 { host } else { format!("{host}:{port}") }
+            }
+        }
+    }
+}
+
+/// Checks a target and looks up its address.
+///
+/// Hosts on other machines are refused by name whatever their port, and by address whatever their
+/// port. Loopback is shared by everything on a machine, so it is compared with its port. The stage
+/// is ours and listens at `stage_address`: nothing is compared.
+pub async fn resolve(
+    spec: &TargetSpec,
+    allow: &[String],
+    servers: &Servers,
+    stage_address: Option<SocketAddr>,
+) -> Result<Target, TargetError> {
+    let (host, port) = match spec {
+        TargetSpec::Stage => {
+            let address = stage_address.ok_or(TargetError::NoStage)?;
+            let authority = spec.authority();
+            return Ok(Target { authority, address, is_stage: true, resolved: () });
+        }
+        TargetSpec::Http { host, port } => (plain_host(host), *port),
+    };
+    let authority = spec.authority();
+    if !is_allowed(&host, port, allow) {
+        return Err(TargetError::NotAllowed { authority, host });
+    }
+    if let Some(recorded) = recorded_name(&host, port, servers) {
+        return Err(TargetError::RecordedName { authority, recorded });
+    }
+    let found = match tokio::net::lookup_host((host.as_str(), port)).await {
+        Ok(found) => found.collect::<Vec<_>>(),
+        Err(source) => return Err(TargetError::Lookup { authority, source }),
+    };
+    let address = check_addresses(&authority, &found, servers)?;
+    Ok(Target { authority, address, is_stage: false, resolved: () })
+}
+
+/// Splits `host`, `host:port`, `1.2.3.4:port` and `[::1]:port`; the host is lower case, without
+/// brackets. `None` for anything that is not one of these.
+pub(crate) fn split_host_port(text: &str) -> Option<(String, Option<u16>)> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        host.parse::<Ipv6Addr>().ok()?;
+        (host, rest.strip_prefix(':').map_or((rest.is_empty()).then_some(None), |p| Some(Some(p)))?)
+    } else if text.parse::<Ipv6Addr>().is_ok() {
+        (text, None)
+    } else {
+        let (host, port) = text.split_once(':').map_or((text, None), |(h, p)| (h, Some(p)));
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        if host.is_empty() || host.len() > MAX_HOST || !host.chars().all(fits) {
+            return None;
+        }
+        (host, port)
+    };
+    let port = match port {
+        Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            Some(digits.parse::<u16>().ok().filter(|port| *port > 0)?)
+        }
+        Some(_) => return None,
+        None => None,
+    };
+    Some((host.to_ascii_lowercase(), port))
+}
+
+/// Longest host name, as DNS has it.
+const MAX_HOST: usize = 253;
+
+fn is_allowed(host: &str, port: u16, allow: &[String]) -> bool {
+    allow.iter().filter_map(|entry| split_host_port(entry)).any(|(allowed, allowed_port)| {
+        plain_host(&allowed) == host && allowed_port.is_none_or(|allowed| allowed == port)
+    })
+}
+
+/// The authority of the recording that is this host.
+fn recorded_name(host: &str, port: u16, servers: &Servers) -> Option<String> {
+    let is_it = |recorded: &&String| {
+        let Some((name, recorded_port)) = split_host_port(recorded) else {
+            // An authority that cannot be read is compared as it is.
+            return recorded.eq_ignore_ascii_case(host);
+        };
+        match (loopback(host), loopback(&plain_host(&name))) {
+            (Some(ours), Some(theirs)) => ours == theirs && recorded_port.unwrap_or(80) == port,
+            (None, None) => plain_host(&name) == host,
+            _ => false,
+        }
+    };
+    servers.authorities.iter().find(is_it).cloned()
+}
+
+/// Lower case, without the dot that ends a full name; addresses in their one shortest form.
+fn plain_host(host: &str) -> String {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return address.to_canonical().to_string();
+    }
+    let lower = host.to_ascii_lowercase();
+    lower.strip_suffix('.').unwrap_or(&lower).to_owned()
+}
+
+/// The loopback address that a host stands for; `localhost` and `::1` count as `127.0.0.1`, as
+/// most servers listen on both.
+fn loopback(host: &str) -> Option<IpAddr> {
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Some(IpAddr::from([127, 0, 0, 1]));
+    }
+    let address = host.parse::<IpAddr>().ok()?.to_canonical();
+    address.is_loopback().then(|| one_loopback(address))
+}
+
+fn one_loopback(address: IpAddr) -> IpAddr {
+    if address.is_ipv6() { IpAddr::from([127, 0, 0, 1]) } else { address }
+}
+
+/// The address to use, when none of those found is a recorded server's: a name that leads to one
+/// of them now and then must not be tried at all.
+fn check_addresses(
+    authority: &str,
+    found: &[SocketAddr],
+    servers: &Servers,
+) -> Result<SocketAddr, TargetError> {
+    for address in found {
+        let ip = address.ip().to_canonical();
+        if ip.is_unspecified() {
+            return Err(TargetError::Unspecified { authority: authority.to_owned() });
+        }
+        let is_it = |recorded: &&SocketAddr| {
+            let theirs = recorded.ip().to_canonical();
+            if ip.is_loopback() && theirs.is_loopback() {
+                one_loopback(ip) == one_loopback(theirs) && address.port() == recorded.port()
+            } else {
+                ip == theirs
+            }
+        };
+        if let Some(recorded) = servers.addresses.iter().find(is_it) {
+            return Err(TargetError::RecordedAddress {
+                authority: authority.to_owned(),
+                address: *address,
+                recorded: *recorded,
+            });
+        }
+        // Clients may have asked for an address that a router translated before the capture.
+        if let Some(recorded) = recorded_name(&ip.to_string(), address.port(), servers) {
+            return Err(TargetError::RecordedName { authority: authority.to_owned(), recorded });
+        }
+    }
+    found.first().copied().ok_or_else(|| TargetError::NoAddress { authority: authority.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers() -> Servers {
+        let authorities = [
+            "[2001:db8::7]:8080",
+            "127.0.0.1:8080",
+            "api.shop.example",
+            "localhost:9000",
+            "shop.example:8443",
+            "www.other.example",
+        ];
+        let addresses = ["127.0.0.1:8080", "203.0.113.9:443", "[2001:db8::5]:80"];
+        Servers {
+            authorities: authorities.map(str::to_owned).to_vec(),
+            addresses: addresses.map(|address| address.parse().unwrap()).to_vec(),
+        }
+    }
+
+    fn try_target(host: &str, port: u16, allow: &[&str]) -> Result<Target, TargetError> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
+        let spec = TargetSpec::Http { host: host.to_owned(), port };
+        runtime.block_on(resolve(&spec, &allow, &servers(), None))
+    }
+
+    #[test]
+    fn what_is_not_allowed_or_was_recorded_is_refused() {
+        for (host, port, allow, message) in [
+            ("10.1.2.3", 80, vec![], "10.1.2.3 is not allowed: add `10.1.2.3`"),
+            ("10.1.2.3", 80, vec!["10.1.2.3:81"], "is not allowed"),
+            ("10.1.2.3", 8080, vec!["0.1.2.3", "10.1.2.30"], "10.1.2.3:8080 is not allowed"),
+            ("shop.example", 80, vec!["shop.example"], "clients asked for `shop.example:8443`"),
+            ("SHOP.example.", 9, vec!["shop.EXAMPLE"], "clients asked for `shop.example:8443`"),
+            ("api.shop.example", 80, vec!["api.shop.example"], "the recording was made from it"),
+            ("2001:db8::7", 80, vec!["2001:db8::7"], "the recording was made from it"),
+            ("203.0.113.9", 8080, vec!["203.0.113.9"], "203.0.113.9:443 answered"),
+            ("::ffff:203.0.113.9", 8080, vec!["::ffff:203.0.113.9"], "203.0.113.9:443 answered"),
+            ("2001:db8::5", 81, vec!["2001:db8::5"], "[2001:db8::5]:80 answered"),
+            ("127.0.0.1", 8080, vec!["127.0.0.1"], "clients asked for `127.0.0.1:8080`"),
+            ("localhost", 8080, vec!["localhost"], "clients asked for `127.0.0.1:8080`"),
+            ("2001:db8:0::7", 80, vec!["2001:db8::7"], "the recording was made from it"),
+            ("::1", 8080, vec!["::1"], "clients asked for `127.0.0.1:8080`"),
+            ("127.0.0.1", 9000, vec!["127.0.0.1:9000"], "clients asked for `localhost:9000`"),
+            ("0.0.0.0", 8080, vec!["0.0.0.0"], "write 127.0.0.1"),
+            ("::", 8080, vec!["::"], "write 127.0.0.1"),
+        ] {
+            let error = try_target(host, port, &allow).unwrap_err().to_string();
+            assert!(error.contains(message), "{host}:{port} {allow:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_allowed_and_was_not_recorded_is_pinned() {
+        for (host, port, allow, authority, address) in [
+            ("10.1.2.3", 80, "10.1.2.3", "10.1.2.3", "10.1.2.3:80"),
+            ("10.1.2.3", 8080, "10.1.2.3:8080", "10.1.2.3:8080", "10.1.2.3:8080"),
+            ("2001:db8::1", 80, "[2001:DB8::1]", "[2001:db8::1]", "[2001:db8::1]:80"),
+            // Another port of loopback is another server.
+            ("127.0.0.1", 8081, "127.0.0.1", "127.0.0.1:8081", "127.0.0.1:8081"),
+            ("127.0.0.2", 8080, "127.0.0.2", "127.0.0.2:8080", "127.0.0.2:8080"),
+        ] {
+            let target = try_target(host, port, &[allow]).unwrap();
+            assert_eq!(target.authority, authority);
+            assert_eq!(target.address, address.parse().unwrap());
+            assert!(!target.is_stage);
+        }
+    }
+
+    #[test]
+    fn a_www_name_is_another_host() {
+        assert_eq!(recorded_name("other.example", 80, &servers()), None);
+        assert_eq!(recorded_name("www.shop.example", 80, &servers()), None);
+        assert!(recorded_name("www.other.example", 80, &servers()).is_some());
+    }
+
+    #[test]
+    fn one_recorded_address_among_several_is_enough() {
+        let found = ["10.0.0.1:80", "203.0.113.9:80"].map(|address| address.parse().unwrap());
+        let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
+        assert!(matches!(error, TargetError::RecordedAddress { .. }), "{error}");
+        let found = ["[::ffff:203.0.113.9]:80".parse().unwrap()];
+        let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
+        assert!(matches!(error, TargetError::RecordedAddress { .. }), "{error}");
+        let found = ["127.0.0.1:9000".parse().unwrap()];
+        let error = check_addresses("staging.example", &found, &servers()).unwrap_err();
+        assert!(matches!(error, TargetError::RecordedName { .. }), "{error}");
+        let error = check_addresses("staging.example", &[], &servers()).unwrap_err();
+        assert!(matches!(error, TargetError::NoAddress { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_stage_is_always_allowed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let address = Some("127.0.0.1:8080".parse().unwrap());
+        let target = runtime.block_on(resolve(&TargetSpec::Stage, &[], &servers(), address));
+        let target = target.unwrap();
+        assert_eq!((target.authority.as_str(), target.address.port()), ("stage", 8080));
+        assert!(target.is_stage);
+        let target = runtime.block_on(resolve(&TargetSpec::Stage, &[], &servers(), None));
+        assert!(matches!(target, Err(TargetError::NoStage)));
+    }
+
+    #[test]
+    fn hosts_and_ports_are_split() {
+        for (text, host, port) in [
+            ("Shop.Example", "shop.example", None),
+            ("shop.example:81", "shop.example", Some(81)),
+            ("[::1]:81", "::1", Some(81)),
+            ("[::1]", "::1", None),
+            ("::1", "::1", None),
+        ] {
+            assert_eq!(split_host_port(text), Some((host.to_owned(), port)), "{text}");
+        }
+        for text in ["", ":80", "a:", "a:0", "a:99999", "a:+1", "a b", "[::1", "[::1]x", "a/b", "ä"]
+        {
+            assert_eq!(split_host_port(text), None, "{text}");
+        }
+    }
+}

@@ -1,1 +1,395 @@
-//! To be written.
+//! Folds samples into a summary, one at a time and in any order; summaries merge.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::plan::Arrival;
+use crate::sample::{Fate, Sample, Unsent};
+use crate::shape::{Shape, bounded_route, counted_moment, second_of};
+use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, times};
+use crate::summary::evidence::Evidence;
+use crate::summary::{Route, Second, Summary};
+
+impl Summary {
+    /// The summary of no samples.
+    pub fn new() -> Self {
+        Self {
+            arrivals: 0,
+            fates: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            errors: 0,
+            status_changes: 0,
+            latency: times(),
+            service: times(),
+            lateness: times(),
+            connection_wait: times(),
+            recorded_latency: times(),
+            overflows: 0,
+            planned: Shape::new(),
+            offered: Shape::new(),
+            sent: Shape::new(),
+            seconds: Vec::new(),
+            routes: BTreeMap::new(),
+            connections_opened: 0,
+            request_bytes: 0,
+            response_bytes: 0,
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Folds one arrival and what became of it. Samples may come in any order.
+    pub fn add(&mut self, arrival: &Arrival, sample: &Sample) {
+        let error = is_error(arrival, sample);
+        self.arrivals += 1;
+        *self.fates.entry(sample.fate.name()).or_default() += 1;
+        self.errors += u64::from(error);
+        self.connections_opened += u64::from(sample.opened);
+        self.response_bytes = self.response_bytes.saturating_add(sample.response_bytes);
+        if let Fate::Answered { status } = sample.fate {
+            *self.statuses.entry(status).or_default() += 1;
+            let changed = arrival.recorded.status.is_some_and(|recorded| recorded != status);
+            self.status_changes += u64::from(changed);
+        }
+        self.add_shapes(arrival, sample);
+        self.add_times(arrival, sample, error);
+        self.evidence.add(arrival, sample, error);
+    }
+
+    /// Adds the summary of another part of the same run: its moments have the same start.
+    pub fn merge(&mut self, other: &Self) {
+        self.arrivals += other.arrivals;
+        for (&name, &count) in &other.fates {
+            *self.fates.entry(name).or_default() += count;
+        }
+        for (&status, &count) in &other.statuses {
+            *self.statuses.entry(status).or_default() += count;
+        }
+        self.errors += other.errors;
+        self.status_changes += other.status_changes;
+        histograms::merge(&mut self.latency, &other.latency);
+        histograms::merge(&mut self.service, &other.service);
+        histograms::merge(&mut self.lateness, &other.lateness);
+        histograms::merge(&mut self.connection_wait, &other.connection_wait);
+        histograms::merge(&mut self.recorded_latency, &other.recorded_latency);
+        self.overflows += other.overflows;
+        self.planned.merge(&other.planned);
+        self.offered.merge(&other.offered);
+        self.sent.merge(&other.sent);
+        self.offered.keep_routes(&self.planned.mix);
+        self.sent.keep_routes(&self.planned.mix);
+        for (index, second) in other.seconds.iter().enumerate() {
+            self.second(index).merge(second);
+        }
+        for (route, row) in &other.routes {
+            self.route(route).merge(row);
+        }
+        self.connections_opened += other.connections_opened;
+        self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
+        self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
+        self.evidence.merge(&other.evidence);
+    }
+
+    fn add_shapes(&mut self, arrival: &Arrival, sample: &Sample) {
+        let bytes = request_bytes(arrival);
+        // The planned mix decides for all three shapes which routes are told apart, so that they
+        // can be compared route by route.
+        let route = bounded_route(&self.planned.mix, &arrival.route);
+        self.planned.add(sample.due, &route, bytes);
+        if arrival.seq == 0 {
+            self.planned.open(sample.due);
+        }
+        if let Some(dispatched) = sample.dispatched {
+            let moment = counted_moment(sample.due, dispatched);
+            if offered(sample) {
+                self.offered.add(moment, &route, bytes);
+                if arrival.seq == 0 {
+                    self.offered.open(moment);
+                }
+            }
+            // The target sees a connection when its opening begins, whatever comes of it.
+            if sample.opened {
+                self.sent.open(moment);
+            }
+        }
+        if let Some(sent) = sample.sent {
+            self.sent.add(counted_moment(sample.due, sent), &route, bytes);
+            self.request_bytes = self.request_bytes.saturating_add(bytes);
+        }
+    }
+
+    fn add_times(&mut self, arrival: &Arrival, sample: &Sample, error: bool) {
+        let answered = matches!(sample.fate, Fate::Answered { .. });
+        let latency = sample.done.filter(|_| answered).map(|done| between(sample.due, done));
+        let lateness = sample.dispatched.map(|dispatched| between(sample.due, dispatched));
+        let service = sample.sent.zip(sample.done).filter(|_| answered);
+        let wait = sample.dispatched.zip(sample.connected);
+        let recorded = arrival.recorded.latency.filter(|_| answered).map(nanoseconds);
+        for (histogram, value) in [
+            (&mut self.latency, latency),
+            (&mut self.lateness, lateness),
+            (&mut self.service, service.map(|(sent, done)| between(sent, done))),
+            (&mut self.connection_wait, wait.map(|(from, to)| between(from, to))),
+            (&mut self.recorded_latency, recorded),
+        ] {
+            if let Some(ns) = value {
+                self.overflows += u64::from(record_time(histogram, ns));
+            }
+        }
+
+        let second = self.second(second_of(sample.due));
+        second.due += 1;
+        second.errors += u32::from(error);
+        second.max_lateness_ns = second.max_lateness_ns.max(lateness.unwrap_or(0));
+        let route = self.route(&arrival.route);
+        route.arrivals += 1;
+        route.errors += u64::from(error);
+        if let Some(ns) = latency {
+            record_time(&mut route.latency, ns);
+            record_time(&mut self.second(second_of(sample.due)).latency, ns);
+        }
+        if let Some(sent) = sample.sent {
+            self.second(second_of(sent)).sent += 1;
+        }
+        if let Some(done) = sample.done.filter(|_| answered) {
+            self.second(second_of(done)).answered += 1;
+        }
+    }
+
+    fn second(&mut self, index: usize) -> &mut Second {
+        if self.seconds.len() <= index {
+            self.seconds.resize_with(index + 1, Second::new);
+        }
+        &mut self.seconds[index]
+    }
+
+    fn route(&mut self, route: &Arc<str>) -> &mut Route {
+        let route = bounded_route(&self.routes, route);
+        self.routes.entry(route).or_insert_with(Route::new)
+    }
+}
+
+impl Default for Summary {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Second {
+    fn new() -> Self {
+        let latency = coarse_times();
+        Self { due: 0, sent: 0, answered: 0, errors: 0, latency, max_lateness_ns: 0 }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.due += other.due;
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.errors += other.errors;
+        histograms::merge(&mut self.latency, &other.latency);
+        self.max_lateness_ns = self.max_lateness_ns.max(other.max_lateness_ns);
+    }
+}
+
+impl Route {
+    fn new() -> Self {
+        Self { arrivals: 0, errors: 0, latency: coarse_times() }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.arrivals += other.arrivals;
+        self.errors += other.errors;
+        histograms::merge(&mut self.latency, &other.latency);
+    }
+}
+
+/// Whether users were worse off than in production: no whole answer, or an answer of an error
+/// class (4xx, 5xx) above the recorded one. Without a recorded status only 5xx counts, since a 404
+/// may well be right. What was never sent is no error of the target: completeness counts it.
+pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
+    match (&sample.fate, arrival.recorded.status) {
+        (Fate::Answered { status }, Some(recorded)) => {
+            *status >= 400 && status / 100 > recorded / 100
+        }
+        (Fate::Answered { status }, None) => *status >= 500,
+        (Fate::Unsent { .. }, _) => false,
+        _ => true,
+    }
+}
+
+/// Bytes of the request on the wire, head and body.
+pub fn request_bytes(arrival: &Arrival) -> u64 {
+    arrival.head.len() as u64 + arrival.body.len() as u64
+}
+
+/// Whether a dispatched arrival left for the target as far as this machine is concerned. What was
+/// lost to our own resources or to the user was not offered, so that the target is not blamed. What
+/// could not be written because earlier answers were outstanding was.
+fn offered(sample: &Sample) -> bool {
+    !matches!(sample.fate, Fate::Unsent { reason: Unsent::LocalResources | Unsent::Interrupted })
+}
+
+/// From one moment to a later one, in nanoseconds; 0 when the order is reversed.
+fn between(from: Duration, to: Duration) -> u64 {
+    nanoseconds(to.saturating_sub(from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Touch;
+    use crate::sample::Unsent;
+    use crate::summary::examples::{answered, arrival, failed};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A second of arrivals with every kind of fate in it.
+    fn mixed() -> Vec<(Arrival, Sample)> {
+        let fates = [
+            Fate::Answered { status: 200 },
+            Fate::Answered { status: 503 },
+            Fate::Refused,
+            Fate::Reset,
+            Fate::Rejected { banner: "-ERR max number of clients reached".into() },
+            Fate::Unsent { reason: Unsent::LocalResources },
+            Fate::Unsent { reason: Unsent::RunEnded },
+        ];
+        (0..70_u64)
+            .map(|index| {
+                let mut arrival = arrival(index, MS * 40 * u32::try_from(index).unwrap());
+                arrival.seq = u32::try_from(index % 3).unwrap();
+                arrival.touch = if index % 4 == 0 { Touch::First } else { Touch::Again };
+                arrival.body = vec![b'x'; if index % 9 == 0 { 70_000 } else { 0 }].into();
+                arrival.route = Arc::from(format!("GET /{}", index % 5));
+                let fate = fates[usize::try_from(index).unwrap() % fates.len()].clone();
+                let sample = match fate {
+                    Fate::Answered { .. } => {
+                        let sample = answered(&arrival, MS * u32::try_from(index).unwrap());
+                        Sample { opened: arrival.seq == 0, fate, ..sample }
+                    }
+                    _ => failed(&arrival, fate),
+                };
+                (arrival, sample)
+            })
+            .collect()
+    }
+
+    fn fold<'a>(pairs: impl IntoIterator<Item = &'a (Arrival, Sample)>) -> Summary {
+        let mut summary = Summary::new();
+        for (arrival, sample) in pairs {
+            summary.add(arrival, sample);
+        }
+        summary
+    }
+
+    /// Everything but the histograms' inner layout, short enough to read in a failure.
+    fn digest(summary: &Summary) -> String {
+        let shapes = [&summary.planned, &summary.offered, &summary.sent]
+            .map(|shape| (&shape.counts, &shape.opens, &shape.mix, shape.request_bytes.len()));
+        let seconds: Vec<_> = summary
+            .seconds
+            .iter()
+            .map(|row| (row.due, row.sent, row.answered, row.errors, row.latency.max()))
+            .collect();
+        let routes: Vec<_> = summary
+            .routes
+            .iter()
+            .map(|(name, row)| (name, row.arrivals, row.errors, row.latency.len()))
+            .collect();
+        format!("{:?} {shapes:?} {seconds:?} {routes:?}", (&summary.fates, &summary.statuses))
+    }
+
+    #[test]
+    fn every_arrival_is_in_one_fate_one_second_and_one_route() {
+        let summary = fold(&mixed());
+        assert_eq!(summary.arrivals, 70);
+        assert_eq!(summary.fates.values().sum::<u64>(), 70);
+        assert_eq!(summary.seconds.iter().map(|second| second.due).sum::<u32>(), 70);
+        assert_eq!(summary.routes.values().map(|route| route.arrivals).sum::<u64>(), 70);
+        assert_eq!(summary.statuses.values().sum::<u64>(), summary.fates["answered"]);
+        assert_eq!(summary.latency.len(), summary.fates["answered"]);
+        assert_eq!(summary.planned.total, 70);
+        assert_eq!(summary.offered.total, 60, "local resources are our own loss");
+        assert_eq!(summary.sent.total, 20);
+        assert_eq!(summary.errors, 40, "503, refused, reset and rejected; nothing unsent");
+        assert_eq!(summary.status_changes, 10);
+    }
+
+    /// For every split of the samples in two: the merged summaries equal the summary of all.
+    #[test]
+    fn merging_is_adding() {
+        let pairs = mixed();
+        let whole = fold(&pairs);
+        for cut in [0, 1, 33, 70] {
+            let mut merged = fold(&pairs[..cut]);
+            merged.merge(&fold(&pairs[cut..]));
+            assert_eq!(digest(&merged), digest(&whole), "cut at {cut}");
+            assert!(merged.latency == whole.latency && merged.lateness == whole.lateness);
+            assert!(merged.service == whole.service, "cut at {cut}");
+            assert!(merged.evidence == whole.evidence, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn merged_shapes_tell_the_same_routes_apart() {
+        let half = |from: u64, sent: bool| {
+            let pairs: Vec<_> = (from..from + 1_500)
+                .map(|index| {
+                    let mut arrival = arrival(index, MS);
+                    arrival.route = Arc::from(format!("GET /{index}"));
+                    let sample =
+                        if sent { answered(&arrival, MS) } else { failed(&arrival, Fate::Refused) };
+                    (arrival, sample)
+                })
+                .collect();
+            fold(&pairs)
+        };
+        let mut merged = half(0, false);
+        merged.merge(&half(1_500, true));
+        assert!(merged.sent.mix.keys().all(|route| merged.planned.mix.contains_key(route)));
+        assert_eq!(merged.sent.mix.values().sum::<u64>(), 1_500);
+        assert_eq!(merged.offered.mix, merged.planned.mix);
+    }
+
+    #[test]
+    fn latency_counts_from_the_planned_moment_and_service_from_the_first_byte() {
+        let arrival = arrival(0, MS);
+        let mut sample = answered(&arrival, 5 * MS);
+        sample.sent = Some(arrival.due + 100 * MS);
+        sample.done = Some(arrival.due + 105 * MS);
+        let summary = fold(&[(arrival, sample)]);
+        assert!(summary.latency.equivalent(summary.latency.max(), 105_000_000));
+        assert!(summary.service.equivalent(summary.service.max(), 5_000_000));
+        assert!(summary.lateness.equivalent(summary.lateness.max(), 20_000));
+        assert!(summary.recorded_latency.equivalent(summary.recorded_latency.max(), 2_000_000));
+    }
+
+    #[test]
+    fn an_answer_is_an_error_when_production_did_better() {
+        let mut arrival = arrival(0, MS);
+        let mut sample = answered(&arrival, MS);
+        for (recorded, status, error) in [
+            (Some(200), 200, false),
+            (Some(200), 304, false),
+            (Some(200), 404, true),
+            (Some(404), 404, false),
+            (Some(404), 500, true),
+            (Some(503), 503, false),
+            (Some(503), 429, false),
+            (None, 404, false),
+            (None, 502, true),
+        ] {
+            arrival.recorded.status = recorded;
+            sample.fate = Fate::Answered { status };
+            assert_eq!(is_error(&arrival, &sample), error, "{recorded:?} then {status}");
+        }
+    }
+
+    #[test]
+    fn times_beyond_the_range_are_counted() {
+        let arrival = arrival(0, MS);
+        let sample = answered(&arrival, Duration::from_hours(2));
+        let summary = fold(&[(arrival, sample)]);
+        assert_eq!(summary.overflows, 2, "latency and service");
+    }
+}

@@ -1,1 +1,320 @@
-//! To be written.
+//! Composes the verdict on a run: the load shape first, then findings and expectations.
+
+use crate::drive::health::Health;
+use crate::plan::facts::Facts;
+use crate::scenario::Tier;
+use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::shape::compare::{ShapeInput, judge_shape};
+use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
+use crate::shape::{Fault, ShapeReport, ShapeVerdict};
+use crate::summary::Summary;
+use crate::verdict::detectors::{DetectorInput, detect, generator};
+use crate::verdict::expectations::check;
+use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
+
+/// What a verdict is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct JudgeInput<'a> {
+    /// What was about to be done.
+    pub facts: &'a Facts,
+    /// What happened.
+    pub summary: &'a Summary,
+    /// How this machine was doing.
+    pub health: &'a Health,
+    /// Tier of load-shape tolerances.
+    pub tier: Tier,
+    /// The scenario's expectations.
+    pub expectations: &'a [Expectation],
+    /// The user stopped the run.
+    pub interrupted: bool,
+}
+
+/// The verdict on a run.
+///
+/// An expectation that the run cannot answer makes it invalid, unless something failed for sure: a
+/// pass would claim what nobody saw.
+pub fn judge(input: &JudgeInput) -> Verdict {
+    let shape = judge_shape(&ShapeInput {
+        planned: &input.summary.planned,
+        offered: &input.summary.offered,
+        sent: &input.summary.sent,
+        lateness: &input.summary.lateness,
+        latency_bound_ns: latency_bound_ns(input.expectations),
+        tolerances: tolerances(input.tier),
+        interrupted: input.interrupted,
+    });
+    let detector_input = DetectorInput {
+        facts: input.facts,
+        summary: input.summary,
+        shape: &shape,
+        health: input.health,
+    };
+    let mut findings = detect(&detector_input);
+    let mut expectations: Vec<CheckedExpectation> =
+        input.expectations.iter().map(|expectation| check(expectation, input.summary)).collect();
+    let unsupported = is_unsupported(&shape);
+    if unsupported {
+        withdraw(&mut findings, &mut expectations, &shape);
+    }
+    let failed = findings.iter().any(|finding| finding.outcome == Outcome::Fail)
+        || expectations.iter().any(|each| each.outcome == Outcome::Fail);
+    let unknown = expectations.iter().any(|each| each.outcome == Outcome::Unknown);
+    let outcome = if input.interrupted {
+        RunOutcome::Interrupted
+    } else if unsupported {
+        RunOutcome::Invalid
+    } else if failed {
+        RunOutcome::Fail
+    } else if unknown {
+        RunOutcome::Invalid
+    } else {
+        RunOutcome::Pass
+    };
+    let headline = headline(outcome, &shape, &findings, &expectations);
+    Verdict { outcome, headline, shape, findings, expectations }
+}
+
+/// The tolerances of a tier.
+pub fn tolerances(tier: Tier) -> &'static Tolerances {
+    match tier {
+        Tier::Strict => &STRICT,
+        Tier::Standard => &STANDARD,
+        Tier::Ci => &CI,
+    }
+}
+
+/// Whether the run says nothing about the target. Load that the target held back is a finding
+/// about the target.
+fn is_unsupported(shape: &ShapeReport) -> bool {
+    match shape.verdict {
+        ShapeVerdict::Invalid { fault } => fault != Fault::Target,
+        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => false,
+    }
+}
+
+/// Takes back what the run cannot support; only what is said about this machine stays.
+fn withdraw(
+    findings: &mut [Finding],
+    expectations: &mut [CheckedExpectation],
+    shape: &ShapeReport,
+) {
+    for finding in findings.iter_mut().filter(|finding| finding.check != generator::CHECK) {
+        if finding.outcome != Outcome::Unknown {
+            finding.evidence.insert(0, format!("what was seen: {}", finding.title));
+            finding.title = WITHDRAWN.into();
+        }
+        finding.outcome = Outcome::Unknown;
+        finding.advice = String::new();
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.outcome));
+    for expectation in expectations {
+        expectation.outcome = Outcome::Unknown;
+        expectation.actual = format!("{}, but {}", expectation.actual, cause(shape));
+    }
+}
+
+/// Title of a finding that the run cannot support.
+const WITHDRAWN: &str = "not known, since the recorded load was not produced";
+
+/// Who kept the load from being produced, in a few words; the shape's statement has the figures.
+fn cause(shape: &ShapeReport) -> &'static str {
+    match shape.verdict {
+        ShapeVerdict::Invalid { fault: Fault::Generator } => {
+            "this machine did not produce the recorded load"
+        }
+        ShapeVerdict::Invalid { fault: Fault::Recording } => {
+            "the recording cannot support a verdict"
+        }
+        ShapeVerdict::Invalid { fault: Fault::Interruption } => "the run was interrupted",
+        ShapeVerdict::Invalid { fault: Fault::Target } => "the target held the load back",
+        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => "the load was produced",
+    }
+}
+
+/// The tightest upper bound on a latency quantile: our own lateness must be small beside it.
+fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
+    expectations
+        .iter()
+        .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
+        .filter(|each| matches!(each.op, Comparison::Below | Comparison::AtMost))
+        .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
+        .map(|each| each.value)
+        .min_by(f64::total_cmp)
+}
+
+fn headline(
+    outcome: RunOutcome,
+    shape: &ShapeReport,
+    findings: &[Finding],
+    expectations: &[CheckedExpectation],
+) -> String {
+    let first_failed = findings.iter().find(|finding| finding.outcome == Outcome::Fail);
+    let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);
+    match outcome {
+        RunOutcome::Pass => {
+            let expected = match expectations.len() {
+                0 => "no detector found a fault".to_owned(),
+                1 => "the expectation holds, and no detector found a fault".to_owned(),
+                count => format!("all {count} expectations hold, and no detector found a fault"),
+            };
+            format!("{}; {expected}", shape.statement)
+        }
+        RunOutcome::Interrupted => format!("interrupted: {}", shape.statement),
+        RunOutcome::Invalid if is_unsupported(shape) => format!("not valid: {}", cause(shape)),
+        RunOutcome::Invalid => expectation(Outcome::Unknown).map_or_else(
+            || "not valid".to_owned(),
+            |each| format!("not valid: `{}` cannot be answered: {}", each.text, each.actual),
+        ),
+        RunOutcome::Fail => match (first_failed, expectation(Outcome::Fail)) {
+            (Some(finding), _) => finding.title.clone(),
+            (None, Some(each)) => format!("`{}` does not hold: {}", each.text, each.actual),
+            (None, None) => shape.statement.clone(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sample::{Fate, Sample, Unsent};
+    use crate::summary::examples::{answered, arrival, failed};
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// 3 000 arrivals in 30 s; `change` may spoil the sample of each.
+    fn summary(change: impl Fn(u64, &mut Sample)) -> Summary {
+        let mut summary = Summary::new();
+        for index in 0..3_000 {
+            let arrival = arrival(index, MS * 10 * u32::try_from(index).unwrap());
+            let mut sample = answered(&arrival, MS);
+            change(index, &mut sample);
+            summary.add(&arrival, &sample);
+        }
+        summary
+    }
+
+    fn verdict(summary: &Summary, lines: &[&str], interrupted: bool) -> Verdict {
+        let expectations: Vec<Expectation> =
+            lines.iter().map(|line| Expectation::parse(line).unwrap()).collect();
+        judge(&JudgeInput {
+            facts: &Facts::default(),
+            summary,
+            health: &Health::default(),
+            tier: Tier::Standard,
+            expectations: &expectations,
+            interrupted,
+        })
+    }
+
+    #[test]
+    fn a_good_run_passes_and_says_what_was_produced() {
+        let verdict = verdict(&summary(|_, _| ()), &["latency p99 < 50ms", "errors < 1%"], false);
+        assert_eq!(verdict.outcome, RunOutcome::Pass, "{}", verdict.headline);
+        assert!(verdict.headline.starts_with("the recorded load of 3000 requests was produced"));
+        assert!(
+            verdict.headline.ends_with("all 2 expectations hold, and no detector found a fault")
+        );
+    }
+
+    #[test]
+    fn an_expectation_that_does_not_hold_fails_the_run() {
+        let verdict = verdict(&summary(|_, _| ()), &["errors < 1%", "latency p99 < 1ms"], false);
+        assert_eq!(verdict.outcome, RunOutcome::Fail);
+        assert!(verdict.headline.contains("`latency p99 < 1ms` does not hold"));
+    }
+
+    #[test]
+    fn lateness_of_our_own_makes_everything_else_unknown() {
+        let late = summary(|_, sample| {
+            sample.dispatched = sample.dispatched.map(|at| at + 30 * MS);
+            sample.fate = Fate::Answered { status: 503 };
+        });
+        let verdict = verdict(&late, &["errors < 1%"], false);
+        assert_eq!(verdict.outcome, RunOutcome::Invalid, "{}", verdict.headline);
+        assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
+        assert!(verdict.headline.starts_with("not valid: this machine did not produce"));
+        let (first, others) = verdict.findings.split_first().unwrap();
+        assert_eq!((first.check.as_str(), first.outcome), (generator::CHECK, Outcome::Fail));
+        assert!(others.iter().all(|finding| finding.outcome == Outcome::Unknown));
+        assert_eq!(verdict.expectations[0].outcome, Outcome::Unknown);
+        let errors = others.iter().find(|finding| finding.check == "errors").unwrap();
+        assert!(errors.evidence[0].contains("ended in an error"), "what was seen is not lost");
+    }
+
+    #[test]
+    fn our_own_lack_of_resources_is_not_the_targets_fault() {
+        let mut short = summary(|_, _| ());
+        for index in 0..30 {
+            let arrival = arrival(index, MS);
+            let fate = Fate::Unsent { reason: Unsent::LocalResources };
+            short.add(&arrival, &failed(&arrival, fate));
+        }
+        let verdict = verdict(&short, &[], false);
+        assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
+        assert!(verdict.findings[0].advice.contains("limit of open files"));
+    }
+
+    #[test]
+    fn load_that_the_target_holds_back_is_a_finding_and_no_excuse() {
+        let held = summary(|index, sample| {
+            let wait = MS * u32::try_from(index % 400).unwrap();
+            (sample.sent, sample.done) =
+                (sample.sent.map(|at| at + wait), sample.done.map(|at| at + wait));
+        });
+        let verdict = verdict(&held, &["latency p50 < 1s"], false);
+        assert_eq!(verdict.outcome, RunOutcome::Fail, "{}", verdict.headline);
+        assert_eq!(verdict.findings[0].check, "held-back");
+        assert_eq!(verdict.expectations[0].outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn an_expectation_without_data_makes_a_run_invalid_unless_something_failed() {
+        let known_status = summary(|_, _| ());
+        let mut unknown_status = Summary::new();
+        for index in 0..3_000 {
+            let mut arrival = arrival(index, MS * 10 * u32::try_from(index).unwrap());
+            arrival.recorded.status = None;
+            unknown_status.add(&arrival, &answered(&arrival, MS));
+        }
+        let lines = ["status-changes < 1%"];
+        assert_eq!(verdict(&known_status, &lines, false).outcome, RunOutcome::Pass);
+        let unknown = verdict(&unknown_status, &lines, false);
+        assert_eq!(unknown.outcome, RunOutcome::Invalid);
+        assert!(unknown.headline.contains("`status-changes < 1%` cannot be answered"));
+        let failing = ["status-changes < 1%", "latency p99 < 1us"];
+        assert_eq!(
+            verdict(&unknown_status, &failing, false).shape.verdict,
+            ShapeVerdict::Invalid { fault: Fault::Generator }
+        );
+        let failing = ["status-changes < 1%", "latency p99 < 1ms"];
+        assert_eq!(verdict(&unknown_status, &failing, false).outcome, RunOutcome::Fail);
+    }
+
+    #[test]
+    fn a_stopped_run_is_interrupted() {
+        let stopped = summary(|index, sample| {
+            if index >= 1_000 {
+                (sample.dispatched, sample.sent, sample.done) = (None, None, None);
+                sample.opened = false;
+                sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
+            }
+        });
+        let verdict = verdict(&stopped, &["errors < 1%"], true);
+        assert_eq!(verdict.outcome, RunOutcome::Interrupted);
+        assert_eq!(verdict.expectations[0].outcome, Outcome::Unknown);
+        assert!(verdict.headline.starts_with("interrupted: the run was stopped"));
+    }
+
+    #[test]
+    fn our_lateness_must_be_small_beside_the_latency_under_test() {
+        let late = summary(|_, sample| {
+            sample.dispatched = sample.dispatched.map(|at| at + 3 * MS);
+        });
+        assert_eq!(verdict(&late, &["latency p99 < 50ms"], false).outcome, RunOutcome::Pass);
+        let tight = verdict(&late, &["latency p99 < 20ms"], false);
+        assert_eq!(tight.outcome, RunOutcome::Invalid);
+        assert_eq!(tight.shape.worst_metric, "lateness p99 of latency bound");
+    }
+}

@@ -15,6 +15,8 @@ use peakhour::capture::import::{Found, Imported, read_capture};
 use peakhour::capture::source::Source;
 use peakhour::recording::Flags;
 
+use crate::support::{corpus, root};
+
 /// Files for which the oracle is wrong or missing and somebody has looked: the rows as in
 /// [`Row`], and why.
 const CHECKED: [(&str, &[&str], &str); 9] = [
@@ -142,7 +144,7 @@ pub(crate) fn hold(ratchet: &str, scores: &BTreeMap<String, Score>) {
         add(&mut all, *score);
     }
     println!("in all: {} of {}", all.0, all.1);
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(ratchet);
+    let path = root().join("tests/it").join(ratchet);
     if std::env::var_os("UPDATE").is_some() {
         fs::write(path, text).unwrap();
         return;
@@ -333,19 +335,6 @@ pub(crate) fn locate(corpus: &Path, file: &str, scratch: &Path) -> PathBuf {
         assert!(status.success(), "{bundle} cannot be unpacked");
     }
     folder.join(member)
-}
-
-/// The corpus, where there is one; its absence fails only where it was promised.
-pub(crate) fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
-    let path = std::env::var_os("PEAKHOUR_CORPUS").map_or(beside, PathBuf::from);
-    if path.join("INDEX.tsv").exists() {
-        return Some(path);
-    }
-    let is_promised = std::env::var("CI").is_ok_and(|value| value == "true");
-    assert!(!is_promised, "no corpus at {}; set PEAKHOUR_CORPUS", path.display());
-    println!("skipped: no corpus at {}", path.display());
-    None
 }
 
 pub(crate) fn add(sum: &mut Score, score: Score) {

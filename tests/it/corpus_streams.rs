@@ -13,7 +13,8 @@ use peakhour::capture::source::Source;
 use peakhour::capture::tcp::{Reassembly, Side, What};
 use peakhour::recording::ledger::Ledger;
 
-use crate::corpus::{Score, add, corpus, hold, locate, table};
+use crate::corpus::{Score, add, hold, locate, table};
+use crate::support::corpus;
 
 /// SHA-256 of no bytes, for which the oracle has no hash.
 const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

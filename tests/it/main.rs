@@ -1,17 +1,32 @@
-//! Everything that goes through the public surface, one module a topic.
+//! Everything that goes through the public surface, one module a topic, in the data's order.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "the names of tests are sentences")]
 
-mod wire; // Captures built by hand, byte by byte.
+mod support; // Where things are, and how the program is started.
 
+mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
-
 mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod capture_limits; // What waits too long or is too large.
-mod corpus; // Exchanges of real captures against independent readers.
-mod corpus_streams; // Byte streams of real captures against hashes of other readers.
+mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
+mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
+mod exchanges; // What several modules build on: arbitrary exchanges.
+mod recording_file; // A recording is sorted, atomic, and read back alike.
+mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
+mod recording_jsonl; // Recordings as JSON Lines, for other programs.
+mod recording_redaction; // Credentials are replaced before anything is written.
+mod plan; // Recording and scenario become the same arrivals, byte for byte.
+mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
+mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
+mod report; // Golden reports: terminal, run.json, HTML.
+mod report_sample; // A report to render, with every kind of line in it.
+mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
+mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
+mod nginx; // The replay against a real nginx, judged by nginx' own access log.
+mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod tidy; // The rules of the house that no compiler holds.

@@ -233,7 +233,8 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_chunked_body_decodes_alike() {
-        let wire = b"4;name=value\r\nWiki\r\n6 \r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\nGET /";
+        let wire = b"4;name=value\r\nWiki\r\n6 \r\npedia \r\n\
+            E\r\nin \r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\nGET /";
         for piece in 1..wire.len() {
             let decoded = decode(Framing::Chunked, wire, piece).unwrap();
             assert_eq!(

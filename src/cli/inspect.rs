@@ -1,0 +1,138 @@
+//! `peakhour inspect`: what is in a recording or a capture, and what became of every packet.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::exit::Exit;
+use crate::cli::load::load;
+use crate::cli::{outputs, wall_clock};
+use crate::recording::Header;
+use crate::recording::file::reader::RecordingReader;
+use crate::recording::ledger::Account;
+use crate::units::{format_count, format_duration, format_share, format_size};
+
+/// Arguments of `inspect`.
+#[derive(Debug, clap::Args)]
+pub struct Inspect {
+    /// The recording, or a capture (which is imported to a scratch file first).
+    #[arg(value_name = "RECORDING")]
+    recording: PathBuf,
+    /// The footer as JSON, for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `inspect`.
+pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
+    let loaded = load(&command.recording)?;
+    let header = loaded.reader.header();
+    if command.json {
+        outputs::result(&format!("{}\n", serde_json::to_string_pretty(header)?));
+        return Ok(Exit::Pass);
+    }
+    let contents = count(&loaded.reader)?;
+    let mut text = described(header, &contents);
+    for warning in &loaded.warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    outputs::result(&text);
+    Ok(Exit::Pass)
+}
+
+/// Routes kept apart; further ones are counted together, so that memory is bounded.
+const MAX_ROUTES: usize = 10_000;
+
+/// Rows of a table.
+const SHOWN: usize = 10;
+
+#[derive(Default)]
+struct Contents {
+    seconds: BTreeMap<u64, u64>,
+    routes: BTreeMap<String, u64>,
+    statuses: BTreeMap<String, u64>,
+    request_bytes: u64,
+    response_bytes: u64,
+    largest_request: u64,
+}
+
+fn count(reader: &RecordingReader) -> anyhow::Result<Contents> {
+    let mut contents = Contents::default();
+    for exchange in reader.exchanges(None) {
+        let exchange = exchange?;
+        *contents.seconds.entry(exchange.at.as_secs()).or_default() += 1;
+        let mut route = format!("{} {}", exchange.method, exchange.route);
+        if contents.routes.len() >= MAX_ROUTES && !contents.routes.contains_key(&route) {
+            "(other)".clone_into(&mut route);
+        }
+        *contents.routes.entry(route).or_default() += 1;
+        let status = exchange.response.as_ref().map(|response| response.status.to_string());
+        *contents.statuses.entry(status.unwrap_or("none".to_owned())).or_default() += 1;
+        contents.request_bytes += exchange.request_head.len() as u64 + exchange.request_body_bytes;
+        contents.largest_request = contents.largest_request.max(exchange.request_body_bytes);
+        let body = exchange.response.and_then(|response| response.body_bytes);
+        contents.response_bytes += body.unwrap_or_default();
+    }
+    Ok(contents)
+}
+
+fn described(header: &Header, contents: &Contents) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<20} {value}");
+    };
+    line("origin", &header.origin);
+    line("started", &wall_clock::recorded(header.started_unix_ns));
+    line("length", &format_duration(Duration::from_nanos(header.duration_ns)));
+    line(
+        "clock",
+        &format!("steps of {}", format_duration(Duration::from_nanos(header.clock_resolution_ns))),
+    );
+    line("exchanges", &format_count(header.exchanges));
+    line("connections", &format_count(header.connections));
+    let peak = contents.seconds.values().max().copied().unwrap_or_default();
+    line("peak", &format!("{} in a second", format_count(peak)));
+    line("request bytes", &format_size(contents.request_bytes));
+    line("largest request", &format_size(contents.largest_request));
+    line("response bytes", &format_size(contents.response_bytes));
+    line("servers", &header.servers.authorities.join(", "));
+    let redacted = header.redacted_headers.join(", ");
+    line("redacted", if redacted.is_empty() { "nothing: it may hold secrets" } else { &redacted });
+    table(&mut text, "statuses", &contents.statuses, header.exchanges);
+    table(&mut text, "routes", &contents.routes, header.exchanges);
+    account(&mut text, "frames", &header.ledger.frames);
+    account(&mut text, "stream bytes", &header.ledger.stream_bytes);
+    account(&mut text, "messages", &header.ledger.messages);
+    if !header.ledger.notes.is_empty() {
+        let _ = writeln!(text, "\nnotes");
+        for (name, amount) in &header.ledger.notes {
+            let _ = writeln!(text, "{:>12}  {name}", format_count(*amount));
+        }
+    }
+    text
+}
+
+/// The most frequent entries, and how many more there are.
+fn table(text: &mut String, title: &str, counts: &BTreeMap<String, u64>, all: u64) {
+    let mut rows: Vec<(&String, &u64)> = counts.iter().collect();
+    rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+    let _ = writeln!(text, "\n{title}");
+    #[expect(clippy::cast_precision_loss, reason = "shares are printed with three digits")]
+    for (name, count) in rows.iter().take(SHOWN) {
+        let share = format_share(**count as f64 / (all.max(1)) as f64);
+        let _ = writeln!(text, "{:>12}  {share:>7}  {name}", format_count(**count));
+    }
+    if rows.len() > SHOWN {
+        let _ = writeln!(text, "{:>12}  more", format_count((rows.len() - SHOWN) as u64));
+    }
+}
+
+/// An account: what entered, and where it ended.
+fn account(text: &mut String, title: &str, account: &Account) {
+    let verdict = if account.reconciles() { "every one accounted for" } else { "DOES NOT ADD UP" };
+    let _ = writeln!(text, "\n{title}: {}, {verdict}", format_count(account.total));
+    for (name, count) in &account.buckets {
+        let _ = writeln!(text, "{:>12}  {name}", format_count(*count));
+    }
+}

@@ -1,0 +1,67 @@
+//! Ctrl-C and SIGTERM: the first asks for a graceful end, the second ends at once.
+
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::exit::Exit;
+use crate::cli::outputs;
+
+/// The interruptions of this process.
+#[derive(Debug)]
+pub struct Interrupt(Receiver<()>);
+
+impl Interrupt {
+    /// Takes over SIGINT and SIGTERM, on a thread of its own.
+    pub fn listen() -> anyhow::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .context("cannot listen for interruptions")?;
+        thread::Builder::new()
+            .name("interrupt".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    let signals =
+                        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+                    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+                    for first in [true, false] {
+                        tokio::select! {
+                            _ = interrupt.recv() => {}
+                            _ = terminate.recv() => {}
+                        }
+                        if !first {
+                            outputs::note(false, "interrupted again: ending without a report");
+                            std::process::exit(i32::from(Exit::Interrupted.code()));
+                        }
+                        // The receiver is gone once everything was done; then there is no one.
+                        let _ = sender.send(());
+                    }
+                });
+            })
+            .context("cannot listen for interruptions")?;
+        Ok(Self(receiver))
+    }
+
+    /// Waits for the first interruption.
+    pub fn wait(&self) {
+        // An error means that the signals cannot be had; waiting for ever would be worse.
+        let _ = self.0.recv();
+    }
+
+    /// Calls `act` at the first interruption, on another thread.
+    pub fn then(self, act: impl FnOnce() + Send + 'static) -> anyhow::Result<()> {
+        thread::Builder::new()
+            .name("stop".to_owned())
+            .spawn(move || {
+                if self.0.recv().is_ok() {
+                    act();
+                }
+            })
+            .context("cannot listen for interruptions")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,236 @@
+//! Whatever a user names as a recording, opened as one: captures are imported first.
+
+use std::collections::BTreeSet;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::capture::import::{Found, read_capture};
+use crate::capture::source::{Content, Source};
+use crate::recording::file::reader::RecordingReader;
+use crate::recording::file::writer::RecordingWriter;
+use crate::recording::jsonl::read_lines;
+use crate::recording::redaction::{REDACTED_HEADERS, redact};
+use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
+
+/// A recording, and the scratch file it may stand in.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The recording's file.
+    pub path: PathBuf,
+    /// Its reader.
+    pub reader: RecordingReader,
+    /// What went wrong on the way in, for people; empty for a recording.
+    pub warnings: Vec<String>,
+    _scratch: Option<Scratch>,
+}
+
+/// A file that goes away with its owner.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+/// Names a scratch file of this process.
+pub fn scratch() -> Scratch {
+    Scratch(std::env::temp_dir().join(format!("peakhour-{}.parquet", std::process::id())))
+}
+
+impl Scratch {
+    /// The file; it need not exist yet.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // The file may never have been written, and there is nobody left to tell.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Opens a recording, or imports a capture into a scratch file that goes away with the result.
+pub fn load(path: &Path) -> anyhow::Result<Loaded> {
+    let source = Source::open(path)?;
+    if source.content() == Content::Parquet {
+        return opened(path.to_owned(), Vec::new(), None);
+    }
+    let scratch = scratch();
+    let imported = import(vec![source], &scratch.0, true)?;
+    opened(scratch.0.clone(), imported.warnings, Some(scratch))
+}
+
+/// Opens a recording, or imports a capture into `into`, where it stays.
+pub fn load_into(path: &Path, into: &Path) -> anyhow::Result<Loaded> {
+    let source = Source::open(path)?;
+    if source.content() == Content::Parquet {
+        return opened(path.to_owned(), Vec::new(), None);
+    }
+    let imported = import(vec![source], into, true)?;
+    opened(into.to_owned(), imported.warnings, None)
+}
+
+fn opened(
+    path: PathBuf,
+    warnings: Vec<String>,
+    scratch: Option<Scratch>,
+) -> anyhow::Result<Loaded> {
+    let reader = RecordingReader::open(&path)?;
+    Ok(Loaded { path, reader, warnings, _scratch: scratch })
+}
+
+/// What an import yields.
+#[derive(Debug)]
+pub struct ImportOutcome {
+    /// The footer that was written.
+    pub header: Header,
+    /// Sentences for people about what is wrong with the input.
+    pub warnings: Vec<String>,
+}
+
+/// Imports captures that are pieces of one. Exchanges are redacted unless the user said otherwise.
+pub fn import(
+    sources: Vec<Source>,
+    recording: &Path,
+    redacted: bool,
+) -> anyhow::Result<ImportOutcome> {
+    let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
+    let origin = names.join(", ");
+    let content = sources.first().map(Source::content);
+    let mut writer = RecordingWriter::create(recording)?;
+    let (mut header, warnings) = if content == Some(Content::JsonLines) {
+        from_lines(sources, &mut writer, redacted)?
+    } else {
+        from_packets(sources, &mut writer, redacted)?
+    };
+    refuse_empty(&origin, &header)?;
+    header.origin = origin;
+    if redacted {
+        header.redacted_headers = REDACTED_HEADERS.iter().map(|name| (*name).to_owned()).collect();
+    }
+    Ok(ImportOutcome { header: writer.finish(header)?, warnings })
+}
+
+fn from_packets(
+    sources: Vec<Source>,
+    writer: &mut RecordingWriter,
+    redacted: bool,
+) -> anyhow::Result<(Header, Vec<String>)> {
+    let mut failed = None;
+    let imported = read_capture(sources, &mut |found| {
+        if let (Found::Exchange(exchange), None) = (found, &failed) {
+            failed = writer.push(ready(exchange, redacted)).err();
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        origin: String::new(),
+        started_unix_ns: imported.started_unix_ns,
+        duration_ns: imported.duration_ns,
+        clock_resolution_ns: imported.clock_resolution_ns,
+        exchanges: imported.exchanges,
+        connections: imported.connections,
+        servers: imported.servers,
+        redacted_headers: Vec::new(),
+        ledger: imported.ledger,
+    };
+    Ok((header, imported.warnings))
+}
+
+/// JSON Lines carry offsets only: the start has no wall clock, and the end is that of the last
+/// byte they mention.
+fn from_lines(
+    sources: Vec<Source>,
+    writer: &mut RecordingWriter,
+    redacted: bool,
+) -> anyhow::Result<(Header, Vec<String>)> {
+    let [source] = <[Source; 1]>::try_from(sources)
+        .map_err(|_| anyhow::anyhow!("several files of JSON Lines cannot be imported together"))?;
+    let name = source.name().to_owned();
+    let (mut exchanges, mut last_ns, mut connections) = (0, 0, BTreeSet::new());
+    let mut input = BufReader::new(source);
+    let imported = read_lines(&mut input, &name, &mut |exchange| {
+        exchanges += 1;
+        connections.insert(exchange.connection);
+        let last = exchange.response.as_ref().and_then(|response| response.last_byte);
+        let end = exchange.at + last.unwrap_or_default();
+        last_ns = last_ns.max(u64::try_from(end.as_nanos()).unwrap_or(u64::MAX));
+        writer.push(ready(exchange, redacted))
+    })?;
+    let bad = imported.ledger.frames.count("line not understood");
+    let warnings = imported
+        .first_bad
+        .iter()
+        .map(|line| format!("{name}: {bad} lines were not understood; the first: {line}"))
+        .collect();
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        origin: String::new(),
+        started_unix_ns: 0,
+        duration_ns: last_ns,
+        clock_resolution_ns: 1,
+        exchanges,
+        connections: connections.len() as u64,
+        servers: Servers { authorities: imported.servers.authorities, addresses: Vec::new() },
+        redacted_headers: Vec::new(),
+        ledger: imported.ledger,
+    };
+    Ok((header, warnings))
+}
+
+fn ready(mut exchange: Exchange, redacted: bool) -> Exchange {
+    if redacted {
+        redact(&mut exchange);
+    }
+    exchange
+}
+
+/// A capture with nothing to replay is an input error; what it does hold says where to look.
+fn refuse_empty(origin: &str, header: &Header) -> anyhow::Result<()> {
+    if header.exchanges > 0 {
+        return Ok(());
+    }
+    let frames = &header.ledger.frames;
+    let tcp = frames.count("tcp payload") + frames.count("tcp without payload");
+    if tcp == 0 {
+        bail!(
+            "{origin}: no TCP inside ({}); capture the server's port, for example: \
+             tcpdump -i any -s 0 -w peak.pcap 'tcp port 80'",
+            listed(&frames.buckets)
+        );
+    }
+    bail!(
+        "{origin}: TCP but no HTTP request inside (stream bytes: {}); capture in front of the \
+         server where the traffic is not encrypted, in both directions, with -s 0",
+        listed(&header.ledger.stream_bytes.buckets)
+    );
+}
+
+/// The buckets of an account as one line of text.
+pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {
+    if buckets.is_empty() {
+        return "nothing".to_owned();
+    }
+    let parts: Vec<String> =
+        buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    parts.join(", ")
+}
+
+/// Fails early, before any work, where a file cannot be created.
+pub fn check_writable(path: &Path) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        bail!("cannot write {}: there is no folder {}", path.display(), folder.display());
+    }
+    if path.is_dir() {
+        bail!("cannot write {}: it is a folder; name a file in it", path.display());
+    }
+    std::fs::metadata(folder).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! Where text goes: results to standard output, notes to standard error.
+
+use std::io::{self, IsTerminal, Write};
+
+/// Prints a result. A reader that went away (`peakhour ... | head`) is no error.
+pub fn result(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints a note for people, unless they asked for quiet.
+pub fn note(quiet: bool, text: &str) {
+    if !quiet {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+}
+
+/// Standard output is a terminal, and `NO_COLOR` is not set.
+pub fn stdout_wants_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

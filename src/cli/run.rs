@@ -1,0 +1,264 @@
+//! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::act::replay::replay;
+use crate::cli::exit::Exit;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::load::{Loaded, load_into};
+use crate::cli::out::{Output, write_output};
+use crate::cli::report::style;
+use crate::cli::wall_clock::{self, Moment};
+use crate::cli::{Overrides, Voice, outputs};
+use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::stop::Stop;
+use crate::drive::{DriveError, Driven};
+use crate::plan::arrivals::Plan;
+use crate::plan::facts::Facts;
+use crate::plan::outline;
+use crate::recording::file::reader::RecordingReader;
+use crate::report::assemble::{AssembleInput, assemble};
+use crate::report::files::{prepare_folder, write_reports};
+use crate::report::progress::{self, ProgressSnapshot};
+use crate::report::terminal;
+use crate::scenario::target::{Target, resolve};
+use crate::scenario::{Scenario, TargetSpec};
+use crate::stage::catalogue::Catalogue;
+use crate::stage::faults::Fault;
+use crate::stage::server::{self, Stage};
+use crate::verdict::judge::{JudgeInput, judge};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// The scenario to rehearse.
+    #[arg(value_name = "SCENARIO")]
+    scenario: PathBuf,
+    /// Changes to the scenario.
+    #[command(flatten)]
+    overrides: Overrides,
+    /// The folder that gets a folder for this run.
+    #[arg(long, value_name = "FOLDER", default_value = "reports", env = "PEAKHOUR_REPORTS")]
+    reports: PathBuf,
+    /// Break the embedded stage on purpose: cold-cache, connection-limit, connection-hang,
+    /// body-limit, event-loop, stall.
+    #[arg(long, value_name = "KIND")]
+    stage_fault: Option<String>,
+    /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
+    #[arg(long, value_name = "KIND=FILE")]
+    out: Vec<Output>,
+}
+
+/// Runs `run`.
+pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
+    let started = wall_clock::now();
+    let scenario = command.overrides.apply(&command.scenario)?;
+    let fault = stage_fault(command, &scenario)?;
+    let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
+    let folder = prepare_folder(&command.reports, &name)?;
+    let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };
+    let exit = rehearse(&rehearsal, &command.out);
+    if exit.is_err() {
+        // A run that never began leaves nothing; a folder with something in it stays.
+        let _ = std::fs::remove_file(folder.join(RECORDING_FILE));
+        let _ = std::fs::remove_dir(&folder);
+    }
+    exit
+}
+
+/// The imported capture of a run, beside its reports.
+const RECORDING_FILE: &str = "recording.parquet";
+
+/// What is known before anything is read.
+struct Rehearsal<'a> {
+    scenario: &'a Scenario,
+    fault: Option<Fault>,
+    folder: &'a Path,
+    started: Moment,
+    voice: Voice,
+}
+
+fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
+    let Rehearsal { scenario, folder, voice, .. } = *rehearsal;
+    let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE))?;
+    say(voice, &recording.warnings);
+    let outside = outside_target(scenario, &recording)?;
+    let (facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
+    say(voice, &facts.warnings);
+    let (target, stage) = match outside {
+        Some(target) => (target, None),
+        None => staged(rehearsal, &recording, &facts)?,
+    };
+
+    let driven = match driven(rehearsal, plan, &facts, &target) {
+        Ok(driven) => driven,
+        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
+        Err(error) => {
+            // This machine could not carry the plan out, whatever the target would have done.
+            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            return Ok(Exit::Invalid);
+        }
+    };
+    drop(stage);
+
+    let verdict = judge(&JudgeInput {
+        facts: &facts,
+        summary: &driven.summary,
+        health: &driven.health,
+        tier: scenario.tolerance,
+        expectations: &scenario.expect,
+        interrupted: driven.interrupted,
+    });
+    let exit = Exit::of(verdict.outcome);
+    let report = assemble(&AssembleInput {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        scenario: &scenario.name,
+        started: &rehearsal.started.rfc3339(),
+        recording_path: &scenario.recording.display().to_string(),
+        window: &scenario.window.to_string(),
+        header: recording.reader.header(),
+        target: &target.authority,
+        verdict: &verdict,
+        exit_code: exit.code(),
+        summary: &driven.summary,
+        facts: &facts,
+        health: &driven.health,
+    });
+    let mut written = write_reports(&report, folder)?;
+    for output in out {
+        written.push(write_output(&report, output)?);
+    }
+    outputs::result(&terminal::render(&report, style(voice), &written));
+    Ok(exit)
+}
+
+fn say(voice: Voice, warnings: &[String]) {
+    for warning in warnings {
+        outputs::note(voice.quiet, &format!("warning: {warning}"));
+    }
+}
+
+fn stage_fault(command: &Run, scenario: &Scenario) -> anyhow::Result<Option<Fault>> {
+    let Some(name) = &command.stage_fault else { return Ok(None) };
+    let fault = Fault::parse(name)?;
+    if scenario.target != TargetSpec::Stage {
+        anyhow::bail!(
+            "--stage-fault {name} breaks the embedded stage, but {} has another target; set \
+             `target: {{ url: stage }}` or leave the option out",
+            command.scenario.display()
+        );
+    }
+    Ok(Some(fault))
+}
+
+/// The target, unless it is the stage: allowed, no server of the recording, and answering.
+fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Option<Target>> {
+    if scenario.target == TargetSpec::Stage {
+        return Ok(None);
+    }
+    let target = resolved(scenario, recording, None)?;
+    TcpStream::connect_timeout(&target.address, scenario.limits.connect_timeout).with_context(
+        || {
+            format!(
+                "cannot reach the target {} at {}: start it, or correct `target.url`",
+                target.authority, target.address
+            )
+        },
+    )?;
+    Ok(Some(target))
+}
+
+fn resolved(
+    scenario: &Scenario,
+    recording: &Loaded,
+    stage: Option<SocketAddr>,
+) -> anyhow::Result<Target> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let servers = &recording.reader.header().servers;
+    Ok(runtime.block_on(resolve(&scenario.target, &scenario.allow, servers, stage))?)
+}
+
+/// Starts the stage, with its fault, on a free port of loopback.
+fn staged(
+    rehearsal: &Rehearsal<'_>,
+    recording: &Loaded,
+    facts: &Facts,
+) -> anyhow::Result<(Target, Option<Stage>)> {
+    let scenario = rehearsal.scenario;
+    let mut knobs = scenario.stage.clone();
+    if let Some(fault) = rehearsal.fault {
+        fault.apply(&mut knobs, facts.peak_connections);
+        let text = format!("stage fault {fault}: {}", fault.description());
+        outputs::note(rehearsal.voice.quiet, &text);
+    }
+    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
+    let target = resolved(scenario, recording, Some(stage.address))?;
+    Ok((target, Some(stage)))
+}
+
+/// What production answered, for the stage to answer alike.
+pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue> {
+    let mut catalogue = Catalogue::new();
+    for exchange in recording.exchanges(None) {
+        let exchange = exchange?;
+        if let Some(response) = &exchange.response {
+            let bytes = response.body_bytes.unwrap_or_default();
+            catalogue.add(&exchange.method, &exchange.target, response.status, bytes);
+        }
+    }
+    Ok(catalogue)
+}
+
+fn driven(
+    rehearsal: &Rehearsal<'_>,
+    plan: Plan,
+    facts: &Facts,
+    target: &Target,
+) -> Result<Driven, DriveError> {
+    let (gauges, stop) = (Arc::<Gauges>::default(), Stop::new());
+    let stopping = stop.clone();
+    let quiet = rehearsal.voice.quiet;
+    let interrupted = Interrupt::listen().and_then(|interrupt| {
+        interrupt.then(move || {
+            outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
+            stopping.request();
+        })
+    });
+    if let Err(error) = interrupted {
+        outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
+    }
+    let planned = Duration::from_nanos(facts.duration_ns);
+    let seen = Arc::clone(&gauges);
+    let progress =
+        progress::start(progress::choose_mode(quiet), move || snapshot(&seen.snapshot(), planned));
+    let driven = replay(plan, target, &rehearsal.scenario.limits, gauges, stop);
+    progress.finish();
+    driven
+}
+
+fn snapshot(gauges: &GaugeSnapshot, planned: Duration) -> ProgressSnapshot {
+    ProgressSnapshot {
+        elapsed: gauges.elapsed,
+        planned,
+        due: gauges.due,
+        sent: gauges.sent,
+        errors: gauges.errors,
+        in_flight: u64::from(gauges.in_flight),
+        connections: u64::from(gauges.connections_open),
+        latency_p99: gauges.latency_p99,
+        max_lateness: gauges.max_lateness,
+    }
+}
+
+/// A scenario's name as part of a file name.
+fn file_name(name: &str) -> String {
+    let kept = |c: char| if c.is_ascii_alphanumeric() || c == '-' || c == '.' { c } else { '-' };
+    let name: String = name.chars().take(60).map(kept).collect();
+    name.trim_matches(['-', '.']).to_owned()
+}

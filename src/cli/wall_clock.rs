@@ -1,0 +1,32 @@
+//! The one place where the wall clock is read: to name a run and to date its report.
+
+use jiff::Timestamp;
+
+/// The moment a run starts, for people and file names only; no measurement uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment(Timestamp);
+
+/// Now.
+pub fn now() -> Moment {
+    Moment(Timestamp::now())
+}
+
+impl Moment {
+    /// RFC 3339 in UTC, whole seconds.
+    pub fn rfc3339(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// A part of a file name that sorts by time: `20261122-103000`.
+    pub fn file_name(self) -> String {
+        self.0.strftime("%Y%m%d-%H%M%S").to_string()
+    }
+}
+
+/// A recorded moment, nanoseconds since the Unix epoch, as RFC 3339 in UTC.
+pub fn recorded(unix_ns: i64) -> String {
+    Timestamp::from_nanosecond(i128::from(unix_ns)).map_or_else(
+        |_| format!("{unix_ns} ns"),
+        |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}

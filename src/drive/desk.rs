@@ -1,0 +1,287 @@
+//! Where arrivals get their one fate, and samples are folded.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::gauges::Gauges;
+use crate::drive::lookahead::LookAhead;
+use crate::drive::stop::Stop;
+use crate::plan::{Arrival, LARGE_BODY};
+use crate::sample::{Fate, Sample, Unsent};
+use crate::scenario::Limits;
+use crate::summary::{Summary, fold};
+
+/// What every thread and task of a run shares.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) epoch: Epoch,
+    pub(crate) address: SocketAddr,
+    pub(crate) limits: Limits,
+    pub(crate) gauges: Arc<Gauges>,
+    pub(crate) stop: Stop,
+    pub(crate) look_ahead: LookAhead,
+    pub(crate) large: LargeBodies,
+    /// Due moment of the last arrival, once the whole plan was read.
+    pub(crate) last_due: OnceLock<Duration>,
+}
+
+/// One worker's summary, to which all its tasks contribute.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) run: Arc<Run>,
+    summary: Mutex<Summary>,
+}
+
+impl Desk {
+    pub(crate) fn new(run: Arc<Run>) -> Self {
+        Self { run, summary: Mutex::new(Summary::new()) }
+    }
+
+    /// Settles an arrival that was given to no connection.
+    pub(crate) fn unsent(&self, arrival: &Arrival, dispatched: Option<Duration>, reason: Unsent) {
+        self.settle(arrival, &blank(arrival, dispatched, Fate::Unsent { reason }));
+    }
+
+    /// All that was folded so far.
+    pub(crate) fn take_summary(&self) -> Summary {
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut summary)
+    }
+
+    fn settle(&self, arrival: &Arrival, sample: &Sample) {
+        self.run.gauges.settled(sample, fold::is_error(arrival, sample));
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(arrival, sample);
+    }
+}
+
+/// An arrival in flight: picked up, without a fate yet.
+///
+/// Invariant: dropping it settles it. So each arrival gets exactly one sample however its task
+/// ends, be it by the end of the run or by a panic.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) arrival: Box<Arrival>,
+    pub(crate) sample: Sample,
+    desk: Arc<Desk>,
+    dispatched: Duration,
+    counted_large: bool,
+}
+
+impl InFlight {
+    /// Picks up an arrival, unless too many are in flight: then it is settled as unsent.
+    pub(crate) fn begin(desk: &Arc<Desk>, arrival: Box<Arrival>, now: Duration) -> Option<Self> {
+        desk.run.gauges.picked_up(arrival.due, now);
+        if !desk.run.gauges.enter_flight(desk.run.limits.max_in_flight) {
+            desk.unsent(&arrival, Some(now), Unsent::InFlightLimit);
+            return None;
+        }
+        let unwritten = Fate::Unsent { reason: Unsent::RunEnded };
+        let sample = blank(&arrival, Some(now), unwritten);
+        let desk = Arc::clone(desk);
+        Some(Self { arrival, sample, desk, dispatched: now, counted_large: false })
+    }
+
+    pub(crate) fn run(&self) -> &Arc<Run> {
+        &self.desk.run
+    }
+
+    /// The first byte was handed to the kernel at `moment`. From now on a run that ends has waited
+    /// for the answer in vain.
+    pub(crate) fn first_byte_sent(&mut self, moment: Duration) {
+        self.sample.sent = Some(moment);
+        self.sample.fate = Fate::TimedOut;
+        if is_large(&self.arrival) && !self.counted_large {
+            self.counted_large = true;
+            self.run().large.begin();
+        }
+        self.run().gauges.first_byte_sent();
+    }
+
+    /// Makes it as if nothing had been sent, to send it again.
+    pub(crate) fn take_back(&mut self) {
+        self.sample.connected = None;
+        self.sample.sent = None;
+        self.sample.sent_last = None;
+        self.sample.fate = Fate::Unsent { reason: Unsent::RunEnded };
+    }
+
+    /// Settles it.
+    pub(crate) fn finish(mut self, fate: Fate) {
+        if !matches!(fate, Fate::Unsent { .. }) {
+            self.sample.done = Some(self.run().epoch.now());
+        }
+        self.sample.fate = fate;
+    }
+}
+
+impl InFlight {
+    /// Completes the sample. What is not finished yet was cut off by the end of the run.
+    fn conclude(&mut self) {
+        let run = Arc::clone(&self.desk.run);
+        let now = run.epoch.now();
+        match self.sample.fate {
+            Fate::Unsent { reason: Unsent::RunEnded } if run.stop.is_requested() => {
+                self.sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
+            }
+            Fate::Unsent { .. } => {}
+            _ => _ = self.sample.done.get_or_insert(now),
+        }
+        if std::mem::take(&mut self.counted_large) {
+            run.large.end(now);
+        }
+        self.sample.beside_large =
+            !is_large(&self.arrival) && run.large.overlapped(self.dispatched);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.conclude();
+        self.desk.run.gauges.leave_flight();
+        self.desk.settle(&self.arrival, &self.sample);
+    }
+}
+
+/// Requests with a large body that are being sent or answered, over all workers.
+#[derive(Debug, Default)]
+pub(crate) struct LargeBodies {
+    active: AtomicU32,
+    /// When the latest of those that ended did so, ns since the start, plus one; 0 for never.
+    ended: AtomicU64,
+}
+
+impl LargeBodies {
+    fn begin(&self) {
+        self.active.fetch_add(1, SeqCst);
+    }
+
+    fn end(&self, now: Duration) {
+        // In this order: whoever sees none active must see when the last one ended.
+        self.ended.fetch_max(nanoseconds(now).saturating_add(1), SeqCst);
+        self.active.fetch_sub(1, SeqCst);
+    }
+
+    /// One of them was in flight at some time from `since` until now: it still is, or it ended
+    /// after `since` and so began before now.
+    fn overlapped(&self, since: Duration) -> bool {
+        self.active.load(SeqCst) > 0 || self.ended.load(SeqCst) > nanoseconds(since)
+    }
+}
+
+fn is_large(arrival: &Arrival) -> bool {
+    arrival.body.len() >= LARGE_BODY
+}
+
+fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample {
+    Sample {
+        due: arrival.due,
+        dispatched,
+        connected: None,
+        sent: None,
+        sent_last: None,
+        first_byte: None,
+        done: None,
+        opened: false,
+        beside_large: false,
+        response_bytes: 0,
+        fate,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::summary::examples;
+
+    /// A run that began just now.
+    pub(crate) fn run_against(address: SocketAddr, max_in_flight: u32) -> Run {
+        let patience = Duration::from_secs(30);
+        let limits = Limits {
+            max_in_flight,
+            connect_timeout: patience,
+            response_timeout: patience,
+            grace: patience,
+            max_rate: 1_000,
+            max_connections: 1_000,
+        };
+        Run {
+            epoch: Epoch::after(Duration::ZERO),
+            address,
+            limits,
+            gauges: Arc::default(),
+            stop: Stop::new(),
+            look_ahead: LookAhead::default(),
+            large: LargeBodies::default(),
+            last_due: OnceLock::new(),
+        }
+    }
+
+    fn desk(max_in_flight: u32) -> Arc<Desk> {
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 9));
+        Arc::new(Desk::new(Arc::new(run_against(nowhere, max_in_flight))))
+    }
+
+    /// An arrival picked up just now, with a body of so many bytes.
+    fn in_flight(desk: &Arc<Desk>, body: usize) -> Option<InFlight> {
+        let mut arrival = examples::arrival(0, Duration::ZERO);
+        arrival.body = vec![0; body].into();
+        InFlight::begin(desk, Box::new(arrival), desk.run.epoch.now())
+    }
+
+    /// Whether a request that ends now was beside a large one.
+    fn beside_large(mut request: InFlight) -> bool {
+        request.conclude();
+        request.sample.beside_large
+    }
+
+    #[test]
+    fn a_request_is_beside_a_large_one_when_both_were_in_flight() {
+        let desk = desk(10);
+        let request = |body| in_flight(&desk, body).unwrap();
+        let (before, small) = (request(0), request(LARGE_BODY - 1));
+        let mut large = request(LARGE_BODY);
+        assert!(!beside_large(before), "it is over before the large one is sent");
+        large.first_byte_sent(desk.run.epoch.now());
+        let during = request(0);
+        assert!(beside_large(request(0)), "it is over while the large one lasts");
+        assert!(!beside_large(large), "a large one does not count itself");
+        assert!(beside_large(small) && beside_large(during), "they were there before it ended");
+        assert!(!beside_large(request(0)), "it begins after");
+    }
+
+    #[test]
+    fn a_large_body_sent_twice_counts_once() {
+        let desk = desk(10);
+        let mut large = in_flight(&desk, LARGE_BODY).unwrap();
+        large.first_byte_sent(Duration::ZERO);
+        large.take_back();
+        large.first_byte_sent(Duration::ZERO);
+        drop(large);
+        assert_eq!(desk.run.large.active.load(SeqCst), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_is_settled_by_how_far_it_came() {
+        let desk = desk(3);
+        let unwritten = in_flight(&desk, 0).unwrap();
+        let mut written = in_flight(&desk, 0).unwrap();
+        written.first_byte_sent(Duration::ZERO);
+        let stopped = in_flight(&desk, 0).unwrap();
+        assert!(in_flight(&desk, 0).is_none(), "a fourth is too many");
+        drop((unwritten, written));
+        desk.run.stop.request();
+        drop(stopped);
+        let fates: Vec<_> = desk.take_summary().fates.into_iter().collect();
+        let expected = [
+            ("timed out", 1),
+            ("unsent: in-flight limit", 1),
+            ("unsent: interrupted", 1),
+            ("unsent: run ended", 1),
+        ];
+        assert_eq!(fates, expected);
+        assert_eq!(desk.run.gauges.snapshot().in_flight, 0);
+    }
+}

@@ -1,0 +1,221 @@
+//! A worker: one thread, one runtime, one timer, and the connections of its shard.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+use crate::drive::clock::PreciseTimer;
+use crate::drive::connection;
+use crate::drive::desk::{Desk, InFlight, Run};
+use crate::drive::feed::{Batch, request_bytes};
+use crate::drive::health::run_queue_wait_of_this_thread;
+use crate::drive::pacer::{Pacer, Step};
+use crate::plan::Arrival;
+use crate::sample::Unsent;
+use crate::summary::Summary;
+
+/// A running worker.
+pub(crate) struct Worker {
+    /// Where its arrivals go, in order; closing it is the end of the plan.
+    pub(crate) batches: UnboundedSender<Batch>,
+    pub(crate) thread: JoinHandle<Worked>,
+}
+
+/// What a worker leaves behind.
+pub(crate) struct Worked {
+    pub(crate) summary: Summary,
+    pub(crate) run_queue_wait: Option<Duration>,
+    /// What ended it before the end of the plan.
+    pub(crate) failure: Option<io::Error>,
+}
+
+/// Tasks polled before sockets and timer are looked at again: the runtime's default of 61 would
+/// make the pacer wait for that many connections.
+const EVENT_INTERVAL: u32 = 16;
+
+/// Arrivals released before connections get a turn: a burst must not keep its first requests from
+/// being written until its last one was released.
+const RELEASE_BURST: usize = 16;
+
+/// Starts a worker. Everything that can fail, fails here, before the run begins.
+pub(crate) fn start(number: usize, run: &Arc<Run>) -> io::Result<Worker> {
+    let runtime =
+        Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
+    let timer = {
+        let _context = runtime.enter();
+        PreciseTimer::new()?
+    };
+    let (batches, queue) = mpsc::unbounded_channel();
+    let desk = Arc::new(Desk::new(Arc::clone(run)));
+    let thread = thread::Builder::new()
+        .name(format!("drive-{number}"))
+        .spawn(move || work(runtime, timer, &desk, queue))?;
+    Ok(Worker { batches, thread })
+}
+
+fn work(
+    runtime: Runtime,
+    timer: PreciseTimer,
+    desk: &Arc<Desk>,
+    batches: UnboundedReceiver<Batch>,
+) -> Worked {
+    // The kernel may otherwise round timeouts up by 50 µs. Where it refuses, that is all we lose.
+    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
+    let (alive, ended) = mpsc::channel(1);
+    let mut shard = Shard {
+        desk: Arc::clone(desk),
+        timer,
+        batches,
+        pacer: Pacer::default(),
+        connections: HashMap::new(),
+        alive,
+        released: Released::default(),
+    };
+    let failure = runtime.block_on(async move {
+        let failure = shard.pace().await.err();
+        if failure.is_some() {
+            // Without this shard the load is not the planned one: the rest is not worth sending.
+            shard.desk.run.stop.request();
+        }
+        shard.finish(ended).await;
+        failure
+    });
+    // Whatever is still in flight is settled as its task is dropped.
+    drop(runtime);
+    Worked {
+        summary: desk.take_summary(),
+        run_queue_wait: run_queue_wait_of_this_thread(),
+        failure,
+    }
+}
+
+/// The thin shell around the pacer: clock, timer, queue in; connections out.
+struct Shard {
+    desk: Arc<Desk>,
+    timer: PreciseTimer,
+    batches: UnboundedReceiver<Batch>,
+    pacer: Pacer,
+    connections: HashMap<u64, UnboundedSender<Box<InFlight>>>,
+    /// Held by each connection's task as long as it lives.
+    alive: mpsc::Sender<Infallible>,
+    released: Released,
+}
+
+/// What was released since the look-ahead was told.
+#[derive(Default)]
+struct Released {
+    arrivals: usize,
+    bytes: usize,
+}
+
+impl Shard {
+    /// Releases every arrival at its moment. Returns early when the run is stopped.
+    async fn pace(&mut self) -> io::Result<()> {
+        let run = Arc::clone(&self.desk.run);
+        let mut stop = run.stop.subscribe();
+        let mut open = true;
+        let mut burst = 0;
+        while !run.stop.is_requested() {
+            let now = run.epoch.elapsed();
+            // Before the start nothing is due.
+            let next = now.map_or(Step::WaitUntil(Duration::ZERO), |now| self.pacer.step(now));
+            let due = match next {
+                Step::Release(arrival) => {
+                    self.release(arrival, now.unwrap_or_default());
+                    burst += 1;
+                    if burst == RELEASE_BURST {
+                        burst = 0;
+                        self.make_room();
+                        yield_now().await;
+                    }
+                    continue;
+                }
+                Step::WaitUntil(due) => Some(due),
+                Step::Starved => None,
+                Step::Finished => break,
+            };
+            burst = 0;
+            self.make_room();
+            let wake = run.epoch.at(due.unwrap_or(Duration::MAX));
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|requested| *requested) => {}
+                woken = self.timer.wait_until(wake), if due.is_some() => woken?,
+                batch = self.batches.recv(), if open => {
+                    open = batch.is_some();
+                    match batch {
+                        Some(batch) => self.pacer.offer(batch),
+                        None => self.pacer.close(),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, arrival: Box<Arrival>, now: Duration) {
+        self.released.arrivals += 1;
+        self.released.bytes = self.released.bytes.saturating_add(request_bytes(&arrival));
+        let (id, last) = (arrival.connection, arrival.last_on_connection);
+        if let Some(in_flight) = InFlight::begin(&self.desk, arrival, now) {
+            let connection = self.connections.entry(id).or_insert_with(|| {
+                let (requests, queue) = mpsc::unbounded_channel();
+                let desk = Arc::clone(&self.desk);
+                tokio::spawn(connection::serve(desk, queue, self.alive.clone()));
+                requests
+            });
+            // A task that is gone has panicked; the request is settled as it is dropped.
+            drop(connection.send(Box::new(in_flight)));
+        }
+        if last {
+            // The task closes the connection once its queue is empty.
+            self.connections.remove(&id);
+        }
+    }
+
+    /// Lets the reader go on by as much as was released.
+    fn make_room(&mut self) {
+        let released = std::mem::take(&mut self.released);
+        if released.arrivals > 0 {
+            self.desk.run.look_ahead.give_back(released.arrivals, released.bytes);
+        }
+    }
+
+    /// Waits for outstanding answers as long as the limits allow, and settles what was never
+    /// released.
+    async fn finish(mut self, mut ended: mpsc::Receiver<Infallible>) {
+        let run = Arc::clone(&self.desk.run);
+        self.connections.clear();
+        drop(self.alive);
+        self.batches.close();
+        let mut left: Batch = self.pacer.abandon().collect();
+        while let Some(batch) = self.batches.recv().await {
+            left.extend(batch);
+        }
+        for arrival in left {
+            self.desk.unsent(&arrival, None, Unsent::Interrupted);
+        }
+        // The last arrival of the run may be another worker's.
+        let last_due = run.last_due.get().copied().unwrap_or_default();
+        let until_last_due = last_due.saturating_sub(run.epoch.now());
+        let patience = until_last_due.saturating_add(run.limits.grace);
+        let mut stop = run.stop.subscribe();
+        let stopped = tokio::select! {
+            biased;
+            _ = stop.wait_for(|requested| *requested) => true,
+            _ = timeout(patience, ended.recv()) => false,
+        };
+        if stopped {
+            let _ = timeout(run.limits.grace, ended.recv()).await;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The facts of a plan, found by going through it once.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use crate::plan::arrivals::{Notes, Plan};
+use crate::plan::facts::Facts;
+use crate::plan::fingerprint::Fnv;
+use crate::plan::scale::CLONE_SHIFT;
+use crate::plan::select::{Selection, Skip};
+use crate::plan::tally::Counts;
+use crate::plan::{Arrival, PlanError};
+use crate::scenario::Scenario;
+use crate::units::{format_count, format_duration, format_share};
+
+/// Goes through a plan; returns its facts and the number of arrivals on each connection.
+pub(crate) fn measure(
+    mut plan: Plan,
+    selection: &Selection,
+    scenario: &Scenario,
+) -> Result<(Facts, HashMap<u64, u32>), PlanError> {
+    let mut tally = Tally::new();
+    for arrival in &mut plan {
+        tally.add(&arrival?);
+    }
+    let notes = plan.notes();
+    let mut skipped = selection.skipped.clone();
+    for (reason, count) in &notes.skipped {
+        *skipped.entry(reason.clone()).or_default() += count;
+    }
+    let facts = Facts {
+        exchanges: selection.exchanges,
+        arrivals: tally.arrivals,
+        clones: notes.clones,
+        connections: tally.connections.len() as u64,
+        peak_connections: tally.peak_connections(),
+        sessions: tally.sessions.len() as u64,
+        duration_ns: u64::try_from(tally.last.as_nanos()).unwrap_or(u64::MAX),
+        peak_rate: tally.counts.peak().0,
+        request_bytes: tally.bytes,
+        fingerprint: format!("{:016x}", tally.fingerprint.finish()),
+        idc_before: selection.counts.dispersion(),
+        idc_after: tally.counts.dispersion(),
+        warnings: warnings(notes, selection, scenario, tally.arrivals),
+        skipped,
+        window_ns: [0, 0],
+    };
+    refuse(&facts, &tally, scenario)?;
+    let totals = tally.connections.into_iter().map(|(number, seen)| (number, seen.arrivals));
+    Ok((facts, totals.collect()))
+}
+
+fn refuse(facts: &Facts, tally: &Tally, scenario: &Scenario) -> Result<(), PlanError> {
+    let limits = scenario.limits;
+    if facts.arrivals == 0 {
+        let reasons: Vec<String> = facts
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{reason}: {}", format_count(*count)))
+            .collect();
+        let reasons = match (facts.exchanges, reasons.is_empty()) {
+            (0, _) => "the window holds no request at all".to_owned(),
+            (_, true) => "no reason is known".to_owned(),
+            (_, false) => reasons.join(", "),
+        };
+        return Err(PlanError::Empty { exchanges: facts.exchanges, reasons });
+    }
+    let (rate, second) = tally.counts.peak();
+    if rate > u64::from(limits.max_rate) {
+        return Err(PlanError::TooFast { rate, second, limit: limits.max_rate });
+    }
+    if facts.peak_connections > u64::from(limits.max_connections) {
+        return Err(PlanError::TooManyConnections {
+            connections: facts.peak_connections,
+            limit: limits.max_connections,
+        });
+    }
+    Ok(())
+}
+
+/// What is added up over the arrivals.
+struct Tally {
+    arrivals: u64,
+    bytes: u64,
+    last: Duration,
+    counts: Counts,
+    fingerprint: Fnv,
+    connections: HashMap<u64, Seen>,
+    sessions: HashSet<u64>,
+}
+
+/// What was seen of a connection: from its first arrival to the end of its last answer.
+struct Seen {
+    first: Duration,
+    last: Duration,
+    arrivals: u32,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            arrivals: 0,
+            bytes: 0,
+            last: Duration::ZERO,
+            counts: Counts::default(),
+            fingerprint: Fnv::new(),
+            connections: HashMap::new(),
+            sessions: HashSet::new(),
+        }
+    }
+
+    fn add(&mut self, arrival: &Arrival) {
+        self.arrivals += 1;
+        self.bytes += (arrival.head.len() + arrival.body.len()) as u64;
+        self.last = arrival.due;
+        self.counts.count(arrival.due);
+        self.fingerprint = self
+            .fingerprint
+            .number(arrival.due.as_secs())
+            .number(u64::from(arrival.due.subsec_nanos()))
+            .number(arrival.connection)
+            .text(&arrival.head)
+            .text(&arrival.body);
+        self.sessions.insert(arrival.session);
+        let end = arrival.due.saturating_add(arrival.recorded.latency.unwrap_or_default());
+        let seen = self.connections.entry(arrival.connection).or_insert(Seen {
+            first: arrival.due,
+            last: end,
+            arrivals: 0,
+        });
+        seen.last = seen.last.max(end);
+        seen.arrivals = seen.arrivals.saturating_add(1);
+    }
+
+    fn peak_connections(&self) -> u64 {
+        let mut opened: Vec<Duration> = self.connections.values().map(|seen| seen.first).collect();
+        let mut closed: Vec<Duration> = self.connections.values().map(|seen| seen.last).collect();
+        opened.sort_unstable();
+        closed.sort_unstable();
+        let (mut peak, mut gone) = (0, 0);
+        for (index, moment) in opened.iter().enumerate() {
+            // At the same moment the new one is opened first, to be on the safe side.
+            while closed.get(gone).is_some_and(|end| end < moment) {
+                gone += 1;
+            }
+            peak = peak.max(index + 1 - gone);
+        }
+        peak as u64
+    }
+}
+
+fn warnings(
+    notes: &Notes,
+    selection: &Selection,
+    scenario: &Scenario,
+    arrivals: u64,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let sets = |name: &str| scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name));
+    if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") {
+        warnings.push(format!(
+            "credentials of {} requests were replaced at import and are sent as filler; set \
+             `Authorization` or `Cookie` under `rewrite.headers` if the target checks them",
+            format_count(notes.redacted)
+        ));
+    }
+    if notes.expects > 0 {
+        warnings.push(format!(
+            "`Expect: 100-continue` was taken out of {} requests: their bodies follow at once",
+            format_count(notes.expects)
+        ));
+    }
+    if notes.untold_touches > 0 {
+        warnings.push(format!(
+            "there are more distinct targets than are remembered: of {} requests it is not known \
+             whether they are the first for their target",
+            format_count(notes.untold_touches)
+        ));
+    }
+    let mismatched = notes.skipped.get(Skip::BodyMismatch.name()).copied().unwrap_or(0);
+    if mismatched > 0 {
+        warnings.push(format!(
+            "{} requests announce another body than the recording holds, and are left out",
+            format_count(mismatched)
+        ));
+    }
+    warnings.extend(scale_warnings(notes, selection, scenario, arrivals));
+    warnings
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares for people")]
+fn scale_warnings(
+    notes: &Notes,
+    selection: &Selection,
+    scenario: &Scenario,
+    arrivals: u64,
+) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let left_out = notes.skipped.get(Skip::LeftOutByScale.name()).copied().unwrap_or(0);
+    let replayable = arrivals.saturating_sub(notes.clones) + left_out;
+    let achieved = if replayable == 0 { 0.0 } else { arrivals as f64 / replayable as f64 };
+    if replayable > 0 && (achieved / scenario.scale - 1.0).abs() > SCALE_MISS {
+        warnings.push(format!(
+            "a scale of {} came out as {achieved:.3}: whole groups of connections and sessions \
+             are kept or cloned, and the largest one holds {} of the requests; try another seed \
+             or a longer window",
+            scenario.scale,
+            format_share(selection.largest_group)
+        ));
+    }
+    if notes.clones > 0 {
+        warnings.push(format!(
+            "clones start up to {} later than their originals: the load rises over that time at \
+             the beginning, and ebbs away as long at the end",
+            format_duration(CLONE_SHIFT.div_f64(scenario.speed))
+        ));
+    }
+    if (scenario.speed - 1.0).abs() > f64::EPSILON {
+        warnings.push(format!(
+            "at a speed of {} users do not think faster, only the plan does: bursts move to other \
+             time-scales (compare the dispersion before and after)",
+            scenario.speed
+        ));
+    }
+    warnings
+}
+
+/// A scale that misses by more than this is worth a warning: the rate is then not the one asked
+/// for.
+const SCALE_MISS: f64 = 0.1;

@@ -1,0 +1,62 @@
+//! What a plan reads, and when.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::plan::PlanError;
+use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::scale::{Scale, Speed};
+use crate::plan::tests::exchange;
+use crate::scenario::MethodPolicy;
+
+#[test]
+fn no_more_is_read_than_the_next_arrival_needs() {
+    static READ: AtomicUsize = AtomicUsize::new(0);
+    let endless = (0_u64..).map(|index| {
+        READ.fetch_add(1, Ordering::Relaxed);
+        Ok(exchange(index * 100, index, index))
+    });
+    let choice = Choice {
+        methods: MethodPolicy::All,
+        headers: BTreeMap::new(),
+        authority: "staging".to_owned(),
+        start: Duration::ZERO,
+        scale: Scale::new(2.0, 1).unwrap(),
+        speed: Speed::new(1.0).unwrap(),
+        groups: (0..100_000).map(|connection| (connection, connection)).collect(),
+        stride: 100_000,
+    };
+    let mut plan = Plan::new(Box::new(endless), Arc::new(choice), HashMap::new());
+    let last = plan.by_ref().take(1000).last().unwrap().unwrap();
+    let read = READ.load(Ordering::Relaxed);
+    let due = usize::try_from(last.due.as_millis()).unwrap() / 100;
+    assert!(read <= due + 2, "{read} rows read for arrivals until {:?}", last.due);
+}
+
+#[test]
+fn a_damaged_recording_ends_the_plan_with_an_error() {
+    let rows = [Ok(exchange(10, 0, 0)), Ok(exchange(5, 0, 0)), Ok(exchange(20, 0, 0))];
+    let choice = Choice {
+        methods: MethodPolicy::All,
+        headers: BTreeMap::new(),
+        authority: "staging".to_owned(),
+        start: Duration::ZERO,
+        scale: Scale::new(2.0, 1).unwrap(),
+        speed: Speed::new(1.0).unwrap(),
+        // A clone is waiting when the error comes.
+        groups: [(0, 0)].into(),
+        stride: 1,
+    };
+    let mut plan = Plan::new(Box::new(rows.into_iter()), Arc::new(choice), HashMap::new());
+    assert!(plan.next().unwrap().is_ok());
+    assert!(matches!(plan.next(), Some(Err(PlanError::Unordered { .. }))));
+    assert!(plan.next().is_none());
+}
+
+#[test]
+fn a_plan_can_be_driven_on_another_thread() {
+    fn check<T: Send + 'static>() {}
+    check::<Plan>();
+}

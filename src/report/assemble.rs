@@ -1,0 +1,221 @@
+//! Verdict, summary and facts become the report. Pure: the caller knows the wall clock.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+use jiff::Timestamp;
+
+use crate::drive::health::Health;
+use crate::plan::facts::Facts;
+use crate::recording::Header;
+use crate::report::model::{
+    MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow, SCHEMA_VERSION,
+    SecondRow, Totals,
+};
+use crate::shape::{Fault, ShapeReport, ShapeVerdict};
+use crate::summary::{Route, Second, Summary};
+use crate::verdict::{Outcome, RunOutcome, Verdict};
+
+/// Everything a report is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct AssembleInput<'a> {
+    /// Version of this program.
+    pub tool_version: &'a str,
+    /// Name of the scenario.
+    pub scenario: &'a str,
+    /// Wall clock of the run's start, RFC 3339.
+    pub started: &'a str,
+    /// The recording's file, as the scenario names it.
+    pub recording_path: &'a str,
+    /// The part that was replayed, as the scenario puts it.
+    pub window: &'a str,
+    /// The footer of the recording.
+    pub header: &'a Header,
+    /// Where it was sent: `stage` or an authority, without credentials.
+    pub target: &'a str,
+    /// The verdict on the run.
+    pub verdict: &'a Verdict,
+    /// The exit code that goes with the verdict.
+    pub exit_code: u8,
+    /// The fold of all samples.
+    pub summary: &'a Summary,
+    /// The outline of the plan.
+    pub facts: &'a Facts,
+    /// How the generator's machine was doing.
+    pub health: &'a Health,
+}
+
+/// Puts a report together.
+pub fn assemble(input: &AssembleInput) -> Report {
+    let summary = input.summary;
+    let (routes, other_routes) = routes(summary);
+    Report {
+        schema_version: SCHEMA_VERSION,
+        tool_version: input.tool_version.to_owned(),
+        scenario: input.scenario.to_owned(),
+        started: input.started.to_owned(),
+        recording: recording_facts(input),
+        target: input.target.to_owned(),
+        verdict: input.verdict.outcome,
+        exit_code: input.exit_code,
+        headline: input.verdict.headline.clone(),
+        advice: advice(input.verdict),
+        totals: totals(summary),
+        fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        statuses: summary.statuses.clone(),
+        latency: quantiles(&summary.latency),
+        service: quantiles(&summary.service),
+        lateness: quantiles(&summary.lateness),
+        connection_wait: quantiles(&summary.connection_wait),
+        recorded_latency: quantiles(&summary.recorded_latency),
+        shape: finite_shape(&input.verdict.shape),
+        findings: input.verdict.findings.clone(),
+        expectations: input.verdict.expectations.clone(),
+        series: summary.seconds.iter().zip(0..).map(second_row).collect(),
+        routes,
+        other_routes,
+        facts: input.facts.clone(),
+        health: input.health.clone(),
+    }
+}
+
+fn recording_facts(input: &AssembleInput) -> RecordingFacts {
+    let header = input.header;
+    RecordingFacts {
+        path: input.recording_path.to_owned(),
+        origin: header.origin.clone(),
+        window: input.window.to_owned(),
+        started: Timestamp::from_nanosecond(i128::from(header.started_unix_ns))
+            .map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
+        duration_ns: header.duration_ns,
+        exchanges: header.exchanges,
+        connections: header.connections,
+        ledger: header.ledger.clone(),
+    }
+}
+
+fn totals(summary: &Summary) -> Totals {
+    // The names come from `sample::Unsent::name`, which all begin like this.
+    let is_unsent = |name: &str| name.starts_with("unsent");
+    Totals {
+        planned: summary.arrivals,
+        sent: summary.sent.total,
+        answered: summary.fates.get("answered").copied().unwrap_or(0),
+        errors: summary.errors,
+        unsent: summary.fates.iter().filter(|(name, _)| is_unsent(name)).map(|(_, n)| n).sum(),
+        status_changes: summary.status_changes,
+        connections_opened: summary.connections_opened,
+        request_bytes: summary.request_bytes,
+        response_bytes: summary.response_bytes,
+        overflows: summary.overflows,
+    }
+}
+
+/// `None` for an empty histogram: a zero would read as a very good value.
+fn quantiles(histogram: &Histogram<u64>) -> Option<Quantiles> {
+    if histogram.is_empty() {
+        return None;
+    }
+    Some(Quantiles {
+        p50_ns: histogram.value_at_quantile(0.5),
+        p90_ns: histogram.value_at_quantile(0.9),
+        p99_ns: histogram.value_at_quantile(0.99),
+        p99_9_ns: histogram.value_at_quantile(0.999),
+        max_ns: histogram.max(),
+        mean_ns: whole(histogram.mean()),
+        count: histogram.len(),
+    })
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a mean of values up to one hour in nanoseconds is positive and far below 2^64"
+)]
+fn whole(nanos: f64) -> u64 {
+    nanos.round() as u64
+}
+
+fn second_row((second, index): (&Second, u64)) -> SecondRow {
+    let at =
+        |quantile| (!second.latency.is_empty()).then(|| second.latency.value_at_quantile(quantile));
+    SecondRow {
+        second: index,
+        due: second.due.into(),
+        sent: second.sent.into(),
+        answered: second.answered.into(),
+        errors: second.errors.into(),
+        p50_ns: at(0.5),
+        p99_ns: at(0.99),
+        max_lateness_ns: second.max_lateness_ns,
+    }
+}
+
+fn routes(summary: &Summary) -> (Vec<RouteRow>, OtherRoutes) {
+    let mut sorted: Vec<(&Arc<str>, &Route)> = summary.routes.iter().collect();
+    // The map yields names in order and the sort is stable: equal counts stay in that order.
+    sorted.sort_by_key(|(_, route)| std::cmp::Reverse(route.arrivals));
+    let beyond = sorted.split_off(sorted.len().min(MAX_ROUTES));
+    let rows = sorted.into_iter().map(|(name, route)| RouteRow {
+        route: name.to_string(),
+        arrivals: route.arrivals,
+        errors: route.errors,
+        latency: quantiles(&route.latency),
+    });
+    let others = OtherRoutes {
+        routes: beyond.len() as u64,
+        arrivals: beyond.iter().map(|(_, route)| route.arrivals).sum(),
+        errors: beyond.iter().map(|(_, route)| route.errors).sum(),
+    };
+    (rows.collect(), others)
+}
+
+/// The advice of everything that failed, then of what is not known, each sentence once.
+fn advice(verdict: &Verdict) -> Vec<String> {
+    let mut advice: Vec<String> = Vec::new();
+    if verdict.outcome == RunOutcome::Invalid
+        && let ShapeVerdict::Invalid { fault } = &verdict.shape.verdict
+    {
+        advice.push(remedy(*fault).to_owned());
+    }
+    for outcome in [Outcome::Fail, Outcome::Unknown] {
+        for finding in verdict.findings.iter().filter(|finding| finding.outcome == outcome) {
+            if !finding.advice.is_empty() && !advice.contains(&finding.advice) {
+                advice.push(finding.advice.clone());
+            }
+        }
+    }
+    advice
+}
+
+/// What helps when the shape was not produced, by whose fault it was.
+fn remedy(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Generator => {
+            "run the generator on a machine with idle processors, enough open files and ports, \
+             or lower the scale; then repeat the run"
+        }
+        Fault::Target => {
+            "the target held requests back: look at its service time and connection limits first, \
+             then repeat the run"
+        }
+        Fault::Recording => "replay a longer or busier window, or record again without losses",
+        Fault::Interruption => "repeat the run and let it finish",
+    }
+}
+
+/// JSON has no infinity, and a saved run must be readable: a ratio without bound becomes
+/// [`UNBOUNDED_RATIO`], which still fails.
+fn finite_shape(shape: &ShapeReport) -> ShapeReport {
+    let finite = |ratio: f64| if ratio.is_finite() { ratio } else { UNBOUNDED_RATIO };
+    let mut shape = shape.clone();
+    shape.worst_ratio = finite(shape.worst_ratio);
+    for metric in &mut shape.metrics {
+        metric.ratio = metric.ratio.map(finite);
+        metric.value = metric.value.filter(|value| value.is_finite());
+    }
+    shape
+}
+
+/// Stands for an infinite ratio.
+const UNBOUNDED_RATIO: f64 = 1e9;

@@ -1,0 +1,276 @@
+//! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
+
+mod points;
+
+use std::cmp::Reverse;
+
+use plotly::common::{Anchor, Line, Marker, Orientation, Title};
+use plotly::configuration::DisplayModeBar;
+use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
+use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
+
+use crate::report::charts::points::{Point, points, seconds_per_point};
+use crate::report::model::{Quantiles, Report};
+use crate::report::text::nanos;
+use crate::units::format_count;
+
+/// A chart of the page.
+#[derive(Clone, Debug)]
+pub(crate) struct Chart {
+    /// Identifier in the page.
+    pub(crate) id: &'static str,
+    /// Title for people.
+    pub(crate) title: &'static str,
+    /// What the chart shows, in words, with its extremes: the alternative to looking at it.
+    pub(crate) summary: String,
+    /// The plot as plotly.js takes it. Colours that begin with `--` are the page's own variables,
+    /// so that one plot serves dark and light.
+    pub(crate) plot: String,
+    /// Column titles of its numbers.
+    pub(crate) columns: Vec<&'static str>,
+    /// Its numbers, a row a point.
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+/// All charts that the report has numbers for.
+pub(crate) fn charts(report: &Report) -> Vec<Chart> {
+    let points = points(&report.series);
+    let mut charts = Vec::new();
+    if !points.is_empty() {
+        let span = span(report.series.len());
+        charts.push(rate(&points, &span));
+        charts.push(latency(&points, &span));
+        charts.push(lateness(&points, &span));
+    }
+    charts.extend(percentiles(report));
+    charts
+}
+
+/// What a point of the charts over time stands for, when it is not a second.
+fn span(seconds: usize) -> String {
+    match seconds_per_point(seconds) {
+        1 => String::new(),
+        width => format!(" Each point is the worst of {width} seconds."),
+    }
+}
+
+fn rate(points: &[Point], span: &str) -> Chart {
+    let x: Vec<u64> = points.iter().map(|point| point.second).collect();
+    let due = points.iter().map(|point| point.due).collect();
+    let sent = points.iter().map(|point| point.sent).collect();
+    let residual = points.iter().map(|point| point.residual).collect();
+    let traces: Vec<Box<dyn Trace>> = vec![
+        Scatter::new(x.clone(), due).name("planned").line(line("--planned").width(4.0)),
+        Scatter::new(x.clone(), sent).name("sent").line(line("--sent")),
+        Bar::new(x, residual)
+            .name("sent − planned")
+            .marker(Marker::new().color("--residual"))
+            .y_axis("y2"),
+    ];
+    let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
+    let summary = format!(
+        "Requests a second: at most {} planned and {} sent. Largest difference: {}.{span}",
+        format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
+        format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
+        worst.map_or_else(String::new, |p| format!("{:+} in second {}", p.residual, p.second)),
+    );
+    let layout = two_rows("requests/s", "difference");
+    Chart {
+        id: "chart-rate",
+        title: "Planned and sent rate",
+        summary,
+        plot: plot_json(traces, layout),
+        columns: vec!["second", "planned", "sent", "sent − planned"],
+        rows: points
+            .iter()
+            .map(|p| {
+                vec![
+                    p.second.to_string(),
+                    p.due.to_string(),
+                    p.sent.to_string(),
+                    format!("{:+}", p.residual),
+                ]
+            })
+            .collect(),
+    }
+}
+
+fn latency(points: &[Point], span: &str) -> Chart {
+    let x: Vec<u64> = points.iter().map(|point| point.second).collect();
+    let p50 = points.iter().map(|point| point.p50_ns.map(millis)).collect();
+    let p99 = points.iter().map(|point| point.p99_ns.map(millis)).collect();
+    let errors = points.iter().map(|point| point.errors).collect();
+    let traces: Vec<Box<dyn Trace>> = vec![
+        Scatter::new(x.clone(), p50).name("p50").line(line("--typical")),
+        Scatter::new(x.clone(), p99).name("p99").line(line("--tail")),
+        Bar::new(x, errors).name("errors").marker(Marker::new().color("--bad")).y_axis("y2"),
+    ];
+    let slowest = points.iter().filter_map(|p| p.p99_ns.map(|p99| (p99, Reverse(p.second)))).max();
+    let most_errors = points.iter().map(|point| point.errors).max().unwrap_or(0);
+    let summary = format!(
+        "Latency from due to done, by the second in which a request was due. Highest p99: {}. \
+         Most errors in a second: {}.{span}",
+        slowest.map_or_else(
+            || "none, as nothing was answered".to_owned(),
+            |(p99, Reverse(second))| format!("{} in second {second}", nanos(p99)),
+        ),
+        format_count(most_errors),
+    );
+    let mut layout = two_rows("ms", "errors/s");
+    layout = layout.y_axis(log_axis("ms").domain(&UPPER));
+    Chart {
+        id: "chart-latency",
+        title: "Latency and errors",
+        summary,
+        plot: plot_json(traces, layout),
+        columns: vec!["second", "p50 ms", "p99 ms", "errors"],
+        rows: points
+            .iter()
+            .map(|p| {
+                vec![
+                    p.second.to_string(),
+                    optional_millis(p.p50_ns),
+                    optional_millis(p.p99_ns),
+                    p.errors.to_string(),
+                ]
+            })
+            .collect(),
+    }
+}
+
+fn lateness(points: &[Point], span: &str) -> Chart {
+    let x = points.iter().map(|point| point.second).collect();
+    let y = points.iter().map(|point| millis(point.max_lateness_ns)).collect();
+    let traces: Vec<Box<dyn Trace>> =
+        vec![Scatter::new(x, y).name("largest lateness").line(line("--sent"))];
+    let worst = points.iter().min_by_key(|point| Reverse(point.max_lateness_ns));
+    let summary = format!(
+        "The largest delay of this program itself in each second. Largest of all: {}.{span}",
+        worst.map_or_else(String::new, |p| format!(
+            "{} in second {}",
+            nanos(p.max_lateness_ns),
+            p.second
+        )),
+    );
+    let layout = base_layout().y_axis(linear_axis("ms")).x_axis(axis("seconds since the start"));
+    Chart {
+        id: "chart-lateness",
+        title: "Lateness of the generator",
+        summary,
+        plot: plot_json(traces, layout),
+        columns: vec!["second", "largest lateness ms"],
+        rows: points
+            .iter()
+            .map(|p| vec![p.second.to_string(), format!("{}", millis(p.max_lateness_ns))])
+            .collect(),
+    }
+}
+
+fn percentiles(report: &Report) -> Option<Chart> {
+    let curves: Vec<(&'static str, &'static str, &Quantiles)> = [
+        ("latency (due → done)", "--tail", report.latency.as_ref()),
+        ("service (sent → done)", "--typical", report.service.as_ref()),
+        ("recorded in production", "--planned", report.recorded_latency.as_ref()),
+        ("lateness (our own)", "--sent", report.lateness.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(name, colour, quantiles)| quantiles.map(|q| (name, colour, q)))
+    .collect();
+    let (name, _, first) = curves.first()?;
+    let summary = format!("Logarithmic scale. The p99 of {name} is {}.", nanos(first.p99_ns));
+    let traces = curves.iter().map(|(name, colour, quantiles)| {
+        let y: Vec<f64> = ladder(quantiles).into_iter().map(millis).collect();
+        let x: Vec<&'static str> = LADDER.to_vec();
+        Scatter::new(x, y).name(*name).line(line(colour)) as Box<dyn Trace>
+    });
+    let layout =
+        base_layout().y_axis(log_axis("ms")).x_axis(axis("percentile").type_(AxisType::Category));
+    Some(Chart {
+        id: "chart-percentiles",
+        title: "Latency by percentile",
+        summary,
+        plot: plot_json(traces.collect(), layout),
+        columns: std::iter::once("ms").chain(LADDER).collect(),
+        rows: curves
+            .iter()
+            .map(|(name, _, quantiles)| {
+                let figures = ladder(quantiles).into_iter().map(|ns| millis(ns).to_string());
+                std::iter::once((*name).to_owned()).chain(figures).collect()
+            })
+            .collect(),
+    })
+}
+
+const LADDER: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+
+fn ladder(quantiles: &Quantiles) -> [u64; 5] {
+    let Quantiles { p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns, .. } = *quantiles;
+    [p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns]
+}
+
+/// Two plots with one time axis: the share of the height of each, from below.
+const LOWER: [f64; 2] = [0.0, 0.24];
+const UPPER: [f64; 2] = [0.32, 1.0];
+
+fn two_rows(upper: &str, lower: &str) -> Layout {
+    base_layout()
+        .x_axis(axis("seconds since the start").anchor("y2"))
+        .y_axis(linear_axis(upper).domain(&UPPER))
+        .y_axis2(linear_axis(lower).domain(&LOWER))
+}
+
+fn base_layout() -> Layout {
+    Layout::new()
+        .hover_mode(HoverMode::XUnified)
+        .legend(Legend::new().orientation(Orientation::Horizontal).y_anchor(Anchor::Bottom).y(1.0))
+        .margin(Margin::new().left(64).right(16).top(40).bottom(48))
+        .bar_gap(0.0)
+}
+
+fn axis(title: &str) -> Axis {
+    Axis::new()
+        .title(Title::with_text(title))
+        .auto_margin(true)
+        .grid_color("--grid")
+        .zero_line_color("--axis")
+        .line_color("--axis")
+}
+
+/// From zero up, or differences would look larger than they are.
+fn linear_axis(title: &str) -> Axis {
+    axis(title).range_mode(RangeMode::ToZero)
+}
+
+fn log_axis(title: &str) -> Axis {
+    axis(title).type_(AxisType::Log)
+}
+
+fn line(colour: &'static str) -> Line {
+    Line::new().color(colour).width(1.5)
+}
+
+fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
+    // A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
+    let mut plot = Plot::new();
+    plot.add_traces(traces);
+    plot.set_layout(layout);
+    plot.set_configuration(
+        Configuration::new()
+            .responsive(true)
+            .display_logo(false)
+            .typeset_math(false)
+            .display_mode_bar(DisplayModeBar::Hover),
+    );
+    plot.to_json()
+}
+
+/// Milliseconds with three decimals, which is what the page's size allows for.
+fn millis(nanos: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "microseconds of an hour are exact in a double")]
+    let micros = nanos.div_ceil(1_000) as f64;
+    micros / 1_000.0
+}
+
+fn optional_millis(nanos: Option<u64>) -> String {
+    nanos.map_or_else(|| "–".to_owned(), |nanos| millis(nanos).to_string())
+}

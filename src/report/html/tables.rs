@@ -1,0 +1,296 @@
+//! What the tables of the page hold.
+
+use crate::drive::health::Health;
+use crate::plan::facts::Facts;
+use crate::recording::ledger::Account;
+use crate::report::html::table::{
+    Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
+    time,
+};
+use crate::report::model::{Quantiles, Report, RouteRow};
+use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
+use crate::shape::{Metric, MetricOutcome, ShapeReport};
+use crate::units::{format_count, format_size};
+use crate::verdict::{CheckedExpectation, Outcome};
+
+/// A titled part of the page with its tables.
+pub(super) struct Section {
+    /// Identifier in the page.
+    pub(super) id: &'static str,
+    /// Title for people.
+    pub(super) title: &'static str,
+    /// Its tables.
+    pub(super) tables: Vec<TableView>,
+}
+
+/// The metrics of the load shape.
+pub(super) fn shape(shape: &ShapeReport) -> TableView {
+    let row = |metric: &Metric| {
+        let (class, word) = match metric.outcome {
+            MetricOutcome::Pass => ("pass", "✓ pass"),
+            MetricOutcome::Fail => ("fail", "✗ fail"),
+            MetricOutcome::Report => ("quiet", "· reported"),
+            MetricOutcome::NotEvaluable => ("unknown", "? not evaluable"),
+        };
+        vec![
+            text(&metric.name),
+            Cell { text: word.to_owned(), class, order: None },
+            numeric(metric_value(metric)),
+            Cell { class: "whole", ..text(&metric.limit) },
+            numeric(metric.ratio.map_or_else(|| "–".to_owned(), ratio)),
+            text(&metric.note),
+        ]
+    };
+    TableView {
+        caption: "Distance of the produced load from the planned one, metric by metric".to_owned(),
+        columns: vec!["metric", "outcome", "value", "limit", "value / limit", "note"],
+        rows: shape.metrics.iter().map(row).collect(),
+        kind: Kind::Plain,
+    }
+}
+
+/// The expectations; `None` when the scenario has none.
+pub(super) fn expectations(expectations: &[CheckedExpectation]) -> Option<TableView> {
+    let row = |expectation: &CheckedExpectation| {
+        let outcome = expectation.outcome;
+        let word = match outcome {
+            Outcome::Pass => "pass",
+            Outcome::Unknown => "unknown",
+            Outcome::Fail => "fail",
+        };
+        vec![
+            text(&expectation.text),
+            Cell {
+                text: format!("{} {word}", mark(outcome)),
+                class: outcome_class(outcome),
+                order: None,
+            },
+            text(&expectation.actual),
+        ]
+    };
+    (!expectations.is_empty()).then(|| TableView {
+        caption: "What the scenario expects, and what was measured".to_owned(),
+        columns: vec!["expectation", "outcome", "actual"],
+        rows: expectations.iter().map(row).collect(),
+        kind: Kind::Plain,
+    })
+}
+
+/// The sections of plain figures, in the order of the page.
+pub(super) fn sections(report: &Report) -> Vec<Section> {
+    vec![
+        Section {
+            id: "numbers",
+            title: "Numbers",
+            tables: vec![totals(report), latencies(report), fates(report), statuses(report)],
+        },
+        Section { id: "routes", title: "Routes", tables: vec![routes(report)] },
+        Section { id: "plan", title: "Plan", tables: plan(&report.facts) },
+        Section { id: "recording", title: "Recording", tables: recording(report) },
+        Section { id: "generator", title: "Generator", tables: vec![health(&report.health)] },
+        Section { id: "run", title: "Run", tables: vec![metadata(report)] },
+    ]
+}
+
+fn totals(report: &Report) -> TableView {
+    let totals = &report.totals;
+    let of_planned = |part| format!("{} ({})", format_count(part), share(part, totals.planned));
+    facts_table(
+        "Totals",
+        &[
+            ("planned", format_count(totals.planned)),
+            ("sent", of_planned(totals.sent)),
+            ("answered", of_planned(totals.answered)),
+            ("errors", of_planned(totals.errors)),
+            ("never left this machine", of_planned(totals.unsent)),
+            ("status differs from the recording", of_planned(totals.status_changes)),
+            ("connections opened", format_count(totals.connections_opened)),
+            ("request bytes sent", format_size(totals.request_bytes)),
+            ("response bytes received", format_size(totals.response_bytes)),
+            ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
+        ],
+    )
+}
+
+fn latencies(report: &Report) -> TableView {
+    let rows = [
+        ("latency: due → done, what a user would have felt", &report.latency),
+        ("service: sent → done, what the target took", &report.service),
+        ("recorded: what production took", &report.recorded_latency),
+        ("waiting for a connection", &report.connection_wait),
+        ("lateness: due → dispatched, our own", &report.lateness),
+    ];
+    TableView {
+        caption: "Times".to_owned(),
+        columns: vec!["time", "p50", "p90", "p99", "p99.9", "max", "mean", "count"],
+        rows: rows
+            .into_iter()
+            .map(|(name, quantiles)| {
+                let mut row = vec![text(name)];
+                row.extend(times(quantiles.as_ref(), Quantiles::all));
+                row.push(quantiles.as_ref().map_or_else(dash, |q| amount(q.count)));
+                row
+            })
+            .collect(),
+        kind: Kind::Plain,
+    }
+}
+
+impl Quantiles {
+    fn all(&self) -> [u64; 6] {
+        [self.p50_ns, self.p90_ns, self.p99_ns, self.p99_9_ns, self.max_ns, self.mean_ns]
+    }
+
+    fn three(&self) -> [u64; 3] {
+        [self.p50_ns, self.p99_ns, self.max_ns]
+    }
+}
+
+fn times<const N: usize>(
+    quantiles: Option<&Quantiles>,
+    pick: fn(&Quantiles) -> [u64; N],
+) -> Vec<Cell> {
+    match quantiles {
+        None => (0..N).map(|_| dash()).collect(),
+        Some(quantiles) => pick(quantiles).into_iter().map(time).collect(),
+    }
+}
+
+fn fates(report: &Report) -> TableView {
+    let total = report.totals.planned;
+    counts_table("What became of every planned request", "fate", &report.fates, total)
+}
+
+fn statuses(report: &Report) -> TableView {
+    let total = report.totals.answered;
+    counts_table("Answers by status code", "status", &report.statuses, total)
+}
+
+fn routes(report: &Report) -> TableView {
+    let mut rows: Vec<Vec<Cell>> = report.routes.iter().map(route).collect();
+    let others = &report.other_routes;
+    if others.routes > 0 {
+        let mut row = vec![text(&format!("{} other routes", format_count(others.routes)))];
+        row.extend([amount(others.arrivals), amount(others.errors), dash(), dash(), dash()]);
+        rows.push(row);
+    }
+    TableView {
+        caption: "Requests by method and route".to_owned(),
+        columns: vec!["route", "requests", "errors", "p50", "p99", "max"],
+        rows,
+        kind: Kind::Sortable,
+    }
+}
+
+/// Longest route in the page; two hundred of them take part in its size.
+const MAX_ROUTE: usize = 160;
+
+fn route(route: &RouteRow) -> Vec<Cell> {
+    let name = Cell { text: clean(&route.route, MAX_ROUTE), class: "route", order: None };
+    let errors =
+        Cell { class: if route.errors > 0 { "num fail" } else { "num" }, ..amount(route.errors) };
+    let mut row = vec![name, amount(route.arrivals), errors];
+    row.extend(times(route.latency.as_ref(), Quantiles::three));
+    row
+}
+
+fn plan(facts: &Facts) -> Vec<TableView> {
+    let outline = facts_table(
+        "Outline",
+        &[
+            ("exchanges looked at", format_count(facts.exchanges)),
+            ("arrivals planned", format_count(facts.arrivals)),
+            ("sessions", format_count(facts.sessions)),
+            ("connections", format_count(facts.connections)),
+            ("most connections at once", format_count(facts.peak_connections)),
+            ("last arrival", nanos(facts.duration_ns)),
+            ("most arrivals in a second", format_count(facts.peak_rate)),
+            ("bytes to send", format_size(facts.request_bytes)),
+            ("fingerprint", facts.fingerprint.clone()),
+        ],
+    );
+    let dispersion = |name: &str, values: &[Option<f64>; 4]| {
+        let figure = |value: &Option<f64>| value.map_or_else(dash, |v| numeric(number(v, 3)));
+        std::iter::once(text(name)).chain(values.iter().map(figure)).collect()
+    };
+    let burstiness = TableView {
+        caption: "Index of dispersion for counts: 1 is random, more is bursty".to_owned(),
+        columns: vec!["series", "10 ms", "100 ms", "1 s", "10 s"],
+        rows: vec![
+            dispersion("recorded", &facts.idc_before),
+            dispersion("planned", &facts.idc_after),
+        ],
+        kind: Kind::Plain,
+    };
+    let skipped =
+        counts_table("Not replayed, by reason", "reason", &facts.skipped, facts.exchanges);
+    vec![outline, burstiness, skipped]
+}
+
+fn recording(report: &Report) -> Vec<TableView> {
+    let recording = &report.recording;
+    let about = facts_table(
+        "Recording",
+        &[
+            ("file", recording.path.clone()),
+            ("made from", recording.origin.clone()),
+            ("replayed part", recording.window.clone()),
+            ("started", recording.started.clone()),
+            ("length", nanos(recording.duration_ns)),
+            ("exchanges", format_count(recording.exchanges)),
+            ("connections", format_count(recording.connections)),
+        ],
+    );
+    let ledger = &recording.ledger;
+    let account = |caption: &str, account: &Account| {
+        let state = if account.reconciles() { "all accounted for" } else { "DOES NOT ADD UP" };
+        let caption = format!("{caption}: {} in total, {state}", format_count(account.total));
+        counts_table(&caption, "what became of it", &account.buckets, account.total)
+    };
+    let mut tables = vec![
+        about,
+        account("Frames or lines", &ledger.frames),
+        account("Stream bytes", &ledger.stream_bytes),
+        account("Messages", &ledger.messages),
+    ];
+    if !ledger.notes.is_empty() {
+        tables.push(counts_table("Also seen", "what", &ledger.notes, 0));
+    }
+    tables
+}
+
+fn health(health: &Health) -> TableView {
+    let percent =
+        |share: Option<f64>| optional(share, |share| format!("{} %", number(share * 100.0, 3)));
+    let seconds = |value: Option<f64>| optional(value, |value| format!("{} s", number(value, 3)));
+    facts_table(
+        "How the generator's machine was doing",
+        &[
+            ("processors", health.processors.to_string()),
+            ("processor time in use by anybody", percent(health.busy_share)),
+            ("processor time taken by the hypervisor", percent(health.steal_share)),
+            ("processor time of this program", seconds(health.own_cpu_seconds)),
+            ("waiting for a processor", seconds(health.run_queue_wait_seconds)),
+            ("open files allowed", optional(health.open_files_limit, format_count)),
+            ("length of the run", format!("{} s", number(health.seconds, 3))),
+        ],
+    )
+}
+
+fn metadata(report: &Report) -> TableView {
+    facts_table(
+        "This run",
+        &[
+            ("scenario", report.scenario.clone()),
+            ("target", report.target.clone()),
+            ("started", report.started.clone()),
+            ("exit code", report.exit_code.to_string()),
+            ("peakhour", report.tool_version.clone()),
+            ("schema version of run.json", report.schema_version.to_string()),
+        ],
+    )
+}
+
+fn optional<T>(value: Option<T>, write: impl Fn(T) -> String) -> String {
+    value.map_or_else(|| "not known".to_owned(), write)
+}

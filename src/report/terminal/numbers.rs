@@ -1,0 +1,117 @@
+//! The figures of a run: what became of the arrivals, and the latencies.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::report::model::{Quantiles, Report};
+use crate::report::terminal::grid::Grid;
+use crate::report::text::{nanos, share};
+use crate::units::{format_count, format_size};
+
+/// The section of numbers.
+pub(super) fn numbers(report: &Report, width: u16) -> String {
+    format!("Numbers\n{}{}", totals(report, width), latencies(report, width))
+}
+
+fn totals(report: &Report, width: u16) -> String {
+    let totals = &report.totals;
+    let mut grid = Grid::new(width);
+    let mut row = |name: &str, text: String| grid.row(&[name.to_owned(), text]);
+    row(
+        "requests",
+        format!(
+            "{} planned · {} sent · {} answered",
+            format_count(totals.planned),
+            format_count(totals.sent),
+            format_count(totals.answered),
+        ),
+    );
+    row(
+        "errors",
+        format!(
+            "{} ({}) · {} never left this machine",
+            format_count(totals.errors),
+            share(totals.errors, totals.planned),
+            format_count(totals.unsent),
+        ),
+    );
+    row("fates", counts(&report.fates));
+    row("statuses", statuses(report));
+    row(
+        "connections",
+        format!(
+            "{} opened of {} planned",
+            format_count(totals.connections_opened),
+            format_count(report.facts.connections)
+        ),
+    );
+    row(
+        "bytes",
+        format!(
+            "{} sent · {} received",
+            format_size(totals.request_bytes),
+            format_size(totals.response_bytes)
+        ),
+    );
+    grid.render(2)
+}
+
+fn statuses(report: &Report) -> String {
+    let changed = report.totals.status_changes;
+    let text = counts(&report.statuses);
+    if changed == 0 {
+        text
+    } else {
+        format!("{text} · {} differ from the recording", format_count(changed))
+    }
+}
+
+/// The largest counts first; what is beyond [`MAX_COUNTS`] is summed up.
+fn counts<K: Display>(counts: &BTreeMap<K, u64>) -> String {
+    let mut sorted: Vec<(&K, &u64)> = counts.iter().collect();
+    sorted.sort_by_key(|(_, number)| Reverse(**number));
+    let beyond = sorted.split_off(sorted.len().min(MAX_COUNTS));
+    let mut texts: Vec<String> =
+        sorted.iter().map(|(name, number)| format!("{name}: {}", format_count(**number))).collect();
+    if !beyond.is_empty() {
+        let number = beyond.iter().map(|(_, number)| **number).sum();
+        texts.push(format!("{} others: {}", beyond.len(), format_count(number)));
+    }
+    if texts.is_empty() { "–".to_owned() } else { texts.join(" · ") }
+}
+
+/// Most counts in a line; a target may answer with any status code.
+const MAX_COUNTS: usize = 8;
+
+fn latencies(report: &Report, width: u16) -> String {
+    let mut grid = Grid::new(width).right(&[1, 2, 3, 4, 5]);
+    let header = ["", "p50", "p90", "p99", "p99.9", "max", ""];
+    grid.row(&header.map(str::to_owned));
+    let rows = [
+        ("latency", &report.latency, "due → done"),
+        ("service", &report.service, "sent → done"),
+        ("recorded", &report.recorded_latency, "in production"),
+        ("waiting", &report.connection_wait, "for a connection"),
+        ("lateness", &report.lateness, "our own"),
+    ];
+    for (name, quantiles, meaning) in rows {
+        grid.row(&latency_row(name, quantiles.as_ref(), meaning));
+    }
+    grid.render(2)
+}
+
+fn latency_row(name: &str, quantiles: Option<&Quantiles>, meaning: &str) -> [String; 7] {
+    let figure = |pick: fn(&Quantiles) -> u64| {
+        quantiles.map_or_else(|| "–".to_owned(), |quantiles| nanos(pick(quantiles)))
+    };
+    [
+        name.to_owned(),
+        figure(|q| q.p50_ns),
+        figure(|q| q.p90_ns),
+        figure(|q| q.p99_ns),
+        figure(|q| q.p99_9_ns),
+        figure(|q| q.max_ns),
+        meaning.to_owned(),
+    ]
+}

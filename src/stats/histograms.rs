@@ -1,0 +1,102 @@
+//! The histograms of a run, all with bounds that are known before it.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Longest time that a histogram tells apart, in nanoseconds: one hour. No request of a rehearsal
+/// waits longer, since response timeouts are minutes at most.
+pub const MAX_TIME_NS: u64 = 3_600_000_000_000;
+
+/// Largest request or response that a histogram tells apart: 4 GiB.
+pub const MAX_SIZE: u64 = 4 << 30;
+
+/// Whole nanoseconds; what does not fit 64 bits (584 years) becomes the largest number.
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds up to [`MAX_TIME_NS`] with three significant digits; about 270 KiB.
+///
+/// # Panics
+/// Never: the bounds are valid constants.
+pub fn times() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_TIME_NS, 3).expect("the bounds are valid constants")
+}
+
+/// Nanoseconds with two significant digits from 50 µs on, and half a microsecond below. It starts
+/// small and grows with the largest value up to [`MAX_TIME_NS`] (15 KiB for a second, 27 KiB for an
+/// hour), because a run keeps one for each of its seconds and routes.
+///
+/// # Panics
+/// Never: the bounds are valid constants.
+pub fn coarse_times() -> Histogram<u64> {
+    let mut histogram =
+        Histogram::new_with_bounds(1_000, 2_000, 2).expect("the bounds are valid constants");
+    histogram.auto(true);
+    histogram
+}
+
+/// Bytes up to [`MAX_SIZE`] with three significant digits.
+///
+/// # Panics
+/// Never: the bounds are valid constants.
+pub fn sizes() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_SIZE, 3).expect("the bounds are valid constants")
+}
+
+/// Records a time, and says whether it was above [`MAX_TIME_NS`] and counted as that.
+pub fn record_time(histogram: &mut Histogram<u64>, ns: u64) -> bool {
+    let clipped = ns.min(MAX_TIME_NS);
+    // Only `record` makes a growing histogram grow; no time fails that is within the range.
+    if histogram.record(clipped).is_err() {
+        histogram.saturating_record(clipped);
+    }
+    ns > MAX_TIME_NS
+}
+
+/// Adds `other` to `histogram`; both must be of the same kind.
+///
+/// # Panics
+/// When they are not: the range of one may not hold the values of the other.
+pub fn merge(histogram: &mut Histogram<u64>, other: &Histogram<u64>) {
+    histogram.add(other).expect("histograms of one kind have the same range, or grow");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_above_the_range_is_clipped_and_reported() {
+        let mut exact = times();
+        assert!(!record_time(&mut exact, MAX_TIME_NS));
+        assert!(record_time(&mut exact, u64::MAX));
+        assert_eq!(exact.count_between(exact.lowest_equivalent(MAX_TIME_NS), u64::MAX), 2);
+
+        let mut coarse = coarse_times();
+        assert!(record_time(&mut coarse, u64::MAX));
+        assert_eq!(coarse.len(), 1, "a growing histogram takes the largest time as well");
+    }
+
+    #[test]
+    fn coarse_times_keep_two_digits() {
+        let mut histogram = coarse_times();
+        for us in 1..=10_000_u64 {
+            record_time(&mut histogram, us * 1_000);
+        }
+        let median = histogram.value_at_quantile(0.5);
+        assert!((4_950_000..=5_050_000).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn coarse_times_of_different_ranges_merge() {
+        let mut short = coarse_times();
+        record_time(&mut short, 10_000);
+        let mut long = coarse_times();
+        record_time(&mut long, MAX_TIME_NS);
+        merge(&mut short, &long);
+        assert_eq!(short.len(), 2);
+        assert!(short.max() >= MAX_TIME_NS / 100 * 99);
+    }
+}

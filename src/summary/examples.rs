@@ -1,0 +1,66 @@
+//! Arrivals and samples for tests: an ordinary one each, to be changed in one field.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::bytes::Bytes;
+
+use crate::plan::{Arrival, Recorded, Touch};
+use crate::sample::{Fate, Sample};
+
+/// A `GET` of a warmed target, due at `ms` and last on a connection of its own.
+pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
+    Arrival {
+        index,
+        due,
+        connection: index,
+        session: index,
+        seq: 0,
+        last_on_connection: true,
+        method: Arc::from("GET"),
+        route: Arc::from("GET /item/*"),
+        head: Bytes::from_static(b"GET /item/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
+        body: Bytes::new(),
+        touch: Touch::Again,
+        recorded: Recorded {
+            status: Some(200),
+            body_bytes: Some(1_000),
+            latency: Some(Duration::from_millis(2)),
+        },
+    }
+}
+
+/// The same arrival answered with 200 after `service`, sent 50 µs after it was due on a connection
+/// that was opened for it.
+pub(crate) fn answered(arrival: &Arrival, service: Duration) -> Sample {
+    let sent = arrival.due + Duration::from_micros(50);
+    Sample {
+        due: arrival.due,
+        dispatched: Some(arrival.due + Duration::from_micros(20)),
+        connected: Some(sent),
+        sent: Some(sent),
+        sent_last: Some(sent),
+        first_byte: Some(sent + service),
+        done: Some(sent + service),
+        opened: true,
+        beside_large: false,
+        response_bytes: 1_000,
+        fate: Fate::Answered { status: 200 },
+    }
+}
+
+/// The same arrival when nothing of it happened for `fate`, except that it was picked up in time.
+pub(crate) fn failed(arrival: &Arrival, fate: Fate) -> Sample {
+    let dispatched = arrival.due + Duration::from_micros(20);
+    Sample {
+        dispatched: Some(dispatched),
+        connected: None,
+        sent: None,
+        sent_last: None,
+        first_byte: None,
+        done: Some(dispatched + Duration::from_micros(300)),
+        response_bytes: 0,
+        fate,
+        ..answered(arrival, Duration::ZERO)
+    }
+}

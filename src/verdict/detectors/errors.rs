@@ -1,0 +1,83 @@
+//! Errors that no other finding explains.
+
+use std::cmp::Reverse;
+
+use crate::stats::counts::as_f64;
+use crate::summary::evidence::errors::ErrorClass;
+use crate::units::{format_count, format_share};
+use crate::verdict::detectors::{DetectorInput, finding};
+use crate::verdict::{Finding, Outcome};
+
+/// Stable name.
+pub const CHECK: &str = "errors";
+
+/// Fewest errors that fail a run by themselves; one or two may be an accident.
+pub const MIN_ERRORS: u64 = 3;
+
+/// Largest share of arrivals that may be errors without an expectation that says otherwise.
+pub const MAX_SHARE: f64 = 0.001;
+
+/// Classes named in the evidence, the most frequent first.
+const MAX_NAMED: usize = 8;
+
+/// Counts errors that production did not have, without those that a failed finding explains.
+pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Finding) -> Finding {
+    let summary = input.summary;
+    let settled: u64 = summary.arrivals - unsent(input);
+    if settled == 0 {
+        return finding(CHECK, Outcome::Unknown, "no request was sent");
+    }
+    let explained = |class: ErrorClass| match class {
+        ErrorClass::TurnedAway(_) => connection_limit.outcome == Outcome::Fail,
+        ErrorClass::Status { status: 413, .. } => body_limit.outcome == Outcome::Fail,
+        _ => false,
+    };
+    let mut classes: Vec<(ErrorClass, u64)> = summary
+        .evidence
+        .errors
+        .by_class
+        .iter()
+        .map(|(&class, &count)| (class, count))
+        .filter(|&(class, _)| !explained(class))
+        .collect();
+    classes.sort_by_key(|&(class, count)| (Reverse(count), class));
+    let count: u64 = classes.iter().map(|&(_, count)| count).sum();
+    let share = as_f64(count) / as_f64(settled);
+    let others = summary.errors.saturating_sub(count);
+    let beside = if others > 0 { " besides those explained above" } else { "" };
+    let amount = format!("{} of {} requests", format_count(count), format_count(settled));
+    if count < MIN_ERRORS || share <= MAX_SHARE {
+        let title = format!("{amount} ended in an error that production did not have{beside}");
+        let mut found = finding(CHECK, Outcome::Pass, title);
+        found.evidence = evidence(&classes);
+        return found;
+    }
+    let title = format!(
+        "{amount} ({}) ended in an error that production did not have{beside}",
+        format_share(share)
+    );
+    let mut found = finding(CHECK, Outcome::Fail, title);
+    found.evidence = evidence(&classes);
+    found.advice = "Look for the most frequent class in the target's error log, at the second in \
+                    which it begins."
+        .into();
+    found
+}
+
+fn unsent(input: &DetectorInput) -> u64 {
+    let fates = &input.summary.fates;
+    fates.iter().filter(|(name, _)| name.starts_with("unsent")).map(|(_, count)| count).sum()
+}
+
+fn evidence(classes: &[(ErrorClass, u64)]) -> Vec<String> {
+    let mut lines: Vec<String> = classes
+        .iter()
+        .take(MAX_NAMED)
+        .map(|(class, count)| format!("{} {class}", format_count(*count)))
+        .collect();
+    if classes.len() > MAX_NAMED {
+        let rest: u64 = classes.iter().skip(MAX_NAMED).map(|&(_, count)| count).sum();
+        lines.push(format!("{} in {} more classes", format_count(rest), classes.len() - MAX_NAMED));
+    }
+    lines
+}

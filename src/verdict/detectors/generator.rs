@@ -1,0 +1,93 @@
+//! This machine: whether it produced the load, and how it was doing.
+
+use crate::sample::Unsent;
+use crate::shape::{Fault, ShapeVerdict};
+use crate::units::{format_count, format_share};
+use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
+use crate::verdict::{Finding, Outcome};
+
+/// Stable name.
+pub const CHECK: &str = "generator";
+
+/// From this share of processor time on, the hypervisor or other programs are named as a cause.
+const NOTABLE_STEAL: f64 = 0.02;
+
+/// See [`NOTABLE_STEAL`].
+const NOTABLE_BUSY: f64 = 0.85;
+
+/// Says whether this machine was at fault.
+pub fn detect(input: &DetectorInput) -> Finding {
+    let lateness = &input.summary.lateness;
+    if lateness.is_empty() {
+        return finding(CHECK, Outcome::Unknown, "no request was dispatched");
+    }
+    let p99 = quantile_text(lateness, 0.99);
+    let mut found = match input.shape.verdict {
+        ShapeVerdict::Invalid { fault: Fault::Generator } => {
+            let mut found = finding(CHECK, Outcome::Fail, input.shape.statement.clone());
+            found.advice = advice(input);
+            found
+        }
+        ShapeVerdict::Invalid { fault: Fault::Interruption | Fault::Recording } => {
+            finding(CHECK, Outcome::Unknown, input.shape.statement.clone())
+        }
+        _ => finding(
+            CHECK,
+            Outcome::Pass,
+            format!("this machine kept the schedule: p99 of its lateness is {p99}"),
+        ),
+    };
+    found.evidence = evidence(input);
+    found
+}
+
+fn evidence(input: &DetectorInput) -> Vec<String> {
+    let (health, lateness) = (input.health, &input.summary.lateness);
+    let mut lines = vec![format!(
+        "lateness p50 {}, p99 {}, p99.9 {}, largest {}",
+        quantile_text(lateness, 0.5),
+        quantile_text(lateness, 0.99),
+        quantile_text(lateness, 0.999),
+        quantile_text(lateness, 1.0)
+    )];
+    for reason in [Unsent::LocalResources, Unsent::InFlightLimit] {
+        if let Some(&count) = input.summary.fates.get(reason.name()) {
+            lines.push(format!("{} requests {}", format_count(count), reason.name()));
+        }
+    }
+    if let Some(share) = health.busy_share {
+        let (busy, processors) = (format_share(share), health.processors);
+        lines.push(format!("{busy} of the time of {processors} processors was in use"));
+    }
+    if let Some(share) = health.steal_share {
+        lines.push(format!("{} was taken by the hypervisor", format_share(share)));
+    }
+    if let Some(seconds) = health.run_queue_wait_seconds {
+        lines.push(format!("this process waited {seconds:.2} s for a processor"));
+    }
+    lines
+}
+
+fn advice(input: &DetectorInput) -> String {
+    let health = input.health;
+    if let Some(&count) = input.summary.fates.get(Unsent::LocalResources.name()) {
+        return format!(
+            "{} requests found no port, file or memory here. Raise the limit of open files \
+             ({} now) and the range of local ports, or use more machines.",
+            format_count(count),
+            health.open_files_limit.map_or_else(|| "unknown".to_owned(), format_count)
+        );
+    }
+    if health.steal_share.is_some_and(|share| share >= NOTABLE_STEAL) {
+        return "The hypervisor took processor time away. Run on a machine of its own, or with \
+                `tolerance: ci`."
+            .into();
+    }
+    if health.busy_share.is_some_and(|share| share >= NOTABLE_BUSY) {
+        return "The processors of this machine were busy. Stop other programs, use a larger \
+                machine, or lower the scale."
+            .into();
+    }
+    "Run again on a quieter machine, or with `tolerance: ci` where small deviations are acceptable."
+        .into()
+}

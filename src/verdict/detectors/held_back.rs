@@ -1,0 +1,80 @@
+//! The target held the recorded load back: requests wait for connections or for earlier answers.
+
+use crate::sample::Unsent;
+use crate::shape::gate::described;
+use crate::shape::{Fault, MetricOutcome, ShapeVerdict};
+use crate::units::format_count;
+use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
+use crate::verdict::{Finding, Outcome};
+
+/// Stable name.
+pub const CHECK: &str = "held-back";
+
+/// From this ratio of p99 latency (what users feel) to p99 service time on, waiting before the
+/// request was sent is worth a sentence.
+const NOTABLE_GAP: u32 = 2;
+
+/// Says whether the shape failed by the target's fault.
+pub fn detect(input: &DetectorInput) -> Finding {
+    let shape = input.shape;
+    let mut found = match &shape.verdict {
+        ShapeVerdict::Faithful => {
+            finding(CHECK, Outcome::Pass, "the target took the recorded load as it came")
+        }
+        ShapeVerdict::Degraded { .. } => {
+            let title = "the target took the recorded load, but not every burst of it";
+            finding(CHECK, Outcome::Pass, title)
+        }
+        ShapeVerdict::Invalid { fault: Fault::Target } => {
+            let mut found = finding(CHECK, Outcome::Fail, shape.statement.clone());
+            found.advice = "Requests wait for connections, or for earlier answers on the same \
+                            connection. Act on the findings above first; if there are none, the \
+                            target is slower than production, or closes connections that \
+                            production kept."
+                .into();
+            found
+        }
+        ShapeVerdict::Invalid { .. } => {
+            finding(CHECK, Outcome::Unknown, "the recorded load was not offered to the target")
+        }
+    };
+    if found.outcome != Outcome::Unknown {
+        found.evidence = evidence(input);
+    }
+    found
+}
+
+fn evidence(input: &DetectorInput) -> Vec<String> {
+    let summary = input.summary;
+    let mut lines: Vec<String> = input
+        .shape
+        .metrics
+        .iter()
+        .filter(|metric| metric.outcome == MetricOutcome::Fail)
+        .map(described)
+        .collect();
+    for reason in [Unsent::RunEnded, Unsent::InFlightLimit] {
+        if let Some(&count) = summary.fates.get(reason.name()) {
+            let count = format_count(count);
+            lines.push(format!("{count} requests were left waiting ({})", reason.name()));
+        }
+    }
+    let planned: u64 = summary.planned.opens.iter().copied().map(u64::from).sum();
+    if summary.connections_opened > planned {
+        lines.push(format!(
+            "{} connections were opened where {} were planned: the target closed the others",
+            format_count(summary.connections_opened),
+            format_count(planned)
+        ));
+    }
+    let (felt, served) = (&summary.latency, &summary.service);
+    if !served.is_empty() && quantile(felt, 0.99) >= quantile(served, 0.99) * NOTABLE_GAP {
+        lines.push(format!(
+            "p99 is {} from the planned moment, but {} from the first byte sent: users wait before \
+             the target sees their request",
+            quantile_text(felt, 0.99),
+            quantile_text(served, 0.99)
+        ));
+    }
+    lines
+}

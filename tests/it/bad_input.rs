@@ -1,0 +1,173 @@
+//! Bad input gets a clear error (what, where, what to do) and the exit code 104; nothing is lost.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use crate::support::{Ran, peakhour, root};
+
+/// Runs `arguments` in a scratch folder that holds `files`, and checks that the error names all
+/// of `fragments`.
+fn check(files: &[(&str, &[u8])], arguments: &[&str], fragments: &[&str]) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let ran = peakhour(folder.path(), arguments);
+    let shown = format!("{arguments:?}\n{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, 104, "{shown}");
+    for fragment in fragments {
+        assert!(ran.stderr.contains(fragment), "no `{fragment}` in:\n{shown}");
+    }
+    assert!(!ran.stderr.contains("panicked"), "{shown}");
+    let left = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> =
+        left.filter(|name| name.to_string_lossy().ends_with(".inprogress")).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// A scenario on the stage with one line changed or added.
+fn scenario(lines: &str) -> Vec<u8> {
+    let capture = capture();
+    format!("# A scenario of a test.\nname: bad\nrecording: {capture}\n{lines}\n").into_bytes()
+}
+
+fn capture() -> String {
+    root().join("captures/nginx-first/peak.pcap.gz").display().to_string()
+}
+
+fn run_scenario(lines: &str, fragments: &[&str]) {
+    check(&[("s.yaml", &scenario(lines))], &["run", "s.yaml"], fragments);
+}
+
+const IMPORT: &[&str] = &["import", "file", "-o", "out.parquet"];
+
+#[test]
+fn an_empty_file() {
+    check(&[("file", b"")], IMPORT, &["file", "empty"]);
+}
+
+#[test]
+fn a_missing_file() {
+    check(&[], IMPORT, &["file", "No such file"]);
+}
+
+#[test]
+fn not_a_capture() {
+    check(
+        &[("file", b"<!doctype html><title>no</title>")],
+        IMPORT,
+        &["file", "not a capture", "pcap"],
+    );
+}
+
+#[test]
+fn a_capture_without_any_tcp() {
+    // A pcap header and one ARP frame.
+    let mut pcap = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    pcap.extend([0, 0, 4, 0, 1, 0, 0, 0]);
+    let frame = [&[0xff; 6][..], &[2, 0, 0, 0, 0, 1], &[8, 6], &[0; 28]].concat();
+    let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+    pcap.extend([1, 0, 0, 0, 0, 0, 0, 0]);
+    pcap.extend(length);
+    pcap.extend(length);
+    pcap.extend(&frame);
+    check(&[("file", &pcap)], IMPORT, &["file", "no TCP"]);
+}
+
+#[test]
+fn an_unknown_scenario_key() {
+    run_scenario("target: { url: stage }\nspede: 2", &["s.yaml", "spede", "speed"]);
+}
+
+#[test]
+fn a_wrong_unit() {
+    run_scenario("target: { url: stage }\nlimits: { grace: 10 }", &["s.yaml", "grace", "10s"]);
+}
+
+#[test]
+fn a_duplicate_key() {
+    run_scenario("target: { url: stage }\nspeed: 1\nspeed: 2", &["s.yaml", "duplicate", "speed"]);
+}
+
+#[test]
+fn an_expectation_that_cannot_be_read_points_at_the_column() {
+    run_scenario(
+        "target: { url: stage }\nexpect: [latency p99 << 250ms]",
+        &["s.yaml", "latency p99 << 250ms", "^"],
+    );
+}
+
+#[test]
+fn a_target_that_answered_in_the_recording_is_refused() {
+    run_scenario(
+        "target: { url: 'http://127.0.0.1:18080', allow: [127.0.0.1] }",
+        &["127.0.0.1:18080", "recording"],
+    );
+}
+
+#[test]
+fn a_target_that_is_not_allowed_is_refused() {
+    run_scenario("target: { url: 'http://127.0.0.1:9' }", &["127.0.0.1", "allow"]);
+}
+
+#[test]
+fn an_unreachable_target() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    run_scenario(
+        &format!("target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}"),
+        &[&format!("127.0.0.1:{port}"), "refused"],
+    );
+}
+
+#[test]
+fn an_unwritable_report_folder() {
+    // A file stands where the folder should be: true for root as well.
+    check(
+        &[("s.yaml", &scenario("target: { url: stage }")), ("reports", b"a file")],
+        &["run", "s.yaml"],
+        &["reports", "cannot"],
+    );
+}
+
+#[test]
+fn an_unknown_fault_names_the_known_ones() {
+    check(
+        &[("s.yaml", &scenario("target: { url: stage }"))],
+        &["run", "s.yaml", "--stage-fault", "gremlins"],
+        &["gremlins", "cold-cache", "connection-limit"],
+    );
+}
+
+#[test]
+fn usage_errors_end_in_104_too() {
+    check(&[], &["run"], &["Usage"]);
+    check(&[], &["rum"], &["rum"]);
+}
+
+#[test]
+fn a_truncated_capture_keeps_everything_up_to_the_cut_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = unpacked(folder.path());
+    let cut = whole.len() * 2 / 3 + 5;
+    fs::write(folder.path().join("cut.pcap"), &whole[..cut]).unwrap();
+    fs::write(folder.path().join("whole.pcap"), &whole).unwrap();
+    let exchanges = |name: &str| -> (u64, Ran) {
+        let ran = peakhour(folder.path(), &["inspect", "--json", name]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let json: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        (json["exchanges"].as_u64().unwrap(), ran)
+    };
+    let ((some, ran), (all, _)) = (exchanges("cut.pcap"), exchanges("whole.pcap"));
+    assert!(some > all / 2 && some < all, "{some} of {all}");
+    assert!(ran.stdout.contains("cut"), "{}", ran.stdout);
+}
+
+/// The repository's capture without its compression.
+fn unpacked(folder: &Path) -> Vec<u8> {
+    let packed = folder.join("peak.pcap.gz");
+    fs::copy(capture(), &packed).unwrap();
+    let done = std::process::Command::new("gzip").arg("-d").arg(&packed).status().unwrap();
+    assert!(done.success());
+    fs::read(folder.join("peak.pcap")).unwrap()
+}

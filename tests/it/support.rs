@@ -1,0 +1,62 @@
+//! Where things are, and how the program is started.
+
+use std::path::{Path, PathBuf};
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The corpus of foreign captures: `PEAKHOUR_CORPUS`, or `shared/corpus` beside the repository.
+/// Where it is absent the caller's test says so and is skipped; on CI its absence is a failure.
+pub(crate) fn corpus() -> Option<PathBuf> {
+    let path = std::env::var_os("PEAKHOUR_CORPUS")
+        .map_or_else(|| root().join("../shared/corpus"), PathBuf::from);
+    if path.join("INDEX.tsv").is_file() {
+        return Some(path);
+    }
+    absent(&format!("the corpus of captures at {}", path.display()));
+    None
+}
+
+/// Finds a program of Debian's packages; its absence is treated like that of the corpus.
+pub(crate) fn program(name: &str) -> Option<PathBuf> {
+    let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(name))
+        .find(|path| path.is_file());
+    if found.is_none() {
+        absent(&format!("{name} (install it with: apt-get install {name})"));
+    }
+    found
+}
+
+fn absent(what: &str) {
+    assert!(std::env::var_os("CI").is_none(), "CI=true, but this test's need is absent: {what}");
+    eprintln!("SKIPPED: this test needs {what}");
+}
+
+/// What a run of the program gave back.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
+pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
+    let output = assert_cmd::Command::cargo_bin("peakhour")
+        .unwrap()
+        .current_dir(folder)
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .timeout(std::time::Duration::from_secs(120))
+        .output()
+        .unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
