@@ -16,7 +16,10 @@ pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
 pub(super) fn may_become_other(bytes: &[u8]) -> bool {
     match bytes {
         [0x14..=0x17] | [0x14..=0x17, 3] | [0x14..=0x17, 3, 0..=4] => true,
-        [b'*', rest @ ..] => rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'\r'),
+        [b'*', rest @ ..] => {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            digits < 8 && b"\r\n$".starts_with(&rest[digits..])
+        }
         _ => b"PRI * H".starts_with(bytes) || b"SSH-".starts_with(bytes),
     }
 }

@@ -27,6 +27,7 @@ pub const MAX_SERVERS: usize = 1 << 20;
 pub const MAX_AUTHORITY: usize = 261;
 
 /// What an import yields, in order of completion, not of time.
+#[expect(clippy::large_enum_variant, reason = "nearly all of what is found is exchanges")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A request, and its response where there was one.

@@ -72,6 +72,8 @@ pub struct Queue {
     current: Option<Current>,
     /// A response without request, kept in case that its request was late.
     early: Option<Answer>,
+    /// The start of the connection was seen, so that no request was missed before it.
+    is_begun: bool,
     /// Requests that left by the limit: as many responses answer none of the waiting ones.
     forgotten: u64,
     done: VecDeque<Paired>,
@@ -95,11 +97,20 @@ enum State {
 
 #[derive(Clone, Copy, Debug)]
 enum Current {
-    Of { seq: u32 },
+    Of {
+        seq: u32,
+    },
+    /// Of a request that left by the limit.
+    Forgotten,
     Nobody,
 }
 
 impl Queue {
+    /// The queue of a connection whose start was seen or not.
+    pub fn new(is_begun: bool) -> Self {
+        Self { is_begun, ..Self::default() }
+    }
+
     /// A request begins; the one before it, if any, has ended. Returns whether it finds its
     /// response waiting, which had begun as an orphan.
     pub fn request_begins(&mut self, mut request: Request) -> bool {
@@ -114,6 +125,8 @@ impl Queue {
             paired_late = is_in_flight(&request, &early.mark);
             if paired_late {
                 state = State::Answered(early);
+            } else if request.seq == 0 && self.is_begun {
+                self.early = Some(early);
             } else {
                 self.done.push_back(Paired::Orphan(early));
             }
@@ -171,8 +184,10 @@ impl Queue {
     /// have been lost before it.
     pub fn response_begins(&mut self, mark: &Mark, after_loss: bool) -> Option<&mut Request> {
         self.current = Some(Current::Nobody);
+        self.done.extend(self.early.take().map(Paired::Orphan));
         if self.forgotten > 0 && !after_loss {
             self.forgotten -= 1;
+            self.current = Some(Current::Forgotten);
             return None;
         }
         let position = self.answered_by(mark, after_loss)?;
@@ -197,10 +212,14 @@ impl Queue {
 
     /// The response being read was an interim one: its request still waits.
     pub fn response_was_interim(&mut self) {
-        if let Some(Current::Of { seq }) = self.current.take()
-            && let Some(waiting) = self.waiting.iter_mut().find(|it| it.request.seq == seq)
-        {
-            waiting.state = State::Unanswered;
+        match self.current.take() {
+            Some(Current::Of { seq }) => {
+                if let Some(waiting) = self.waiting.iter_mut().find(|it| it.request.seq == seq) {
+                    waiting.state = State::Unanswered;
+                }
+            }
+            Some(Current::Forgotten) => self.forgotten += 1,
+            Some(Current::Nobody) | None => {}
         }
     }
 
@@ -211,7 +230,11 @@ impl Queue {
             Some(Current::Of { seq }) => {
                 self.waiting.iter_mut().find(|waiting| waiting.request.seq == seq)
             }
-            _ => None,
+            Some(Current::Forgotten) => {
+                self.done.push_back(Paired::Orphan(answer));
+                return false;
+            }
+            Some(Current::Nobody) | None => None,
         };
         let paired_late = match asked {
             Some(waiting) => {
@@ -229,8 +252,19 @@ impl Queue {
         self.done.pop_front()
     }
 
-    /// Nothing more comes: whatever waits is complete as it is.
-    pub fn close(&mut self) {
+    /// Nothing more comes: whatever waits is complete as it is. Returns whether an orphan found
+    /// its request after all: where a server spoke first, before the only request of a connection
+    /// seen from its start, and never again, nothing else can be meant.
+    pub fn close(&mut self) -> bool {
+        let mut paired_late = false;
+        if self.next_seq == 1
+            && let Some(only) = self.waiting.front_mut()
+            && matches!(only.state, State::Unanswered)
+            && let Some(early) = self.early.take()
+        {
+            only.state = State::Answered(early);
+            paired_late = true;
+        }
         for waiting in &mut self.waiting {
             waiting.open = false;
             if matches!(waiting.state, State::Unanswered | State::Begun) {
@@ -239,6 +273,7 @@ impl Queue {
         }
         self.settle();
         self.done.extend(self.early.take().map(Paired::Orphan));
+        paired_late
     }
 
     /// Without losses the oldest request that waits. With losses the latest one that the client
@@ -248,15 +283,14 @@ impl Queue {
         let is_waiting = |at: &usize| matches!(self.waiting[*at].state, State::Unanswered);
         let can_answer = |at: &usize| can_answer(mark, &self.waiting[*at].request.mark);
         let mut candidates = (0..self.waiting.len()).filter(is_waiting).filter(can_answer);
-        let oldest = candidates.next()?;
-        if !after_loss {
-            return Some(oldest);
-        }
+        let mut best = candidates.next()?;
         let ack = |at: usize| self.waiting[at].request.mark.ack;
-        candidates.fold(Some(oldest), |best, at| {
-            let later = ack(at).zip(best.and_then(ack)).is_some_and(|(this, that)| this > that);
-            if later { Some(at) } else { best }
-        })
+        for at in candidates.filter(|_| after_loss) {
+            if ack(at).zip(ack(best)).is_some_and(|(this, that)| this > that) {
+                best = at;
+            }
+        }
+        Some(best)
     }
 
     /// A response nobody waits for: its request may come late. Returns whether it is there.

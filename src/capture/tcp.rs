@@ -67,6 +67,7 @@ impl Side {
     }
 
     /// The peer.
+    #[must_use]
     pub fn other(self) -> Self {
         match self {
             Self::First => Self::Second,

@@ -8,6 +8,12 @@ mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
+mod talk; // A small language for conversations, segment by segment.
+mod reassembly; // Segments that were lost, repeated, cut and shuffled.
+mod reassembly_properties; // The same for all segments whatever.
+mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
+mod capture_limits; // What waits too long or is too large.
+mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.

@@ -4,8 +4,8 @@ use crate::capture::pairing::{Answer, Paired, Queue};
 use crate::capture::reader::{Front, Reader, State, look};
 use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Data, End, Event, Link, Side, What};
-use crate::protocol::http1::head::{Progress, is_certain_start, salvage};
-use crate::protocol::http1::start::{Kind, Version};
+use crate::protocol::http1::head::{Progress, Scan, salvage};
+use crate::protocol::http1::start::{Kind, Version, is_certain_start};
 use crate::recording::Flags;
 
 /// Longest request line without version, in bytes: it is looked at again with every answer.
@@ -43,7 +43,7 @@ impl Conversation {
             readers: [reader(), reader()],
             client: link.client,
             is_begun: link.client.is_some(),
-            queue: Queue::default(),
+            queue: Queue::new(link.client.is_some()),
             answer: None,
             cut: None,
             number: None,
@@ -61,7 +61,10 @@ impl Conversation {
             What::Data(data) => self.data(event.side, data, turn),
             What::Gap(bytes) => self.gap(event.side, bytes, turn),
             What::End(end) => self.end(event.side, end, turn),
-            What::Closed => self.queue.close(),
+            What::Closed => {
+                // The orphan was counted as a message, and is now part of its request's.
+                turn.ledger.messages.total -= u64::from(self.queue.close());
+            }
         }
         if turn.pressed {
             self.queue.forget(usize::MAX);
@@ -112,7 +115,7 @@ impl Conversation {
         }
         if data.fresh
             && self.number.is_none()
-            && let Front::Other(name) = look(kind, data.bytes, &mut Default::default())
+            && let Front::Other(name) = look(kind, data.bytes, &mut Scan::default())
         {
             self.other_protocol(name, turn);
             return 0;

@@ -9,8 +9,8 @@ use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
 use crate::protocol::http1::body::{BodyDecoder, Framing};
 use crate::protocol::http1::framing::{Delimited, of_request, of_response};
-use crate::protocol::http1::head::{Head, is_certain_start};
-use crate::protocol::http1::start::{Kind, Start, Version};
+use crate::protocol::http1::head::Head;
+use crate::protocol::http1::start::{Kind, Start, Version, is_certain_start};
 use crate::recording::Flags;
 
 impl Conversation {
@@ -44,6 +44,9 @@ impl Conversation {
         };
         let Ok(step) = decoder.decode(data.bytes) else {
             turn.ledger.note("bodies with bad chunks", 1);
+            if let Some(request) = self.queue.open_request().filter(|_| self.client == Some(side)) {
+                request.flags.insert(Flags::AMBIGUOUS_FRAMING);
+            }
             self.end_body(side, false, turn);
             self.reader(side).seek("behind a bad chunk");
             return 0;

@@ -141,7 +141,7 @@ impl Connection {
         let first = half.own_offset(segment.seq) + 1;
         if half.syn == Some(first) {
             ledger.note("handshakes repeated", 1);
-        } else if half.has_moved() {
+        } else if half.has_moved() || half.ended {
             ledger.note("handshakes in the middle of a stream", 1);
         } else {
             if half.syn.is_some() {
@@ -152,6 +152,11 @@ impl Connection {
             }
             half.syn = Some(first);
             half.start_at(first, ledger);
+            // Nobody opens a connection that it has reset: the reset was another's.
+            if self.reset.is_some_and(|reset| reset.side == side) {
+                ledger.note("resets that did not end the connection", 1);
+                self.reset = None;
+            }
         }
         let peer = &mut self.halves[side.other().index()];
         if is_answer && peer.next.is_none() {
@@ -193,7 +198,7 @@ impl Connection {
             return;
         }
         let sent_after_reset = self.reset.is_some_and(|reset| {
-            reset.side == side && reset.offset.is_some_and(|reset| offset >= reset)
+            reset.side == side && reset.offset.is_none_or(|reset| offset >= reset)
         });
         if sent_after_reset {
             turn.ledger.note("resets that did not end the connection", 1);

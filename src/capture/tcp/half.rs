@@ -126,6 +126,7 @@ impl Half {
     /// The stream begins at `offset`; what was held from elsewhere is no part of it.
     pub(super) fn start_at(&mut self, offset: u64, ledger: &mut Ledger) {
         (self.first, self.next) = (Some(offset), Some(offset));
+        self.fin = self.fin.filter(|(fin, _)| *fin >= offset);
         self.follow(offset);
         self.held_bytes = 0;
         for piece in std::mem::take(&mut self.held).into_values() {
@@ -206,7 +207,7 @@ impl Half {
         let bucket = match () {
             () if payload.end() <= from => Some(self.why_old(&payload)),
             () if payload.end() > from.saturating_add(MAX_WINDOW) => Some("outside the window"),
-            () if to <= from => Some("after the end"),
+            () if self.ended || to <= from => Some("after the end"),
             () => None,
         };
         if bucket != Some("keep-alive probe") {

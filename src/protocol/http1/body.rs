@@ -169,9 +169,13 @@ impl BodyDecoder {
                     }
                 }
                 b'\r' => State::Size { value, digits, extension },
-                // Blanks after the size are seen in the wild; extensions are skipped.
-                b' ' | b'\t' | b';' if digits > 0 => State::Size { value, digits, extension: true },
                 _ if extension => State::Size { value, digits, extension },
+                // Blanks before the size are seen in the wild.
+                b' ' | b'\t' | 0x0b | 0x0c if digits == 0 => self.state,
+                // Whatever follows the digits is an extension, as browsers have it.
+                _ if digits > 0 && !byte.is_ascii_hexdigit() => {
+                    State::Size { value, digits, extension: true }
+                }
                 _ => {
                     let digit = char::from(byte).to_digit(16).ok_or(BodyError::ChunkSize)?;
                     let value = value
@@ -229,7 +233,8 @@ mod tests {
 
     #[test]
     fn every_cut_of_a_chunked_body_decodes_alike() {
-        let wire = b"4;name=value\r\nWiki\r\n6 \r\npedia \r\nE\r\nin \r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\nGET /";
+        let wire = b"4;name=value\r\nWiki\r\n6 \r\npedia \r\n\
+            E\r\nin \r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\nGET /";
         for piece in 1..wire.len() {
             let decoded = decode(Framing::Chunked, wire, piece).unwrap();
             assert_eq!(
@@ -257,6 +262,7 @@ mod tests {
             Err(BodyError::ChunkSize)
         );
         assert_eq!(decode(Framing::Chunked, b"1\r\nabc", 9), Err(BodyError::ChunkEnd));
+        assert_eq!(decode(Framing::Chunked, b" 1x,\0\na\n0 \n\n", 9).unwrap().0, b"a");
         let endless = [b"1;".to_vec(), vec![b'x'; MAX_LINE]].concat();
         assert_eq!(decode(Framing::Chunked, &endless, 999_999), Err(BodyError::LineTooLong));
     }

@@ -64,7 +64,7 @@ fn transfer_encoding(head: &Head<'_>) -> Coding {
     let mut last = Coding::Absent;
     for value in head.values("transfer-encoding") {
         for coding in value.split(|byte| *byte == b',') {
-            let name = coding.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            let name = trim(coding.split(|byte| *byte == b';').next().unwrap_or_default());
             last = match name {
                 b"" => last,
                 _ if name.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
@@ -74,6 +74,23 @@ fn transfer_encoding(head: &Head<'_>) -> Coding {
         }
     }
     last
+}
+
+/// Without blanks and control characters around it: servers disagree about the latter, but no
+/// other coding is meant.
+fn trim(mut word: &[u8]) -> &[u8] {
+    let is_outside = |byte: &u8| *byte <= b' ' || *byte == 0x7f;
+    while let [first, rest @ ..] = word
+        && is_outside(first)
+    {
+        word = rest;
+    }
+    while let [rest @ .., last] = word
+        && is_outside(last)
+    {
+        word = rest;
+    }
+    word
 }
 
 /// The first length, and whether another one or a bad one stands beside it.
@@ -126,6 +143,7 @@ mod tests {
         request("Content-Length: 7\r\n", (Framing::Length(7), false));
         request("content-length:0007\r\n", (Framing::Length(7), false));
         request("Transfer-Encoding: gzip, Chunked\r\n", (Framing::Chunked, false));
+        request("Transfer-Encoding: chunked\0\r\n", (Framing::Chunked, false));
         request("Transfer-Encoding:\r\n\tchunked\r\n", (Framing::Chunked, false));
     }
 

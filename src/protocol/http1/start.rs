@@ -47,6 +47,22 @@ pub enum Kind {
     Response,
 }
 
+/// The bytes, at the start of a segment, certainly begin a message: the mark to resume at behind
+/// missing bytes. A request must show its version, or a usual method whose line is cut here.
+pub fn is_certain_start(kind: Kind, bytes: &[u8]) -> bool {
+    let line_end = find(b'\n', bytes, 0);
+    match parse(kind, &bytes[..line_end.unwrap_or(bytes.len())]) {
+        Some(Start::Request { version, target, .. }) if version != Version::Http09 => {
+            !target.is_empty()
+        }
+        Some(Start::Request { method, target, .. }) => {
+            line_end.is_none() && is_usual(method) && is_target(target)
+        }
+        Some(Start::Response { status, .. }) => status != 0,
+        None => false,
+    }
+}
+
 /// The bytes of a first line that is not whole yet could become a start line.
 pub(super) fn could_become(kind: Kind, bytes: &[u8]) -> bool {
     match kind {
@@ -92,11 +108,14 @@ fn request_line(line: &[u8]) -> Option<Start<'_>> {
 fn status_line(line: &[u8]) -> Option<Start<'_>> {
     let mut words = line.split(|byte| is_blank(*byte)).filter(|word| !word.is_empty());
     let version = version_of(words.next()?)?;
-    let status = match words.next() {
-        Some(digits) if digits.len() == 3 && digits.iter().all(u8::is_ascii_digit) => {
-            digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
-        }
-        _ => 0,
+    let word = words.next().unwrap_or_default();
+    let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    // A control character behind the digits ends them as well as a blank.
+    let is_ended = word.get(digits).is_none_or(u8::is_ascii_control);
+    let status = if digits == 3 && is_ended {
+        word[..3].iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'))
+    } else {
+        0
     };
     Some(Start::Response { version, status })
 }
@@ -115,14 +134,14 @@ fn version_of(word: &[u8]) -> Option<Version> {
 }
 
 /// Methods that are certain even where no version follows.
-pub(super) fn is_usual(method: &[u8]) -> bool {
+fn is_usual(method: &[u8]) -> bool {
     const USUAL: [&[u8]; 9] =
         [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"PATCH", b"CONNECT", b"TRACE"];
     USUAL.contains(&method)
 }
 
 /// A target that cannot be an argument of another protocol's command, such as a cache key.
-pub(super) fn is_target(bytes: &[u8]) -> bool {
+fn is_target(bytes: &[u8]) -> bool {
     bytes.starts_with(b"/") || bytes.windows(3).any(|window| window == b"://")
 }
 
@@ -138,4 +157,20 @@ pub(super) fn is_blank(byte: u8) -> bool {
 
 pub(super) fn find(wanted: u8, bytes: &[u8], from: usize) -> Option<usize> {
     Some(from + bytes.get(from..)?.iter().position(|byte| *byte == wanted)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_to_resume_behind_missing_bytes() {
+        assert!(is_certain_start(Kind::Request, b"PROPFIND /x HTTP/1.1\r\n"));
+        assert!(is_certain_start(Kind::Request, b"GET /a-long-target"));
+        assert!(!is_certain_start(Kind::Request, b"GET /x\r\n"));
+        assert!(!is_certain_start(Kind::Request, b"and so on"));
+        assert!(!is_certain_start(Kind::Request, b"more HTTP/1.1\r\n"));
+        assert!(is_certain_start(Kind::Response, b"HTTP/1.1 304 Not"));
+        assert!(!is_certain_start(Kind::Response, b"HTTP/1.1"));
+    }
 }

@@ -1,0 +1,190 @@
+//! Aim: HTTP/1 as it is really spoken, and bytes that are none.
+
+use std::net::SocketAddr;
+
+use peakhour::capture::FIN;
+
+use crate::talk::{GET, OK, Talk, check, exchanges, lines};
+
+// HTTP.
+
+#[test]
+fn answers_without_body_whatever_they_declare() {
+    let sized = |status: u32| format!("HTTP/1.1 {status} \r\nContent-Length: 5\r\n\r\n");
+    let mut talk = Talk::new();
+    talk.client("HEAD /h HTTP/1.1\r\n\r\n").server(&sized(200)).client(GET).server(&sized(304));
+    talk.client(GET).server(&sized(204)).client(GET).server(OK);
+    check(
+        &talk,
+        &["HEAD /h 0 > 200 0", "GET /a 0 > 304 0", "GET /a 0 > 204 0", "GET /a 0 > 200 5"],
+        &[],
+    );
+}
+
+#[test]
+fn any_method_and_any_status() {
+    let mut talk = Talk::new();
+    talk.client("PURGE /a HTTP/1.1\r\n\r\n").server("HTTP/1.1 499 \r\nContent-Length: 0\r\n\r\n");
+    talk.client("X!$ /a HTTP/1.1\r\n\r\n").server("HTTP/1.1 520\r\nContent-Length: 0\r\n\r\n");
+    check(&talk, &["PURGE /a 0 > 499 0", "X!$ /a 0 > 520 0"], &[]);
+}
+
+#[test]
+fn a_chunked_body_ends_where_it_says_and_not_where_a_segment_looks_like_it() {
+    let mut talk = Talk::new();
+    talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .client("7;a=b\r\n")
+        .client("ab0\r\n\r\n")
+        .client("\r\n0\r\nTrailer: x\r\n")
+        .client("\r\n")
+        .server(OK);
+    check(&talk, &["POST / 7 > 200 5 chunked"], &[]);
+    assert_eq!(exchanges(&talk)[0].request_body, "ab0\r\n\r\n".as_bytes());
+}
+
+#[test]
+fn contradicting_lengths_are_flagged() {
+    let mut talk = Talk::new();
+    talk.client(
+        "POST / HTTP/1.1\r\nContent-Length: 50\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    );
+    talk.server(OK).client("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\na");
+    talk.server(OK);
+    check(&talk, &["POST / 0 > 200 5 ambiguous chunked", "POST / 1 > 200 5 ambiguous"], &[]);
+}
+
+#[test]
+fn a_chunk_size_beyond_all_bounds_ends_the_message() {
+    let mut talk = Talk::new();
+    talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nGET /");
+    talk.server(OK).client(GET).server(OK);
+    check(
+        &talk,
+        &["POST / 0 > 200 5 ambiguous request-cut chunked", "GET /a 0 > 200 5"],
+        &[("behind a bad chunk", 24)],
+    );
+}
+
+#[test]
+fn what_follows_an_upgrade_is_not_read() {
+    let mut talk = Talk::new();
+    talk.client("GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n");
+    talk.server("HTTP/1.1 101 Switching Protocols\r\n\r\n").client(GET).server(OK);
+    let bytes = (GET.len() + OK.len()) as u64;
+    check(&talk, &["GET /ws 0 > 101 0 upgraded"], &[("upgraded", bytes)]);
+    let mut talk = Talk::new();
+    talk.client("CONNECT b:443 HTTP/1.1\r\n\r\n").server("HTTP/1.1 200 OK\r\n\r\n").client("\x16");
+    check(&talk, &["CONNECT b:443 0 > 200 0 upgraded"], &[("upgraded", 1)]);
+    let mut talk = Talk::new();
+    talk.client("CONNECT b:443 HTTP/1.1\r\n\r\n").server(&OK.replace("200", "407")).client(GET);
+    check(&talk, &["CONNECT b:443 0 > 407 5", "GET /a 0 > -"], &[]);
+}
+
+#[test]
+fn more_responses_than_requests() {
+    let mut talk = Talk::new();
+    talk.client(GET).server(OK).server(&OK.replace("200", "408")).client(GET).server(OK);
+    check(&talk, &["GET /a 0 > 200 5", "- > 408 5", "GET /a 0 > 200 5"], &[]);
+}
+
+#[test]
+fn fewer_responses_than_requests() {
+    let mut talk = Talk::new();
+    talk.client(GET).server(OK).client(GET).close(true, FIN).close(false, FIN);
+    check(&talk, &["GET /a 0 > 200 5", "GET /a 0 > -"], &[]);
+}
+
+#[test]
+fn a_request_without_version_is_answered_without_a_head() {
+    let mut talk = Talk::new();
+    talk.client("GET /old\r\n").server("<html>").close(false, FIN).close(true, FIN);
+    check(&talk, &["GET /old 0 > 0 6 malformed"], &[]);
+}
+
+// Hostile or odd bytes.
+
+#[test]
+fn odd_heads_are_read_and_flagged() {
+    let many = format!("GET /a HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(10_000));
+    let large = format!("GET /a HTTP/1.1\r\nA: {}\r\n\r\n", "x".repeat(65_536));
+    for (head, flags) in [
+        ("GET /a HTTP/1.1\nHost: \n\n", " malformed"),
+        ("GET /a HTTP/1.1\r\nA: \r\n\r\n", ""),
+        ("GET /a HTTP/1.1\r\nA: b\rc\r\n\r\n", " malformed"),
+        ("GET /a HTTP/1.1\r\nA: b\0c\r\n\r\n", " malformed"),
+        ("GET /a HTTP/1.1\r\nA: b\r\n c\r\n\r\n", " malformed"),
+        ("GET /a HTTP/1.1\r\nA : b\r\n\r\n", " malformed"),
+        ("GET /a HTTP/1.1\r\nno colon\r\n\r\n", " malformed"),
+        ("\r\n\r\nGET /a HTTP/1.1\r\n\r\n", ""),
+        (&many, ""),
+        (&large, ""),
+    ] {
+        let mut talk = Talk::new();
+        for piece in head.as_bytes().chunks(999) {
+            talk.say(true, piece);
+        }
+        let (found, _) = talk.server(OK).import();
+        assert_eq!(lines(&found), [format!("GET /a 0 > 200 5{flags}")], "{head:.60}");
+    }
+}
+
+#[test]
+fn a_target_that_is_no_text_is_escaped_and_exact_in_the_head() {
+    let mut talk = Talk::new();
+    talk.say(true, b"GET /\xff HTTP/1.1\r\n\r\n").server(OK);
+    check(&talk, &["GET /%FF 0 > 200 5 escaped"], &[]);
+    assert_eq!(exchanges(&talk)[0].request_head, b"GET /\xff HTTP/1.1\r\n\r\n".as_slice());
+}
+
+#[test]
+fn other_protocols_are_counted_and_not_read() {
+    for (name, bytes) in [
+        ("tls", "\x16\x03\x01\x00\x05hello GET / HTTP/1.1\r\n\r\n"),
+        ("http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+        ("resp", "*1\r\n$4\r\nPING\r\n"),
+        ("ssh", "SSH-2.0-x\r\n"),
+    ] {
+        for at in 1..bytes.len().min(9) {
+            let mut talk = Talk::new();
+            talk.client(&bytes[..at]).client(&bytes[at..]).server("+PONG\r\n");
+            check(&talk, &[], &[(name, bytes.len() as u64 + 7)]);
+        }
+    }
+}
+
+#[test]
+fn a_start_line_inside_a_body_is_body() {
+    let mut talk = Talk::new();
+    let length = GET.len() * 2;
+    talk.client(&format!("PUT / HTTP/1.1\r\nContent-Length: {length}\r\n\r\n"));
+    talk.client(GET).client(GET).server(OK);
+    check(&talk, &[&format!("PUT / {length} > 200 5")], &[]);
+}
+
+#[test]
+fn http_behind_a_proxy_handshake() {
+    let mut talk = Talk::new();
+    talk.client("\x05\x01\x00").server("\x05\x00").client("\x05\x01\x00\x01\x01\x02\x03\x04\x00P");
+    talk.server("\x05\x00\x00\x01\x01\x02\x03\x04\x00P").client(GET).server(OK);
+    check(&talk, &["GET /a 0 > 200 5"], &[("not http", 25)]);
+}
+
+#[test]
+fn sessions_follow_cookies_and_else_connections() {
+    let mut talk = Talk::new();
+    let with = |cookie: &str| format!("GET / HTTP/1.1\r\nCookie: {cookie}\r\n\r\n");
+    talk.client(&with("a")).server(OK).client(&with("b")).server(OK).client(&with("a")).server(OK);
+    talk.client(GET).server(OK).client(GET).server(OK);
+    let sessions: Vec<u64> = exchanges(&talk).iter().map(|it| it.session).collect();
+    assert_eq!((sessions[0] == sessions[2], sessions[0] == sessions[1]), (true, false));
+    assert_eq!((sessions[3] == sessions[4], sessions[3] == sessions[0]), (true, false));
+}
+
+#[test]
+fn servers_are_named_as_clients_name_them() {
+    let mut talk = Talk::new();
+    talk.client("GET / HTTP/1.1\r\nHost: Shop.Example:80\r\n\r\n").server(OK).client(GET);
+    let servers = talk.import().1.servers;
+    assert_eq!(servers.authorities, ["shop", "shop.example:80"]);
+    assert_eq!(servers.addresses, ["10.0.0.2:80".parse::<SocketAddr>().unwrap()]);
+}
