@@ -1,6 +1,7 @@
 //! Everything that goes through the public surface, one module a topic, in the data's order.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "the names of tests are sentences")]
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "tests tell what they skipped")]
 
 mod support; // Where things are, and how the program is started.
 

@@ -51,7 +51,7 @@ pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
         .current_dir(folder)
         .args(arguments)
         .env("NO_COLOR", "1")
-        .timeout(std::time::Duration::from_secs(120))
+        .timeout(std::time::Duration::from_mins(2))
         .output()
         .unwrap();
     Ran {
