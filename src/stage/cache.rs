@@ -198,7 +198,10 @@ mod tests {
         /// For all arrivals: at no moment does the store serve more reads than it has connections,
         /// and no read takes less than the store's latency.
         #[test]
-        fn the_pool_is_never_exceeded(gaps in prop::collection::vec(0_u64..8, 1..100), pool in 1_u32..5) {
+        fn the_pool_is_never_exceeded(
+            gaps in prop::collection::vec(0_u64..8, 1..100),
+            pool in 1_u32..5,
+        ) {
             let mut cache = cold(pool);
             let mut now = 0;
             let mut answers = Vec::new();

@@ -82,12 +82,18 @@ fn an_unknown_scenario_key() {
 
 #[test]
 fn a_wrong_unit() {
-    run_scenario("target: { url: stage }\nlimits: { grace: 10 }", &["s.yaml", "grace", "10s"]);
+    run_scenario(
+        "target: { url: stage }\nlimits: { grace: 10 }",
+        &["s.yaml:5:18", "grace", "no unit", "30s"],
+    );
 }
 
 #[test]
 fn a_duplicate_key() {
-    run_scenario("target: { url: stage }\nspeed: 1\nspeed: 2", &["s.yaml", "duplicate", "speed"]);
+    run_scenario(
+        "target: { url: stage }\nspeed: 1\nspeed: 2",
+        &["s.yaml:6:1", "`speed` is given twice (first on line 5)"],
+    );
 }
 
 #[test]

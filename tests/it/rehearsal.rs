@@ -14,14 +14,14 @@ use crate::support::{Ran, peakhour, root};
 /// One rehearsal at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// The busy part of the repository's capture, twice as fast, under the tolerances of shared
-/// machines: what is tested here is what is found, not how quick the machine is.
+/// The repository's capture, twice as fast, under the tolerances of shared machines: what is
+/// tested here is what is found, not how quick the machine is.
 fn rehearse(folder: &Path, arguments: &[&str]) -> (Ran, Value) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let capture = root().join("captures/nginx-first/peak.pcap.gz");
     let scenario = format!(
-        "# The first rehearsal, shortened.\nname: twin\nrecording: {}\nwindow: +8s..+22s\n\
-         speed: 2\ntolerance: ci\ntarget: {{ url: stage }}\n\
+        "# The first rehearsal, shortened.\nname: twin\nrecording: {}\nspeed: 2\n\
+         tolerance: ci\ntarget: {{ url: stage }}\n\
          expect: [ errors < 0.1%, completeness >= 99.5% ]\n",
         capture.display()
     );

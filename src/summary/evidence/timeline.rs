@@ -13,7 +13,8 @@ use crate::summary::evidence::openings::turned_away;
 /// Length of a row: 100 ms, a fifth of the shortest stall that is reported.
 pub const TENTH_NS: u64 = 100_000_000;
 
-/// Most rows, 7 MiB: those of the seconds that a shape tells apart. What comes later is in the last.
+/// Most rows, 7 MiB: those of the seconds that a shape tells apart. What comes later is in the
+/// last.
 pub const MAX_TENTHS: usize = MAX_SECONDS * 10;
 
 /// What happened in each tenth of a second since the start.

@@ -20,6 +20,10 @@ pub const MIN_REUSED: u64 = 20;
 /// as on reused ones. A stall or a slow target slows both alike.
 pub const TIMES_AS_OFTEN: f64 = 10.0;
 
+/// ... and there must be this many times as many of them: in a stall every busy connection has one
+/// slow request, and the new ones are a few among them.
+const OUTNUMBER: u64 = 3;
+
 /// Looks for a limit on connections; `cold_cache` is that detector's finding: beside a cold cache,
 /// first touches cannot tell new connections from reused ones.
 pub fn detect(input: &DetectorInput, cold_cache: &Finding) -> Finding {
@@ -58,6 +62,7 @@ fn waits_in_queue(Compared { first, reused }: Compared) -> bool {
     let share = |waits: Waits, slow: u64| as_f64(slow) / as_f64(waits.requests.max(1));
     reused.requests >= MIN_REUSED
         && first.slow >= MIN_TURNED_AWAY
+        && first.slow >= OUTNUMBER * reused.slow
         && share(first, first.slow) >= TIMES_AS_OFTEN * share(reused, reused.slow.max(1))
 }
 
