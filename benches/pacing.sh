@@ -32,10 +32,12 @@ YAML
 done
 
 for round in $(seq "$rounds"); do
-    "$work/pacer" nanosleep-slack "$rate" "$seconds" "$work/reference.bin"
+    # The reference runs at the same time as ours, so that both meet the same machine.
     "$work/arrivals" "$port" "$work/ours.bin" 2> /dev/null & observer=$!
     sleep 0.5
+    "$work/pacer" nanosleep-slack "$rate" "$seconds" "$work/reference.bin" & reference=$!
     "$peakhour" run --quiet "$work/http.yaml" --reports "$work/http-$round" > "$work/http-$round.txt" || true
+    wait "$reference"
     kill -TERM "$observer"; wait "$observer" || true
     "$peakhour" run --quiet "$work/stage.yaml" --reports "$work/stage-$round" > "$work/stage-$round.txt" || true
     python3 benches/pacing.py judge "$rate" "$work/reference.bin" "$work/ours.bin" \
