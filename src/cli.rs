@@ -15,9 +15,11 @@ pub mod stage;
 
 use std::path::{Path, PathBuf};
 
+use clap::builder::FalseyValueParser as Flag;
 use clap::{Parser, Subcommand};
 
 use crate::cli::exit::Exit;
+use crate::scenario::problem::Mistake;
 use crate::scenario::{Scenario, parse};
 
 /// What was typed.
@@ -35,10 +37,10 @@ pub struct Arguments {
     #[command(subcommand)]
     pub command: Command,
     /// Print the result only: no progress, no notes.
-    #[arg(short, long, global = true, env = "PEAKHOUR_QUIET")]
+    #[arg(short, long, global = true, env = "PEAKHOUR_QUIET", value_parser = Flag::new())]
     pub quiet: bool,
     /// Never use colour, terminal or not (the `NO_COLOR` convention is honoured too).
-    #[arg(long, global = true, env = "PEAKHOUR_NO_COLOR")]
+    #[arg(long, global = true, env = "PEAKHOUR_NO_COLOR", value_parser = Flag::new())]
     pub no_color: bool,
 }
 
@@ -77,7 +79,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
     match arguments.command {
         Command::Import(command) => import::import(&command, voice),
         Command::Inspect(command) => inspect::inspect(&command),
-        Command::Plan(command) => plan::plan(&command),
+        Command::Plan(command) => plan::plan(&command, voice),
         Command::Run(command) => run::run(&command, voice),
         Command::Report(command) => report::report(&command, voice),
         Command::Stage(command) => stage::stage(&command, voice),
@@ -89,16 +91,28 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
 pub struct Overrides {
     /// Replay at this speed of time instead of the scenario's (2 is twice as fast).
     #[arg(long, value_name = "FACTOR", env = "PEAKHOUR_SPEED")]
+    #[arg(allow_negative_numbers = true, value_parser = checked(parse::speed, "PEAKHOUR_SPEED"))]
     pub speed: Option<f64>,
     /// Keep this share of sessions (below 1) or clone them (above 1).
     #[arg(long, value_name = "FACTOR", env = "PEAKHOUR_SCALE")]
+    #[arg(allow_negative_numbers = true, value_parser = checked(parse::scale, "PEAKHOUR_SCALE"))]
     pub scale: Option<f64>,
     /// Seed of every random choice of the plan.
     #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_SEED")]
+    #[arg(allow_negative_numbers = true, value_parser = checked(parse::seed, "PEAKHOUR_SEED"))]
     pub seed: Option<u64>,
     /// Replay this capture or recording instead of the scenario's.
     #[arg(long, value_name = "FILE", env = "PEAKHOUR_RECORDING")]
     pub recording: Option<PathBuf>,
+}
+
+/// Reads a value as the scenario file does. The error names the variable too, since the value may
+/// come from it.
+fn checked<T>(
+    parse: fn(&str) -> Result<T, Mistake>,
+    variable: &'static str,
+) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| parse(text).map_err(|mistake| format!("{mistake} (here or in {variable})"))
 }
 
 impl Overrides {

@@ -105,6 +105,12 @@ pub enum PlanError {
         /// Its value.
         value: f64,
     },
+    /// A time of day of a recording that was made from JSON Lines.
+    #[error(
+        "the recording has no date, so a time of day is nowhere in it; write the window as \
+         `+30s..+90s`, since its start"
+    )]
+    NoDate,
     /// Nothing is left to send.
     #[error(
         "nothing is left to replay of {} exchanges in the window ({reasons}); choose another \

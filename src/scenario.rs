@@ -65,13 +65,14 @@ pub enum Window {
     /// From and to, since the recording's start.
     Offset(Duration, Duration),
     /// From and to, as seconds since midnight UTC; `to` is above 86 400 where the window ends on
-    /// the next day. Of the day on which the recording starts, or of the next one where that
-    /// window was over before the recording started.
+    /// the next day. The first such window that was not over before the recording started.
     Clock(u32, u32),
 }
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A window over midnight ends tomorrow, and a day ends at 24:00.
+        let of_day = |s: u32| if s > 86_400 { s - 86_400 } else { s };
         let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
         match *self {
             Self::All => write!(f, "all"),
@@ -79,7 +80,7 @@ impl std::fmt::Display for Window {
             Self::Offset(from, to) => {
                 write!(f, "+{} .. +{}", format_duration(from), format_duration(to))
             }
-            Self::Clock(from, to) => write!(f, "{} .. {} UTC", clock(from), clock(to)),
+            Self::Clock(from, to) => write!(f, "{} .. {} UTC", clock(from), clock(of_day(to))),
         }
     }
 }

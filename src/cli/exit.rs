@@ -18,6 +18,10 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, in the order in which they are listed for people.
+    pub const ALL: [Self; 5] =
+        [Self::Pass, Self::Failed, Self::Invalid, Self::Input, Self::Interrupted];
+
     /// The number given to the shell.
     pub fn code(self) -> u8 {
         match self {

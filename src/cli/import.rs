@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::capture::source::Source;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, check_writable};
+use crate::cli::load::{self, ImportOutcome, check_not_an_input, check_writable};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line;
@@ -35,18 +35,17 @@ pub struct Import {
 /// Runs `import`.
 pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     let sources =
-        command.captures.iter().map(|path| Source::open(path)).collect::<Result<Vec<_>, _>>()?;
+        command.captures.iter().map(|path| load::open(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(lines) = &command.jsonl {
-        return import_lines(command, sources, lines);
+        return import_lines(command, sources, lines, voice);
     }
     let Some(output) = &command.output else {
         anyhow::bail!("name the recording to write with -o FILE");
     };
     check_writable(output)?;
+    check_not_an_input(output, &command.captures)?;
     let imported = load::import(sources, output, !command.keep_secrets)?;
-    for warning in &imported.warnings {
-        outputs::note(voice.quiet, &format!("warning: {warning}"));
-    }
+    warn(&imported, voice);
     let header = &imported.header;
     outputs::note(
         voice.quiet,
@@ -61,20 +60,30 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
+fn warn(imported: &ImportOutcome, voice: Voice) {
+    for warning in &imported.warnings {
+        outputs::note(voice.quiet, &format!("warning: {warning}"));
+    }
+}
+
 /// JSON Lines are written in the order of time, so they go through a recording first.
 fn import_lines(
     command: &Import,
     sources: Vec<Source>,
     lines: &std::path::Path,
+    voice: Voice,
 ) -> anyhow::Result<Exit> {
-    let scratch = load::scratch();
-    load::import(sources, scratch.path(), !command.keep_secrets)?;
-    let reader = RecordingReader::open(scratch.path())?;
     let to_stdout = lines == std::path::Path::new("-");
+    if !to_stdout {
+        check_writable(lines)?;
+        check_not_an_input(lines, &command.captures)?;
+    }
+    let scratch = load::scratch();
+    warn(&load::import(sources, scratch.path(), !command.keep_secrets)?, voice);
+    let reader = RecordingReader::open(scratch.path())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(std::io::BufWriter::new(std::io::stdout().lock()))
     } else {
-        check_writable(lines)?;
         let file = std::fs::File::create(lines)
             .with_context(|| format!("cannot write {}", lines.display()))?;
         Box::new(std::io::BufWriter::new(file))

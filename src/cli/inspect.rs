@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::load;
+use crate::cli::outputs::printable;
 use crate::cli::{outputs, wall_clock};
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
@@ -83,7 +84,11 @@ fn described(header: &Header, contents: &Contents) -> String {
         let _ = writeln!(text, "{name:<20} {value}");
     };
     line("origin", &header.origin);
-    line("started", &wall_clock::recorded(header.started_unix_ns));
+    let started = match header.started_unix_ns {
+        0 => "not known".to_owned(), // JSON Lines carry no date.
+        started => wall_clock::recorded(started),
+    };
+    line("started", &started);
     line("length", &format_duration(Duration::from_nanos(header.duration_ns)));
     line(
         "clock",
@@ -96,7 +101,7 @@ fn described(header: &Header, contents: &Contents) -> String {
     line("request bytes", &format_size(contents.request_bytes));
     line("largest request", &format_size(contents.largest_request));
     line("response bytes", &format_size(contents.response_bytes));
-    line("servers", &header.servers.authorities.join(", "));
+    line("servers", &printable(&header.servers.authorities.join(", ")));
     let redacted = header.redacted_headers.join(", ");
     line("redacted", if redacted.is_empty() { "nothing: it may hold secrets" } else { &redacted });
     table(&mut text, "statuses", &contents.statuses, header.exchanges);
@@ -121,7 +126,7 @@ fn table(text: &mut String, title: &str, counts: &BTreeMap<String, u64>, all: u6
     #[expect(clippy::cast_precision_loss, reason = "shares are printed with three digits")]
     for (name, count) in rows.iter().take(SHOWN) {
         let share = format_share(**count as f64 / (all.max(1)) as f64);
-        let _ = writeln!(text, "{:>12}  {share:>7}  {name}", format_count(**count));
+        let _ = writeln!(text, "{:>12}  {share:>7}  {}", format_count(**count), printable(name));
     }
     if rows.len() > SHOWN {
         let _ = writeln!(text, "{:>12}  more", format_count((rows.len() - SHOWN) as u64));

@@ -49,9 +49,17 @@ impl Drop for Scratch {
     }
 }
 
+/// Opens a capture or a recording.
+pub fn open(path: &Path) -> anyhow::Result<Source> {
+    if path.is_dir() {
+        bail!("{}: is a folder; name a recording or a capture in it", path.display());
+    }
+    Ok(Source::open(path)?)
+}
+
 /// Opens a recording, or imports a capture into a scratch file that goes away with the result.
 pub fn load(path: &Path) -> anyhow::Result<Loaded> {
-    let source = Source::open(path)?;
+    let source = open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
@@ -62,7 +70,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
 
 /// Opens a recording, or imports a capture into `into`, where it stays.
 pub fn load_into(path: &Path, into: &Path) -> anyhow::Result<Loaded> {
-    let source = Source::open(path)?;
+    let source = open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
@@ -94,6 +102,13 @@ pub fn import(
     recording: &Path,
     redacted: bool,
 ) -> anyhow::Result<ImportOutcome> {
+    if let Some(recording) = sources.iter().find(|source| source.content() == Content::Parquet) {
+        bail!(
+            "{name}: is a recording already, if it is one of ours; look at it with `peakhour \
+             inspect {name}`, or name it in a scenario",
+            name = recording.name()
+        );
+    }
     let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
     let origin = names.join(", ");
     let content = sources.first().map(Source::content);
@@ -217,6 +232,22 @@ pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {
     let parts: Vec<String> =
         buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
     parts.join(", ")
+}
+
+/// Fails where what is written would take the place of what is read.
+pub fn check_not_an_input(output: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
+    let same = |input: &&PathBuf| {
+        let both = output.canonicalize().ok().zip(input.canonicalize().ok());
+        both.is_some_and(|(output, input)| output == input)
+    };
+    if let Some(input) = inputs.iter().find(same) {
+        bail!(
+            "cannot write {}: it is the capture {} itself; name another file",
+            output.display(),
+            input.display()
+        );
+    }
+    Ok(())
 }
 
 /// Fails early, before any work, where a file cannot be created.

@@ -1,15 +1,20 @@
 //! `peakhour plan`: a dry run. Says what would be sent, where and when; sends nothing.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::{listed, load};
-use crate::cli::{Overrides, outputs};
+use crate::cli::outputs::printable;
+use crate::cli::{Overrides, Voice, outputs};
 use crate::plan::facts::Facts;
 use crate::plan::outline;
+use crate::recording::redaction::fill;
+use crate::recording::redaction::heads::redact_head;
 use crate::scenario::Scenario;
+use crate::scenario::target::check_name;
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -24,17 +29,25 @@ pub struct Plan {
     /// The facts as JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// Print this many requests as they would be sent, from the first on.
+    /// Print this many requests as they would be sent, from the first on. Credentials, and what
+    /// the scenario sets, are shown as x.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     requests: usize,
 }
 
 /// Runs `plan`.
-pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
+pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
     let scenario = command.overrides.apply(&command.scenario)?;
     let loaded = load(&scenario.recording)?;
+    for warning in &loaded.warnings {
+        outputs::note(voice.quiet, &format!("warning: {warning}"));
+    }
     let authority = scenario.target.authority();
-    let (facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
+    let (mut facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
+    let servers = &loaded.reader.header().servers;
+    if let Err(refusal) = check_name(&scenario.target, &scenario.allow, servers) {
+        facts.warnings.insert(0, format!("run will refuse this: {refusal}"));
+    }
     if command.json {
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&facts)?));
         return Ok(Exit::Pass);
@@ -43,7 +56,7 @@ pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
     for arrival in plan.take(command.requests) {
         let arrival = arrival?;
         let due = format_duration(arrival.due);
-        let head = String::from_utf8_lossy(&arrival.head).replace('\r', "");
+        let head = shown_head(&arrival.head, &scenario.headers);
         let _ = writeln!(
             text,
             "\n#{} due {due} on connection {}, body {}\n{}",
@@ -55,6 +68,24 @@ pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
     }
     outputs::result(&text);
     Ok(Exit::Pass)
+}
+
+/// A head for people. Values that the scenario sets may come from the environment, and end in the
+/// logs of a nightly job; they are filled like credentials.
+fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
+    let mut head = head.to_vec();
+    redact_head(&mut head);
+    for line in head.split_mut(|byte| *byte == b'\n') {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = line.split_at_mut(colon + 1);
+        let name = name[..colon].trim_ascii();
+        if set.keys().any(|set| name.eq_ignore_ascii_case(set.as_bytes())) {
+            fill(value);
+        }
+    }
+    let lines: Vec<String> =
+        String::from_utf8_lossy(&head).replace('\r', "").lines().map(printable).collect();
+    lines.join("\n")
 }
 
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {

@@ -59,6 +59,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
     let scenario = command.overrides.apply(&command.scenario)?;
     let fault = stage_fault(command, &scenario)?;
+    command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };

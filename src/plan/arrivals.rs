@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::plan::fingerprint::Fnv;
-use crate::plan::rewrite::rewrite;
+use crate::plan::rewrite::{is_asked_with, rewrite};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
@@ -129,7 +129,12 @@ impl Plan {
             self.skip(Skip::LeftOutByScale);
             return Ok(());
         }
-        // A recording from elsewhere may lack the flag that says so.
+        // A recording from elsewhere may say GET where its bytes say DELETE, and may lack the flag
+        // of a body that was cut.
+        if !is_asked_with(&exchange.request_head, &exchange.method) {
+            self.skip(Skip::OtherMethod);
+            return Ok(());
+        }
         if exchange.request_body.len() as u64 != exchange.request_body_bytes {
             self.skip(Skip::BodyNotWhole);
             return Ok(());

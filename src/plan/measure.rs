@@ -59,7 +59,11 @@ fn refuse(facts: &Facts, tally: &Tally, scenario: &Scenario) -> Result<(), PlanE
             .map(|(reason, count)| format!("{reason}: {}", format_count(*count)))
             .collect();
         let reasons = match (facts.exchanges, reasons.is_empty()) {
-            (0, _) => "the window holds no request at all".to_owned(),
+            (0, _) => {
+                "the window holds no request at all; `peakhour inspect` tells when the recording \
+                       starts and how long it is"
+                    .to_owned()
+            }
             (_, true) => "no reason is known".to_owned(),
             (_, false) => reasons.join(", "),
         };

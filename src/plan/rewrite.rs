@@ -41,6 +41,12 @@ pub fn rewrite(
     Some(Rewritten { head, body, expect_removed })
 }
 
+/// Whether the request line begins with this method and a blank: policies are about methods.
+pub(crate) fn is_asked_with(head: &[u8], method: &str) -> bool {
+    let rest = Lines::new(head).request_line.strip_prefix(method.as_bytes());
+    !method.is_empty() && rest.is_some_and(|rest| rest.starts_with(b" "))
+}
+
 /// How a head announces its body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Framing {
@@ -144,11 +150,13 @@ fn absolute_authority(line: &[u8]) -> Option<(usize, usize)> {
     let method_end = line.iter().position(|byte| *byte == b' ')?;
     let spaces = line[method_end..].iter().take_while(|byte| **byte == b' ').count();
     let target = method_end + spaces;
-    let scheme = ["http://", "https://"].into_iter().find(|scheme| {
-        line.get(target..target + scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
-    })?;
-    let start = target + scheme.len();
+    // Whatever the scheme: a proxy in front of the target may follow any of them.
+    let length = line[target..].windows(3).position(|part| part == b"://")?;
+    let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    if length == 0 || !line[target..target + length].iter().all(is_scheme) {
+        return None;
+    }
+    let start = target + length + b"://".len();
     let is_end = |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b' ' | b'\r' | b'\n');
     let length = line[start..].iter().position(is_end).unwrap_or(line.len() - start);
     Some((start, start + length))

@@ -20,6 +20,7 @@ pub(crate) enum Skip {
     Upgraded,
     BodyNotWhole,
     Method,
+    OtherMethod,
     BodyMismatch,
     LeftOutByScale,
 }
@@ -32,6 +33,7 @@ impl Skip {
             Self::Upgraded => "connection upgraded",
             Self::BodyNotWhole => "request body not whole",
             Self::Method => "method not allowed by the scenario",
+            Self::OtherMethod => "method does not match its head",
             Self::BodyMismatch => "body does not match its head",
             Self::LeftOutByScale => "left out by scale",
         }
@@ -68,6 +70,7 @@ pub(crate) fn span(source: &Source<'_>, window: Window) -> Result<Option<Span>, 
     match window {
         Window::All => Ok(None),
         Window::Offset(from, to) => Ok(Some((from, to))),
+        Window::Clock(..) if source.started_unix_ns == 0 => Err(PlanError::NoDate),
         Window::Clock(from, to) => Ok(Some(clock_span(source.started_unix_ns, from, to))),
         Window::Busiest(length) => busiest(&mut (source.outlines)(None), length).map(Some),
     }
@@ -79,11 +82,11 @@ fn clock_span(started_unix_ns: i64, from: u32, to: u32) -> Span {
     let since_midnight = started_unix_ns.rem_euclid(DAY);
     let mut from = i64::from(from) * SECOND - since_midnight;
     let mut to = i64::from(to) * SECOND - since_midnight;
-    // Over before the recording started: the same window of the next day.
-    if to <= 0 {
-        from += DAY;
-        to += DAY;
-    }
+    // The first such window that was not over before the recording started: it may have begun the
+    // evening before, or come the day after.
+    let days = (-to).div_euclid(DAY) + 1;
+    from += days * DAY;
+    to += days * DAY;
     let since_start = |ns: i64| Duration::from_nanos(u64::try_from(ns).unwrap_or(0));
     (since_start(from), since_start(to))
 }

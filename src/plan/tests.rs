@@ -156,6 +156,7 @@ fn the_fingerprint_sees_every_part_of_an_arrival() {
     let head = b"POST /cart/7 HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n";
     let with_body = |body: &'static [u8]| {
         fingerprint(&|row| {
+            row.method = "POST".to_owned();
             row.request_head = Bytes::from_static(head);
             row.request_body = Bytes::from_static(body);
             row.request_body_bytes = 1;
@@ -224,6 +225,7 @@ fn the_first_touch_of_a_target_is_told_from_later_ones() {
     let mut exchanges: Vec<Exchange> = (0..4).map(|index| exchange(index, 0, 0)).collect();
     exchanges[1].target = "/other".to_owned();
     exchanges[2].method = "HEAD".to_owned();
+    exchanges[2].request_head = Bytes::from_static(b"HEAD /cart/7 HTTP/1.1\r\n\r\n");
     let (_, arrivals) = planned(&exchanges, &scenario()).unwrap();
     let touches: Vec<Touch> = arrivals.iter().map(|arrival| arrival.touch).collect();
     assert_eq!(touches, [Touch::First, Touch::First, Touch::First, Touch::Again]);
@@ -257,6 +259,22 @@ fn what_is_left_out_is_counted_by_reason_and_told_when_nothing_is_left() {
     );
     let error = planned(&[], &scenario()).unwrap_err().to_string();
     assert!(error.contains("the window holds no request at all"), "{error}");
+}
+
+#[test]
+fn a_policy_of_methods_holds_for_the_bytes_that_are_sent() {
+    let mut exchanges = twelve_sessions();
+    for (index, line) in [(1, "DELETE"), (2, "CONNECT"), (3, "GETX"), (4, " GET"), (5, "get")] {
+        let head = format!("{line} /cart/7 HTTP/1.1\r\nHost: a\r\n\r\n");
+        exchanges[index].request_head = head.into();
+    }
+    let methods = MethodPolicy::Only(vec!["GET".to_owned()]);
+    for methods in [methods, MethodPolicy::All] {
+        let (facts, plan) = planned(&exchanges, &Scenario { methods, ..scenario() }).unwrap();
+        assert_eq!(facts.skipped, [("method does not match its head".to_owned(), 5)].into());
+        let all_get = |arrival: &Arrival| arrival.head.starts_with(b"GET /");
+        assert!(plan.iter().all(all_get));
+    }
 }
 
 #[test]

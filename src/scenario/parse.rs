@@ -70,11 +70,10 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         },
         recording: place.read(&keys.recording, recording)?,
         window: place.or(keys.window.as_ref(), Window::All, fields::window)?,
-        // Below a millionth, nothing of any recording would be left.
-        scale: place.or(keys.scale.as_ref(), 1.0, |text| fields::factor(text, 1e-6..=100.0))?,
-        speed: place.or(keys.speed.as_ref(), 1.0, |text| fields::factor(text, 0.01..=100.0))?,
+        scale: place.or(keys.scale.as_ref(), 1.0, scale)?,
+        speed: place.or(keys.speed.as_ref(), 1.0, speed)?,
         pace: place.or(keys.pace.as_ref(), Pace::Recorded, pace)?,
-        seed: place.or(keys.seed.as_ref(), 1, |text| fields::whole(text, 0..=u64::MAX))?,
+        seed: place.or(keys.seed.as_ref(), 1, seed)?,
         methods: methods(place, keys.methods.as_ref(), &target)?,
         allow: place.each(&allow, fields::allowed)?,
         headers: headers(place, keys.rewrite, environment)?,
@@ -180,6 +179,22 @@ fn recording(text: &str) -> Result<PathBuf, Mistake> {
         ));
     }
     Ok(PathBuf::from(text))
+}
+
+/// The share of sessions kept, or the copies made of them. Below a millionth, nothing of any
+/// recording would be left.
+pub(crate) fn scale(text: &str) -> Result<f64, Mistake> {
+    fields::factor(text, 1e-6..=100.0)
+}
+
+/// The speed of time.
+pub(crate) fn speed(text: &str) -> Result<f64, Mistake> {
+    fields::factor(text, 0.01..=100.0)
+}
+
+/// The seed of every random choice.
+pub(crate) fn seed(text: &str) -> Result<u64, Mistake> {
+    fields::whole(text, 0..=u64::MAX)
 }
 
 fn pace(text: &str) -> Result<Pace, Mistake> {

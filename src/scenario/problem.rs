@@ -79,6 +79,12 @@ impl Mistake {
     }
 }
 
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.message, self.hint)
+    }
+}
+
 /// The text of a scenario file, for pointing into it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {

@@ -103,35 +103,46 @@ impl TargetSpec {
 /// Checks a target and looks up its address.
 ///
 /// Hosts on other machines are refused by name whatever their port, and by address whatever their
-/// port. Loopback is shared by everything on a machine, so it is compared with its port. The stage
-/// is ours and listens at `stage_address`: nothing is compared.
+/// port. Loopback is shared by everything on a machine, so all of its addresses are compared by
+/// port. The stage is ours and listens at `stage_address`: nothing is compared.
 pub async fn resolve(
     spec: &TargetSpec,
     allow: &[String],
     servers: &Servers,
     stage_address: Option<SocketAddr>,
 ) -> Result<Target, TargetError> {
+    check_name(spec, allow, servers)?;
+    let authority = spec.authority();
     let (host, port) = match spec {
         TargetSpec::Stage => {
             let address = stage_address.ok_or(TargetError::NoStage)?;
-            let authority = spec.authority();
             return Ok(Target { authority, address, is_stage: true, resolved: () });
         }
         TargetSpec::Http { host, port } => (plain_host(host), *port),
     };
-    let authority = spec.authority();
-    if !is_allowed(&host, port, allow) {
-        return Err(TargetError::NotAllowed { authority, host });
-    }
-    if let Some(recorded) = recorded_name(&host, port, servers) {
-        return Err(TargetError::RecordedName { authority, recorded });
-    }
     let found = match tokio::net::lookup_host((host.as_str(), port)).await {
         Ok(found) => found.collect::<Vec<_>>(),
         Err(source) => return Err(TargetError::Lookup { authority, source }),
     };
     let address = check_addresses(&authority, &found, servers)?;
     Ok(Target { authority, address, is_stage: false, resolved: () })
+}
+
+/// What can be said about a target without looking up its name, so that a dry run says it too.
+pub fn check_name(
+    spec: &TargetSpec,
+    allow: &[String],
+    servers: &Servers,
+) -> Result<(), TargetError> {
+    let TargetSpec::Http { host, port } = spec else { return Ok(()) };
+    let (authority, host) = (spec.authority(), plain_host(host));
+    if !is_allowed(&host, *port, allow) {
+        return Err(TargetError::NotAllowed { authority, host });
+    }
+    match recorded_name(&host, *port, servers) {
+        Some(recorded) => Err(TargetError::RecordedName { authority, recorded }),
+        None => Ok(()),
+    }
 }
 
 /// Splits `host`, `host:port`, `1.2.3.4:port` and `[::1]:port`; the host is lower case, without
@@ -173,13 +184,14 @@ fn is_allowed(host: &str, port: u16, allow: &[String]) -> bool {
 /// The authority of the recording that is this host.
 fn recorded_name(host: &str, port: u16, servers: &Servers) -> Option<String> {
     let is_it = |recorded: &&String| {
-        let Some((name, recorded_port)) = split_host_port(recorded) else {
-            // An authority that cannot be read is compared as it is.
-            return recorded.eq_ignore_ascii_case(host);
-        };
-        match (loopback(host), loopback(&plain_host(&name))) {
-            (Some(ours), Some(theirs)) => ours == theirs && recorded_port.unwrap_or(80) == port,
-            (None, None) => plain_host(&name) == host,
+        // What clients write is not always a host and a port: `shop.example:`, `user@shop.example`.
+        let name = recorded.rsplit('@').next().unwrap_or_default().trim();
+        let (name, recorded_port) = split_host_port(name)
+            .unwrap_or_else(|| (name.split(':').next().unwrap_or_default().to_owned(), None));
+        let name = plain_host(&name);
+        match (is_loopback(host), is_loopback(&name)) {
+            (true, true) => recorded_port.unwrap_or(80) == port,
+            (false, false) => name == host,
             _ => false,
         }
     };
@@ -195,18 +207,12 @@ fn plain_host(host: &str) -> String {
     lower.strip_suffix('.').unwrap_or(&lower).to_owned()
 }
 
-/// The loopback address that a host stands for; `localhost` and `::1` count as `127.0.0.1`, as
-/// most servers listen on both.
-fn loopback(host: &str) -> Option<IpAddr> {
-    if host == "localhost" || host.ends_with(".localhost") {
-        return Some(IpAddr::from([127, 0, 0, 1]));
-    }
-    let address = host.parse::<IpAddr>().ok()?.to_canonical();
-    address.is_loopback().then(|| one_loopback(address))
-}
-
-fn one_loopback(address: IpAddr) -> IpAddr {
-    if address.is_ipv6() { IpAddr::from([127, 0, 0, 1]) } else { address }
+/// The host is this machine. All of its loopback addresses count as one: most servers listen on
+/// every one of them.
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// The address to use, when none of those found is a recorded server's: a name that leads to one
@@ -224,7 +230,7 @@ fn check_addresses(
         let is_it = |recorded: &&SocketAddr| {
             let theirs = recorded.ip().to_canonical();
             if ip.is_loopback() && theirs.is_loopback() {
-                one_loopback(ip) == one_loopback(theirs) && address.port() == recorded.port()
+                address.port() == recorded.port()
             } else {
                 ip == theirs
             }
@@ -255,6 +261,8 @@ mod tests {
             "api.shop.example",
             "localhost:9000",
             "shop.example:8443",
+            "old.example:",
+            "user@inner.example:http",
             "www.other.example",
         ];
         let addresses = ["127.0.0.1:8080", "203.0.113.9:443", "[2001:db8::5]:80"];
@@ -287,6 +295,9 @@ mod tests {
             ("127.0.0.1", 8080, vec!["127.0.0.1"], "clients asked for `127.0.0.1:8080`"),
             ("localhost", 8080, vec!["localhost"], "clients asked for `127.0.0.1:8080`"),
             ("2001:db8:0::7", 80, vec!["2001:db8::7"], "the recording was made from it"),
+            ("old.example", 80, vec!["old.example"], "clients asked for `old.example:`"),
+            ("inner.example", 9, vec!["inner.example"], "clients asked for `user@inner.example"),
+            ("127.0.0.2", 8080, vec!["127.0.0.2"], "clients asked for `127.0.0.1:8080`"),
             ("::1", 8080, vec!["::1"], "clients asked for `127.0.0.1:8080`"),
             ("127.0.0.1", 9000, vec!["127.0.0.1:9000"], "clients asked for `localhost:9000`"),
             ("0.0.0.0", 8080, vec!["0.0.0.0"], "write 127.0.0.1"),
@@ -305,7 +316,7 @@ mod tests {
             ("2001:db8::1", 80, "[2001:DB8::1]", "[2001:db8::1]", "[2001:db8::1]:80"),
             // Another port of loopback is another server.
             ("127.0.0.1", 8081, "127.0.0.1", "127.0.0.1:8081", "127.0.0.1:8081"),
-            ("127.0.0.2", 8080, "127.0.0.2", "127.0.0.2:8080", "127.0.0.2:8080"),
+            ("127.0.0.2", 8081, "127.0.0.2", "127.0.0.2:8081", "127.0.0.2:8081"),
         ] {
             let target = try_target(host, port, &[allow]).unwrap();
             assert_eq!(target.authority, authority);
@@ -334,6 +345,18 @@ mod tests {
         assert!(matches!(error, TargetError::RecordedName { .. }), "{error}");
         let error = check_addresses("staging.example", &[], &servers()).unwrap_err();
         assert!(matches!(error, TargetError::NoAddress { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_a_name_tells_needs_no_look_up() {
+        let check = |host: &str, allow: &[String]| {
+            check_name(&TargetSpec::Http { host: host.to_owned(), port: 80 }, allow, &servers())
+        };
+        let allowed = ["api.shop.example".to_owned(), "nowhere.invalid".to_owned()];
+        assert!(matches!(check("a.example", &allowed), Err(TargetError::NotAllowed { .. })));
+        assert!(matches!(check(&allowed[0], &allowed), Err(TargetError::RecordedName { .. })));
+        assert!(check(&allowed[1], &allowed).is_ok());
+        assert!(check_name(&TargetSpec::Stage, &[], &servers()).is_ok());
     }
 
     #[test]

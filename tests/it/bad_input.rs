@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use crate::support::{Ran, peakhour, root};
+use crate::support::{Ran, peakhour, peakhour_with, root};
 
 /// Runs `arguments` in a scratch folder that holds `files`, and checks that the error names all
 /// of `fragments`.
@@ -176,4 +176,88 @@ fn unpacked(folder: &Path) -> Vec<u8> {
     let done = std::process::Command::new("gzip").arg("-d").arg(&packed).status().unwrap();
     assert!(done.success());
     fs::read(folder.join("peak.pcap")).unwrap()
+}
+
+#[test]
+fn an_option_is_checked_like_the_key_of_the_file_and_named() {
+    let scenario = scenario("target: { url: stage }");
+    for (option, value, fragment) in [
+        ("--speed", "0", "0 is out of range; write a number from 0.01 to 100"),
+        ("--speed", "1e9", "`1e9` is not a plain number"),
+        ("--speed", "NaN", "`NaN` is not a plain number"),
+        ("--scale", "-1", "-1 is out of range; write a number from 0.000001 to 100"),
+        ("--scale", "1000", "1000 is out of range"),
+        ("--seed", "-1", "`-1` is not a whole number"),
+        ("--recording", ".", "is a folder"),
+    ] {
+        for command in ["plan", "run"] {
+            check(
+                &[("s.yaml", &scenario)],
+                &[command, "s.yaml", option, value],
+                &[fragment, if option == "--recording" { "." } else { option }],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_variable_is_checked_like_its_option_and_a_flag_takes_1() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.yaml"), scenario("target: { url: stage }")).unwrap();
+    let plan = |variable: &str, value: &str| {
+        peakhour_with(folder.path(), &["plan", "s.yaml"], &[(variable, value)])
+    };
+    for (variable, value) in
+        [("PEAKHOUR_SPEED", "0"), ("PEAKHOUR_SCALE", "-4"), ("PEAKHOUR_SEED", "x")]
+    {
+        let ran = plan(variable, value);
+        assert_eq!(ran.code, 104, "{variable}: {}", ran.stderr);
+        assert!(ran.stderr.contains(variable), "{variable}: {}", ran.stderr);
+    }
+    for value in ["1", "true", "yes", "0", ""] {
+        let ran = plan("PEAKHOUR_QUIET", value);
+        assert_eq!(ran.code, 0, "`{value}`: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_report_that_could_not_be_written_is_refused_before_the_run() {
+    check(
+        &[("s.yaml", &scenario("target: { url: stage }"))],
+        &["run", "s.yaml", "--out", "html=nowhere/peak.html"],
+        &["cannot write nowhere/peak.html", "there is no folder nowhere"],
+    );
+}
+
+#[test]
+fn a_capture_is_not_overwritten_by_what_is_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("peak.pcap.gz");
+    fs::copy(capture(), &file).unwrap();
+    let before = fs::read(&file).unwrap();
+    for output in ["-o", "--jsonl"] {
+        let ran = peakhour(folder.path(), &["import", "peak.pcap.gz", output, "./peak.pcap.gz"]);
+        assert_eq!(ran.code, 104, "{}", ran.stderr);
+        assert!(ran.stderr.contains("it is the capture"), "{}", ran.stderr);
+        assert!(fs::read(&file).unwrap() == before, "{output} changed the capture");
+    }
+}
+
+#[test]
+fn a_dry_run_tells_what_a_run_would_refuse_and_what_the_capture_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = unpacked(folder.path());
+    fs::write(folder.path().join("cut.pcap"), &whole[..whole.len() / 2 + 5]).unwrap();
+    for (target, told) in [
+        ("{ url: 'http://127.0.0.1:18081' }", "is not allowed"),
+        ("{ url: 'http://127.0.0.9:18080', allow: [127.0.0.9] }", "the recording was made from it"),
+    ] {
+        fs::write(folder.path().join("s.yaml"), format!("recording: cut.pcap\ntarget: {target}\n"))
+            .unwrap();
+        let ran = peakhour(folder.path(), &["plan", "s.yaml"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ran.stdout.contains("run will refuse this"), "{}", ran.stdout);
+        assert!(ran.stdout.contains(told), "{}", ran.stdout);
+        assert!(ran.stderr.contains("cut"), "{}", ran.stderr);
+    }
 }

@@ -21,12 +21,14 @@ mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
 mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Credentials are replaced before anything is written.
+mod captures; // The repository's captures hold what their READMEs say.
 mod plan; // Recording and scenario become the same arrivals, byte for byte.
 mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
 mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod report; // Golden reports: terminal, run.json, HTML.
 mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
+mod readme; // The README's commands, options, codes, faults and example are the program's.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.

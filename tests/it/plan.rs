@@ -96,6 +96,7 @@ proptest! {
         let ordinary = |(index, mut exchange): (usize, Exchange)| {
             if index % 2 == 0 {
                 exchange.flags = Flags::REDACTED;
+                exchange.method = "GET".to_owned();
                 exchange.request_head = Bytes::from_static(b"GET / HTTP/1.1\r\n\r\n");
                 exchange.request_body = Bytes::new();
                 exchange.request_body_bytes = 0;

@@ -46,11 +46,21 @@ pub(crate) struct Ran {
 
 /// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
 pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
+    peakhour_with(folder, arguments, &[])
+}
+
+/// The same with further variables in its environment.
+pub(crate) fn peakhour_with(
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Ran {
     let output = assert_cmd::Command::cargo_bin("peakhour")
         .unwrap()
         .current_dir(folder)
         .args(arguments)
         .env("NO_COLOR", "1")
+        .envs(environment.iter().copied())
         .timeout(std::time::Duration::from_mins(2))
         .output()
         .unwrap();

@@ -58,6 +58,12 @@ const TABLE: &[Row] = &[
         "GET HTTP://staging:81?q=http://x HTTP/1.1\r\nHost: staging:81\r\n\r\n",
     ),
     (
+        "whatever its scheme",
+        &[],
+        "GET ftp://shop.example/a HTTP/1.0\r\n\r\n",
+        "GET ftp://staging:81/a HTTP/1.0\r\n\r\n",
+    ),
+    (
         "a target that only mentions one is not",
         &[],
         "GET /http://shop.example HTTP/1.0\r\n\r\n",

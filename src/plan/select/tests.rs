@@ -64,6 +64,9 @@ fn a_clock_window_is_of_the_first_day_that_has_it() {
         (480 * HOUR_NS + 8 * HOUR_NS, 7 * HOUR, 9 * HOUR, (hours(0), hours(1))),
         (480 * HOUR_NS + 23 * HOUR_NS, HOUR, 2 * HOUR, (hours(2), hours(3))),
         (480 * HOUR_NS + 23 * HOUR_NS, 23 * HOUR, 25 * HOUR, (hours(0), hours(2))),
+        // It began the evening before.
+        (480 * HOUR_NS + HOUR_NS, 23 * HOUR, 26 * HOUR, (hours(0), hours(1))),
+        (480 * HOUR_NS + 2 * HOUR_NS, 23 * HOUR, 26 * HOUR, (hours(21), hours(24))),
         (-5 * HOUR_NS, 20 * HOUR, 21 * HOUR, (hours(1), hours(2))),
     ] {
         assert_eq!(clock_span(started, from, to), span, "{started} {from}");

@@ -131,6 +131,8 @@ fn windows_are_read() {
         let text = format!("{BASE}window: {text}\n");
         assert_eq!(good(&text).window, window, "{text}");
     }
+    assert_eq!(Window::Clock(86_100, 86_700).to_string(), "23:55:00 .. 00:05:00 UTC");
+    assert_eq!(Window::Clock(0, 86_400).to_string(), "00:00:00 .. 24:00:00 UTC");
 }
 
 /// A line added to a good scenario; line and column of the mistake; its message; its hint.
