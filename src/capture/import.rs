@@ -76,12 +76,25 @@ pub fn read_capture(
     let mut import = Import::default();
     let mut frames = Ledger::default();
     let (mut resolution, mut warnings) = (0, Vec::new());
+    let mut until: Option<(i64, String)> = None;
     for source in sources {
+        let name = source.name().to_owned();
         let facts = read_segments(source, &mut frames, &mut |segment| {
             import.segment(segment, sink);
         })?;
         resolution = facts.clock_resolution_ns.max(resolution);
         warnings.extend(facts.warnings);
+        if let (Some(first), Some((last, before))) = (facts.earliest_ns, &until)
+            && first < *last
+        {
+            warnings.push(format!(
+                "{name} begins before {before} ends, but pieces are read in the order given: name \
+                 them in the order of time, or merge captures of one time with `mergecap` first"
+            ));
+        }
+        if let Some(latest) = facts.latest_ns {
+            until = Some((latest, name));
+        }
     }
     let mut imported = import.finish(sink);
     imported.ledger.merge(&frames);

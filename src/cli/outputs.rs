@@ -19,3 +19,9 @@ pub fn note(quiet: bool, text: &str) {
 pub fn stdout_wants_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+/// Text with what was captured in it, fit for a terminal: control characters would be obeyed.
+pub fn printable(text: &str) -> String {
+    let is_obeyed = |c: char| c.is_control() && c != '\n';
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::{listed, load};
+use crate::cli::outputs::printable;
 use crate::cli::{Overrides, outputs};
 use crate::plan::facts::Facts;
 use crate::plan::outline;
+use crate::recording::redaction::heads::redact_head;
 use crate::scenario::Scenario;
 use crate::units::{format_count, format_duration, format_size};
 
@@ -24,7 +26,8 @@ pub struct Plan {
     /// The facts as JSON, for programs.
     #[arg(long)]
     json: bool,
-    /// Print this many requests as they would be sent, from the first on.
+    /// Print this many requests as they would be sent, from the first on; credentials are
+    /// shown as x.
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     requests: usize,
 }
@@ -43,7 +46,7 @@ pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
     for arrival in plan.take(command.requests) {
         let arrival = arrival?;
         let due = format_duration(arrival.due);
-        let head = String::from_utf8_lossy(&arrival.head).replace('\r', "");
+        let head = shown_head(&arrival.head, &scenario).replace('\r', "");
         let _ = writeln!(
             text,
             "\n#{} due {due} on connection {}, body {}\n{}",
@@ -53,8 +56,26 @@ pub fn plan(command: &Plan) -> anyhow::Result<Exit> {
             head.trim_end()
         );
     }
-    outputs::result(&text);
+    outputs::result(&printable(&text));
     Ok(Exit::Pass)
+}
+
+/// A head without credentials: those of a recording that kept them, and the values of
+/// `rewrite.headers`, which come from the environment.
+fn shown_head(head: &[u8], scenario: &Scenario) -> String {
+    let mut head = head.to_vec();
+    redact_head(&mut head);
+    let text = String::from_utf8_lossy(&head);
+    let lines = text.split_inclusive('\n').map(|line| match line.split_once(':') {
+        Some((name, value))
+            if scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name)) =>
+        {
+            let hide = |c: char| if c.is_whitespace() { c } else { 'x' };
+            format!("{name}:{}", value.chars().map(hide).collect::<String>())
+        }
+        _ => line.to_owned(),
+    });
+    lines.collect()
 }
 
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
