@@ -246,7 +246,8 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
         route: route_of(&line.target),
         target: line.target,
         request_head: request.head,
-        request_body: Bytes::from(request.body),
+        // Without the room it grew into: many of them are held until they are sorted.
+        request_body: Bytes::from(request.body.into_boxed_slice()),
         request_body_bytes: request.body_bytes,
         response: answer.map(|answer| Response {
             status: answer.status,
