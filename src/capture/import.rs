@@ -17,7 +17,7 @@ use crate::protocol::http1::head::{Head, Progress, Scan, read, salvage};
 use crate::protocol::http1::start::{Kind, Start};
 use crate::recording::ledger::Ledger;
 use crate::recording::route::route_of;
-use crate::recording::{Exchange, Flags, Response, Servers};
+use crate::recording::{Exchange, Flags, Response, Servers, host_of};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
 /// to, so the bound is far above any real capture, and exceeding it is noted.
@@ -205,7 +205,7 @@ impl Tally {
     }
 
     fn keep_server(&mut self, authority: &str, origin: Origin) {
-        let authority = authority.to_ascii_lowercase();
+        let authority = host_of(authority);
         if authority.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
             self.unkept_servers += 1;
         } else if !authority.is_empty() {

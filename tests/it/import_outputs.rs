@@ -9,7 +9,7 @@ use crate::support::{peakhour, root};
 
 /// A request with secrets in every place, as JSON Lines.
 const SECRETS: &str = concat!(
-    r#"{"at_ns":0,"method":"POST","target":"/a?token=s3cret-url","authority":"a","status":200,"#,
+    r#"{"at_ns":0,"method":"POST","target":"/a?token=s3cret-url","authority":"u:s3cret-user@A","status":200,"#,
     r#""request_head":"POST /a?token=s3cret-url HTTP/1.1\r\nHost: a\r\n"#,
     r#"authorization:Bearer s3cret-bearer\r\nCookie: id=s3cret-cookie\r\n"#,
     r#"X-Mine: s3cret-kept\r\n\r\n"}"#
@@ -130,6 +130,17 @@ fn a_plan_shows_no_credentials() {
     let ran = peakhour(folder.path(), &["plan", "s.yaml", "--requests", "9"]);
     assert!(ran.code == 0 && ran.stdout.contains("X-Mine: xxxxxxxxxx"), "{ran:?}");
     assert!(!ran.stdout.contains("s3cret"), "{ran:?}");
+}
+
+#[test]
+fn a_server_is_named_without_its_users() {
+    let folder = folder();
+    fs::write(folder.path().join("lines"), SECRETS).unwrap();
+    let ran = peakhour(folder.path(), &["inspect", "lines", "--json"]);
+    assert!(ran.code == 0 && !ran.stdout.contains("s3cret"), "{ran:?}");
+    let header: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    // What is refused as a target is the host.
+    assert_eq!(header["servers"]["authorities"], serde_json::json!(["a"]));
 }
 
 #[test]
