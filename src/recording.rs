@@ -148,3 +148,9 @@ pub struct Servers {
     /// Addresses of the server side of connections, sorted, unique.
     pub addresses: Vec<SocketAddr>,
 }
+
+/// The host, and the port if there is one, that an authority names: in lower case, and without
+/// the user in front of it, who is a credential and no part of where a server is.
+pub fn host_of(authority: &str) -> String {
+    authority.rsplit('@').next().unwrap_or_default().to_ascii_lowercase()
+}

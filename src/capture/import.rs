@@ -17,7 +17,7 @@ use crate::protocol::http1::head::{Head, Progress, Scan, read, salvage};
 use crate::protocol::http1::start::{Kind, Start};
 use crate::recording::ledger::Ledger;
 use crate::recording::route::route_of;
-use crate::recording::{Exchange, Flags, Response, Servers};
+use crate::recording::{Exchange, Flags, Response, Servers, host_of};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
 /// to, so the bound is far above any real capture, and exceeding it is noted.
@@ -76,12 +76,25 @@ pub fn read_capture(
     let mut import = Import::default();
     let mut frames = Ledger::default();
     let (mut resolution, mut warnings) = (0, Vec::new());
+    let mut until: Option<(i64, String)> = None;
     for source in sources {
+        let name = source.name().to_owned();
         let facts = read_segments(source, &mut frames, &mut |segment| {
             import.segment(segment, sink);
         })?;
         resolution = facts.clock_resolution_ns.max(resolution);
         warnings.extend(facts.warnings);
+        if let (Some(first), Some((last, before))) = (facts.earliest_ns, &until)
+            && first < *last
+        {
+            warnings.push(format!(
+                "{name} begins before {before} ends, but pieces are read in the order given: name \
+                 them in the order of time, or merge captures of one time with `mergecap` first"
+            ));
+        }
+        if let Some(latest) = facts.latest_ns {
+            until = Some((latest, name));
+        }
     }
     let mut imported = import.finish(sink);
     imported.ledger.merge(&frames);
@@ -192,7 +205,7 @@ impl Tally {
     }
 
     fn keep_server(&mut self, authority: &str, origin: Origin) {
-        let authority = authority.to_ascii_lowercase();
+        let authority = host_of(authority);
         if authority.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
             self.unkept_servers += 1;
         } else if !authority.is_empty() {
@@ -233,7 +246,8 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
         route: route_of(&line.target),
         target: line.target,
         request_head: request.head,
-        request_body: Bytes::from(request.body),
+        // Without the room it grew into: many of them are held until they are sorted.
+        request_body: Bytes::from(request.body.into_boxed_slice()),
         request_body_bytes: request.body_bytes,
         response: answer.map(|answer| Response {
             status: answer.status,

@@ -5,6 +5,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
@@ -16,6 +18,7 @@ use crate::capture::CaptureError;
 /// before stays usable, and [`Source::damage`] says so.
 pub struct Source {
     name: String,
+    stop: Arc<AtomicBool>,
     head: Vec<u8>,
     input: Chain<Cursor<Vec<u8>>, BufReader<Decoder>>,
 }
@@ -67,7 +70,13 @@ impl Source {
             });
         }
         let input = Cursor::new(head.clone()).chain(BufReader::new(decoder));
-        Ok(Self { name: name.to_owned(), head, input })
+        Ok(Self { name: name.to_owned(), stop: Arc::default(), head, input })
+    }
+
+    /// Once this is set there is nothing more to read: whoever takes what is found has failed,
+    /// and the rest of a long capture, or of a pipe without end, is of no use.
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
     }
 
     /// The path as given, for messages.
@@ -107,13 +116,13 @@ impl Source {
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.input.read(buffer)
+        if self.stop.load(Ordering::Relaxed) { Ok(0) } else { self.input.read(buffer) }
     }
 }
 
 impl BufRead for Source {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        self.input.fill_buf()
+        if self.stop.load(Ordering::Relaxed) { Ok(&[]) } else { self.input.fill_buf() }
     }
 
     fn consume(&mut self, amount: usize) {
@@ -140,7 +149,12 @@ const PCAP_MAGICS: [u32; 6] =
     [0xa1b2_c3d4, 0xd4c3_b2a1, 0xa1b2_3c4d, 0x4d3c_b2a1, 0xa1b2_cd34, 0x34cd_b2a1];
 
 /// Formats a user may well try, with what to do about each.
-const FOREIGN: [(&[u8], &str, &str); 6] = [
+const FOREIGN: [(&[u8], &str, &str); 7] = [
+    (
+        b"PAR1",
+        "importing a Parquet file",
+        "a recording is used as it is: name it in `inspect` or in a scenario",
+    ),
     (b"BZh", "bzip2 compression", "decompress it first with `bunzip2`"),
     (b"\xfd7zXZ", "xz compression", "decompress it first with `unxz`"),
     (b"\x04\x22\x4d\x18", "lz4 compression", "decompress it first with `unlz4`"),

@@ -1,13 +1,14 @@
 //! `peakhour import`: a capture becomes a recording.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
 
 use crate::capture::source::Source;
 use crate::cli::exit::Exit;
-use crate::cli::load::{self, ImportOutcome, check_not_an_input, check_writable};
+use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
+use crate::cli::load::{self, ImportOutcome};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line;
@@ -34,6 +35,10 @@ pub struct Import {
 
 /// Runs `import`.
 pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
+    let stdins = command.captures.iter().filter(|path| path.as_os_str() == "-").count();
+    if stdins > 1 {
+        anyhow::bail!("standard input (-) can be read only once");
+    }
     let sources =
         command.captures.iter().map(|path| load::open(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(lines) = &command.jsonl {
@@ -42,11 +47,14 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     let Some(output) = &command.output else {
         anyhow::bail!("name the recording to write with -o FILE");
     };
-    check_writable(output)?;
-    check_not_an_input(output, &command.captures)?;
+    check_recording(output, &command.captures)?;
+    let _unfinished = Unfinished::recording(output)?;
     let imported = load::import(sources, output, !command.keep_secrets)?;
     warn(&imported, voice);
     let header = &imported.header;
+    if !command.keep_secrets {
+        outputs::note(voice.quiet, KEPT);
+    }
     outputs::note(
         voice.quiet,
         &format!(
@@ -66,6 +74,10 @@ fn warn(imported: &ImportOutcome, voice: Voice) {
     }
 }
 
+/// What redaction does not do, said where it matters.
+const KEPT: &str = "credentials in headers, URLs and forms were replaced; other bodies, such as \
+                    JSON, are kept as they were";
+
 /// JSON Lines are written in the order of time, so they go through a recording first.
 fn import_lines(
     command: &Import,
@@ -75,23 +87,34 @@ fn import_lines(
 ) -> anyhow::Result<Exit> {
     let to_stdout = lines == std::path::Path::new("-");
     if !to_stdout {
-        check_writable(lines)?;
-        check_not_an_input(lines, &command.captures)?;
+        check_output(lines, &command.captures)?;
     }
-    let scratch = load::scratch();
-    warn(&load::import(sources, scratch.path(), !command.keep_secrets)?, voice);
-    let reader = RecordingReader::open(scratch.path())?;
+    let scratch = Scratch::create()?;
+    warn(&load::import(sources, &scratch.recording(), !command.keep_secrets)?, voice);
+    let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
-        Box::new(std::io::BufWriter::new(std::io::stdout().lock()))
+        Box::new(BufWriter::new(std::io::stdout().lock()))
     } else {
         let file = std::fs::File::create(lines)
             .with_context(|| format!("cannot write {}", lines.display()))?;
-        Box::new(std::io::BufWriter::new(file))
+        Box::new(BufWriter::new(file))
     };
-    for exchange in reader.exchanges(None) {
-        write_line(&exchange?, &mut out)
-            .with_context(|| format!("cannot write {}", lines.display()))?;
+    match write_lines(&reader, &mut out) {
+        // Whoever reads has enough: `peakhour import ... --jsonl - | head`.
+        Err(error) if to_stdout && is_broken_pipe(&error) => Ok(Exit::Pass),
+        Err(error) => Err(error.context(format!("cannot write {}", lines.display()))),
+        Ok(()) => Ok(Exit::Pass),
     }
-    out.flush().with_context(|| format!("cannot write {}", lines.display()))?;
-    Ok(Exit::Pass)
+}
+
+fn write_lines(reader: &RecordingReader, out: &mut dyn Write) -> anyhow::Result<()> {
+    for exchange in reader.exchanges(None) {
+        write_line(&exchange?, out)?;
+    }
+    Ok(out.flush()?)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<std::io::Error>();
+    error.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

@@ -38,7 +38,7 @@ pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     for warning in &loaded.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
-    outputs::result(&text);
+    outputs::result(&printable(&text));
     Ok(Exit::Pass)
 }
 
@@ -84,11 +84,10 @@ fn described(header: &Header, contents: &Contents) -> String {
         let _ = writeln!(text, "{name:<20} {value}");
     };
     line("origin", &header.origin);
-    let started = match header.started_unix_ns {
-        0 => "not known".to_owned(), // JSON Lines carry no date.
-        started => wall_clock::recorded(started),
-    };
-    line("started", &started);
+    // JSON Lines have offsets only, and no clock that they were read from.
+    let has_clock = header.started_unix_ns != 0;
+    let started = has_clock.then(|| wall_clock::recorded(header.started_unix_ns));
+    line("started", started.as_deref().unwrap_or("not known"));
     line("length", &format_duration(Duration::from_nanos(header.duration_ns)));
     line(
         "clock",
@@ -100,10 +99,14 @@ fn described(header: &Header, contents: &Contents) -> String {
     line("peak", &format!("{} in a second", format_count(peak)));
     line("request bytes", &format_size(contents.request_bytes));
     line("largest request", &format_size(contents.largest_request));
-    line("response bytes", &format_size(contents.response_bytes));
-    line("servers", &printable(&header.servers.authorities.join(", ")));
-    let redacted = header.redacted_headers.join(", ");
-    line("redacted", if redacted.is_empty() { "nothing: it may hold secrets" } else { &redacted });
+    line("response bodies", &format_size(contents.response_bytes));
+    line("servers", &first_of(&header.servers.authorities));
+    if header.redacted_headers.is_empty() {
+        line("redacted", "nothing: it may hold secrets");
+    } else {
+        line("redacted", &header.redacted_headers.join(", "));
+        line("", "and such parameters of URLs and forms; other bodies are kept, JSON too");
+    }
     table(&mut text, "statuses", &contents.statuses, header.exchanges);
     table(&mut text, "routes", &contents.routes, header.exchanges);
     account(&mut text, "frames", &header.ledger.frames);
@@ -116,6 +119,14 @@ fn described(header: &Header, contents: &Contents) -> String {
         }
     }
     text
+}
+
+fn first_of(names: &[String]) -> String {
+    let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {} more", format_count(more as u64)),
+    }
 }
 
 /// The most frequent entries, and how many more there are.

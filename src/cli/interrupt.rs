@@ -21,13 +21,16 @@ impl Interrupt {
             .enable_io()
             .build()
             .context("cannot listen for interruptions")?;
+        // Taken over before this returns: what comes next must not be killed half-way.
+        let (mut interrupt, mut terminate) = {
+            let _entered = runtime.enter();
+            let take = |kind| signal(kind).context("cannot listen for interruptions");
+            (take(SignalKind::interrupt())?, take(SignalKind::terminate())?)
+        };
         thread::Builder::new()
             .name("interrupt".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    let signals =
-                        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-                    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
                     for first in [true, false] {
                         tokio::select! {
                             _ = interrupt.recv() => {}

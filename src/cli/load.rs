@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
+use crate::cli::files::Scratch;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
@@ -26,29 +28,6 @@ pub struct Loaded {
     _scratch: Option<Scratch>,
 }
 
-/// A file that goes away with its owner.
-#[derive(Debug)]
-pub struct Scratch(PathBuf);
-
-/// Names a scratch file of this process.
-pub fn scratch() -> Scratch {
-    Scratch(std::env::temp_dir().join(format!("peakhour-{}.parquet", std::process::id())))
-}
-
-impl Scratch {
-    /// The file; it need not exist yet.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // The file may never have been written, and there is nobody left to tell.
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// Opens a capture or a recording.
 pub fn open(path: &Path) -> anyhow::Result<Source> {
     if path.is_dir() {
@@ -63,9 +42,9 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
-    let scratch = scratch();
-    let imported = import(vec![source], &scratch.0, true)?;
-    opened(scratch.0.clone(), imported.warnings, Some(scratch))
+    let scratch = Scratch::create()?;
+    let imported = import(vec![source], &scratch.recording(), true)?;
+    opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
 /// Opens a recording, or imports a capture into `into`, where it stays.
@@ -132,9 +111,13 @@ fn from_packets(
     redacted: bool,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
+    let stops: Vec<_> = sources.iter().map(Source::stop).collect();
     let imported = read_capture(sources, &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
             failed = writer.push(ready(exchange, redacted)).err();
+            for stop in stops.iter().filter(|_| failed.is_some()) {
+                stop.store(true, Ordering::Relaxed);
+            }
         }
     })?;
     if let Some(error) = failed {
@@ -232,36 +215,4 @@ pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {
     let parts: Vec<String> =
         buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
     parts.join(", ")
-}
-
-/// Fails where what is written would take the place of what is read.
-pub fn check_not_an_input(output: &Path, inputs: &[PathBuf]) -> anyhow::Result<()> {
-    let same = |input: &&PathBuf| {
-        let both = output.canonicalize().ok().zip(input.canonicalize().ok());
-        both.is_some_and(|(output, input)| output == input)
-    };
-    if let Some(input) = inputs.iter().find(same) {
-        bail!(
-            "cannot write {}: it is the capture {} itself; name another file",
-            output.display(),
-            input.display()
-        );
-    }
-    Ok(())
-}
-
-/// Fails early, before any work, where a file cannot be created.
-pub fn check_writable(path: &Path) -> anyhow::Result<()> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if !folder.is_dir() {
-        bail!("cannot write {}: there is no folder {}", path.display(), folder.display());
-    }
-    if path.is_dir() {
-        bail!("cannot write {}: it is a folder; name a file in it", path.display());
-    }
-    std::fs::metadata(folder).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(())
 }

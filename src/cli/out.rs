@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use anyhow::anyhow;
 
-use crate::cli::load::check_writable;
+use crate::cli::files::check_output;
 use crate::report::files::write_whole;
 use crate::report::model::Report;
 use crate::report::{html, json};
@@ -45,7 +45,7 @@ impl FromStr for Output {
 impl Output {
     /// Fails before a run where its report could not be written after it.
     pub fn check(&self) -> anyhow::Result<()> {
-        check_writable(&self.file)
+        check_output(&self.file, &[])
     }
 }
 

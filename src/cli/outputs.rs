@@ -15,12 +15,13 @@ pub fn note(quiet: bool, text: &str) {
     }
 }
 
-/// A recorded text as one line: a terminal must not obey what was captured.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 /// Standard output is a terminal, and `NO_COLOR` is not set.
 pub fn stdout_wants_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Text with what was captured in it, fit for a terminal: control characters would be obeyed.
+pub fn printable(text: &str) -> String {
+    let is_obeyed = |c: char| c.is_control() && c != '\n';
+    text.chars().map(|c| if is_obeyed(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -66,7 +66,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
             head.trim_end()
         );
     }
-    outputs::result(&text);
+    outputs::result(&printable(&text));
     Ok(Exit::Pass)
 }
 

@@ -9,6 +9,7 @@ use anyhow::Context;
 
 use crate::act::replay::replay;
 use crate::cli::exit::Exit;
+use crate::cli::files::Unfinished;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
@@ -86,6 +87,7 @@ struct Rehearsal<'a> {
 
 fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let Rehearsal { scenario, folder, voice, .. } = *rehearsal;
+    let unfinished = Unfinished::folder(folder)?;
     let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE))?;
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
@@ -96,6 +98,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         None => staged(rehearsal, &recording, &facts)?,
     };
 
+    // From here on an interruption ends the replay early, and is reported.
+    drop(unfinished);
     let driven = match driven(rehearsal, plan, &facts, &target) {
         Ok(driven) => driven,
         Err(error @ DriveError::Plan { .. }) => return Err(error.into()),

@@ -14,7 +14,7 @@ use std::io::{self, BufRead, Read, Write};
 use crate::recording::file::{self, RecordingError};
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
 use crate::recording::ledger::Ledger;
-use crate::recording::{Exchange, Servers};
+use crate::recording::{Exchange, Servers, host_of};
 
 /// Longest line read, in bytes: room for the largest body in base64 and for the heads. The rest of
 /// a longer line is skipped, so that a file without line ends does not fill the memory.
@@ -236,7 +236,7 @@ impl Import<'_> {
             let position = self.positions.entry(exchange.connection).or_default();
             *position = next.max(*position);
         }
-        let authority = exchange.authority.to_ascii_lowercase();
+        let authority = host_of(&exchange.authority);
         if !authority.is_empty() && !self.authorities.contains(&authority) {
             self.authorities.insert(authority);
         }

@@ -188,3 +188,18 @@ fn servers_are_named_as_clients_name_them() {
     assert_eq!(servers.authorities, ["shop", "shop.example:80"]);
     assert_eq!(servers.addresses, ["10.0.0.2:80".parse::<SocketAddr>().unwrap()]);
 }
+
+#[test]
+fn another_protocol_in_the_middle_ends_what_was_under_way() {
+    let begun = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello";
+    let tls = "\x16\x03\x01\0\x05hello";
+    let mut asked = Talk::new();
+    asked.client(GET).server(begun).client(tls);
+    check(&asked, &["GET /a 0 > 200 ? response-cut"], &[("tls", 10)]);
+    let mut unasked = Talk::new();
+    unasked.server(begun).client(tls);
+    check(&unasked, &["- > 200 ?"], &[("tls", 10)]);
+    let mut sending = Talk::new();
+    sending.client("POST / HTTP/1.1\r\nContent-Length: 50\r\n\r\nhello").server(OK).server(tls);
+    check(&sending, &["POST / 5 > 200 5 request-cut"], &[("tls", 10)]);
+}

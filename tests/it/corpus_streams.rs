@@ -13,7 +13,7 @@ use peakhour::capture::source::Source;
 use peakhour::capture::tcp::{Reassembly, Side, What};
 use peakhour::recording::ledger::Ledger;
 
-use crate::corpus::{Score, add, hold, locate, table};
+use crate::corpus::{Scores, add, hold, locate, table};
 use crate::support::corpus;
 
 /// SHA-256 of no bytes, for which the oracle has no hash.
@@ -55,7 +55,7 @@ fn streams_agree_with_the_oracle() {
             expected.push((format!("{file} {} {from}", row["stream"]), class, hash));
         }
     }
-    let mut scores: BTreeMap<String, Score> = BTreeMap::new();
+    let mut scores = Scores::new();
     for ((name, class, hash), ours) in expected.iter().zip(hashes(scratch.path())) {
         if *hash != ours {
             println!("{class} {name}");

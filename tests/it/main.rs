@@ -14,6 +14,7 @@ mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod capture_limits; // What waits too long or is too large.
+mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
@@ -29,6 +30,7 @@ mod report; // Golden reports: terminal, run.json, HTML.
 mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
 mod readme; // The README's commands, options, codes, faults and example are the program's.
+mod import_outputs; // An import harms nothing that is there, and leaves nothing behind.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.

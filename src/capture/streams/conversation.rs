@@ -214,6 +214,10 @@ impl Conversation {
     fn other_protocol(&mut self, name: &'static str, turn: &mut Turn<'_>) {
         turn.ledger.note(&format!("connections with {name}"), 1);
         for side in [Side::First, Side::Second] {
+            // Whatever was under way on the other side has no end, but it was a message.
+            if matches!(self.reader(side).state, State::Body(_)) {
+                self.end_body(side, false, turn);
+            }
             self.stop(side, name, turn);
         }
     }

@@ -1,7 +1,8 @@
 //! Files that vanish unless they are finished.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::recording::file::RecordingError;
@@ -14,13 +15,14 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Creates `TARGET{suffix}`, replacing what a killed run may have left there.
+    /// Creates `TARGET{suffix}`, replacing what a killed run may have left there. Where another
+    /// process is still writing it, that is an error: two would spoil each other's file.
     pub(super) fn create(target: &Path, suffix: &str) -> Result<(Self, File), RecordingError> {
         let mut name = OsString::from(target);
         name.push(suffix);
         let path = PathBuf::from(name);
         let file =
-            File::create(&path).map_err(|source| RecordingError::io("create", &path, source))?;
+            open_alone(&path).map_err(|source| RecordingError::io("create", &path, source))?;
         Ok((Self { path, published: false }, file))
     }
 
@@ -44,6 +46,37 @@ impl Scratch {
             .and_then(|directory| directory.sync_all())
             .map_err(|source| RecordingError::io("sync the directory of", target, source))
     }
+}
+
+/// Opens a file empty and locked. The lock is the file's, not the name's: it goes with its owner.
+fn open_alone(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    // Some network file systems have no locks: every other error is let pass.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(io::Error::other("another process is writing it"));
+    }
+    file.set_len(0)?;
+    Ok(file)
+}
+
+/// Everything unfinished that writers of `target` have put beside it.
+pub(super) fn unfinished(target: &Path) -> Vec<PathBuf> {
+    let (Some(name), Some(folder)) = (target.file_name(), target.parent()) else {
+        return Vec::new();
+    };
+    let folder = if folder == Path::new("") { Path::new(".") } else { folder };
+    let front = format!("{}.", name.to_string_lossy());
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(&front));
+            rest.is_some_and(|rest| {
+                rest == "inprogress" || rest.starts_with("run-") && rest.ends_with(".inprogress")
+            })
+        })
+        .map(|entry| entry.path())
+        .collect()
 }
 
 impl Drop for Scratch {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::recording::file::merge::{Merge, Run, key};
 use crate::recording::file::numbers::{Numbers, RUNS_MAX};
 use crate::recording::file::reader::exchanges_of_run;
-use crate::recording::file::scratch::Scratch;
+use crate::recording::file::scratch::{self, Scratch};
 use crate::recording::file::table::{TableWriter, held_bytes};
 use crate::recording::file::{
     CELL_BYTES_MAX, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, check,
@@ -135,6 +135,11 @@ impl RecordingWriter {
         }
         table.finish(Vec::new()).map(|(scratch, _)| scratch)
     }
+}
+
+/// What an unfinished recording has put beside its path so far.
+pub fn unfinished(path: &Path) -> Vec<PathBuf> {
+    scratch::unfinished(path)
 }
 
 fn open(run: &Scratch) -> Result<Run, RecordingError> {
