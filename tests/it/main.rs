@@ -30,4 +30,5 @@ mod browser; // The HTML report in a real Chromium: charts drawn, no network, ta
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod stopped; // A process that stands still in a run: whose fault it is.
 mod tidy; // The rules of the house that no compiler holds.
