@@ -202,6 +202,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::plan::Touch;
     use crate::sample::{Fate, Sample, Unsent};
     use crate::summary::examples::{answered, arrival, failed};
 
@@ -283,6 +284,22 @@ mod tests {
         let verdict = verdict(&short, &[], false);
         assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
         assert!(verdict.findings[0].advice.contains("limit of open files"));
+    }
+
+    #[test]
+    fn a_target_that_never_answers_passes_nothing_that_rests_on_answers() {
+        let mut mute = Summary::new();
+        for index in 0..3_000 {
+            let mut arrival = arrival(index, MS * 10 * u32::try_from(index).unwrap());
+            arrival.touch = if index % 4 == 0 { Touch::First } else { Touch::Again };
+            let sample = Sample { fate: Fate::TimedOut, ..answered(&arrival, 2_000 * MS) };
+            mute.add(&arrival, &sample);
+        }
+        let verdict = verdict(&mute, &[], false);
+        assert_eq!(verdict.outcome, RunOutcome::Fail);
+        assert_eq!(verdict.headline, "none of the 3\u{202f}000 requests sent was answered");
+        let cold = verdict.findings.iter().find(|each| each.check == "cold-cache").unwrap();
+        assert_eq!(cold.outcome, Outcome::Unknown, "{cold:#?}");
     }
 
     #[test]
