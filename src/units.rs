@@ -191,6 +191,11 @@ pub fn format_count(count: u64) -> String {
     text
 }
 
+/// A count with its noun: `1 request`, `4 929 requests`.
+pub fn format_counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", format_count(count), if count == 1 { one } else { many })
+}
+
 /// What stands between groups of three digits: a narrow space that does not break.
 pub const GROUP: char = '\u{202f}';
 

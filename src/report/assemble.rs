@@ -170,14 +170,10 @@ fn routes(summary: &Summary) -> (Vec<RouteRow>, OtherRoutes) {
     (rows.collect(), others)
 }
 
-/// The advice of everything that failed, then of what is not known, each sentence once.
+/// The advice of everything that failed, then of what is not known, each sentence once. A run
+/// that says nothing about its target also says what to do about that.
 fn advice(verdict: &Verdict) -> Vec<String> {
     let mut advice: Vec<String> = Vec::new();
-    if verdict.outcome == RunOutcome::Invalid
-        && let ShapeVerdict::Invalid { fault } = &verdict.shape.verdict
-    {
-        advice.push(remedy(*fault).to_owned());
-    }
     for outcome in [Outcome::Fail, Outcome::Unknown] {
         for finding in verdict.findings.iter().filter(|finding| finding.outcome == outcome) {
             if !finding.advice.is_empty() && !advice.contains(&finding.advice) {
@@ -185,22 +181,25 @@ fn advice(verdict: &Verdict) -> Vec<String> {
             }
         }
     }
+    if let Some(remedy) = remedy(verdict) {
+        advice.insert(0, remedy.to_owned());
+    }
     advice
 }
 
-/// What helps when the shape was not produced, by whose fault it was.
-fn remedy(fault: Fault) -> &'static str {
-    match fault {
-        Fault::Generator => {
-            "run the generator on a machine with idle processors, enough open files and ports, \
-             or lower the scale; then repeat the run"
+/// What helps when a run has no verdict. What a machine at fault needs is said by its finding.
+fn remedy(verdict: &Verdict) -> Option<&'static str> {
+    match (verdict.outcome, &verdict.shape.verdict) {
+        (RunOutcome::Pass | RunOutcome::Fail, _)
+        | (RunOutcome::Invalid, ShapeVerdict::Invalid { fault: Fault::Generator }) => None,
+        (RunOutcome::Interrupted, _) => Some("Repeat the run and let it finish."),
+        (RunOutcome::Invalid, ShapeVerdict::Invalid { .. }) => {
+            Some("Replay a longer or busier window, or record again without losses.")
         }
-        Fault::Target => {
-            "the target held requests back: look at its service time and connection limits first, \
-             then repeat the run"
-        }
-        Fault::Recording => "replay a longer or busier window, or record again without losses",
-        Fault::Interruption => "repeat the run and let it finish",
+        (RunOutcome::Invalid, _) => Some(
+            "Take out the expectation that cannot be answered, or replay a recording that can \
+             answer it.",
+        ),
     }
 }
 

@@ -60,27 +60,31 @@ fn rate(points: &[Point], span: &str) -> Chart {
     let sent = points.iter().map(|point| point.sent).collect();
     let residual = points.iter().map(|point| point.residual).collect();
     let traces: Vec<Box<dyn Trace>> = vec![
-        Scatter::new(x.clone(), due).name("planned").line(line("--planned").width(4.0)),
-        Scatter::new(x.clone(), sent).name("sent").line(line("--sent")),
+        Scatter::new(x.clone(), due).name("recorded (planned)").line(line("--planned").width(4.0)),
+        Scatter::new(x.clone(), sent).name("replayed (sent)").line(line("--sent")),
         Bar::new(x, residual)
-            .name("sent − planned")
+            .name("replayed − recorded")
             .marker(Marker::new().color("--residual"))
             .y_axis("y2"),
     ];
     let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
     let summary = format!(
-        "Requests a second: at most {} planned and {} sent. Largest difference: {}.{span}",
+        "Requests a second: at most {} recorded (planned) and {} replayed (sent). Largest \
+         difference: {}.{span}",
         format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
         format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
-        worst.map_or_else(String::new, |p| format!("{:+} in second {}", p.residual, p.second)),
+        worst.filter(|p| p.residual != 0).map_or_else(
+            || "none".to_owned(),
+            |p| format!("{:+} in second {}", p.residual, p.second)
+        ),
     );
     let layout = two_rows("requests/s", "difference");
     Chart {
         id: "chart-rate",
-        title: "Planned and sent rate",
+        title: "Recorded and replayed rate",
         summary,
         plot: plot_json(traces, layout),
-        columns: vec!["second", "planned", "sent", "sent − planned"],
+        columns: vec!["second", "recorded", "replayed", "replayed − recorded"],
         rows: points
             .iter()
             .map(|p| {

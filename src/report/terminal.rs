@@ -92,14 +92,13 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
         (MetricOutcome::Report, "·", "reported only"),
         (MetricOutcome::NotEvaluable, "?", "not evaluable"),
     ] {
-        let items: Vec<String> = shape
-            .metrics
-            .iter()
-            .filter(|metric| metric.outcome == outcome)
-            .map(in_a_line)
-            .collect();
+        let metrics = shape.metrics.iter().filter(|metric| metric.outcome == outcome);
+        let items = match outcome {
+            MetricOutcome::NotEvaluable => unjudged(metrics),
+            _ => in_a_line(metrics),
+        };
         if !items.is_empty() {
-            rest.row(&[mark.to_owned(), format!("{title}: {}", items.join(", "))]);
+            rest.row(&[mark.to_owned(), format!("{title}: {items}")]);
         }
     }
     format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
@@ -115,14 +114,36 @@ fn failing_row(metric: &Metric) -> [String; 5] {
     ]
 }
 
-/// Metrics that need no line of their own: nobody has to act on them.
-fn in_a_line(metric: &Metric) -> String {
-    let name = clean(&metric.name, MAX_SENTENCE);
-    match metric.outcome {
-        MetricOutcome::NotEvaluable if metric.note.is_empty() => name,
-        MetricOutcome::NotEvaluable => format!("{name} ({})", clean(&metric.note, MAX_SENTENCE)),
-        _ => format!("{name} {}", metric_value(metric)),
+/// Metrics that need no line of their own: nobody has to act on them. Where one of several
+/// quantiles follows another, only the quantile is named.
+fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+    let mut items: Vec<String> = Vec::new();
+    let mut family = "";
+    for metric in metrics {
+        let (stem, quantile) = metric.name.rsplit_once(' ').unwrap_or(("", &metric.name));
+        let is_quantile = quantile == "max" || quantile.starts_with('p');
+        let name = if is_quantile && stem == family { quantile } else { &metric.name };
+        family = if is_quantile { stem } else { "" };
+        items.push(format!("{} {}", clean(name, MAX_SENTENCE), metric_value(metric)));
     }
+    items.join(", ")
+}
+
+/// Metrics without a value; a reason that several share is told once, after the last of them.
+fn unjudged<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for metric in metrics {
+        let name = clean(&metric.name, MAX_SENTENCE);
+        match reasons.iter_mut().find(|(reason, _)| *reason == metric.note) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((&metric.note, vec![name])),
+        }
+    }
+    let told = |(reason, names): &(&str, Vec<String>)| match *reason {
+        "" => names.join(", "),
+        reason => format!("{} ({})", names.join(", "), clean(reason, MAX_SENTENCE)),
+    };
+    reasons.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
 fn expectations(expectations: &[CheckedExpectation], width: u16) -> String {
@@ -191,7 +212,7 @@ fn failed(finding: &Finding, width: u16) -> String {
     head.render(2) + &body.render(4)
 }
 
-/// Most sentences of advice at the end: the first one is what to do, each finding has its own.
+/// Most sentences of advice at the end.
 const MAX_ADVICE: usize = 3;
 
 fn outcome_counts(findings: &[Finding]) -> String {
@@ -210,7 +231,12 @@ fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
     for warning in &report.facts.warnings {
         grid.row(&["!".to_owned(), clean(warning, MAX_SENTENCE)]);
     }
-    for advice in report.advice.iter().take(MAX_ADVICE) {
+    // What stands at its finding a few lines above is not said again.
+    let said = |advice: &String| {
+        let mut failed = report.findings.iter().filter(|each| each.outcome == Outcome::Fail);
+        failed.any(|finding| finding.advice == *advice)
+    };
+    for advice in report.advice.iter().filter(|&advice| !said(advice)).take(MAX_ADVICE) {
         grid.row(&["→".to_owned(), clean(advice, MAX_SENTENCE)]);
     }
     for path in written {

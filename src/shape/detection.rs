@@ -235,6 +235,59 @@ fn a_rate_cap_flattens_bursts_before_it_shows_in_the_rate() {
     check(&capped(0.8), &["WAPE 1 s", "max cumulative lag", "peak ratio 1 s"], &["completeness"]);
 }
 
+#[test]
+fn what_is_dropped_in_one_burst_at_the_start_shows_in_completeness() {
+    let dropped = PEAK.len() / 20;
+    let pairs: Vec<Pair> =
+        PEAK.iter().enumerate().map(|(n, &due)| (due, (n >= dropped).then_some(due))).collect();
+    check(&pairs, &["completeness", "max cumulative lag", "WAPE 1 s"], &[]);
+    assert!(failures(&judge(&pairs, &CI)).contains(&"completeness"));
+}
+
+/// A pool hides the limits that connections meet: here one recorded connection became 2 000.
+#[test]
+fn a_connection_opened_again_for_each_request_is_not_the_load() {
+    let (mut planned, mut produced) = (Shape::new(), Shape::new());
+    let route = Arc::from("GET /");
+    for index in 0..2_000 {
+        let due = Duration::from_millis(index * 10);
+        planned.add(due, &route, 300);
+        produced.add(due, &route, 300);
+        produced.open(due);
+    }
+    planned.open(Duration::ZERO);
+    let mut on_time = times();
+    record_time(&mut on_time, 1_000);
+    for tolerances in [&STRICT, &STANDARD, &CI] {
+        let report = judge_shape(&ShapeInput {
+            planned: &planned,
+            offered: &planned,
+            sent: &produced,
+            lateness: &on_time,
+            latency_bound_ns: None,
+            tolerances,
+            interrupted: false,
+        });
+        assert_eq!(failures(&report), ["connection opens WAPE 1 s"]);
+        assert_eq!(report.verdict, ShapeVerdict::Invalid { fault: Fault::Target });
+    }
+}
+
+/// Too few for one of them to decide, but not for all of them.
+#[test]
+fn a_few_requests_that_are_all_off_are_no_accident() {
+    let few = |late: f64, which: usize| -> Vec<Pair> {
+        let due = |index: usize| f64::from(u32::try_from(index).unwrap()) * 0.9;
+        (0..60).map(|n| (due(n), Some(due(n) + if n % which == 0 { late } else { 0.0 }))).collect()
+    };
+    let one = judge(&few(0.8, 60), &STANDARD);
+    assert_eq!(one.verdict, ShapeVerdict::Faithful, "{}", one.statement);
+    let all = judge(&few(5.0, 1), &STANDARD);
+    for name in ["WAPE 1 s", "max cumulative lag"] {
+        assert!(failures(&all).contains(&name), "{:#?}", all.metrics);
+    }
+}
+
 proptest! {
     /// For all plans and all lateness up to the tolerated millisecond: the shape is faithful, and
     /// nothing of the tolerance is used up by windows.

@@ -67,12 +67,18 @@ fn limit_text(unit: &str, gate: Gate) -> String {
     }
 }
 
-/// `WAPE 1 s is 2.410 %, limit ≤ 1 %`.
+/// `WAPE 1 s is 2.41 %, limit ≤ 1 %`.
 pub fn described(metric: &Metric) -> String {
-    let value = metric.value.unwrap_or(0.0);
-    let digits = if value.abs() >= 100.0 { 1 } else { 3 };
+    let value = significant(metric.value.unwrap_or(0.0));
     let space = if metric.unit.is_empty() { "" } else { " " };
-    format!("{} is {value:.digits$}{space}{}, limit {}", metric.name, metric.unit, metric.limit)
+    format!("{} is {value}{space}{}, limit {}", metric.name, metric.unit, metric.limit)
+}
+
+/// Four significant digits, as in the tables of the reports; none before the point is rounded away.
+fn significant(value: f64) -> String {
+    let digits = [1.0, 10.0, 100.0, 1_000.0].iter().filter(|&&bound| value.abs() >= bound).count();
+    let text = format!("{value:.*}", 4 - digits);
+    if digits == 4 { text } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
 }
 
 #[cfg(test)]
@@ -89,6 +95,15 @@ mod tests {
         assert_eq!(limit("", Gate::Band([0.9, 1.1])), "0.90–1.10");
         assert_eq!(limit("", Gate::Band([0.999, 1.001])), "0.999–1.001");
         assert_eq!(limit("", Gate::Report), "");
+    }
+
+    #[test]
+    fn a_metric_in_a_sentence_has_four_digits() {
+        let said = |value: f64| described(&metric("m", "ms", Ok(value), Gate::AtMost(1.0)));
+        assert_eq!(said(44.1712), "m is 44.17 ms, limit ≤ 1 ms");
+        assert_eq!(said(0.0349), "m is 0.0349 ms, limit ≤ 1 ms");
+        assert_eq!(said(100.0), "m is 100 ms, limit ≤ 1 ms");
+        assert_eq!(said(12_000.4), "m is 12000 ms, limit ≤ 1 ms");
     }
 
     #[test]

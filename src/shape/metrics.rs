@@ -3,8 +3,16 @@
 //! Shapes are paired: every produced request belongs to a planned one, so there is no sampling
 //! error to allow for. What remains is the quantum: where one request or one connection that
 //! crosses the edge of a window would alone break the tolerance, the metric says nothing about the
-//! run and is not evaluable. Losses are no such accident: completeness and mix count from the first
-//! request on.
+//! run and is not evaluable, unless it is off by more than [`ACCIDENTS`] such events: then it is no
+//! accident, however small the recording. Losses are never one: completeness and mix count from the
+//! first request on.
+//!
+//! Mix and sizes are those of the arrivals that left: a pair shows what is missing, not what became
+//! of the bytes on their way. That these are the planned ones is held by the tests of `drive`.
+//!
+//! Distances of the gaps between requests (KS, Wasserstein) are not among the metrics. They forgive
+//! an offset and a shuffled order, which lateness, arrival by arrival, does not; and they fail a
+//! harmless timer tick.
 
 use hdrhistogram::Histogram;
 
@@ -22,6 +30,9 @@ pub const MIN_WINDOWS: usize = 10;
 /// A dispersion below this counts as this. The stream is then as good as even (Poisson has 1), and
 /// no target can tell 0.01 from 0.05, although their ratio is 5.
 pub const EVEN: f64 = 0.1;
+
+/// Events in the wrong window that may be an accident where one of them breaks the tolerance.
+pub const ACCIDENTS: f64 = 3.0;
 
 /// Windows of 10 ms in a second.
 const PER_SECOND: usize = 100;
@@ -48,18 +59,20 @@ impl Pair<'_> {
     pub fn rate_wape(self, limit: f64) -> Evaluated {
         let planned = coarsen(&self.planned.counts, PER_SECOND);
         enough_windows(planned.len(), "1 s")?;
-        quantum(2.0 / as_f64(self.planned.total), limit, "one request in the next second")?;
         let produced = coarsen(&self.produced.counts, PER_SECOND);
-        wape(&planned, &produced).ok_or_else(nothing)
+        let value = wape(&planned, &produced).ok_or_else(nothing)?;
+        let change = 2.0 / as_f64(self.planned.total);
+        supported(value, 0.0, Quantum { change, limit, what: "one request in the next second" })
     }
 
     /// Largest cumulative lag in seconds, where one lost request is within `limit`.
     pub fn lag_seconds(self, limit: f64) -> Evaluated {
         let planned = coarsen(&self.planned.counts, 1);
         let seconds = as_f64(planned.len() as u64) * seconds_of(1);
-        quantum(seconds / as_f64(self.planned.total), limit, "one missing request")?;
         let produced = coarsen(&self.produced.counts, 1);
-        max_cumulative_lag(&planned, &produced, seconds_of(1)).ok_or_else(nothing)
+        let value = max_cumulative_lag(&planned, &produced, seconds_of(1)).ok_or_else(nothing)?;
+        let change = seconds / as_f64(self.planned.total);
+        supported(value, 0.0, Quantum { change, limit, what: "one missing request" })
     }
 
     /// Ratio of the busiest seconds, where one request more or less is within `band`.
@@ -68,8 +81,12 @@ impl Pair<'_> {
         enough_windows(planned.len(), "1 s")?;
         let produced = coarsen(&self.produced.counts, PER_SECOND);
         let peak = as_f64(planned.iter().copied().max().unwrap_or(0));
-        quantum(1.0 / peak, band[1] - 1.0, "one request more in the busiest second")?;
-        Ok(as_f64(produced.iter().copied().max().unwrap_or(0)) / peak)
+        if peak <= 0.0 {
+            return Err(nothing());
+        }
+        let value = as_f64(produced.iter().copied().max().unwrap_or(0)) / peak;
+        let what = "one request more in the busiest second";
+        supported(value, 1.0, Quantum { change: 1.0 / peak, limit: band[1] - 1.0, what })
     }
 
     /// Ratio of the 99.99 % quantiles of the counts in 10 ms.
@@ -109,10 +126,11 @@ impl Pair<'_> {
         // and the windows' distances d from their mean are of the order of √(I·mean).
         let spread = (2.0 * before * total / as_f64(complete as u64)).sqrt();
         let change = (2.0 + 2.0 * spread) / (total * before);
-        quantum(change, band[1] - 1.0, "one request in the next window")?;
         let produced = cut(&self.produced.counts);
         let after = index_of_dispersion(&produced, seconds_of(factor)).unwrap_or(0.0);
-        Ok(after.max(EVEN) / before)
+        let what = "one request in the next window";
+        let quantum = Quantum { change, limit: band[1] - 1.0, what };
+        supported(after.max(EVEN) / before, 1.0, quantum)
     }
 
     /// Total variation distance of the request mixes.
@@ -136,7 +154,9 @@ impl Pair<'_> {
             let low = planned.value_at_quantile((q - share).max(0.0));
             let high = planned.value_at_quantile((q + share).min(1.0));
             let change = as_f64(high) / as_f64(low.max(1)) - 1.0;
-            quantum(change, band[1] - 1.0, "which of the requests are missing")?;
+            if change > band[1] - 1.0 {
+                return Err("too few requests: it depends on which of them are missing".into());
+            }
         }
         let before = as_f64(planned.value_at_quantile(q).max(1));
         Ok(as_f64(produced.value_at_quantile(q)) / before)
@@ -147,8 +167,9 @@ impl Pair<'_> {
         let planned: Vec<u64> = coarsen(&self.planned.opens, 1);
         enough_windows(coarsen(&self.planned.counts, PER_SECOND).len(), "1 s")?;
         let total: u64 = planned.iter().sum();
-        quantum(2.0 / as_f64(total), limit, "one connection in the next second")?;
-        wape(&planned, &coarsen(&self.produced.opens, 1)).ok_or_else(nothing)
+        let value = wape(&planned, &coarsen(&self.produced.opens, 1)).ok_or_else(nothing)?;
+        let change = 2.0 / as_f64(total);
+        supported(value, 0.0, Quantum { change, limit, what: "one connection in the next second" })
     }
 }
 
@@ -185,13 +206,24 @@ fn enough_windows(windows: usize, scale: &str) -> Result<(), String> {
     if windows >= MIN_WINDOWS {
         return Ok(());
     }
-    Err(format!("{windows} windows of {scale}; {MIN_WINDOWS} are needed"))
+    let plural = if windows == 1 { "" } else { "s" };
+    Err(format!("{windows} window{plural} of {scale}; {MIN_WINDOWS} are needed"))
 }
 
-/// Refuses a metric that one event (`what`) would change by more than its tolerance.
-fn quantum(change: f64, tolerance: f64, what: &str) -> Result<(), String> {
-    if change <= tolerance {
-        return Ok(());
+/// What one event changes of a metric, and what its tolerance allows.
+#[derive(Clone, Copy, Debug)]
+struct Quantum {
+    change: f64,
+    limit: f64,
+    what: &'static str,
+}
+
+/// The value, unless one event alone would break the tolerance and no more than [`ACCIDENTS`] of
+/// them explain how far the value is from `ideal`.
+fn supported(value: f64, ideal: f64, quantum: Quantum) -> Evaluated {
+    let Quantum { change, limit, what } = quantum;
+    if change <= limit || (value - ideal).abs() > change * ACCIDENTS {
+        return Ok(value);
     }
     if !change.is_finite() {
         return Err(nothing());

@@ -6,7 +6,7 @@ use crate::scenario::Tier;
 use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
-use crate::shape::{Fault, ShapeReport, ShapeVerdict};
+use crate::shape::{Fault, MetricOutcome, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
@@ -54,7 +54,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         input.expectations.iter().map(|expectation| check(expectation, input.summary)).collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
-        withdraw(&mut findings, &mut expectations, &shape);
+        withdraw(&mut findings, &mut expectations);
     }
     let failed = findings.iter().any(|finding| finding.outcome == Outcome::Fail)
         || expectations.iter().any(|each| each.outcome == Outcome::Fail);
@@ -93,11 +93,7 @@ fn is_unsupported(shape: &ShapeReport) -> bool {
 }
 
 /// Takes back what the run cannot support; only what is said about this machine stays.
-fn withdraw(
-    findings: &mut [Finding],
-    expectations: &mut [CheckedExpectation],
-    shape: &ShapeReport,
-) {
+fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation]) {
     for finding in findings.iter_mut().filter(|finding| finding.check != generator::CHECK) {
         if finding.outcome != Outcome::Unknown {
             finding.evidence.insert(0, format!("what was seen: {}", finding.title));
@@ -109,7 +105,7 @@ fn withdraw(
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.outcome));
     for expectation in expectations {
         expectation.outcome = Outcome::Unknown;
-        expectation.actual = format!("{}, but {}", expectation.actual, cause(shape));
+        expectation.actual = format!("{}, but not judged: see above", expectation.actual);
     }
 }
 
@@ -153,17 +149,27 @@ fn headline(
     match outcome {
         RunOutcome::Pass => {
             let expected = match expectations.len() {
-                0 => "no detector found a fault".to_owned(),
-                1 => "the expectation holds, and no detector found a fault".to_owned(),
-                count => format!("all {count} expectations hold, and no detector found a fault"),
+                0 => String::new(),
+                1 => "the expectation holds, and ".to_owned(),
+                2 => "both expectations hold, and ".to_owned(),
+                count => format!("all {count} expectations hold, and "),
             };
-            format!("{}; {expected}", shape.statement)
+            let blind = findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
+            let blind = match blind {
+                0 => String::new(),
+                count => format!(" ({count} of {} had too little to go by)", findings.len()),
+            };
+            format!("{}; {expected}no detector found a fault{blind}", produced(shape))
         }
-        RunOutcome::Interrupted => format!("interrupted: {}", shape.statement),
-        RunOutcome::Invalid if is_unsupported(shape) => format!("not valid: {}", cause(shape)),
+        RunOutcome::Interrupted => {
+            format!("{}; what was seen until then is below", shape.statement)
+        }
+        RunOutcome::Invalid if is_unsupported(shape) => {
+            format!("{}, so that nothing is said about the target", cause(shape))
+        }
         RunOutcome::Invalid => expectation(Outcome::Unknown).map_or_else(
-            || "not valid".to_owned(),
-            |each| format!("not valid: `{}` cannot be answered: {}", each.text, each.actual),
+            || "an expectation cannot be answered".to_owned(),
+            |each| format!("`{}` cannot be answered: {}", each.text, each.actual),
         ),
         RunOutcome::Fail => match (first_failed, expectation(Outcome::Fail)) {
             (Some(finding), _) => finding.title.clone(),
@@ -173,11 +179,30 @@ fn headline(
     }
 }
 
+/// What was produced, in a few words. That a burst metric needs a longer run is for the section on
+/// the load shape; that not even the rate could be judged belongs here.
+fn produced(shape: &ShapeReport) -> String {
+    let unjudged = |name: &str| {
+        let metric = shape.metrics.iter().find(|metric| metric.name == name);
+        metric.is_some_and(|metric| metric.outcome == MetricOutcome::NotEvaluable)
+    };
+    match shape.verdict {
+        ShapeVerdict::Faithful => {
+            let load = shape.statement.split(';').next().unwrap_or_default();
+            let thin = unjudged("WAPE 1 s") && unjudged("max cumulative lag");
+            let thin = if thin { ", as far as so little of it can tell" } else { "" };
+            format!("{load}{thin}")
+        }
+        _ => shape.statement.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::plan::Touch;
     use crate::sample::{Fate, Sample, Unsent};
     use crate::summary::examples::{answered, arrival, failed};
 
@@ -212,10 +237,15 @@ mod tests {
     fn a_good_run_passes_and_says_what_was_produced() {
         let verdict = verdict(&summary(|_, _| ()), &["latency p99 < 50ms", "errors < 1%"], false);
         assert_eq!(verdict.outcome, RunOutcome::Pass, "{}", verdict.headline);
-        assert!(verdict.headline.starts_with("the recorded load of 3000 requests was produced"));
+        let headline = &verdict.headline;
         assert!(
-            verdict.headline.ends_with("all 2 expectations hold, and no detector found a fault")
+            headline.starts_with("the recorded load of 3\u{202f}000 requests was produced; both")
         );
+        // Detectors without evidence have not found the target healthy, and the headline says so.
+        let blind = verdict.findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
+        assert!(blind > 0, "{:#?}", verdict.findings);
+        let said = format!("no detector found a fault ({blind} of 8 had too little to go by)");
+        assert!(headline.ends_with(&said), "{headline}");
     }
 
     #[test]
@@ -234,7 +264,7 @@ mod tests {
         let verdict = verdict(&late, &["errors < 1%"], false);
         assert_eq!(verdict.outcome, RunOutcome::Invalid, "{}", verdict.headline);
         assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
-        assert!(verdict.headline.starts_with("not valid: this machine did not produce"));
+        assert!(verdict.headline.starts_with("this machine did not produce"));
         let (first, others) = verdict.findings.split_first().unwrap();
         assert_eq!((first.check.as_str(), first.outcome), (generator::CHECK, Outcome::Fail));
         assert!(others.iter().all(|finding| finding.outcome == Outcome::Unknown));
@@ -254,6 +284,22 @@ mod tests {
         let verdict = verdict(&short, &[], false);
         assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
         assert!(verdict.findings[0].advice.contains("limit of open files"));
+    }
+
+    #[test]
+    fn a_target_that_never_answers_passes_nothing_that_rests_on_answers() {
+        let mut mute = Summary::new();
+        for index in 0..3_000 {
+            let mut arrival = arrival(index, MS * 10 * u32::try_from(index).unwrap());
+            arrival.touch = if index % 4 == 0 { Touch::First } else { Touch::Again };
+            let sample = Sample { fate: Fate::TimedOut, ..answered(&arrival, 2_000 * MS) };
+            mute.add(&arrival, &sample);
+        }
+        let verdict = verdict(&mute, &[], false);
+        assert_eq!(verdict.outcome, RunOutcome::Fail);
+        assert_eq!(verdict.headline, "none of the 3\u{202f}000 requests sent was answered");
+        let cold = verdict.findings.iter().find(|each| each.check == "cold-cache").unwrap();
+        assert_eq!(cold.outcome, Outcome::Unknown, "{cold:#?}");
     }
 
     #[test]
@@ -304,7 +350,7 @@ mod tests {
         let verdict = verdict(&stopped, &["errors < 1%"], true);
         assert_eq!(verdict.outcome, RunOutcome::Interrupted);
         assert_eq!(verdict.expectations[0].outcome, Outcome::Unknown);
-        assert!(verdict.headline.starts_with("interrupted: the run was stopped"));
+        assert!(verdict.headline.starts_with("the run was stopped with "));
     }
 
     #[test]

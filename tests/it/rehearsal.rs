@@ -5,19 +5,22 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
 use crate::support::{Ran, peakhour, root};
 
-/// One rehearsal at a time.
-static ALONE: Mutex<()> = Mutex::new(());
+/// Held by a rehearsal: one at a time.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// The repository's capture, twice as fast, under the tolerances of shared machines: what is
 /// tested here is what is found, not how quick the machine is.
 fn rehearse(folder: &Path, arguments: &[&str]) -> (Ran, Value) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     let capture = root().join("captures/nginx-first/peak.pcap.gz");
     let scenario = format!(
         "# The first rehearsal, shortened.\nname: twin\nrecording: {}\nspeed: 2\n\
@@ -80,6 +83,7 @@ fn each_fault_of_the_stage_is_found_first_by_its_own_detector() {
 
 #[test]
 fn an_interrupted_run_writes_its_report_and_ends_in_105() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let capture = root().join("captures/nginx-first/peak.pcap.gz");
     let scenario = format!(

@@ -192,6 +192,21 @@ fn a_saved_run_reads_back_as_it_was_written() {
     }
 }
 
+/// For all numbers that a run may measure: `report RUN` writes the same bytes again.
+#[test]
+fn numbers_of_a_saved_run_are_read_to_the_last_digit() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut report = failing();
+    for step in 1..200_u32 {
+        let value = f64::from(step).sqrt() * 0.123_456_789;
+        report.shape.worst_ratio = value;
+        report.health.busy_share = Some(1.0 / f64::from(step));
+        let text = json::render(&report).unwrap();
+        let path = write_whole(folder.path(), "run.json", text.as_bytes()).unwrap();
+        assert_eq!(json::render(&json::read(&path).unwrap()).unwrap(), text);
+    }
+}
+
 #[test]
 fn run_json_is_what_it_was() {
     let mut report = failing();

@@ -38,7 +38,7 @@ pub(super) fn shape(shape: &ShapeReport) -> TableView {
             numeric(metric_value(metric)),
             Cell { class: "whole", ..text(&metric.limit) },
             numeric(metric.ratio.map_or_else(|| "–".to_owned(), ratio)),
-            text(&metric.note),
+            Cell { class: "note", ..text(&metric.note) },
         ]
     };
     TableView {

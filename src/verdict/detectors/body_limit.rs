@@ -1,6 +1,6 @@
 //! A limit on request bodies that production does not have.
 
-use crate::units::{format_count, format_size};
+use crate::units::{format_count, format_counted, format_size};
 use crate::verdict::detectors::{DetectorInput, finding};
 use crate::verdict::{Finding, Outcome};
 
@@ -22,12 +22,12 @@ pub fn detect(input: &DetectorInput) -> Finding {
         };
     }
     let smallest = bodies.smallest_refused.map_or_else(String::new, format_size);
-    let count = format_count(refused);
+    let count = format_counted(refused, "request body", "request bodies");
     let title = match &largest {
-        Some(largest) => format!(
-            "{count} request bodies were refused with 413, from {smallest} on; {largest} passed"
-        ),
-        None => format!("{count} request bodies were refused with 413, from {smallest} on"),
+        Some(largest) => {
+            format!("413 (too large) for {count}, from {smallest} on; {largest} passed")
+        }
+        None => format!("413 (too large) for {count}, from {smallest} on"),
     };
     // What production answered decides: where nothing of it is known, it may have the same limit.
     let outcome = if bodies.refused > 0 { Outcome::Fail } else { Outcome::Unknown };
@@ -41,8 +41,8 @@ pub fn detect(input: &DetectorInput) -> Finding {
         found.evidence.push(format!("production's answer to {unknown} of them is not known"));
     }
     if bodies.large_cut > 0 {
-        let cut = format_count(bodies.large_cut);
-        found.evidence.push(format!("{cut} more large bodies were cut off without an answer"));
+        let cut = format_counted(bodies.large_cut, "more large body", "more large bodies");
+        found.evidence.push(format!("{cut} cut off without an answer"));
     }
     found.advice = "Raise the body limit of every tier (such as client_max_body_size) above the \
                     largest recorded body, then rehearse again."

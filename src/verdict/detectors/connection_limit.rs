@@ -2,7 +2,7 @@
 
 use crate::stats::counts::as_f64;
 use crate::summary::evidence::openings::{Compared, SYN_RETRY, TurnedAway, Waits};
-use crate::units::{format_count, format_duration, format_share};
+use crate::units::{format_count, format_counted, format_duration, format_share};
 use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
 use crate::verdict::{Finding, Outcome};
 
@@ -45,12 +45,16 @@ pub fn detect(input: &DetectorInput, cold_cache: &Finding) -> Finding {
 }
 
 fn fine(input: &DetectorInput, turned_away: u64) -> Finding {
-    let tried = format_count(input.summary.evidence.openings.tried);
+    let openings = &input.summary.evidence.openings;
     if turned_away == 0 {
-        let title = format!("all {tried} connections were accepted");
+        let title = match openings.tried {
+            1 => "the only connection was accepted".to_owned(),
+            tried => format!("all {} connections were accepted", format_count(tried)),
+        };
         return finding(CHECK, Outcome::Pass, title);
     }
-    let title = format!("{turned_away} of {tried} new connections failed: too few to tell why");
+    let tried = format_counted(openings.tried, "new connection", "new connections");
+    let title = format!("{turned_away} of {tried} failed: too few to tell why");
     let mut found = finding(CHECK, Outcome::Unknown, title);
     found.evidence = evidence(input);
     found.advice = "Look for restarts of the target at that time, or repeat the run.".into();
@@ -71,7 +75,12 @@ fn title(input: &DetectorInput, turned_away: u64) -> String {
     let tried = format_count(openings.tried);
     let refused = openings.turned_away.get(&TurnedAway::Refused).copied().unwrap_or(0);
     if refused == openings.tried {
-        return format!("the target refused all {tried} connections: nothing listens there");
+        let all = if openings.tried == 1 {
+            "the only connection".to_owned()
+        } else {
+            format!("all {tried} connections")
+        };
+        return format!("the target refused {all}: nothing listens there");
     }
     let held = input.summary.evidence.timeline.held_at_first_refusal();
     let at = match held {
@@ -81,7 +90,8 @@ fn title(input: &DetectorInput, turned_away: u64) -> String {
     if turned_away > 0 {
         let share = format_share(as_f64(turned_away) / as_f64(openings.tried.max(1)));
         let count = format_count(turned_away);
-        return format!("{count} of {tried} new connections ({share}) were turned away{at}");
+        let verb = if turned_away == 1 { "was" } else { "were" };
+        return format!("{count} of {tried} new connections ({share}) {verb} turned away{at}");
     }
     if openings.syn_retries >= MIN_TURNED_AWAY {
         let count = format_count(openings.syn_retries);
@@ -96,10 +106,14 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
     let mut lines: Vec<String> = openings
         .turned_away
         .iter()
-        .map(|(way, &count)| format!("{} new connections {}", format_count(count), way.name()))
+        .map(|(way, &count)| {
+            let count = format_counted(count, "new connection", "new connections");
+            format!("{count} {}", way.name())
+        })
         .collect();
     for (banner, &count) in &openings.banners {
-        lines.push(format!("the target said `{banner}` {} times", format_count(count)));
+        let times = format_counted(count, "time", "times");
+        lines.push(format!("the target said `{banner}` {times}"));
     }
     if openings.syn_retries > 0 {
         let slow = format_duration(SYN_RETRY);
@@ -125,7 +139,8 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
     }
     let peak = input.facts.peak_connections;
     if peak > 0 {
-        lines.push(format!("the plan needs {} connections at once", format_count(peak)));
+        let peak = format_counted(peak, "connection", "connections");
+        lines.push(format!("the plan needs {peak} at once"));
     }
     lines
 }

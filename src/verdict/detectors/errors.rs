@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::stats::counts::as_f64;
 use crate::summary::evidence::errors::ErrorClass;
-use crate::units::{format_count, format_share};
+use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::{DetectorInput, finding};
 use crate::verdict::{Finding, Outcome};
 
@@ -52,10 +52,12 @@ pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Fi
         found.evidence = evidence(&classes);
         return found;
     }
-    let title = format!(
-        "{amount} ({}) ended in an error that production did not have{beside}",
-        format_share(share)
-    );
+    let title = if summary.latency.is_empty() && others == 0 {
+        format!("none of the {} sent was answered", format_counted(settled, "request", "requests"))
+    } else {
+        let share = format_share(share);
+        format!("{amount} ({share}) ended in an error that production did not have{beside}")
+    };
     let mut found = finding(CHECK, Outcome::Fail, title);
     found.evidence = evidence(&classes);
     found.advice = "Look for the most frequent class in the target's error log, at the second in \

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::plan::LARGE_BODY;
 use crate::summary::evidence::bodies::Bodies;
-use crate::units::{format_count, format_duration, format_size};
+use crate::units::{format_count, format_counted, format_duration, format_size};
 use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
 use crate::verdict::{Finding, Outcome};
 
@@ -79,8 +79,8 @@ fn too_little(bodies: &Bodies) -> String {
     let large = format_size(LARGE_BODY as u64);
     if bodies.large_answered < MIN_LARGE {
         return format!(
-            "{} bodies of {large} or more were answered; {MIN_LARGE} are needed",
-            bodies.large_answered
+            "{} of {large} or more answered; {MIN_LARGE} are needed",
+            format_counted(bodies.large_answered, "body", "bodies")
         );
     }
     format!(

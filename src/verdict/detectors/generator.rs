@@ -2,7 +2,7 @@
 
 use crate::sample::Unsent;
 use crate::shape::{Fault, ShapeVerdict};
-use crate::units::{format_count, format_share};
+use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
 use crate::verdict::{Finding, Outcome};
 
@@ -52,12 +52,13 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
     )];
     for reason in [Unsent::LocalResources, Unsent::InFlightLimit] {
         if let Some(&count) = input.summary.fates.get(reason.name()) {
-            lines.push(format!("{} requests {}", format_count(count), reason.name()));
+            let count = format_counted(count, "request", "requests");
+            lines.push(format!("{count} {}", reason.name()));
         }
     }
     if let Some(share) = health.busy_share {
-        let (busy, processors) = (format_share(share), health.processors);
-        lines.push(format!("{busy} of the time of {processors} processors was in use"));
+        let processors = format_counted(u64::from(health.processors), "processor", "processors");
+        lines.push(format!("{} of the time of {processors} was in use", format_share(share)));
     }
     if let Some(share) = health.steal_share {
         lines.push(format!("{} was taken by the hypervisor", format_share(share)));
@@ -72,9 +73,9 @@ fn advice(input: &DetectorInput) -> String {
     let health = input.health;
     if let Some(&count) = input.summary.fates.get(Unsent::LocalResources.name()) {
         return format!(
-            "{} requests found no port, file or memory here. Raise the limit of open files \
+            "{} found no port, file or memory here. Raise the limit of open files \
              ({} now) and the range of local ports, or use more machines.",
-            format_count(count),
+            format_counted(count, "request", "requests"),
             health.open_files_limit.map_or_else(|| "unknown".to_owned(), format_count)
         );
     }

@@ -1,9 +1,8 @@
 //! The target held the recorded load back: requests wait for connections or for earlier answers.
 
 use crate::sample::Unsent;
-use crate::shape::gate::described;
-use crate::shape::{Fault, MetricOutcome, ShapeVerdict};
-use crate::units::format_count;
+use crate::shape::{Fault, ShapeVerdict};
+use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
 use crate::verdict::{Finding, Outcome};
 
@@ -46,23 +45,18 @@ pub fn detect(input: &DetectorInput) -> Finding {
 
 fn evidence(input: &DetectorInput) -> Vec<String> {
     let summary = input.summary;
-    let mut lines: Vec<String> = input
-        .shape
-        .metrics
-        .iter()
-        .filter(|metric| metric.outcome == MetricOutcome::Fail)
-        .map(described)
-        .collect();
+    let mut lines = Vec::new();
     for reason in [Unsent::RunEnded, Unsent::InFlightLimit] {
         if let Some(&count) = summary.fates.get(reason.name()) {
-            let count = format_count(count);
-            lines.push(format!("{count} requests were left waiting ({})", reason.name()));
+            let count = format_counted(count, "request", "requests");
+            lines.push(format!("{count} left waiting ({})", reason.name()));
         }
     }
     let planned: u64 = summary.planned.opens.iter().copied().map(u64::from).sum();
     if summary.connections_opened > planned {
         lines.push(format!(
-            "{} connections were opened where {} were planned: the target closed the others",
+            "{} connections opened where {} were planned: one that failed, or that the target \
+             closed, is opened again",
             format_count(summary.connections_opened),
             format_count(planned)
         ));

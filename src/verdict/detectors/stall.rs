@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use crate::summary::evidence::timeline::{TENTH_NS, Tenth};
-use crate::units::{format_count, format_duration};
+use crate::units::{format_count, format_counted, format_duration};
 use crate::verdict::detectors::{DetectorInput, finding, quantile};
 use crate::verdict::{Finding, Outcome};
 
@@ -38,7 +38,8 @@ struct Silence {
 pub fn detect(input: &DetectorInput, event_loop: &Finding) -> Finding {
     let summary = input.summary;
     if summary.service.len() < MIN_OVERDUE {
-        let title = format!("{} requests were answered: too few to tell", summary.service.len());
+        let answered = format_counted(summary.service.len(), "request", "requests");
+        let title = format!("{answered} answered: too few to tell");
         return finding(CHECK, Outcome::Unknown, title);
     }
     let patience = quantile(&summary.service, 0.5) * TIMES_TYPICAL;
@@ -59,9 +60,9 @@ pub fn detect(input: &DetectorInput, event_loop: &Finding) -> Finding {
     };
     if silence.overdue < MIN_OVERDUE {
         let title = format!(
-            "nothing was answered for {}, but only {} requests waited: too few to call it a stall",
+            "nothing was answered for {}, but only {} waited: too few to call it a stall",
             format_duration(silence.length),
-            silence.overdue
+            format_counted(silence.overdue, "request", "requests")
         );
         return finding(CHECK, Outcome::Unknown, title);
     }
