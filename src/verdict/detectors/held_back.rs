@@ -53,7 +53,7 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
         .filter(|metric| metric.outcome == MetricOutcome::Fail)
         .map(described)
         .collect();
-    for reason in [Unsent::RunEnded, Unsent::InFlightLimit] {
+    for reason in [Unsent::RunEnded, Unsent::InFlightLimit, Unsent::InFlightBytes] {
         if let Some(&count) = summary.fates.get(reason.name()) {
             let count = format_count(count);
             lines.push(format!("{count} requests were left waiting ({})", reason.name()));
