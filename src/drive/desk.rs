@@ -134,6 +134,7 @@ impl InFlight {
     fn conclude(&mut self) {
         let run = Arc::clone(&self.desk.run);
         let now = run.epoch.now();
+        debug_assert!(in_order(&self.sample), "{:?}", self.sample);
         match self.sample.fate {
             Fate::Unsent { reason: Unsent::RunEnded } if run.stop.is_requested() => {
                 self.sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
@@ -186,6 +187,15 @@ impl LargeBodies {
 
 fn is_large(arrival: &Arrival) -> bool {
     arrival.body.len() >= LARGE_BODY
+}
+
+/// The moments that happened follow each other. A target may answer, or break off, at any of them,
+/// so that the response is only after the connection.
+fn in_order(sample: &Sample) -> bool {
+    let Sample { due, dispatched, connected, sent, sent_last, first_byte, done, .. } = *sample;
+    [Some(due), dispatched, connected, sent, sent_last, done].iter().flatten().is_sorted()
+        && [connected, first_byte, done].iter().flatten().is_sorted()
+        && (sent_last.is_none() || sent.is_some())
 }
 
 fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample {
@@ -269,9 +279,9 @@ pub(crate) mod tests {
     fn a_large_body_sent_twice_counts_once() {
         let desk = desk(10);
         let mut large = in_flight(&desk, LARGE_BODY).unwrap();
-        large.first_byte_sent(Duration::ZERO);
+        large.first_byte_sent(desk.run.epoch.now());
         large.take_back();
-        large.first_byte_sent(Duration::ZERO);
+        large.first_byte_sent(desk.run.epoch.now());
         drop(large);
         assert_eq!(desk.run.large.active.load(SeqCst), 0);
     }
@@ -301,7 +311,7 @@ pub(crate) mod tests {
         let desk = desk(3);
         let unwritten = in_flight(&desk, 0).unwrap();
         let mut written = in_flight(&desk, 0).unwrap();
-        written.first_byte_sent(Duration::ZERO);
+        written.first_byte_sent(desk.run.epoch.now());
         let stopped = in_flight(&desk, 0).unwrap();
         assert!(in_flight(&desk, 0).is_none(), "a fourth is too many");
         drop((unwritten, written));
