@@ -9,7 +9,6 @@ use crate::scenario::TargetSpec;
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::manual_non_exhaustive, reason = "other modules of this crate must not make one")]
 pub struct Target {
     /// Value of the `Host` header.
     pub authority: String,
@@ -17,8 +16,27 @@ pub struct Target {
     pub address: SocketAddr,
     /// It is the embedded stage.
     pub is_stage: bool,
-    /// Keeps other modules from making one.
-    resolved: (),
+    /// Further addresses of its name, all of them checked. They also keep other modules from
+    /// making a target.
+    others: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// The target at the first of its addresses that `is_there`, as clients choose one; the error
+    /// of the first otherwise. `localhost` is often `::1` first, where few servers listen.
+    pub fn at_first<E>(
+        mut self,
+        is_there: impl Fn(SocketAddr) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let Err(error) = is_there(self.address) else { return Ok(self) };
+        match self.others.iter().position(|other| is_there(*other).is_ok()) {
+            Some(found) => {
+                std::mem::swap(&mut self.address, &mut self.others[found]);
+                Ok(self)
+            }
+            None => Err(error),
+        }
+    }
 }
 
 /// Why a target is refused.
@@ -115,7 +133,7 @@ pub async fn resolve(
         TargetSpec::Stage => {
             let address = stage_address.ok_or(TargetError::NoStage)?;
             let authority = spec.authority();
-            return Ok(Target { authority, address, is_stage: true, resolved: () });
+            return Ok(Target { authority, address, is_stage: true, others: Vec::new() });
         }
         TargetSpec::Http { host, port } => (plain_host(host), *port),
     };
@@ -131,7 +149,8 @@ pub async fn resolve(
         Err(source) => return Err(TargetError::Lookup { authority, source }),
     };
     let address = check_addresses(&authority, &found, servers)?;
-    Ok(Target { authority, address, is_stage: false, resolved: () })
+    let others = found.into_iter().filter(|other| *other != address).collect();
+    Ok(Target { authority, address, is_stage: false, others })
 }
 
 /// Splits `host`, `host:port`, `1.2.3.4:port` and `[::1]:port`; the host is lower case, without
@@ -334,6 +353,25 @@ mod tests {
         assert!(matches!(error, TargetError::RecordedName { .. }), "{error}");
         let error = check_addresses("staging.example", &[], &servers()).unwrap_err();
         assert!(matches!(error, TargetError::NoAddress { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_first_address_that_is_there_is_used() {
+        let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
+        let target = || {
+            let others = addresses[1..].to_vec();
+            let authority = "localhost".to_owned();
+            Target { authority, address: addresses[0], is_stage: false, others }
+        };
+        let there = |wanted: &[SocketAddr]| {
+            let wanted = wanted.to_vec();
+            move |address| if wanted.contains(&address) { Ok(()) } else { Err(address) }
+        };
+        let at = |wanted| target().at_first(there(wanted)).map(|target| target.address);
+        assert_eq!(at(&addresses), Ok(addresses[0]));
+        assert_eq!(at(&addresses[1..]), Ok(addresses[1]));
+        assert_eq!(at(&addresses[2..]), Ok(addresses[2]));
+        assert_eq!(at(&[]), Err(addresses[0]));
     }
 
     #[test]
