@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
+use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
@@ -60,12 +61,14 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     opened(scratch.0.clone(), imported.warnings, Some(scratch))
 }
 
-/// Opens a recording, or imports a capture into `into`, where it stays.
-pub fn load_into(path: &Path, into: &Path) -> anyhow::Result<Loaded> {
+/// Opens a recording, or imports a capture into `into`, where it stays. A large one takes minutes,
+/// so it is announced.
+pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loaded> {
     let source = Source::open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
+    outputs::note(voice.quiet, &format!("importing {}", path.display()));
     let imported = import(vec![source], into, true)?;
     opened(into.to_owned(), imported.warnings, None)
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::anyhow;
 
+use crate::cli::load::check_writable;
 use crate::report::files::write_whole;
 use crate::report::model::Report;
 use crate::report::{html, json};
@@ -38,6 +39,13 @@ impl FromStr for Output {
             return Err(wanted.to_owned());
         }
         Ok(Self { kind, file: PathBuf::from(file) })
+    }
+}
+
+impl Output {
+    /// Fails before a run where the report could not be written after it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        check_writable(&self.file)
     }
 }
 
