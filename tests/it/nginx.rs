@@ -55,7 +55,7 @@ fn a_recording_made_on_18_connections_replays_on_18_connections() {
     let lines: Vec<String> = (0..900)
         .map(|index| {
             let (at, connection) = (index * 5_000_000_u64, index % 18);
-            format!(r#"{{"at_ns":{at},"connection":{connection},"method":"GET","#,)
+            format!(r#"{{"at_ns":{at},"connection":{connection},"method":"GET","#)
                 + &format!(r#""authority":"production.example","target":"/item/{index}?a=b%20c"}}"#)
         })
         .collect();
