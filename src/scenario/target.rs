@@ -358,16 +358,11 @@ mod tests {
     #[test]
     fn the_first_address_that_is_there_is_used() {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
-        let target = || {
-            let others = addresses[1..].to_vec();
-            let authority = "localhost".to_owned();
-            Target { authority, address: addresses[0], is_stage: false, others }
+        let at = |there: &[SocketAddr]| {
+            let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
+            let target = Target { authority, address: addresses[0], is_stage: false, others };
+            target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
-        let there = |wanted: &[SocketAddr]| {
-            let wanted = wanted.to_vec();
-            move |address| if wanted.contains(&address) { Ok(()) } else { Err(address) }
-        };
-        let at = |wanted| target().at_first(there(wanted)).map(|target| target.address);
         assert_eq!(at(&addresses), Ok(addresses[0]));
         assert_eq!(at(&addresses[1..]), Ok(addresses[1]));
         assert_eq!(at(&addresses[2..]), Ok(addresses[2]));
