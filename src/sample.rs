@@ -47,6 +47,8 @@ pub enum Unsent {
     Interrupted,
     /// As many requests as allowed were already in flight.
     InFlightLimit,
+    /// Those in flight already held as many bytes as this machine keeps for them.
+    InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
     LocalResources,
     /// The run ended, with its grace period, before the request could be written.
@@ -76,6 +78,7 @@ impl Unsent {
         match self {
             Self::Interrupted => "unsent: interrupted",
             Self::InFlightLimit => "unsent: in-flight limit",
+            Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
             Self::RunEnded => "unsent: run ended",
         }

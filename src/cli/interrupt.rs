@@ -17,15 +17,15 @@ impl Interrupt {
     /// Takes over SIGINT and SIGTERM, on a thread of its own.
     pub fn listen() -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .context("cannot listen for interruptions")?;
-        // Taken over before this returns: what comes next must not be killed half-way.
+        let problem = "cannot listen for interruptions";
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().build().context(problem)?;
+        // Before this returns: from then on, an interruption must not end the process as it would
+        // by default.
         let (mut interrupt, mut terminate) = {
-            let _entered = runtime.enter();
-            let take = |kind| signal(kind).context("cannot listen for interruptions");
-            (take(SignalKind::interrupt())?, take(SignalKind::terminate())?)
+            let _context = runtime.enter();
+            let listen = |kind| signal(kind).context(problem);
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?)
         };
         thread::Builder::new()
             .name("interrupt".to_owned())
@@ -45,13 +45,13 @@ impl Interrupt {
                     }
                 });
             })
-            .context("cannot listen for interruptions")?;
+            .context(problem)?;
         Ok(Self(receiver))
     }
 
     /// Waits for the first interruption.
     pub fn wait(&self) {
-        // An error means that the signals cannot be had; waiting for ever would be worse.
+        // The sender is gone only with its thread, and then nothing would ever come.
         let _ = self.0.recv();
     }
 

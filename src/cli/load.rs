@@ -10,6 +10,7 @@ use anyhow::bail;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
 use crate::cli::files::Scratch;
+use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
@@ -47,12 +48,14 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
-/// Opens a recording, or imports a capture into `into`, where it stays.
-pub fn load_into(path: &Path, into: &Path) -> anyhow::Result<Loaded> {
+/// Opens a recording, or imports a capture into `into`, where it stays. A large one takes minutes,
+/// so it is announced.
+pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loaded> {
     let source = open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
+    outputs::note(voice.quiet, &format!("importing {}", path.display()));
     let imported = import(vec![source], into, true)?;
     opened(into.to_owned(), imported.warnings, None)
 }

@@ -24,7 +24,8 @@ use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
-use crate::report::files::{prepare_folder, write_reports};
+use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
+use crate::report::model::Report;
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::report::terminal;
 use crate::scenario::target::{Target, resolve};
@@ -65,7 +66,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     let folder = prepare_folder(&command.reports, &name)?;
     let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };
     let exit = rehearse(&rehearsal, &command.out);
-    if exit.is_err() {
+    if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
         let _ = std::fs::remove_file(folder.join(RECORDING_FILE));
         let _ = std::fs::remove_dir(&folder);
@@ -88,7 +89,7 @@ struct Rehearsal<'a> {
 fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let Rehearsal { scenario, folder, voice, .. } = *rehearsal;
     let unfinished = Unfinished::folder(folder)?;
-    let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE))?;
+    let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE), voice)?;
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
     let (facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
@@ -134,12 +135,24 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         facts: &facts,
         health: &driven.health,
     });
-    let mut written = write_reports(&report, folder)?;
-    for output in out {
-        written.push(write_output(&report, output)?);
-    }
+    let mut written = Vec::new();
+    let outcome = write_all(&report, folder, out, &mut written);
+    // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
-    Ok(exit)
+    outcome.map(|()| exit)
+}
+
+fn write_all(
+    report: &Report,
+    folder: &Path,
+    out: &[Output],
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    written.extend(write_reports(report, folder)?);
+    for output in out {
+        written.push(write_output(report, output)?);
+    }
+    Ok(())
 }
 
 fn say(voice: Voice, warnings: &[String]) {
@@ -167,15 +180,15 @@ fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Opt
         return Ok(None);
     }
     let target = resolved(scenario, recording, None)?;
-    TcpStream::connect_timeout(&target.address, scenario.limits.connect_timeout).with_context(
-        || {
-            format!(
-                "cannot reach the target {} at {}: start it, or correct `target.url`",
-                target.authority, target.address
-            )
-        },
-    )?;
-    Ok(Some(target))
+    let problem = format!(
+        "cannot reach the target {} at {}: start it, or correct `target.url`",
+        target.authority, target.address
+    );
+    let patience = scenario.limits.connect_timeout;
+    let reached = target
+        .at_first(|address| TcpStream::connect_timeout(&address, patience).map(drop))
+        .context(problem)?;
+    Ok(Some(reached))
 }
 
 fn resolved(

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
 use crate::drive::lookahead::LookAhead;
 use crate::drive::stop::Stop;
@@ -57,6 +58,10 @@ impl Desk {
     }
 }
 
+/// Most bytes of requests in flight. A target that stalls leaves their bodies in our memory, and a
+/// generator that the kernel kills for it reports nothing: so it is what a small machine can spare.
+pub(crate) const MAX_IN_FLIGHT_BYTES: u64 = 1024 * 1024 * 1024;
+
 /// An arrival in flight: picked up, without a fate yet.
 ///
 /// Invariant: dropping it settles it. So each arrival gets exactly one sample however its task
@@ -71,11 +76,18 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Picks up an arrival, unless too many are in flight: then it is settled as unsent.
+    /// Picks up an arrival, unless too many, or too large ones, are in flight: then it is settled
+    /// as unsent.
     pub(crate) fn begin(desk: &Arc<Desk>, arrival: Box<Arrival>, now: Duration) -> Option<Self> {
-        desk.run.gauges.picked_up(arrival.due, now);
-        if !desk.run.gauges.enter_flight(desk.run.limits.max_in_flight) {
+        let gauges = &desk.run.gauges;
+        gauges.picked_up(arrival.due, now);
+        if !gauges.enter_flight(desk.run.limits.max_in_flight) {
             desk.unsent(&arrival, Some(now), Unsent::InFlightLimit);
+            return None;
+        }
+        if !gauges.hold_bytes(request_bytes(&arrival) as u64, MAX_IN_FLIGHT_BYTES) {
+            gauges.leave_flight();
+            desk.unsent(&arrival, Some(now), Unsent::InFlightBytes);
             return None;
         }
         let unwritten = Fate::Unsent { reason: Unsent::RunEnded };
@@ -122,6 +134,7 @@ impl InFlight {
     fn conclude(&mut self) {
         let run = Arc::clone(&self.desk.run);
         let now = run.epoch.now();
+        debug_assert!(in_order(&self.sample), "{:?}", self.sample);
         match self.sample.fate {
             Fate::Unsent { reason: Unsent::RunEnded } if run.stop.is_requested() => {
                 self.sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
@@ -140,6 +153,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.conclude();
+        self.desk.run.gauges.release_bytes(request_bytes(&self.arrival) as u64);
         self.desk.run.gauges.leave_flight();
         self.desk.settle(&self.arrival, &self.sample);
     }
@@ -173,6 +187,15 @@ impl LargeBodies {
 
 fn is_large(arrival: &Arrival) -> bool {
     arrival.body.len() >= LARGE_BODY
+}
+
+/// The moments that happened follow each other. A target may answer, or break off, at any of them,
+/// so that the response is only after the connection.
+fn in_order(sample: &Sample) -> bool {
+    let Sample { due, dispatched, connected, sent, sent_last, first_byte, done, .. } = *sample;
+    [Some(due), dispatched, connected, sent, sent_last, done].iter().flatten().is_sorted()
+        && [connected, first_byte, done].iter().flatten().is_sorted()
+        && (sent_last.is_none() || sent.is_some())
 }
 
 fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample {
@@ -256,11 +279,31 @@ pub(crate) mod tests {
     fn a_large_body_sent_twice_counts_once() {
         let desk = desk(10);
         let mut large = in_flight(&desk, LARGE_BODY).unwrap();
-        large.first_byte_sent(Duration::ZERO);
+        large.first_byte_sent(desk.run.epoch.now());
         large.take_back();
-        large.first_byte_sent(Duration::ZERO);
+        large.first_byte_sent(desk.run.epoch.now());
         drop(large);
         assert_eq!(desk.run.large.active.load(SeqCst), 0);
+    }
+
+    /// Bodies wait in our memory when a target stalls: a gibibyte of them, not as many as may be
+    /// in flight.
+    #[test]
+    fn bytes_in_flight_are_bounded_and_come_back() {
+        let desk = desk(10_000);
+        let body: ::bytes::Bytes = vec![0; 64 * 1024 * 1024].into();
+        let begin = || {
+            let mut arrival = examples::arrival(0, Duration::ZERO);
+            arrival.body = body.clone(); // One buffer, which is not known here.
+            InFlight::begin(&desk, Box::new(arrival), Duration::ZERO)
+        };
+        let held: Vec<_> = (0..20).filter_map(|_| begin()).collect();
+        assert_eq!(held.len(), 15, "with their heads, 16 are more than a gibibyte");
+        drop(held);
+        assert!(begin().is_some());
+        let fates: Vec<_> = desk.take_summary().fates.into_iter().collect();
+        assert_eq!(fates, [("unsent: in-flight bytes", 5), ("unsent: run ended", 16)]);
+        assert_eq!(desk.run.gauges.snapshot().in_flight, 0);
     }
 
     #[test]
@@ -268,7 +311,7 @@ pub(crate) mod tests {
         let desk = desk(3);
         let unwritten = in_flight(&desk, 0).unwrap();
         let mut written = in_flight(&desk, 0).unwrap();
-        written.first_byte_sent(Duration::ZERO);
+        written.first_byte_sent(desk.run.epoch.now());
         let stopped = in_flight(&desk, 0).unwrap();
         assert!(in_flight(&desk, 0).is_none(), "a fourth is too many");
         drop((unwritten, written));

@@ -18,6 +18,7 @@ pub struct Gauges {
     unsent: AtomicU64,
     retried: AtomicU64,
     in_flight: AtomicU32,
+    in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
     recent: [Slot; SLOTS],
 }
@@ -103,6 +104,20 @@ impl Gauges {
         let entered =
             self.in_flight.fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
         entered.is_ok()
+    }
+
+    /// Holds the bytes of a request in flight, unless that makes more than `max` together. A
+    /// single larger request is let through.
+    pub(crate) fn hold_bytes(&self, bytes: u64, max: u64) -> bool {
+        let fits = |held: u64| {
+            let sum = held.saturating_add(bytes);
+            (held == 0 || sum <= max).then_some(sum)
+        };
+        self.in_flight_bytes.fetch_update(Relaxed, Relaxed, fits).is_ok()
+    }
+
+    pub(crate) fn release_bytes(&self, bytes: u64) {
+        self.in_flight_bytes.fetch_sub(bytes, Relaxed);
     }
 
     pub(crate) fn leave_flight(&self) {
@@ -274,5 +289,14 @@ mod tests {
         gauges.leave_flight();
         assert!(gauges.enter_flight(2));
         assert_eq!(gauges.snapshot().in_flight, 2);
+    }
+
+    #[test]
+    fn bytes_in_flight_are_bounded_but_one_request_always_fits() {
+        let gauges = Gauges::default();
+        assert!(gauges.hold_bytes(20, 10) && !gauges.hold_bytes(1, 10));
+        gauges.release_bytes(20);
+        assert!(gauges.hold_bytes(9, 10) && gauges.hold_bytes(1, 10));
+        assert!(!gauges.hold_bytes(u64::MAX, 10), "no overflow");
     }
 }

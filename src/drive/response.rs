@@ -7,7 +7,8 @@ use crate::protocol::http1::body::BodyDecoder;
 use crate::sample::MAX_BANNER;
 
 /// Longest accepted response head, in bytes: four times what common servers and proxies can be
-/// configured to send, and small enough for ten thousand connections at once.
+/// configured to send, and small enough for ten thousand connections at once. All interim
+/// responses together may be as long, too.
 pub const MAX_HEAD: usize = 256 * 1024;
 
 /// What every HTTP/1 response starts with.
@@ -67,6 +68,8 @@ pub struct ResponseReader {
     request: RequestKind,
     state: State,
     seen: u64,
+    /// Bytes of the interim responses so far: each is read anew, so there must not be any number.
+    interim_bytes: usize,
     body_bytes: u64,
 }
 
@@ -84,6 +87,7 @@ impl ResponseReader {
             request: RequestKind::of(method),
             state: State::empty_head(),
             seen: 0,
+            interim_bytes: 0,
             body_bytes: 0,
         }
     }
@@ -123,12 +127,15 @@ impl ResponseReader {
                         }
                         HeadStep::Whole { consumed } => rest = &rest[consumed..],
                     }
-                    self.state = match read_head(bytes, self.request)? {
-                        Some((framing, answer)) => {
-                            State::Body { decoder: BodyDecoder::new(framing), answer }
+                    let Some((framing, answer)) = read_head(bytes, self.request)? else {
+                        self.interim_bytes += bytes.len();
+                        if self.interim_bytes > MAX_HEAD {
+                            return Err(ResponseError::HeadTooLong);
                         }
-                        None => State::empty_head(),
+                        self.state = State::empty_head();
+                        continue;
                     };
+                    self.state = State::Body { decoder: BodyDecoder::new(framing), answer };
                 }
                 State::Body { decoder, answer } => {
                     if decoder.is_complete() {
@@ -305,6 +312,10 @@ mod tests {
             ("HT", "Cut after 2".to_owned()),
             ("", "Cut after 0".to_owned()),
             (&long, "the response head is longer than 262144 bytes".to_owned()),
+            (
+                &"HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_HEAD / 27 + 1),
+                "the response head is longer than 262144 bytes".to_owned(),
+            ),
         ] {
             assert_eq!(read("GET", &[wire.as_bytes()]), Err(expected));
         }

@@ -9,7 +9,6 @@ use crate::scenario::TargetSpec;
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::manual_non_exhaustive, reason = "other modules of this crate must not make one")]
 pub struct Target {
     /// Value of the `Host` header.
     pub authority: String,
@@ -17,8 +16,27 @@ pub struct Target {
     pub address: SocketAddr,
     /// It is the embedded stage.
     pub is_stage: bool,
-    /// Keeps other modules from making one.
-    resolved: (),
+    /// Further addresses of its name, all of them checked. They also keep other modules from
+    /// making a target.
+    others: Vec<SocketAddr>,
+}
+
+impl Target {
+    /// The target at the first of its addresses that `is_there`, as clients choose one; the error
+    /// of the first otherwise. `localhost` is often `::1` first, where few servers listen.
+    pub fn at_first<E>(
+        mut self,
+        is_there: impl Fn(SocketAddr) -> Result<(), E>,
+    ) -> Result<Self, E> {
+        let Err(error) = is_there(self.address) else { return Ok(self) };
+        match self.others.iter().position(|other| is_there(*other).is_ok()) {
+            Some(found) => {
+                std::mem::swap(&mut self.address, &mut self.others[found]);
+                Ok(self)
+            }
+            None => Err(error),
+        }
+    }
 }
 
 /// Why a target is refused.
@@ -116,7 +134,7 @@ pub async fn resolve(
     let (host, port) = match spec {
         TargetSpec::Stage => {
             let address = stage_address.ok_or(TargetError::NoStage)?;
-            return Ok(Target { authority, address, is_stage: true, resolved: () });
+            return Ok(Target { authority, address, is_stage: true, others: Vec::new() });
         }
         TargetSpec::Http { host, port } => (plain_host(host), *port),
     };
@@ -125,7 +143,8 @@ pub async fn resolve(
         Err(source) => return Err(TargetError::Lookup { authority, source }),
     };
     let address = check_addresses(&authority, &found, servers)?;
-    Ok(Target { authority, address, is_stage: false, resolved: () })
+    let others = found.into_iter().filter(|other| *other != address).collect();
+    Ok(Target { authority, address, is_stage: false, others })
 }
 
 /// What can be said about a target without looking up its name, so that a dry run says it too.
@@ -357,6 +376,20 @@ mod tests {
         assert!(matches!(check(&allowed[0], &allowed), Err(TargetError::RecordedName { .. })));
         assert!(check(&allowed[1], &allowed).is_ok());
         assert!(check_name(&TargetSpec::Stage, &[], &servers()).is_ok());
+    }
+
+    #[test]
+    fn the_first_address_that_is_there_is_used() {
+        let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
+        let at = |there: &[SocketAddr]| {
+            let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
+            let target = Target { authority, address: addresses[0], is_stage: false, others };
+            target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
+        };
+        assert_eq!(at(&addresses), Ok(addresses[0]));
+        assert_eq!(at(&addresses[1..]), Ok(addresses[1]));
+        assert_eq!(at(&addresses[2..]), Ok(addresses[2]));
+        assert_eq!(at(&[]), Err(addresses[0]));
     }
 
     #[test]

@@ -40,6 +40,14 @@ fn run_scenario(lines: &str, fragments: &[&str]) {
     check(&[("s.yaml", &scenario(lines))], &["run", "s.yaml"], fragments);
 }
 
+/// A place for a report that does not exist must not cost the run before it is noticed.
+#[test]
+fn a_report_that_could_not_be_written_after_the_run() {
+    let fragments = &["nowhere/x.html", "there is no folder nowhere"];
+    let arguments = &["run", "s.yaml", "--out", "html=nowhere/x.html"];
+    check(&[("s.yaml", &scenario("target: { url: stage }"))], arguments, fragments);
+}
+
 const IMPORT: &[&str] = &["import", "file", "-o", "out.parquet"];
 
 #[test]

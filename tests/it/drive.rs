@@ -1,6 +1,7 @@
 //! The driver over real sockets. No test looks at how long something took.
 
 mod fates;
+mod hostile;
 mod server;
 
 use std::convert::Infallible;
@@ -293,6 +294,24 @@ fn an_empty_plan_is_driven() {
     let driven = run(healthy().address, LIMITS, Vec::new());
     assert_eq!(driven.summary.arrivals, 0);
     assert!(driven.health.processors > 0 && driven.health.open_files_limit.is_some());
+}
+
+/// A reader that is slow (a disk, a large row group) makes us late, and it must show.
+#[test]
+fn a_plan_that_comes_late_is_our_own_lateness() {
+    let (server, gauges) = (healthy(), Arc::<Gauges>::default());
+    let (slow, clock) = (Duration::from_millis(500), Arc::clone(&gauges));
+    let plan = (0..3).map(|seq| {
+        while seq == 2 && clock.snapshot().elapsed < slow {
+            std::thread::yield_now();
+        }
+        Ok::<_, Infallible>(get(0, seq))
+    });
+    let driven = drive(plan, server.address, &LIMITS, gauges, Stop::new()).unwrap();
+    assert_eq!(fates(&driven), [("answered", 3)]);
+    let lateness = &driven.summary.lateness;
+    assert_eq!(lateness.len(), 3, "all were dispatched");
+    assert!(Duration::from_nanos(lateness.max()) >= slow, "{} ns", lateness.max());
 }
 
 #[test]

@@ -9,7 +9,8 @@ use crate::support::{peakhour, root};
 
 /// A request with secrets in every place, as JSON Lines.
 const SECRETS: &str = concat!(
-    r#"{"at_ns":0,"method":"POST","target":"/a?token=s3cret-url","authority":"u:s3cret-user@A","status":200,"#,
+    r#"{"at_ns":0,"method":"POST","target":"/a?token=s3cret-url","#,
+    r#""authority":"u:s3cret-user@A","status":200,"#,
     r#""request_head":"POST /a?token=s3cret-url HTTP/1.1\r\nHost: a\r\n"#,
     r#"authorization:Bearer s3cret-bearer\r\nCookie: id=s3cret-cookie\r\n"#,
     r#"X-Mine: s3cret-kept\r\n\r\n"}"#

@@ -46,7 +46,7 @@ pub fn detect(input: &DetectorInput) -> Finding {
 fn evidence(input: &DetectorInput) -> Vec<String> {
     let summary = input.summary;
     let mut lines = Vec::new();
-    for reason in [Unsent::RunEnded, Unsent::InFlightLimit] {
+    for reason in [Unsent::RunEnded, Unsent::InFlightLimit, Unsent::InFlightBytes] {
         if let Some(&count) = summary.fates.get(reason.name()) {
             let count = format_counted(count, "request", "requests");
             lines.push(format!("{count} left waiting ({})", reason.name()));

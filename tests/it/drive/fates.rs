@@ -106,11 +106,11 @@ fn the_end_of_the_run_settles_what_is_outstanding() {
 }
 
 /// The fate of a single request to a server that treats its connections like this.
-fn fate_when(serve: impl Fn(&mut Client) + Send + Sync + 'static) -> &'static str {
+pub(super) fn fate_when(serve: impl Fn(&mut Client) + Send + Sync + 'static) -> &'static str {
     fate_within(LIMITS.response_timeout, serve)
 }
 
-fn fate_within(
+pub(super) fn fate_within(
     response_timeout: Duration,
     serve: impl Fn(&mut Client) + Send + Sync + 'static,
 ) -> &'static str {
