@@ -8,6 +8,7 @@ pub mod errors;
 pub mod event_loop;
 pub mod generator;
 pub mod held_back;
+pub mod outage;
 pub mod stall;
 
 use std::cmp::Reverse;
@@ -40,13 +41,15 @@ pub struct DetectorInput<'a> {
 /// load held back) are mostly its consequences.
 pub fn detect(input: &DetectorInput) -> Vec<Finding> {
     let cold_cache = cold_cache::detect(input);
-    let connection_limit = connection_limit::detect(input, &cold_cache);
+    let outage = outage::detect(input);
+    let connection_limit = connection_limit::detect(input, &outage, &cold_cache);
     let body_limit = body_limit::detect(input);
     let event_loop = event_loop::detect(input);
     let stall = stall::detect(input, &event_loop);
     let errors = errors::detect(input, &connection_limit, &body_limit);
     let mut findings = vec![
         generator::detect(input),
+        outage,
         connection_limit,
         body_limit,
         event_loop,

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
+use crate::sample::Fate;
 use crate::scenario::Tier;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::{BeyondLimit, CacheKnobs, ConnectionLimit, StageKnobs, Stall};
 use crate::shape::ShapeVerdict;
 use crate::summary::Summary;
+use crate::summary::examples::{answered, arrival, failed};
 use crate::verdict::judge::{JudgeInput, judge};
 use crate::verdict::world::{MINUTE, SHORT, Traffic, plan, rehearse};
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict};
@@ -80,11 +82,33 @@ fn an_empty_run_is_unknown_throughout() {
     let expectation = Expectation::parse("errors < 1%").unwrap();
     let verdict = verdict_on(&Summary::new(), &[expectation]);
     assert_eq!(verdict.outcome, RunOutcome::Invalid);
-    assert_eq!(verdict.findings.len(), 8);
+    assert_eq!(verdict.findings.len(), 9);
     for finding in &verdict.findings {
         assert_eq!(finding.outcome, Outcome::Unknown, "{finding:#?}");
     }
     assert_eq!(verdict.expectations[0].outcome, Outcome::Unknown);
+}
+
+/// The twin of a connection limit: the target is gone for a while, and then it is back.
+#[test]
+fn an_outage_is_found_and_is_no_limit() {
+    let seconds = Duration::from_secs;
+    for away in [seconds(4)..seconds(7), seconds(0)..seconds(60)] {
+        let mut summary = Summary::new();
+        for index in 0..3_000 {
+            let arrival = arrival(index, Duration::from_millis(10 * index));
+            let sample = if away.contains(&arrival.due) {
+                failed(&arrival, Fate::Refused)
+            } else {
+                answered(&arrival, Duration::from_millis(1))
+            };
+            summary.add(&arrival, &sample);
+        }
+        let verdict = verdict_on(&summary, &[]);
+        assert_eq!(failures(&verdict)[0], "outage", "{:#?}", verdict.findings);
+        assert_eq!(named(&verdict, "connection-limit").outcome, Outcome::Unknown);
+        assert_eq!(verdict.outcome, RunOutcome::Fail);
+    }
 }
 
 #[test]

@@ -9,7 +9,8 @@ use peakhour::cli::Arguments;
 use peakhour::cli::exit::{BUG, Exit};
 use peakhour::stage::faults::Fault;
 use peakhour::verdict::detectors::{
-    body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, stall,
+    body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
+    stall,
 };
 
 use crate::support::{peakhour_with, root};
@@ -99,6 +100,7 @@ fn the_findings_and_faults_are_those_of_the_program() {
         event_loop::CHECK,
         generator::CHECK,
         held_back::CHECK,
+        outage::CHECK,
         stall::CHECK,
     ];
     assert_eq!(names(findings), names(checks));

@@ -24,12 +24,16 @@ pub const TIMES_AS_OFTEN: f64 = 10.0;
 /// slow request, and the new ones are a few among them.
 const OUTNUMBER: u64 = 3;
 
-/// Looks for a limit on connections; `cold_cache` is that detector's finding: beside a cold cache,
-/// first touches cannot tell new connections from reused ones.
-pub fn detect(input: &DetectorInput, cold_cache: &Finding) -> Finding {
+/// Looks for a limit on connections. `outage` and `cold_cache` are those detectors' findings: a
+/// target that is down has no limit, and beside a cold cache first touches cannot tell new
+/// connections from reused ones.
+pub fn detect(input: &DetectorInput, outage: &Finding, cold_cache: &Finding) -> Finding {
     let openings = &input.summary.evidence.openings;
     if openings.tried == 0 {
         return finding(CHECK, Outcome::Unknown, "no connection was opened");
+    }
+    if outage.outcome == Outcome::Fail {
+        return finding(CHECK, Outcome::Unknown, "the target was down when it turned them away");
     }
     let turned_away: u64 = openings.turned_away.values().sum();
     let banner = openings.turned_away.contains_key(&TurnedAway::Banner);
@@ -73,15 +77,6 @@ fn waits_in_queue(Compared { first, reused }: Compared) -> bool {
 fn title(input: &DetectorInput, turned_away: u64) -> String {
     let openings = &input.summary.evidence.openings;
     let tried = format_count(openings.tried);
-    let refused = openings.turned_away.get(&TurnedAway::Refused).copied().unwrap_or(0);
-    if refused == openings.tried {
-        let all = if openings.tried == 1 {
-            "the only connection".to_owned()
-        } else {
-            format!("all {tried} connections")
-        };
-        return format!("the target refused {all}: nothing listens there");
-    }
     let held = input.summary.evidence.timeline.held_at_first_refusal();
     let at = match held {
         Some(held) if held > 0 => format!(", first with about {} open", format_count(held)),
