@@ -5,6 +5,7 @@
 
 pub mod expectation;
 pub mod knobs;
+mod hosts;
 pub mod target;
 pub mod problem;
 pub mod parse;

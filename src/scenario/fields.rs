@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::scenario::hosts::split_host_port;
 use crate::scenario::problem::{Mistake, crop, did_you_mean};
-use crate::scenario::target::split_host_port;
 use crate::scenario::{TargetSpec, Window};
 use crate::units::{UnitError, format_duration, parse_duration, parse_size};
 
