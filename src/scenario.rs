@@ -7,15 +7,19 @@ pub mod expectation;
 pub mod knobs;
 mod hosts;
 pub mod target;
+pub mod endpoint;
 pub mod problem;
 pub mod parse;
 mod keys;
 mod fields;
+mod place;
+pub mod acts;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::units::format_duration;
@@ -54,6 +58,8 @@ pub struct Scenario {
     pub limits: Limits,
     /// Knobs of the embedded stage; used when the target is the stage.
     pub stage: StageKnobs,
+    /// The drills to perform.
+    pub acts: Acts,
 }
 
 /// A part of a recording.

@@ -3,8 +3,10 @@
 //! The load-shape finding comes first: if the recorded shape was not produced by our own fault,
 //! every other finding is [`Outcome::Unknown`] and the run is not valid.
 
+pub mod acts;
 pub mod detectors;
 pub mod expectations;
+mod headline;
 pub mod judge;
 #[cfg(test)]
 mod twins;
@@ -74,10 +76,21 @@ pub struct Verdict {
     pub outcome: RunOutcome,
     /// One sentence: the first thing that a tired person should know.
     pub headline: String,
-    /// The load shape.
-    pub shape: ShapeReport,
+    /// The load shape; `None` where nothing was replayed.
+    pub shape: Option<ShapeReport>,
     /// Every detector's finding, the one to act on first on top.
     pub findings: Vec<Finding>,
     /// Every expectation of the scenario, in its order.
     pub expectations: Vec<CheckedExpectation>,
+}
+
+/// A finding without evidence and advice.
+fn finding(check: &str, outcome: Outcome, title: impl Into<String>) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        outcome,
+        title: title.into(),
+        evidence: Vec::new(),
+        advice: String::new(),
+    }
 }

@@ -1,39 +1,42 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
+mod acts;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
-use crate::act::replay::replay;
+use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
+use crate::cli::run::acts::perform_all;
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
-use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::DriveError;
+use crate::drive::clock::Epoch;
+use crate::drive::health::Health;
 use crate::drive::stop::Stop;
-use crate::drive::{DriveError, Driven};
-use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
-use crate::report::progress::{self, ProgressSnapshot};
 use crate::report::terminal;
+use crate::scenario::acts::ActName;
 use crate::scenario::target::{Target, resolve};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
-use crate::verdict::judge::{JudgeInput, judge};
+use crate::summary::Summary;
+use crate::verdict::judge::{JudgeInput, Replayed, judge};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -51,6 +54,10 @@ pub struct Run {
     /// body-limit, event-loop, stall.
     #[arg(long, value_name = "KIND")]
     stage_fault: Option<String>,
+    /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold or
+    /// replay.
+    #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
+    only: Option<ActName>,
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
@@ -59,7 +66,10 @@ pub struct Run {
 /// Runs `run`.
 pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
-    let scenario = command.overrides.apply(&command.scenario)?;
+    let mut scenario = command.overrides.apply(&command.scenario)?;
+    if let Some(only) = command.only {
+        keep_only(&mut scenario, only, &command.scenario)?;
+    }
     let fault = stage_fault(command, &scenario)?;
     command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
@@ -72,6 +82,22 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
         let _ = std::fs::remove_dir(&folder);
     }
     exit
+}
+
+fn parse_act(text: &str) -> Result<ActName, String> {
+    ActName::parse(text).map_err(|mistake| format!("{mistake} (here or in PEAKHOUR_ONLY)"))
+}
+
+fn keep_only(scenario: &mut Scenario, act: ActName, file: &Path) -> anyhow::Result<()> {
+    if !scenario.acts.has(act) {
+        anyhow::bail!(
+            "--only {name}: {} has no act `{name}`; add it to its `acts`",
+            file.display(),
+            name = act.name()
+        );
+    }
+    scenario.acts.keep_only(act);
+    Ok(())
 }
 
 /// The imported capture of a run, beside its reports.
@@ -99,10 +125,22 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         None => staged(rehearsal, &recording, &facts)?,
     };
 
-    // From here on an interruption ends the replay early, and is reported.
+    // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
-    let driven = match driven(rehearsal, plan, &facts, &target) {
-        Ok(driven) => driven,
+    let (epoch, stop) = (Epoch::after(Duration::ZERO), Stop::new());
+    listen(voice, &stop);
+    let say = |line: &str| outputs::note(voice.quiet, line);
+    let ground = Ground {
+        scenario,
+        target: &target,
+        recording: &recording.reader,
+        facts: &facts,
+        epoch,
+        stop: &stop,
+        say: &say,
+    };
+    let performed = match perform_all(&ground, plan, voice) {
+        Ok(performed) => performed,
         Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
         Err(error) => {
             // This machine could not carry the plan out, whatever the target would have done.
@@ -113,14 +151,21 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     drop(stage);
 
     let verdict = judge(&JudgeInput {
-        facts: &facts,
-        summary: &driven.summary,
-        health: &driven.health,
+        replayed: performed.driven.as_ref().map(|driven| Replayed {
+            facts: &facts,
+            summary: &driven.summary,
+            health: &driven.health,
+        }),
+        drills: &performed.findings,
         tier: scenario.tolerance,
         expectations: &scenario.expect,
-        interrupted: driven.interrupted,
+        interrupted: stop.is_requested(),
     });
     let exit = Exit::of(verdict.outcome);
+    let (summary, health) = performed.driven.map_or_else(
+        || (Summary::new(), Health::default()),
+        |driven| (driven.summary, driven.health),
+    );
     let report = assemble(&AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
@@ -129,11 +174,13 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         window: &scenario.window.to_string(),
         header: recording.reader.header(),
         target: &target.authority,
+        acts: &performed.acts,
+        replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
         exit_code: exit.code(),
-        summary: &driven.summary,
+        summary: &summary,
         facts: &facts,
-        health: &driven.health,
+        health: &health,
     });
     let mut written = Vec::new();
     let outcome = write_all(&report, folder, out, &mut written);
@@ -233,15 +280,9 @@ pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue
     Ok(catalogue)
 }
 
-fn driven(
-    rehearsal: &Rehearsal<'_>,
-    plan: Plan,
-    facts: &Facts,
-    target: &Target,
-) -> Result<Driven, DriveError> {
-    let (gauges, stop) = (Arc::<Gauges>::default(), Stop::new());
-    let stopping = stop.clone();
-    let quiet = rehearsal.voice.quiet;
+/// An interruption ends the rehearsal early.
+fn listen(voice: Voice, stop: &Stop) {
+    let (stopping, quiet) = (stop.clone(), voice.quiet);
     let interrupted = Interrupt::listen().and_then(|interrupt| {
         interrupt.then(move || {
             outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
@@ -250,27 +291,6 @@ fn driven(
     });
     if let Err(error) = interrupted {
         outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
-    }
-    let planned = Duration::from_nanos(facts.duration_ns);
-    let seen = Arc::clone(&gauges);
-    let progress =
-        progress::start(progress::choose_mode(quiet), move || snapshot(&seen.snapshot(), planned));
-    let driven = replay(plan, target, &rehearsal.scenario.limits, gauges, stop);
-    progress.finish();
-    driven
-}
-
-fn snapshot(gauges: &GaugeSnapshot, planned: Duration) -> ProgressSnapshot {
-    ProgressSnapshot {
-        elapsed: gauges.elapsed,
-        planned,
-        due: gauges.due,
-        sent: gauges.sent,
-        errors: gauges.errors,
-        in_flight: u64::from(gauges.in_flight),
-        connections: u64::from(gauges.connections_open),
-        latency_p99: gauges.latency_p99,
-        max_lateness: gauges.max_lateness,
     }
 }
 

@@ -11,6 +11,7 @@ use super::*;
 use crate::protocol::Protocol;
 use crate::recording::file::rows::Outline;
 use crate::recording::{Exchange, Flags, Response};
+use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
@@ -31,6 +32,7 @@ fn scenario() -> Scenario {
         expect: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),
+        acts: Acts::replay(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use jiff::Timestamp;
 
+use crate::act::Performed;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::recording::Header;
@@ -33,6 +34,10 @@ pub struct AssembleInput<'a> {
     pub header: &'a Header,
     /// Where it was sent: `stage` or an authority, without credentials.
     pub target: &'a str,
+    /// The drills that were performed.
+    pub acts: &'a [Performed],
+    /// When the replay began, ns since the start of the rehearsal.
+    pub replay_started_ns: Option<u64>,
     /// The verdict on the run.
     pub verdict: &'a Verdict,
     /// The exit code that goes with the verdict.
@@ -68,9 +73,11 @@ pub fn assemble(input: &AssembleInput) -> Report {
         lateness: quantiles(&summary.lateness),
         connection_wait: quantiles(&summary.connection_wait),
         recorded_latency: quantiles(&summary.recorded_latency),
-        shape: finite_shape(&input.verdict.shape),
+        shape: input.verdict.shape.as_ref().map(finite_shape),
         findings: input.verdict.findings.clone(),
         expectations: input.verdict.expectations.clone(),
+        acts: input.acts.to_vec(),
+        replay_started_ns: input.replay_started_ns,
         series: summary.seconds.iter().zip(0..).map(second_row).collect(),
         routes,
         other_routes,
@@ -189,7 +196,7 @@ fn advice(verdict: &Verdict) -> Vec<String> {
 
 /// What helps when a run has no verdict. What a machine at fault needs is said by its finding.
 fn remedy(verdict: &Verdict) -> Option<&'static str> {
-    match (verdict.outcome, &verdict.shape.verdict) {
+    match (verdict.outcome, &verdict.shape.as_ref()?.verdict) {
         (RunOutcome::Pass | RunOutcome::Fail, _)
         | (RunOutcome::Invalid, ShapeVerdict::Invalid { fault: Fault::Generator }) => None,
         (RunOutcome::Interrupted, _) => Some("Repeat the run and let it finish."),

@@ -2,6 +2,7 @@
 //! and from the keyboard. Everything foreign is escaped by the template engine; the only text that
 //! goes in as it is, is the chart library's script.
 
+mod acts;
 mod table;
 mod tables;
 
@@ -27,8 +28,7 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
         about: about(report),
         advice: sentences(&report.advice),
         warnings: sentences(&report.facts.warnings),
-        shape: shape_view(&report.shape),
-        shape_table: tables::shape(&report.shape),
+        shape: report.shape.as_ref().map(shape_view),
         expectations: tables::expectations(&report.expectations),
         findings: findings(&report.findings, false),
         passed: findings(&report.findings, true),
@@ -53,8 +53,7 @@ struct Page<'a> {
     about: String,
     advice: Vec<String>,
     warnings: Vec<String>,
-    shape: ShapeView,
-    shape_table: TableView,
+    shape: Option<ShapeView>,
     expectations: Option<TableView>,
     findings: Vec<FindingView>,
     passed: Vec<FindingView>,
@@ -69,6 +68,7 @@ struct ShapeView {
     mark: char,
     statement: String,
     worst: String,
+    table: TableView,
 }
 
 struct FindingView {
@@ -127,6 +127,7 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
         mark: mark(outcome),
         statement: sentence(&shape.statement),
         worst: sentence(&worst),
+        table: tables::shape(shape),
     }
 }
 

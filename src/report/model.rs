@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::act::Performed;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Ledger;
@@ -56,12 +57,18 @@ pub struct Report {
     pub connection_wait: Option<Quantiles>,
     /// What production took for the same requests.
     pub recorded_latency: Option<Quantiles>,
-    /// How far the produced load was from the planned one.
-    pub shape: ShapeReport,
+    /// How far the produced load was from the planned one; `None` where nothing was replayed.
+    pub shape: Option<ShapeReport>,
     /// Every detector's finding, the one to act on first on top.
     pub findings: Vec<Finding>,
     /// Every expectation of the scenario, in its order.
     pub expectations: Vec<CheckedExpectation>,
+    /// The drills that were performed, in their order, with what they saw.
+    #[serde(default)]
+    pub acts: Vec<Performed>,
+    /// When the replay began, ns since the start of the rehearsal; `None` where there was none.
+    #[serde(default)]
+    pub replay_started_ns: Option<u64>,
     /// One row a second of the run.
     pub series: Vec<SecondRow>,
     /// The busiest routes, at most [`MAX_ROUTES`], by falling count and then by name.

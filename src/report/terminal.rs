@@ -30,10 +30,10 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
     let width = style.width.max(MIN_WIDTH);
     let sections = [
         headline(report, width),
-        shape(&report.shape, width),
+        report.shape.as_ref().map_or_else(String::new, |each| shape(each, width)),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
-        numbers(report, width),
+        if report.shape.is_some() { numbers(report, width) } else { String::new() },
         next(report, written, width),
     ];
     let mut page = String::new();

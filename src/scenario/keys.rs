@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::de::{SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use crate::scenario::acts::ActItem;
+
 /// A value as written, and where.
 pub(crate) type Text = Spanned<String>;
 
@@ -27,7 +29,7 @@ pub(crate) struct Keys {
     pub(crate) expect: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
-    pub(crate) acts: Option<Vec<Text>>,
+    pub(crate) acts: Option<Vec<Spanned<ActItem>>>,
 }
 
 #[derive(Deserialize)]

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use serde_yaml::Spanned;
 
+use crate::scenario::acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::fields;
-use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys, Text};
+use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
+use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
@@ -51,8 +53,6 @@ pub fn from_text(text: &str, file_name: &str) -> Result<Scenario, ScenarioError>
     read(text, file_name, &|name| std::env::var(name).ok())
 }
 
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
 fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario, ScenarioError> {
     let source = Source { file, text };
     if text.len() > MAX_FILE {
@@ -60,7 +60,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     }
     let keys: Keys = serde_yaml::from_str_with_options(text, yaml_options())
         .map_err(|error| source.yaml_problem(&error))?;
-    let place = Place { source };
+    let place = Place { source, environment };
     let target = place.read(&keys.target.url, fields::url)?;
     let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
@@ -76,7 +76,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         seed: place.or(keys.seed.as_ref(), 1, seed)?,
         methods: methods(place, keys.methods.as_ref(), &target)?,
         allow: place.each(&allow, fields::allowed)?,
-        headers: headers(place, keys.rewrite, environment)?,
+        headers: headers(place, keys.rewrite)?,
         tolerance: place.or(keys.tolerance.as_ref(), Tier::Standard, |text| {
             let tiers = [("strict", Tier::Strict), ("standard", Tier::Standard), ("ci", Tier::Ci)];
             fields::word(text, &tiers)
@@ -84,11 +84,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
+        acts: acts::read(place, keys.acts)?,
         target,
-    })
-    .and_then(|scenario| {
-        place.each(&keys.acts.unwrap_or_default(), act)?;
-        Ok(scenario)
     })
 }
 
@@ -114,44 +111,6 @@ fn yaml_options() -> serde_yaml::Options {
         strict_booleans: true,
         reject_unsupported_tags: true,
         with_snippet: false,
-    }
-}
-
-/// Attaches places to mistakes.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    source: Source<'a>,
-}
-
-impl Place<'_> {
-    fn read<T>(
-        self,
-        text: &Text,
-        parse: impl Fn(&str) -> Result<T, Mistake>,
-    ) -> Result<T, ScenarioError> {
-        parse(&text.value).map_err(|mistake| self.mistake(text, mistake))
-    }
-
-    fn or<T>(
-        self,
-        text: Option<&Text>,
-        default: T,
-        parse: impl Fn(&str) -> Result<T, Mistake>,
-    ) -> Result<T, ScenarioError> {
-        text.map_or(Ok(default), |text| self.read(text, parse))
-    }
-
-    fn each<T>(
-        self,
-        texts: &[Text],
-        parse: impl Fn(&str) -> Result<T, Mistake>,
-    ) -> Result<Vec<T>, ScenarioError> {
-        texts.iter().map(|text| self.read(text, &parse)).collect()
-    }
-
-    fn mistake<T>(self, at: &Spanned<T>, mistake: Mistake) -> ScenarioError {
-        let number = |number: u64| usize::try_from(number).unwrap_or(0);
-        self.source.problem(number(at.referenced.line()), number(at.referenced.column()), mistake)
     }
 }
 
@@ -207,10 +166,6 @@ fn pace(text: &str) -> Result<Pace, Mistake> {
     fields::word(text, &[("recorded", Pace::Recorded)])
 }
 
-fn act(text: &str) -> Result<(), Mistake> {
-    fields::word(text, &[("replay", ())])
-}
-
 fn expectation(text: &str) -> Result<Expectation, Mistake> {
     Expectation::parse(text).map_err(|error| Mistake {
         offset: error.column.saturating_sub(1),
@@ -256,7 +211,6 @@ fn methods(
 fn headers(
     place: Place<'_>,
     keys: Option<RewriteKeys>,
-    environment: Environment<'_>,
 ) -> Result<BTreeMap<String, String>, ScenarioError> {
     let mut headers: BTreeMap<String, String> = BTreeMap::new();
     for (name, text) in keys.and_then(|keys| keys.headers).unwrap_or_default() {
@@ -268,7 +222,7 @@ fn headers(
             );
             return Err(place.mistake(&text, mistake));
         }
-        let value = place.read(&text, |text| fields::header_value(text, environment))?;
+        let value = place.read(&text, |text| fields::header_value(text, place.environment))?;
         headers.insert(name, value);
     }
     Ok(headers)

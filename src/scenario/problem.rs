@@ -63,13 +63,13 @@ impl fmt::Display for Problem {
 
 /// A mistake in one value, before its place in the file is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistake {
+pub struct Mistake {
     /// Character of the value at which the mistake is, from 0.
-    pub(crate) offset: usize,
+    pub offset: usize,
     /// What is wrong.
-    pub(crate) message: String,
+    pub message: String,
     /// What to write instead.
-    pub(crate) hint: String,
+    pub hint: String,
 }
 
 impl Mistake {

@@ -21,7 +21,7 @@ use crate::plan::facts::Facts;
 use crate::shape::ShapeReport;
 use crate::summary::Summary;
 use crate::units::format_duration;
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::Finding;
 
 /// What detectors look at.
 #[derive(Clone, Copy, Debug)]
@@ -60,17 +60,6 @@ pub fn detect(input: &DetectorInput) -> Vec<Finding> {
     ];
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     findings
-}
-
-/// A finding without evidence and advice.
-fn finding(check: &str, outcome: Outcome, title: impl Into<String>) -> Finding {
-    Finding {
-        check: check.to_owned(),
-        outcome,
-        title: title.into(),
-        evidence: Vec::new(),
-        advice: String::new(),
-    }
 }
 
 /// A quantile of a histogram of nanoseconds.

@@ -1,26 +1,27 @@
 //! Composes the verdict on a run: the load shape first, then findings and expectations.
 
+use std::cmp::Reverse;
+
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
 use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
-use crate::shape::{Fault, MetricOutcome, ShapeReport, ShapeVerdict};
+
 use crate::summary::Summary;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
+use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 /// What a verdict is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct JudgeInput<'a> {
-    /// What was about to be done.
-    pub facts: &'a Facts,
-    /// What happened.
-    pub summary: &'a Summary,
-    /// How this machine was doing.
-    pub health: &'a Health,
+    /// What the replay yielded; `None` where nothing was replayed.
+    pub replayed: Option<Replayed<'a>>,
+    /// What drills and probes found, in the order in which a person should read it.
+    pub drills: &'a [Finding],
     /// Tier of load-shape tolerances.
     pub tier: Tier,
     /// The scenario's expectations.
@@ -29,33 +30,48 @@ pub struct JudgeInput<'a> {
     pub interrupted: bool,
 }
 
+/// What a replay yielded.
+#[derive(Clone, Copy, Debug)]
+pub struct Replayed<'a> {
+    /// What was about to be done.
+    pub facts: &'a Facts,
+    /// What happened.
+    pub summary: &'a Summary,
+    /// How this machine was doing.
+    pub health: &'a Health,
+}
+
 /// The verdict on a run.
 ///
 /// An expectation that the run cannot answer makes it invalid, unless something failed for sure: a
-/// pass would claim what nobody saw.
+/// pass would claim what nobody saw. So does a run of drills that all saw nothing.
 pub fn judge(input: &JudgeInput) -> Verdict {
+    let Some(replayed) = input.replayed else { return judge_drills(input) };
     let shape = judge_shape(&ShapeInput {
-        planned: &input.summary.planned,
-        offered: &input.summary.offered,
-        sent: &input.summary.sent,
-        lateness: &input.summary.lateness,
+        planned: &replayed.summary.planned,
+        offered: &replayed.summary.offered,
+        sent: &replayed.summary.sent,
+        lateness: &replayed.summary.lateness,
         latency_bound_ns: latency_bound_ns(input.expectations),
         tolerances: tolerances(input.tier),
         interrupted: input.interrupted,
     });
     let detector_input = DetectorInput {
-        facts: input.facts,
-        summary: input.summary,
+        facts: replayed.facts,
+        summary: replayed.summary,
         shape: &shape,
-        health: input.health,
+        health: replayed.health,
     };
-    let mut findings = detect(&detector_input);
+    let mut detected = detect(&detector_input);
     let mut expectations: Vec<CheckedExpectation> =
-        input.expectations.iter().map(|expectation| check(expectation, input.summary)).collect();
+        input.expectations.iter().map(|each| check(each, replayed.summary)).collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
-        withdraw(&mut findings, &mut expectations);
+        withdraw(&mut detected, &mut expectations);
     }
+    // What a drill found explains what the replay met, and comes before it.
+    let mut findings = [input.drills, &detected].concat();
+    findings.sort_by_key(|finding| Reverse(finding.outcome));
     let failed = findings.iter().any(|finding| finding.outcome == Outcome::Fail)
         || expectations.iter().any(|each| each.outcome == Outcome::Fail);
     let unknown = expectations.iter().any(|each| each.outcome == Outcome::Unknown);
@@ -71,7 +87,33 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         RunOutcome::Pass
     };
     let headline = headline(outcome, &shape, &findings, &expectations);
-    Verdict { outcome, headline, shape, findings, expectations }
+    Verdict { outcome, headline, shape: Some(shape), findings, expectations }
+}
+
+/// The verdict on a run without a replay.
+fn judge_drills(input: &JudgeInput) -> Verdict {
+    let mut findings = input.drills.to_vec();
+    findings.sort_by_key(|finding| Reverse(finding.outcome));
+    let expectations: Vec<CheckedExpectation> = input
+        .expectations
+        .iter()
+        .map(|each| CheckedExpectation {
+            text: each.text.clone(),
+            outcome: Outcome::Unknown,
+            actual: "not judged: nothing was replayed".to_owned(),
+        })
+        .collect();
+    let outcome = if input.interrupted {
+        RunOutcome::Interrupted
+    } else if findings.iter().any(|finding| finding.outcome == Outcome::Fail) {
+        RunOutcome::Fail
+    } else if findings.iter().any(|finding| finding.outcome == Outcome::Pass) {
+        RunOutcome::Pass
+    } else {
+        RunOutcome::Invalid
+    };
+    let headline = drills_headline(outcome, &findings);
+    Verdict { outcome, headline, shape: None, findings, expectations }
 }
 
 /// The tolerances of a tier.
@@ -80,15 +122,6 @@ pub fn tolerances(tier: Tier) -> &'static Tolerances {
         Tier::Strict => &STRICT,
         Tier::Standard => &STANDARD,
         Tier::Ci => &CI,
-    }
-}
-
-/// Whether the run says nothing about the target. Load that the target held back is a finding
-/// about the target.
-fn is_unsupported(shape: &ShapeReport) -> bool {
-    match shape.verdict {
-        ShapeVerdict::Invalid { fault } => fault != Fault::Target,
-        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => false,
     }
 }
 
@@ -102,7 +135,7 @@ fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation]) {
         finding.outcome = Outcome::Unknown;
         finding.advice = String::new();
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.outcome));
+    findings.sort_by_key(|finding| Reverse(finding.outcome));
     for expectation in expectations {
         expectation.outcome = Outcome::Unknown;
         expectation.actual = format!("{}, but not judged: see above", expectation.actual);
@@ -111,21 +144,6 @@ fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation]) {
 
 /// Title of a finding that the run cannot support.
 const WITHDRAWN: &str = "not known, since the recorded load was not produced";
-
-/// Who kept the load from being produced, in a few words; the shape's statement has the figures.
-fn cause(shape: &ShapeReport) -> &'static str {
-    match shape.verdict {
-        ShapeVerdict::Invalid { fault: Fault::Generator } => {
-            "this machine did not produce the recorded load"
-        }
-        ShapeVerdict::Invalid { fault: Fault::Recording } => {
-            "the recording cannot support a verdict"
-        }
-        ShapeVerdict::Invalid { fault: Fault::Interruption } => "the run was interrupted",
-        ShapeVerdict::Invalid { fault: Fault::Target } => "the target held the load back",
-        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => "the load was produced",
-    }
-}
 
 /// The tightest upper bound on a latency quantile: our own lateness must be small beside it.
 fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
@@ -138,65 +156,6 @@ fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
         .min_by(f64::total_cmp)
 }
 
-fn headline(
-    outcome: RunOutcome,
-    shape: &ShapeReport,
-    findings: &[Finding],
-    expectations: &[CheckedExpectation],
-) -> String {
-    let first_failed = findings.iter().find(|finding| finding.outcome == Outcome::Fail);
-    let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);
-    match outcome {
-        RunOutcome::Pass => {
-            let expected = match expectations.len() {
-                0 => String::new(),
-                1 => "the expectation holds, and ".to_owned(),
-                2 => "both expectations hold, and ".to_owned(),
-                count => format!("all {count} expectations hold, and "),
-            };
-            let blind = findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
-            let blind = match blind {
-                0 => String::new(),
-                count => format!(" ({count} of {} had too little to go by)", findings.len()),
-            };
-            format!("{}; {expected}no detector found a fault{blind}", produced(shape))
-        }
-        RunOutcome::Interrupted => {
-            format!("{}; what was seen until then is below", shape.statement)
-        }
-        RunOutcome::Invalid if is_unsupported(shape) => {
-            format!("{}, so that nothing is said about the target", cause(shape))
-        }
-        RunOutcome::Invalid => expectation(Outcome::Unknown).map_or_else(
-            || "an expectation cannot be answered".to_owned(),
-            |each| format!("`{}` cannot be answered: {}", each.text, each.actual),
-        ),
-        RunOutcome::Fail => match (first_failed, expectation(Outcome::Fail)) {
-            (Some(finding), _) => finding.title.clone(),
-            (None, Some(each)) => format!("`{}` does not hold: {}", each.text, each.actual),
-            (None, None) => shape.statement.clone(),
-        },
-    }
-}
-
-/// What was produced, in a few words. That a burst metric needs a longer run is for the section on
-/// the load shape; that not even the rate could be judged belongs here.
-fn produced(shape: &ShapeReport) -> String {
-    let unjudged = |name: &str| {
-        let metric = shape.metrics.iter().find(|metric| metric.name == name);
-        metric.is_some_and(|metric| metric.outcome == MetricOutcome::NotEvaluable)
-    };
-    match shape.verdict {
-        ShapeVerdict::Faithful => {
-            let load = shape.statement.split(';').next().unwrap_or_default();
-            let thin = unjudged("WAPE 1 s") && unjudged("max cumulative lag");
-            let thin = if thin { ", as far as so little of it can tell" } else { "" };
-            format!("{load}{thin}")
-        }
-        _ => shape.statement.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -204,6 +163,7 @@ mod tests {
     use super::*;
     use crate::plan::Touch;
     use crate::sample::{Fate, Sample, Unsent};
+    use crate::shape::{Fault, ShapeReport, ShapeVerdict};
     use crate::summary::examples::{answered, arrival, failed};
 
     const MS: Duration = Duration::from_millis(1);
@@ -223,14 +183,18 @@ mod tests {
     fn verdict(summary: &Summary, lines: &[&str], interrupted: bool) -> Verdict {
         let expectations: Vec<Expectation> =
             lines.iter().map(|line| Expectation::parse(line).unwrap()).collect();
+        let (facts, health) = (Facts::default(), Health::default());
         judge(&JudgeInput {
-            facts: &Facts::default(),
-            summary,
-            health: &Health::default(),
+            replayed: Some(Replayed { facts: &facts, summary, health: &health }),
+            drills: &[],
             tier: Tier::Standard,
             expectations: &expectations,
             interrupted,
         })
+    }
+
+    fn shape_of(verdict: &Verdict) -> &ShapeReport {
+        verdict.shape.as_ref().unwrap()
     }
 
     #[test]
@@ -263,7 +227,7 @@ mod tests {
         });
         let verdict = verdict(&late, &["errors < 1%"], false);
         assert_eq!(verdict.outcome, RunOutcome::Invalid, "{}", verdict.headline);
-        assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
+        assert_eq!(shape_of(&verdict).verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
         assert!(verdict.headline.starts_with("this machine did not produce"));
         let (first, others) = verdict.findings.split_first().unwrap();
         assert_eq!((first.check.as_str(), first.outcome), (generator::CHECK, Outcome::Fail));
@@ -282,7 +246,7 @@ mod tests {
             short.add(&arrival, &failed(&arrival, fate));
         }
         let verdict = verdict(&short, &[], false);
-        assert_eq!(verdict.shape.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
+        assert_eq!(shape_of(&verdict).verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
         assert!(verdict.findings[0].advice.contains("limit of open files"));
     }
 
@@ -331,7 +295,7 @@ mod tests {
         assert!(unknown.headline.contains("`status-changes < 1%` cannot be answered"));
         let failing = ["status-changes < 1%", "latency p99 < 1us"];
         assert_eq!(
-            verdict(&unknown_status, &failing, false).shape.verdict,
+            shape_of(&verdict(&unknown_status, &failing, false)).verdict,
             ShapeVerdict::Invalid { fault: Fault::Generator }
         );
         let failing = ["status-changes < 1%", "latency p99 < 1ms"];
@@ -361,6 +325,6 @@ mod tests {
         assert_eq!(verdict(&late, &["latency p99 < 50ms"], false).outcome, RunOutcome::Pass);
         let tight = verdict(&late, &["latency p99 < 20ms"], false);
         assert_eq!(tight.outcome, RunOutcome::Invalid);
-        assert_eq!(tight.shape.worst_metric, "lateness p99 of latency bound");
+        assert_eq!(shape_of(&tight).worst_metric, "lateness p99 of latency bound");
     }
 }

@@ -12,15 +12,15 @@ use crate::scenario::knobs::{BeyondLimit, CacheKnobs, ConnectionLimit, StageKnob
 use crate::shape::ShapeVerdict;
 use crate::summary::Summary;
 use crate::summary::examples::{answered, arrival, failed};
-use crate::verdict::judge::{JudgeInput, judge};
+use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::world::{MINUTE, SHORT, Traffic, plan, rehearse};
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict};
 
 fn verdict_on(summary: &Summary, expectations: &[Expectation]) -> Verdict {
+    let facts = Facts { peak_connections: 110, ..Facts::default() };
     judge(&JudgeInput {
-        facts: &Facts { peak_connections: 110, ..Facts::default() },
-        summary,
-        health: &Health::default(),
+        replayed: Some(Replayed { facts: &facts, summary, health: &Health::default() }),
+        drills: &[],
         tier: Tier::Standard,
         expectations,
         interrupted: false,
@@ -69,7 +69,8 @@ fn the_healthy_stage_passes_every_detector() {
         let summary = rehearse(&plan(traffic, seed), &StageKnobs::default());
         let verdict = verdict_on(&summary, &[]);
         assert_eq!(verdict.outcome, RunOutcome::Pass, "{:#?}", verdict.findings);
-        assert_eq!(verdict.shape.verdict, ShapeVerdict::Faithful, "{}", verdict.shape.statement);
+        let shape = verdict.shape.as_ref().unwrap();
+        assert_eq!(shape.verdict, ShapeVerdict::Faithful, "{}", shape.statement);
         for finding in &verdict.findings {
             assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
             assert!(finding.advice.is_empty(), "{finding:#?}");

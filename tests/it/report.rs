@@ -82,8 +82,9 @@ pub(crate) fn hostile() -> Report {
     report.findings[0].title = text();
     report.findings[0].evidence = vec![attack.repeat(100); 1_000];
     report.expectations[0].text = text();
-    report.shape.statement = text();
-    report.shape.metrics[0].note = text();
+    let shape = report.shape.as_mut().unwrap();
+    shape.statement = text();
+    shape.metrics[0].note = text();
     report.advice = vec![attack.to_owned()];
     report.facts.warnings = vec![attack.to_owned(); 1_000];
     report.facts.skipped = (0..10_000).map(|n| (format!("{attack}{n}"), n)).collect();
@@ -199,7 +200,7 @@ fn numbers_of_a_saved_run_are_read_to_the_last_digit() {
     let mut report = failing();
     for step in 1..200_u32 {
         let value = f64::from(step).sqrt() * 0.123_456_789;
-        report.shape.worst_ratio = value;
+        report.shape.as_mut().unwrap().worst_ratio = value;
         report.health.busy_share = Some(1.0 / f64::from(step));
         let text = json::render(&report).unwrap();
         let path = write_whole(folder.path(), "run.json", text.as_bytes()).unwrap();

@@ -32,7 +32,7 @@ fn passing_sample() -> Sample {
         verdict: Verdict {
             outcome: RunOutcome::Pass,
             headline: "the recorded peak was produced, and nothing failed".to_owned(),
-            shape: faithful(),
+            shape: Some(faithful()),
             findings: vec![shape_finding(Outcome::Pass), cold_cache(Outcome::Pass)],
             expectations: vec![
                 expectation("latency p99 < 250ms", Outcome::Pass, "41.3 ms"),
@@ -71,7 +71,7 @@ pub(crate) fn failing() -> Report {
             outcome: RunOutcome::Fail,
             headline: "errors 0.233 %: the target refused connections beyond 64 open at once"
                 .to_owned(),
-            shape: degraded(),
+            shape: Some(degraded()),
             findings: vec![limit, banner, shape_finding(Outcome::Pass), cold_cache(Outcome::Pass)],
             expectations: vec![
                 expectation("latency p99 < 250ms", Outcome::Pass, "41.3 ms"),
@@ -99,7 +99,7 @@ pub(crate) fn invalid() -> Report {
         verdict: Verdict {
             outcome: RunOutcome::Invalid,
             headline: "this machine was late: 31 % of its processor time was taken away".to_owned(),
-            shape: late_shape(),
+            shape: Some(late_shape()),
             findings: vec![shape_finding(Outcome::Fail), cold],
             expectations: vec![expectation(
                 "latency p99 < 250ms",
@@ -179,6 +179,8 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         window: "busiest 2m",
         header: &header(summary.arrivals + 12),
         target: "stage",
+        acts: &[],
+        replay_started_ns: Some(0),
         verdict: &sample.verdict,
         exit_code: sample.exit_code,
         summary: &summary,

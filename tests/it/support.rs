@@ -31,6 +31,15 @@ pub(crate) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The same for a program that stands elsewhere.
+pub(crate) fn program_at(path: &Path) -> Option<PathBuf> {
+    if !path.is_file() {
+        absent(&format!("{} (./check installs it)", path.display()));
+        return None;
+    }
+    Some(path.to_owned())
+}
+
 fn absent(what: &str) {
     assert!(std::env::var_os("CI").is_none(), "CI=true, but this test's need is absent: {what}");
     eprintln!("SKIPPED: this test needs {what}");

@@ -3,6 +3,7 @@
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
+use crate::report::html::acts;
 use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
     time,
@@ -78,18 +79,27 @@ pub(super) fn expectations(expectations: &[CheckedExpectation]) -> Option<TableV
 
 /// The sections of plain figures, in the order of the page.
 pub(super) fn sections(report: &Report) -> Vec<Section> {
-    vec![
-        Section {
+    let mut sections = Vec::new();
+    if !report.acts.is_empty() {
+        let tables = acts::tables(&report.acts);
+        sections.push(Section { id: "acts", title: "Acts", tables });
+    }
+    if report.shape.is_some() {
+        sections.push(Section {
             id: "numbers",
             title: "Numbers",
             tables: vec![totals(report), latencies(report), fates(report), statuses(report)],
-        },
-        Section { id: "routes", title: "Routes", tables: vec![routes(report)] },
-        Section { id: "plan", title: "Plan", tables: plan(&report.facts) },
-        Section { id: "recording", title: "Recording", tables: recording(report) },
-        Section { id: "generator", title: "Generator", tables: vec![health(&report.health)] },
-        Section { id: "run", title: "Run", tables: vec![metadata(report)] },
-    ]
+        });
+        sections.push(Section { id: "routes", title: "Routes", tables: vec![routes(report)] });
+    }
+    sections.push(Section { id: "plan", title: "Plan", tables: plan(&report.facts) });
+    sections.push(Section { id: "recording", title: "Recording", tables: recording(report) });
+    if report.shape.is_some() {
+        let tables = vec![health(&report.health)];
+        sections.push(Section { id: "generator", title: "Generator", tables });
+    }
+    sections.push(Section { id: "run", title: "Run", tables: vec![metadata(report)] });
+    sections
 }
 
 fn totals(report: &Report) -> TableView {

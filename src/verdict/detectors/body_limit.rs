@@ -1,8 +1,8 @@
 //! A limit on request bodies that production does not have.
 
 use crate::units::{format_count, format_counted, format_size};
-use crate::verdict::detectors::{DetectorInput, finding};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::DetectorInput;
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "body-limit";

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::stats::counts::as_f64;
 use crate::summary::evidence::touches::Touches;
 use crate::units::{format_count, format_duration, format_share};
-use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "cold-cache";

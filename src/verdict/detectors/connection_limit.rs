@@ -3,8 +3,8 @@
 use crate::stats::counts::as_f64;
 use crate::summary::evidence::openings::{Compared, SYN_RETRY, TurnedAway, Waits};
 use crate::units::{format_count, format_counted, format_duration, format_share};
-use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::{DetectorInput, quantile_text};
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "connection-limit";

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use crate::stats::counts::as_f64;
 use crate::summary::evidence::errors::ErrorClass;
 use crate::units::{format_count, format_counted, format_share};
-use crate::verdict::detectors::{DetectorInput, finding};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::DetectorInput;
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "errors";

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::plan::LARGE_BODY;
 use crate::summary::evidence::bodies::Bodies;
 use crate::units::{format_count, format_counted, format_duration, format_size};
-use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "event-loop-blocked";

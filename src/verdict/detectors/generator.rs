@@ -3,8 +3,8 @@
 use crate::sample::Unsent;
 use crate::shape::{Fault, ShapeVerdict};
 use crate::units::{format_count, format_counted, format_share};
-use crate::verdict::detectors::{DetectorInput, finding, quantile_text};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::{DetectorInput, quantile_text};
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "generator";

@@ -3,8 +3,8 @@
 use crate::sample::Unsent;
 use crate::shape::{Fault, ShapeVerdict};
 use crate::units::{format_count, format_counted};
-use crate::verdict::detectors::{DetectorInput, finding, quantile, quantile_text};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "held-back";

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::summary::evidence::timeline::{TENTH_NS, Tenth};
 use crate::units::{format_counted, format_duration};
-use crate::verdict::detectors::{DetectorInput, finding};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::detectors::DetectorInput;
+use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
 pub const CHECK: &str = "outage";

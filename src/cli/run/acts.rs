@@ -1,0 +1,106 @@
+//! The acts of a rehearsal, from cheap to dear, until one makes the rest meaningless.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::act::replay::replay;
+use crate::act::{Ground, Performed, perform};
+use crate::cli::{Voice, outputs};
+use crate::drive::clock::nanoseconds;
+use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::{DriveError, Driven};
+use crate::plan::arrivals::Plan;
+use crate::report::progress::{self, ProgressSnapshot};
+use crate::scenario::acts::ActName;
+use crate::verdict::acts::{ends_rehearsal, judge, left_out};
+use crate::verdict::{Finding, Outcome};
+
+/// What the acts yielded.
+pub(super) struct PerformedAll {
+    /// The drills, in their order.
+    pub(super) acts: Vec<Performed>,
+    /// Their findings, in the same order.
+    pub(super) findings: Vec<Finding>,
+    /// When the replay began, ns since the start of the rehearsal.
+    pub(super) replay_started_ns: Option<u64>,
+    /// What the replay yielded; `None` where it is no act of the scenario, or was left out.
+    pub(super) driven: Option<Driven>,
+}
+
+/// Performs every act of the scenario, and cleans up after each.
+pub(super) fn perform_all(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+) -> Result<PerformedAll, DriveError> {
+    let mut all = PerformedAll {
+        acts: Vec::new(),
+        findings: Vec::new(),
+        replay_started_ns: None,
+        driven: None,
+    };
+    let acts = ActName::ALL.into_iter().filter(|act| ground.scenario.acts.has(*act));
+    let (mut plan, mut ended_by) = (Some(plan), None);
+    for act in acts {
+        if ground.stop.is_requested() {
+            break;
+        }
+        if let Some(after) = ended_by {
+            all.findings.push(left_out(act, after));
+            continue;
+        }
+        if let (ActName::Replay, Some(plan)) = (act, plan.take()) {
+            all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
+            all.driven = Some(replayed(ground, plan, voice)?);
+        } else if let Some(performed) = perform(act, ground) {
+            let findings = judge(&performed);
+            outputs::note(voice.quiet, &told(act, &findings));
+            ended_by = ends_rehearsal(act, &findings).then_some(act);
+            all.findings.extend(findings);
+            all.acts.push(performed);
+        }
+    }
+    Ok(all)
+}
+
+/// A line a drill: its worst finding.
+fn told(act: ActName, findings: &[Finding]) -> String {
+    let worst =
+        findings.iter().max_by_key(|finding| (finding.outcome, finding.check == act.name()));
+    let word = |outcome: Outcome| match outcome {
+        Outcome::Pass => "passed",
+        Outcome::Unknown => "unknown",
+        Outcome::Fail => "failed",
+    };
+    worst.map_or_else(
+        || format!("{}: nothing was asked for", act.name()),
+        |worst| format!("{} {}: {}", act.name(), word(worst.outcome), worst.title),
+    )
+}
+
+fn replayed(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Driven, DriveError> {
+    let gauges = Arc::<Gauges>::default();
+    let planned = Duration::from_nanos(ground.facts.duration_ns);
+    let seen = Arc::clone(&gauges);
+    let progress = progress::start(progress::choose_mode(voice.quiet), move || {
+        snapshot(&seen.snapshot(), planned)
+    });
+    let limits = &ground.scenario.limits;
+    let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone());
+    progress.finish();
+    driven
+}
+
+fn snapshot(gauges: &GaugeSnapshot, planned: Duration) -> ProgressSnapshot {
+    ProgressSnapshot {
+        elapsed: gauges.elapsed,
+        planned,
+        due: gauges.due,
+        sent: gauges.sent,
+        errors: gauges.errors,
+        in_flight: u64::from(gauges.in_flight),
+        connections: u64::from(gauges.connections_open),
+        latency_p99: gauges.latency_p99,
+        max_lateness: gauges.max_lateness,
+    }
+}

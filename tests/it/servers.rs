@@ -1,0 +1,236 @@
+//! Real servers from Debian's packages, each on a free port with a folder of its own. They end
+//! with their owner; nothing of the system's own servers is touched.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::{program, program_at};
+
+/// A running server.
+pub(crate) struct Server {
+    child: Child,
+    /// Port on 127.0.0.1.
+    pub(crate) port: u16,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Its folder: data, sockets, logs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        for _ in 0..250 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            pause();
+        }
+        self.kill();
+    }
+}
+
+/// redis-server with further arguments, such as `["--maxclients", "100"]`.
+pub(crate) fn redis(arguments: &[&str]) -> Option<Server> {
+    let program = program("redis-server")?;
+    start(|folder, port| {
+        let mut command = Command::new(&program);
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--dir").arg(folder).args(arguments);
+        (command, Ready::says(b"PING\r\n", b"+PONG"))
+    })
+}
+
+/// memcached with further arguments.
+pub(crate) fn memcached(arguments: &[&str]) -> Option<Server> {
+    let program = program("memcached")?;
+    start(|_, port| {
+        let mut command = Command::new(&program);
+        command.args(["-u", "root", "-l", "127.0.0.1", "-p", &port.to_string()]).args(arguments);
+        (command, Ready::says(b"version\r\n", b"VERSION"))
+    })
+}
+
+/// MariaDB with further arguments, such as `["--max-connections=20"]`. `root` has no password.
+pub(crate) fn mariadb(arguments: &[&str]) -> Option<Server> {
+    let program = program("mariadbd")?;
+    let data = mariadb_data()?;
+    start(|folder, port| {
+        let copied = Command::new("cp").arg("-a").arg(&data).arg(folder.join("data")).status();
+        assert!(copied.unwrap().success());
+        let mut command = Command::new(&program);
+        command.args(["--no-defaults", "--user=root", "--bind-address=127.0.0.1"]);
+        command.arg(format!("--port={port}")).arg("--skip-name-resolve");
+        command.arg(format!("--datadir={}", folder.join("data").display()));
+        command.arg(format!("--socket={}", folder.join("socket").display()));
+        command.arg(format!("--pid-file={}", folder.join("pid").display()));
+        command.arg(format!("--log-error={}", folder.join("error.log").display()));
+        command.args(arguments);
+        // Its greeting names its version.
+        (command, Ready::says(b"", b"MariaDB"))
+    })
+}
+
+/// A fresh data folder, made once: it takes seconds.
+fn mariadb_data() -> Option<PathBuf> {
+    static DATA: OnceLock<Option<TempDir>> = OnceLock::new();
+    let made = DATA.get_or_init(|| {
+        let install = program("mariadb-install-db")?;
+        let folder = tempfile::tempdir().unwrap();
+        let status = Command::new(install)
+            .args(["--no-defaults", "--user=root", "--skip-test-db"])
+            .arg("--auth-root-authentication-method=normal")
+            .arg(format!("--datadir={}", folder.path().join("data").display()))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(status.unwrap().success(), "mariadb-install-db failed");
+        Some(folder)
+    });
+    made.as_ref().map(|folder| folder.path().join("data"))
+}
+
+/// PostgreSQL with settings such as `["max_connections=20"]`. `postgres` has no password.
+pub(crate) fn postgres(settings: &[&str]) -> Option<Server> {
+    let bin = Path::new("/usr/lib/postgresql/15/bin");
+    let (server, init) = (program_at(&bin.join("postgres"))?, program_at(&bin.join("initdb"))?);
+    start(|folder, port| {
+        let owner = Command::new("chown").arg("postgres").arg(folder).status();
+        let is_root = owner.is_ok_and(|status| status.success());
+        let data = folder.join("data");
+        let mut made = as_postgres(is_root, &init);
+        made.args(["-A", "trust", "-U", "postgres", "-N", "-E", "UTF8", "-D"]).arg(&data);
+        let made = made.current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        assert!(made.unwrap().success(), "initdb failed");
+        let mut command = as_postgres(is_root, &server);
+        command.arg("-D").arg(&data).args(["-p", &port.to_string()]).current_dir(folder);
+        for setting in ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off"]
+            .iter()
+            .chain(settings)
+        {
+            command.args(["-c", setting]);
+        }
+        // It declines to encrypt once it serves.
+        (command, Ready::says(&[0, 0, 0, 8, 4, 210, 22, 47], b"N"))
+    })
+}
+
+/// PostgreSQL refuses to run as root.
+fn as_postgres(is_root: bool, program: &Path) -> Command {
+    if !is_root {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "postgres", "--regid", "postgres", "--clear-groups", "--"]);
+    command.arg(program);
+    command
+}
+
+/// nginx; `server` is what stands in `http {}` for a port and a folder, `main` before `events`.
+pub(crate) fn nginx(
+    main: &str,
+    events: &str,
+    server: impl Fn(u16, &Path) -> String,
+) -> Option<Server> {
+    let program = program("nginx")?;
+    start(|folder, port| {
+        let at = folder.display();
+        let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
+            .concat();
+        let config = format!(
+            "daemon off; pid {at}/pid; error_log {at}/error.log; {main}\nevents {{ {events} }}\n\
+             http {{ {paths} access_log off; {} }}\n",
+            server(port, folder)
+        );
+        fs::write(folder.join("nginx.conf"), config).unwrap();
+        let mut command = Command::new(&program);
+        command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder);
+        (command, Ready::Connects)
+    })
+}
+
+/// How to tell that a server serves.
+enum Ready {
+    Connects,
+    Says { ask: Vec<u8>, answer: Vec<u8> },
+}
+
+impl Ready {
+    fn says(ask: &[u8], answer: &[u8]) -> Self {
+        Self::Says { ask: ask.to_vec(), answer: answer.to_vec() }
+    }
+
+    fn is_ready(&self, port: u16) -> bool {
+        let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+        let Self::Says { ask, answer } = self else { return true };
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let mut said = [0; 256];
+        let count = stream.write_all(ask).and_then(|()| stream.read(&mut said)).unwrap_or(0);
+        said[..count].windows(answer.len()).any(|window| window == answer)
+    }
+}
+
+fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Option<Server> {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let (mut command, ready) = command(folder.path(), port);
+    let log = fs::File::create(folder.path().join("output.log")).unwrap();
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let child = command.spawn().unwrap();
+    let mut server = Server { child, port, folder };
+    for _ in 0..1_500 {
+        if ready.is_ready(port) {
+            return Some(server);
+        }
+        let ended = server.child.try_wait().unwrap();
+        let log = || fs::read_to_string(server.folder().join("output.log")).unwrap_or_default();
+        assert!(ended.is_none(), "{command:?} ended: {}", log());
+        pause();
+    }
+    panic!("{command:?} does not answer");
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits 20 ms.
+pub(crate) fn pause() {
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(Duration::from_millis(20));
+}
+
+#[test]
+fn every_server_starts_and_ends() {
+    let servers = [redis(&[]), memcached(&[]), mariadb(&[]), postgres(&[])];
+    let web = |port: u16, _: &Path| format!("server {{ listen 127.0.0.1:{port}; }}");
+    let servers = servers.into_iter().chain([nginx("", "", web)]);
+    let ports: Vec<u16> = servers.flatten().map(|server| server.port).collect();
+    for port in ports {
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it still listens at {port}");
+    }
+}
