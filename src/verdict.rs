@@ -7,6 +7,7 @@ pub mod acts;
 pub mod detectors;
 pub mod expectations;
 mod headline;
+mod interference;
 pub mod judge;
 #[cfg(test)]
 mod twins;

@@ -155,6 +155,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
             facts: &facts,
             summary: &driven.summary,
             health: &driven.health,
+            target_is_here: target.address.ip().to_canonical().is_loopback(),
         }),
         drills: &performed.findings,
         tier: scenario.tolerance,

@@ -9,10 +9,13 @@ use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
 
+use crate::shape::{Fault, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
+use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
+use crate::verdict::interference::stood_still;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 /// What a verdict is made from.
@@ -39,6 +42,8 @@ pub struct Replayed<'a> {
     pub summary: &'a Summary,
     /// How this machine was doing.
     pub health: &'a Health,
+    /// The target runs on this machine, too: it stands still when the machine does.
+    pub target_is_here: bool,
 }
 
 /// The verdict on a run.
@@ -47,7 +52,7 @@ pub struct Replayed<'a> {
 /// pass would claim what nobody saw. So does a run of drills that all saw nothing.
 pub fn judge(input: &JudgeInput) -> Verdict {
     let Some(replayed) = input.replayed else { return judge_drills(input) };
-    let shape = judge_shape(&ShapeInput {
+    let mut shape = judge_shape(&ShapeInput {
         planned: &replayed.summary.planned,
         offered: &replayed.summary.offered,
         sent: &replayed.summary.sent,
@@ -56,13 +61,22 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         tolerances: tolerances(input.tier),
         interrupted: input.interrupted,
     });
-    let detector_input = DetectorInput {
-        facts: replayed.facts,
-        summary: replayed.summary,
-        shape: &shape,
-        health: replayed.health,
+    let detected_in = |shape: &ShapeReport| {
+        let Replayed { facts, summary, health, .. } = replayed;
+        detect(&DetectorInput { facts, summary, shape, health })
     };
-    let mut detected = detect(&detector_input);
+    let mut detected = detected_in(&shape);
+    if replayed.target_is_here
+        && let Some(length) = stood_still(&shape, replayed.summary, &detected)
+    {
+        shape.verdict = ShapeVerdict::Invalid { fault: Fault::Generator };
+        shape.statement = format!(
+            "this machine stood still for {} while the target, which runs on it too, held the \
+             load back",
+            format_duration(length)
+        );
+        detected = detected_in(&shape);
+    }
     let mut expectations: Vec<CheckedExpectation> =
         input.expectations.iter().map(|each| check(each, replayed.summary)).collect();
     let unsupported = is_unsupported(&shape);
@@ -163,7 +177,6 @@ mod tests {
     use super::*;
     use crate::plan::Touch;
     use crate::sample::{Fate, Sample, Unsent};
-    use crate::shape::{Fault, ShapeReport, ShapeVerdict};
     use crate::summary::examples::{answered, arrival, failed};
 
     const MS: Duration = Duration::from_millis(1);
@@ -185,7 +198,12 @@ mod tests {
             lines.iter().map(|line| Expectation::parse(line).unwrap()).collect();
         let (facts, health) = (Facts::default(), Health::default());
         judge(&JudgeInput {
-            replayed: Some(Replayed { facts: &facts, summary, health: &health }),
+            replayed: Some(Replayed {
+                facts: &facts,
+                summary,
+                health: &health,
+                target_is_here: true,
+            }),
             drills: &[],
             tier: Tier::Standard,
             expectations: &expectations,
@@ -266,14 +284,47 @@ mod tests {
         assert_eq!(cold.outcome, Outcome::Unknown, "{cold:#?}");
     }
 
-    #[test]
-    fn load_that_the_target_holds_back_is_a_finding_and_no_excuse() {
-        let held = summary(|index, sample| {
+    fn held_back(lateness: Duration) -> Summary {
+        summary(|index, sample| {
             let wait = MS * u32::try_from(index % 400).unwrap();
             (sample.sent, sample.done) =
                 (sample.sent.map(|at| at + wait), sample.done.map(|at| at + wait));
+            if index % 400 == 399 {
+                sample.dispatched = sample.dispatched.map(|at| at + lateness);
+            }
+        })
+    }
+
+    /// The twins differ in whether this machine was late in the very seconds.
+    #[test]
+    fn a_machine_that_stood_still_with_the_target_on_it_is_to_blame() {
+        for (lateness, outcome) in [(12 * MS, RunOutcome::Invalid), (MS, RunOutcome::Fail)] {
+            let verdict = verdict(&held_back(lateness), &[], false);
+            assert_eq!(verdict.outcome, outcome, "{}", verdict.headline);
+            let blamed =
+                shape_of(&verdict).statement.contains("this machine stood still for 12 ms");
+            assert_eq!(blamed, outcome == RunOutcome::Invalid, "{:?}", verdict.shape);
+        }
+        let summary = held_back(12 * MS);
+        let (facts, health) = (Facts::default(), Health::default());
+        let elsewhere = judge(&JudgeInput {
+            replayed: Some(Replayed {
+                facts: &facts,
+                summary: &summary,
+                health: &health,
+                target_is_here: false,
+            }),
+            drills: &[],
+            tier: Tier::Standard,
+            expectations: &[],
+            interrupted: false,
         });
-        let verdict = verdict(&held, &["latency p50 < 1s"], false);
+        assert_eq!(elsewhere.outcome, RunOutcome::Fail);
+    }
+
+    #[test]
+    fn load_that_the_target_holds_back_is_a_finding_and_no_excuse() {
+        let verdict = verdict(&held_back(MS), &["latency p50 < 1s"], false);
         assert_eq!(verdict.outcome, RunOutcome::Fail, "{}", verdict.headline);
         assert_eq!(verdict.findings[0].check, "held-back");
         assert_eq!(verdict.expectations[0].outcome, Outcome::Pass);

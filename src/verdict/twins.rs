@@ -19,7 +19,12 @@ use crate::verdict::{Finding, Outcome, RunOutcome, Verdict};
 fn verdict_on(summary: &Summary, expectations: &[Expectation]) -> Verdict {
     let facts = Facts { peak_connections: 110, ..Facts::default() };
     judge(&JudgeInput {
-        replayed: Some(Replayed { facts: &facts, summary, health: &Health::default() }),
+        replayed: Some(Replayed {
+            facts: &facts,
+            summary,
+            health: &Health::default(),
+            target_is_here: true,
+        }),
         drills: &[],
         tier: Tier::Standard,
         expectations,
