@@ -14,6 +14,7 @@ use crate::plan::outline;
 use crate::recording::redaction::fill;
 use crate::recording::redaction::heads::redact_head;
 use crate::scenario::Scenario;
+use crate::scenario::acts::ActName;
 use crate::scenario::target::check_name;
 use crate::units::{format_count, format_duration, format_size};
 
@@ -97,6 +98,7 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     line("recording", &scenario.recording.display().to_string());
     line("window", &scenario.window.to_string());
     line("target", authority);
+    line("acts", &acts(scenario));
     line(
         "requests",
         &format!(
@@ -126,6 +128,15 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
         line("warning", warning);
     }
     text
+}
+
+/// The acts in the order in which they are performed.
+fn acts(scenario: &Scenario) -> String {
+    let names = ActName::ALL.into_iter().filter(|act| scenario.acts.has(*act)).map(ActName::name);
+    match names.collect::<Vec<_>>() {
+        names if names.is_empty() => "none: the scenario lists no act".to_owned(),
+        names => names.join(", "),
+    }
 }
 
 fn idc(values: [Option<f64>; 4]) -> String {

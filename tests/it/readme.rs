@@ -141,6 +141,7 @@ fn the_scenario_is_complete_and_its_token_is_not_printed() {
     assert!(ran.stdout.contains("Authorization: xxxxxx xxxxxxxxxxxxxxxxx\n"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
     assert!(!shown.contains("run will refuse"), "{shown}");
+    assert!(ran.stdout.contains("\nacts               replay\n"), "{shown}");
 
     let ran = peakhour_with(folder.path(), &plan, &environment[1..]);
     assert_eq!(ran.code, 104, "{}", ran.stderr);
