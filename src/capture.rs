@@ -29,6 +29,7 @@ pub mod documents;
 mod heads;
 pub mod har;
 pub mod gor;
+pub mod sessions;
 
 use std::io;
 use std::net::SocketAddr;

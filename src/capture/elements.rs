@@ -6,6 +6,7 @@
 //! for its reader to judge.
 
 use std::io::{self, BufRead};
+use std::mem;
 
 /// Longest element kept, in bytes: room for the largest body in base64 and for heads. The bytes of
 /// a longer one are skipped.
@@ -86,7 +87,7 @@ pub(super) fn elements(
         };
         input.consume(length);
     }
-    let open = !scanner.levels.is_empty() || scanner.in_string;
+    let open = !scanner.levels.is_empty() || scanner.in_string();
     let place = scanner.end(sink);
     Ok(if open { End::Cut(place) } else { End::Whole })
 }
@@ -95,16 +96,24 @@ pub(super) fn elements(
 struct Scanner {
     patterns: &'static [Pattern],
     levels: Vec<Level>,
-    in_string: bool,
+    inside: Inside,
     escaped: bool,
-    /// The string that is read is a key: its text goes to the level's `key`.
-    in_key: bool,
-    /// A number or word is being read.
-    in_word: bool,
     taken: Option<Taken>,
     offset: u64,
     lines: u64,
     line_start: u64,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Inside {
+    #[default]
+    Nothing,
+    /// A string that is a key: its text goes to the level's `key`.
+    Key,
+    /// Any other string.
+    Text,
+    /// A number or word.
+    Word,
 }
 
 #[derive(Default)]
@@ -127,11 +136,15 @@ struct Taken {
 }
 
 impl Scanner {
+    fn in_string(&self) -> bool {
+        matches!(self.inside, Inside::Key | Inside::Text)
+    }
+
     /// False when the bytes cannot be JSON any more.
     fn take(&mut self, bytes: &[u8], sink: &mut dyn FnMut(&Element<'_>)) -> bool {
         let mut at = 0;
         while let Some(byte) = bytes.get(at) {
-            if self.in_string && !self.escaped {
+            if self.in_string() && !self.escaped {
                 let rest = &bytes[at..];
                 let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | b'\n'));
                 let plain = plain.unwrap_or(rest.len());
@@ -156,12 +169,13 @@ impl Scanner {
     }
 
     fn byte(&mut self, byte: u8, sink: &mut dyn FnMut(&Element<'_>)) -> bool {
-        if self.in_string {
+        if self.in_string() {
             self.string_byte(byte, sink);
             return true;
         }
-        if self.in_word && matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b']' | b'}') {
-            self.in_word = false;
+        let ends_word = matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | b']' | b'}');
+        if self.inside == Inside::Word && ends_word {
+            self.inside = Inside::Nothing;
             self.ended(sink);
         }
         match byte {
@@ -198,20 +212,19 @@ impl Scanner {
                 self.ended(sink);
             }
             b'"' => {
-                self.in_string = true;
-                self.in_key = false;
+                self.inside = Inside::Text;
                 match self.levels.last_mut() {
                     Some(level) if level.is_object && !level.has_key => {
                         level.key.clear();
-                        self.in_key = true;
+                        self.inside = Inside::Key;
                     }
                     _ => self.begins(),
                 }
                 self.keep_raw(&[byte]);
             }
             _ => {
-                if !self.in_word {
-                    self.in_word = true;
+                if self.inside != Inside::Word {
+                    self.inside = Inside::Word;
                     self.begins();
                 }
                 self.keep(&[byte]);
@@ -227,8 +240,8 @@ impl Scanner {
             return self.keep(&[byte]);
         }
         self.keep_raw(&[byte]);
-        self.in_string = false;
-        if !self.in_key {
+        let was = mem::replace(&mut self.inside, Inside::Nothing);
+        if was == Inside::Text {
             self.ended(sink);
         }
     }
@@ -240,12 +253,11 @@ impl Scanner {
         }
         let matches = |pattern: &&[&str]| {
             pattern.len() == self.levels.len()
-                && pattern.iter().zip(&self.levels).all(|(step, level)| match level.is_object {
-                    true => level.key == step.as_bytes(),
-                    false => *step == "*",
+                && pattern.iter().zip(&self.levels).all(|(step, level)| {
+                    if level.is_object { level.key == step.as_bytes() } else { *step == "*" }
                 })
         };
-        let Some(pattern) = self.patterns.iter().position(|pattern| matches(pattern)) else {
+        let Some(pattern) = self.patterns.iter().position(matches) else {
             return;
         };
         let array = self.levels.iter().find(|level| !level.is_object);
@@ -270,8 +282,7 @@ impl Scanner {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        if self.in_string
-            && self.in_key
+        if self.inside == Inside::Key
             && let Some(level) = self.levels.last_mut()
         {
             let room = KEY_BYTES_MAX.saturating_sub(level.key.len());

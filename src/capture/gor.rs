@@ -1,4 +1,4 @@
-//! Files of GoReplay, of all versions since 0.10, as exchanges.
+//! Files of `GoReplay`, of all versions since 0.10, as exchanges.
 //!
 //! The format has no version of its own and has meant different things by its fields; what a pair
 //! of records looks like tells which. Latencies are as good as their version knew them:
@@ -39,7 +39,7 @@ pub use crate::capture::gor::records::RECORD_BYTES_MAX;
 /// Times below are durations, in nanoseconds: eleven days.
 const DURATION_MAX: i64 = 1_000_000_000_000_000;
 
-/// Reads files of GoReplay; `at` counts from the Unix epoch. The files may be pieces of one, in any
+/// Reads files of `GoReplay`; `at` counts from the Unix epoch. The files may be pieces of one, in any
 /// order.
 pub fn read_gor(
     sources: Vec<Source>,

@@ -1,4 +1,4 @@
-//! The header line of a GoReplay record, by which such files are known, too.
+//! The header line of a `GoReplay` record, by which such files are known, too.
 
 /// Longest header line, in bytes.
 pub(super) const HEADER_BYTES_MAX: usize = 256;

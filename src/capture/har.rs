@@ -116,7 +116,7 @@ impl Import {
         self.ledger.frames.enter(1);
         let bucket = match element.state {
             State::Whole => match serde_json::from_slice(element.text) {
-                Ok(entry) => match self.entry(entry) {
+                Ok(entry) => match self.entry(&entry) {
                     Ok(exchange) => {
                         self.count(&exchange);
                         return Ok(Some(exchange));
@@ -156,7 +156,7 @@ impl Import {
         self.ledger.note(version, 1);
     }
 
-    fn entry(&mut self, entry: Entry) -> Result<Exchange, &'static str> {
+    fn entry(&mut self, entry: &Entry) -> Result<Exchange, &'static str> {
         if entry.request.method.0.is_empty() || entry.request.url.0.is_empty() {
             return Err("entry without method or URL");
         }
@@ -167,13 +167,17 @@ impl Import {
         let messages = entry.messages.as_ref().map_or(0, Vec::len);
         self.ledger.note("WebSocket messages, not replayed", messages as u64);
 
-        let lines = request_lines(&entry);
-        let (protocol, version) = version_of(&entry, &lines);
+        let mut lines = request_lines(entry);
+        let (protocol, version) = version_of(entry, &lines);
         let (body, body_bytes, mime_type) = request_body(&entry.request, &mut self.ledger);
-        let head = head_of(&entry, &url, version, &lines, body_bytes, mime_type)?;
+        let has_type = lines.iter().any(|line| line.0.eq_ignore_ascii_case("content-type"));
+        if let Some(mime_type) = mime_type.filter(|_| !has_type) {
+            lines.push(("Content-Type".to_owned(), mime_type.to_owned()));
+        }
+        let head = head_of(entry, &url, version, &lines, body_bytes)?;
 
         let mut flags = Flags::SYNTHESISED;
-        if is_cached(&entry) {
+        if is_cached(entry) {
             flags.insert(Flags::FROM_CACHE);
         }
         let response = entry
@@ -185,7 +189,7 @@ impl Import {
         }
         let name = connection_name(&entry.connection.0, &url);
         let key = name.map(|name| (self.file, url.authority.clone(), name.to_owned()));
-        let is_unknown = key.is_none() && !is_cached(&entry);
+        let is_unknown = key.is_none() && !is_cached(entry);
         self.ledger.note("entries without connection", u64::from(is_unknown));
         let connection = self.numbers.next(key);
         let scheme = Some(url.scheme);
@@ -313,18 +317,12 @@ fn head_of(
     version: &str,
     lines: &[Line],
     body_bytes: u64,
-    mime_type: Option<&str>,
 ) -> Result<Bytes, &'static str> {
     let method = entry.request.method.0.trim();
     let target = if method == "CONNECT" { &url.authority } else { &url.target };
     let usually_has_body = ["POST", "PUT", "PATCH"].contains(&method);
     let length = (body_bytes > 0 || usually_has_body).then_some(body_bytes);
-    let mut lines = lines.to_vec();
-    let has_type = lines.iter().any(|line| line.0.eq_ignore_ascii_case("content-type"));
-    if let Some(mime_type) = mime_type.filter(|_| !has_type) {
-        lines.push(("Content-Type".to_owned(), mime_type.to_owned()));
-    }
-    request_head([method, target, version], &url.authority, &lines, length)
+    request_head([method, target, version], &url.authority, lines, length)
         .ok_or("entry whose request is no HTTP")
 }
 

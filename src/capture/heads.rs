@@ -1,5 +1,6 @@
 //! Heads put together from what a file says of them, and exchanges made of heads.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -51,7 +52,7 @@ pub(super) fn target_of(text: &str) -> String {
         if byte.is_ascii_graphic() {
             target.push(char::from(byte));
         } else {
-            target.push_str(&format!("%{byte:02X}"));
+            let _ = write!(target, "%{byte:02X}");
         }
     }
     target
@@ -113,7 +114,7 @@ fn push_line(head: &mut String, name: &str, value: &str) {
     }
     for value in value.split(['\r', '\n']) {
         let value: String = value.trim().chars().filter(|c| !c.is_control()).collect();
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
         if head.len() > MAX_HEAD {
             return;
         }

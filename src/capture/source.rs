@@ -38,9 +38,9 @@ pub enum Content {
     JsonLines,
     /// A JSON object with `log`.
     Har,
-    /// A file of GoReplay, by its first record's header.
+    /// A file of `GoReplay`, by its first record's header.
     Gor,
-    /// A JSON object with `sessions`, of Proxy Verifier or traffic_dump.
+    /// A JSON object with `sessions`, of Proxy Verifier or `traffic_dump`.
     Sessions,
     /// Targets of vegeta, as text or JSON: they have no times.
     Targets,
@@ -217,7 +217,7 @@ fn json_content(mut head: &[u8]) -> Content {
     }
 }
 
-/// The head begins with the header of a GoReplay record: type, ID, time and perhaps latency.
+/// The head begins with the header of a `GoReplay` record: type, ID, time and perhaps latency.
 fn is_gor(head: &[u8]) -> bool {
     head.split(|byte| *byte == b'\n').next().is_some_and(|line| gor_header(line).is_some())
 }

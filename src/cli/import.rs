@@ -17,8 +17,8 @@ use crate::units::format_count;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The captures: pcap, pcapng, HAR, GoReplay or JSON Lines, plain, gz or zst; `-` is standard input. Several
-    /// are read one after the other, as the pieces of one capture.
+    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, or JSON Lines;
+    /// plain, gz or zst; `-` is standard input. Several are pieces of one capture.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
@@ -44,6 +44,7 @@ enum Format {
     Jsonl,
     Har,
     Gor,
+    Sessions,
 }
 
 impl Format {
@@ -54,6 +55,7 @@ impl Format {
             Self::Jsonl => Content::JsonLines,
             Self::Har => Content::Har,
             Self::Gor => Content::Gor,
+            Self::Sessions => Content::Sessions,
         }
     }
 }
@@ -67,7 +69,9 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     let mut sources =
         command.captures.iter().map(|path| load::open(path)).collect::<Result<Vec<_>, _>>()?;
     if let Some(format) = command.format {
-        sources.iter_mut().for_each(|source| source.read_as(format.content()));
+        for source in &mut sources {
+            source.read_as(format.content());
+        }
     }
     if let Some(lines) = &command.jsonl {
         return import_lines(command, sources, lines, voice);

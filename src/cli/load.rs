@@ -100,7 +100,9 @@ pub fn import(
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match content {
         Content::JsonLines => from_lines(sources, &mut writer, redacted)?,
-        Content::Har | Content::Gor => from_documents(content, sources, &mut writer, redacted)?,
+        Content::Har | Content::Gor | Content::Sessions => {
+            from_documents(content, sources, &mut writer, redacted)?
+        }
         _ => from_packets(sources, &mut writer, redacted)?,
     };
     refuse_empty(&origin, content, &header, &warnings)?;

@@ -12,7 +12,7 @@ pub const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// What waits, by key, the oldest first to go.
 #[derive(Debug)]
 pub(super) struct Waiting<K, T> {
-    waiting: HashMap<K, VecDeque<(u64, usize, T)>>,
+    by_key: HashMap<K, VecDeque<(u64, usize, T)>>,
     order: VecDeque<(u64, K)>,
     next: u64,
     count: usize,
@@ -21,12 +21,12 @@ pub(super) struct Waiting<K, T> {
 
 impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
     pub(super) fn new() -> Self {
-        Self { waiting: HashMap::new(), order: VecDeque::new(), next: 0, count: 0, bytes: 0 }
+        Self { by_key: HashMap::new(), order: VecDeque::new(), next: 0, count: 0, bytes: 0 }
     }
 
     /// Lets `thing` wait; returns what has to go for it.
     pub(super) fn put(&mut self, key: K, bytes: usize, thing: T) -> Vec<T> {
-        let queue = self.waiting.entry(key.clone()).or_default();
+        let queue = self.by_key.entry(key.clone()).or_default();
         queue.push_back((self.next, bytes, thing));
         self.order.push_back((self.next, key));
         self.next += 1;
@@ -38,7 +38,7 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
         }
         // What was taken is still in the order; it may not grow without end.
         if self.order.len() > 4 * WAITING_MAX {
-            let waiting = &self.waiting;
+            let waiting = &self.by_key;
             self.order.retain(|(number, key)| {
                 waiting.get(key).is_some_and(|queue| queue.iter().any(|(n, ..)| n == number))
             });
@@ -48,11 +48,11 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
 
     /// Takes the last of a key's that `is_wanted`.
     pub(super) fn take(&mut self, key: &K, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
-        let queue = self.waiting.get_mut(key)?;
+        let queue = self.by_key.get_mut(key)?;
         let at = queue.iter().rposition(|(.., thing)| is_wanted(thing))?;
         let (_, bytes, thing) = queue.remove(at)?;
         if queue.is_empty() {
-            self.waiting.remove(key);
+            self.by_key.remove(key);
         }
         self.count -= 1;
         self.bytes -= bytes;
@@ -62,7 +62,7 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
     /// Takes the one that has waited longest.
     pub(super) fn oldest(&mut self) -> Option<T> {
         while let Some((number, key)) = self.order.pop_front() {
-            let Some(queue) = self.waiting.get_mut(&key) else {
+            let Some(queue) = self.by_key.get_mut(&key) else {
                 continue;
             };
             let Some(at) = queue.iter().position(|(n, ..)| *n == number) else {
@@ -70,7 +70,7 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
             };
             let (_, bytes, thing) = queue.remove(at)?;
             if queue.is_empty() {
-                self.waiting.remove(&key);
+                self.by_key.remove(&key);
             }
             self.count -= 1;
             self.bytes -= bytes;

@@ -1,5 +1,7 @@
 //! Bodies of HAR entries, as far as they are there.
 
+use std::fmt::Write;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -75,7 +77,7 @@ fn form_word(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b' ' => word.push('+'),
-            b'&' | b'=' | b'#' | 0..0x20 | 0x7f.. => word.push_str(&format!("%{byte:02X}")),
+            b'&' | b'=' | b'#' | 0..0x20 | 0x7f.. => drop(write!(word, "%{byte:02X}")),
             _ => word.push(char::from(byte)),
         }
     }
@@ -109,5 +111,5 @@ pub(super) fn response_bytes(
 /// A number of bytes; negative ones mean that it is not known.
 fn whole(number: f64) -> Option<u64> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-    (0.0..4e18).contains(&number).then(|| number as u64)
+    (0.0..4e18).contains(&number).then_some(number as u64)
 }
