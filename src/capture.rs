@@ -27,6 +27,7 @@ pub mod streams;
 pub mod import;
 pub mod documents;
 mod heads;
+mod lenient;
 pub mod har;
 pub mod gor;
 pub mod sessions;

@@ -39,8 +39,8 @@ pub use crate::capture::gor::records::RECORD_BYTES_MAX;
 /// Times below are durations, in nanoseconds: eleven days.
 const DURATION_MAX: i64 = 1_000_000_000_000_000;
 
-/// Reads files of `GoReplay`; `at` counts from the Unix epoch. The files may be pieces of one, in any
-/// order.
+/// Reads files of `GoReplay`; `at` counts from the Unix epoch. The files may be pieces of one, in
+/// any order.
 pub fn read_gor(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Exchange),

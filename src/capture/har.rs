@@ -23,6 +23,8 @@ use crate::capture::elements::{Element, End, Pattern, State, elements};
 use crate::capture::har::bodies::{request_body, response_bytes};
 use crate::capture::har::entry::{Answer, Entry, Pair, Timings};
 use crate::capture::heads::{Draft, Line, Url, request_head, response_head, url_of};
+use crate::capture::import::fnv1a;
+use crate::capture::lenient::Several;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
 use crate::recording::ledger::Ledger;
@@ -76,8 +78,8 @@ struct Import {
     file: usize,
     ledger: Ledger,
     known: Known,
-    /// By file, authority and `connection`.
-    numbers: Numbers<(usize, String, String)>,
+    /// By a hash of file, authority and `connection`.
+    numbers: Numbers<u64>,
     /// Where an entry without time is put: with the one before it.
     last_ns: Option<i64>,
     /// Digits behind the second, the most of any entry.
@@ -188,7 +190,15 @@ impl Import {
             flags.insert(Flags::UPGRADED);
         }
         let name = connection_name(&entry.connection.0, &url);
-        let key = name.map(|name| (self.file, url.authority.clone(), name.to_owned()));
+        let key = name.map(|name| {
+            let words = format!(
+                "{}
+{}
+{name}",
+                self.file, url.authority
+            );
+            fnv1a(words.into_bytes().into_iter())
+        });
         let is_unknown = key.is_none() && !is_cached(entry);
         self.ledger.note("entries without connection", u64::from(is_unknown));
         let connection = self.numbers.next(key);
@@ -276,8 +286,8 @@ fn phase(milliseconds: f64) -> Option<Duration> {
 }
 
 fn request_lines(entry: &Entry) -> Vec<Line> {
-    let mut lines = lines_of(entry.request.headers.as_deref());
-    let cookies = entry.request.cookies.as_deref().unwrap_or_default();
+    let mut lines = lines_of(entry.request.headers.as_ref());
+    let cookies = entry.request.cookies.as_ref().map_or(&[][..], |cookies| &cookies.0);
     let has_cookies = lines.iter().any(|line| line.0.eq_ignore_ascii_case("cookie"));
     if !has_cookies && !cookies.is_empty() {
         let pairs: Vec<String> =
@@ -287,8 +297,8 @@ fn request_lines(entry: &Entry) -> Vec<Line> {
     lines
 }
 
-fn lines_of(pairs: Option<&[Pair]>) -> Vec<Line> {
-    let pairs = pairs.unwrap_or_default().iter();
+fn lines_of(pairs: Option<&Several<Pair>>) -> Vec<Line> {
+    let pairs = pairs.map_or(&[][..], |pairs| &pairs.0).iter();
     pairs.map(|pair| (pair.name.0.clone(), pair.value.0.clone())).collect()
 }
 
@@ -356,7 +366,7 @@ fn answered(
     last_byte: Option<Duration>,
 ) -> Option<Response> {
     let status: u16 = answer.status.0.parse().ok().filter(|status| (1..1000).contains(status))?;
-    let lines = lines_of(answer.headers.as_deref());
+    let lines = lines_of(answer.headers.as_ref());
     Some(Response {
         status,
         head: response_head(status, &answer.status_text.0, &lines),

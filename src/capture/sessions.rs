@@ -8,6 +8,7 @@ use crate::capture::CaptureError;
 use crate::capture::documents::{Documents, Known, Numbers};
 use crate::capture::elements::{Element, End, Pattern, State, elements};
 use crate::capture::heads::{Draft, Line, request_head, response_head, target_of, url_of};
+use crate::capture::lenient::{Several, Text};
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
 use crate::recording::file::CELL_BYTES_MAX;
@@ -47,7 +48,7 @@ struct Message {
 #[derive(serde::Deserialize)]
 struct Headers {
     #[serde(default)]
-    fields: Vec<Vec<serde_json::Value>>,
+    fields: Several<Several<Text>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -219,10 +220,10 @@ fn protocol_of(request: &Message, lines: &[Line]) -> Protocol {
 /// Fields are pairs of texts; what follows the pair, or stands in the value's place, is for a
 /// verifier.
 fn lines_of(message: &Message) -> Vec<Line> {
-    let fields = message.headers.iter().flat_map(|headers| &headers.fields);
-    let line = |field: &Vec<serde_json::Value>| {
-        let text = |at: usize| field.get(at)?.as_str().map(str::to_owned);
-        Some((text(0)?, text(1)?))
+    let fields = message.headers.iter().flat_map(|headers| &headers.fields.0);
+    let line = |field: &Several<Text>| match &field.0[..] {
+        [name, value, ..] => Some((name.0.clone(), value.0.clone())),
+        _ => None,
     };
     fields.filter_map(line).collect()
 }

@@ -265,7 +265,7 @@ fn sessions_are_connections() {
     let (exchanges, documents) = settled(exchanges, documents);
     let found: Vec<(u64, u32)> = exchanges.iter().map(|e| (e.connection, e.seq)).collect();
     assert_eq!(found, [(0, 0), (1, 0), (0, 1)]);
-    assert_eq!(exchanges[2].at, Duration::from_nanos(1_000));
+    assert_eq!(exchanges[2].at, Duration::from_micros(1));
     let head = "POST /a HTTP/1.1\r\nHost: shop.example\r\nx-a: b\r\nContent-Length: 4\r\n\r\n";
     assert_eq!(exchanges[0].request_head, head);
     assert_eq!(

@@ -40,7 +40,8 @@ fn read_from(source: Source) -> (Vec<Exchange>, Documents) {
 
 fn har(entries: &[&str]) -> String {
     format!(
-        "{{\"log\": {{\"version\": \"1.2\", \"creator\": {{\"name\": \"t\"}},\n\"entries\": [\n{}\n]}}}}",
+        "{{\"log\": {{\"version\": \"1.2\", \"creator\": {{\"name\": \"t\"}},\n\
+         \"entries\": [\n{}\n]}}}}",
         entries.join(",\n")
     )
 }

@@ -9,6 +9,9 @@ pub const WAITING_MAX: usize = 1 << 16;
 /// Most bytes of what waits, on each side.
 pub const WAITING_BYTES_MAX: usize = 128 * 1024 * 1024;
 
+/// Things of one key that are looked at for one that is wanted, the last ones.
+const LOOKED_AT: usize = 64;
+
 /// What waits, by key, the oldest first to go.
 #[derive(Debug)]
 pub(super) struct Waiting<K, T> {
@@ -40,7 +43,7 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
         if self.order.len() > 4 * WAITING_MAX {
             let waiting = &self.by_key;
             self.order.retain(|(number, key)| {
-                waiting.get(key).is_some_and(|queue| queue.iter().any(|(n, ..)| n == number))
+                waiting.get(key).is_some_and(|queue| place(queue, *number).is_some())
             });
         }
         gone
@@ -49,7 +52,8 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
     /// Takes the last of a key's that `is_wanted`.
     pub(super) fn take(&mut self, key: &K, is_wanted: impl Fn(&T) -> bool) -> Option<T> {
         let queue = self.by_key.get_mut(key)?;
-        let at = queue.iter().rposition(|(.., thing)| is_wanted(thing))?;
+        let last = queue.iter().enumerate().rev().take(LOOKED_AT);
+        let (at, _) = last.into_iter().find(|(_, (.., thing))| is_wanted(thing))?;
         let (_, bytes, thing) = queue.remove(at)?;
         if queue.is_empty() {
             self.by_key.remove(key);
@@ -65,7 +69,7 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
             let Some(queue) = self.by_key.get_mut(&key) else {
                 continue;
             };
-            let Some(at) = queue.iter().position(|(n, ..)| *n == number) else {
+            let Some(at) = place(queue, number) else {
                 continue;
             };
             let (_, bytes, thing) = queue.remove(at)?;
@@ -78,4 +82,9 @@ impl<K: Clone + Eq + Hash, T> Waiting<K, T> {
         }
         None
     }
+}
+
+/// Where the thing of that number is: they are in the order of their numbers.
+fn place<T>(queue: &VecDeque<(u64, usize, T)>, number: u64) -> Option<usize> {
+    queue.binary_search_by_key(&number, |(number, ..)| *number).ok()
 }

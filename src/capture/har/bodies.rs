@@ -34,7 +34,7 @@ pub(super) fn request_body<'a>(
 
 /// What `Content-Length` or `bodySize` says, where it says that there is something.
 fn declared_length(request: &Request) -> Option<u64> {
-    let headers = request.headers.as_deref().unwrap_or_default();
+    let headers = request.headers.as_ref().map_or(&[][..], |headers| &headers.0);
     let is_length = |pair: &&Pair| pair.name.0.eq_ignore_ascii_case("content-length");
     let header = headers.iter().find(is_length).and_then(|pair| pair.value.0.trim().parse().ok());
     header.or_else(|| request.body_size.and_then(whole)).filter(|length| *length < 1 << 62)
@@ -42,7 +42,7 @@ fn declared_length(request: &Request) -> Option<u64> {
 
 /// `None` when the entry has its parts only, and they do not tell the bytes.
 fn body_of(data: &PostData, declared: Option<u64>) -> Option<Vec<u8>> {
-    let params = data.params.as_deref().unwrap_or_default();
+    let params = data.params.as_ref().map_or(&[][..], |params| &params.0);
     match data.text.as_deref() {
         Some(text) if data.encoding.0.eq_ignore_ascii_case("base64") => {
             STANDARD.decode(text.trim()).ok()

@@ -1,9 +1,7 @@
 //! An entry of a HAR file, read leniently: whatever writes HAR leaves something out, or writes a
 //! number as text.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use crate::capture::lenient::{Several, Text};
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,9 +36,9 @@ pub(super) struct Request {
     #[serde(default)]
     pub(super) http_version: Text,
     #[serde(default)]
-    pub(super) headers: Option<Vec<Pair>>,
+    pub(super) headers: Option<Several<Pair>>,
     #[serde(default)]
-    pub(super) cookies: Option<Vec<Pair>>,
+    pub(super) cookies: Option<Several<Pair>>,
     pub(super) post_data: Option<PostData>,
     pub(super) body_size: Option<f64>,
 }
@@ -53,7 +51,7 @@ pub(super) struct PostData {
     pub(super) text: Option<String>,
     #[serde(default, alias = "_encoding")]
     pub(super) encoding: Text,
-    pub(super) params: Option<Vec<Pair>>,
+    pub(super) params: Option<Several<Pair>>,
 }
 
 #[derive(serde::Deserialize)]
@@ -66,7 +64,7 @@ pub(super) struct Answer {
     #[serde(default)]
     pub(super) http_version: Text,
     #[serde(default)]
-    pub(super) headers: Option<Vec<Pair>>,
+    pub(super) headers: Option<Several<Pair>>,
     pub(super) content: Option<Content>,
     pub(super) body_size: Option<f64>,
 }
@@ -94,63 +92,4 @@ pub(super) struct Timings {
     pub(super) send: Option<f64>,
     pub(super) wait: Option<f64>,
     pub(super) receive: Option<f64>,
-}
-
-/// A string; numbers and truth values become one, and what is neither becomes the empty one.
-#[derive(Default)]
-pub(super) struct Text(pub(super) String);
-
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TextVisitor)
-    }
-}
-
-struct TextVisitor;
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Text;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a text")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-        Ok(Text(text.to_owned()))
-    }
-
-    fn visit_string<E>(self, text: String) -> Result<Text, E> {
-        Ok(Text(text))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Text, E> {
-        Ok(Text(number.to_string()))
-    }
-
-    fn visit_bool<E>(self, truth: bool) -> Result<Text, E> {
-        Ok(Text(truth.to_string()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Text, E> {
-        Ok(Text::default())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-        use serde::de::IgnoredAny;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Text::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Text, A::Error> {
-        while seq.next_element::<serde::de::IgnoredAny>()?.is_some() {}
-        Ok(Text::default())
-    }
 }
