@@ -250,11 +250,11 @@ fn sessions_are_connections() {
              {{\"size\": 5}}}} {more}}}"
         )
     };
-    let two = "{\"start-time\": 1500, \"client-request\": {\"headers\": {\"fields\": [[\":method\", \
+    let h2 = "{\"start-time\": 1500, \"client-request\": {\"headers\": {\"fields\": [[\":method\", \
                \"GET\"], [\":path\", \"/h2\"], [\":authority\", \"a\"]]}}}";
     let text = format!(
         "{{\"meta\": {{\"version\": \"1.0\"}}, \"sessions\": [{{\"transactions\": [{}, {}]}}, \
-         {{\"protocol\": [], \"transactions\": [{two}, {{\"client-request\": {{\"url\"",
+         {{\"protocol\": [], \"transactions\": [{h2}, {{\"client-request\": {{\"url\"",
         transaction(2_000, ""),
         transaction(1_000, ", \"uuid\": \"x\""),
     );

@@ -14,7 +14,7 @@ use peakhour::recording::{Exchange, Flags};
 use proptest::prelude::*;
 
 use crate::corpus::{Score, Scores, add, hold, table};
-use crate::support::corpus;
+use crate::support::{corpus, peakhour};
 
 /// Entries of real files that become no exchange: the file, how many, and why.
 const DIFFERENT: [(&str, usize, &str); 2] = [
@@ -335,4 +335,34 @@ fn agreement(file: &Path, oracle: &Path) -> Score {
         }
     }
     (agreed, all)
+}
+
+#[test]
+fn what_was_no_request_of_http_1_is_left_out_of_the_plan_by_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = GET.replace("[{", "[{\"name\": \"Cookie\", \"value\": \"id=s3cret\"}, {");
+    let text = har(&[
+        &entry(0, &secret, ""),
+        &entry(1, GET, ", \"_fromCache\": \"memory\""),
+        &entry(2, GET, "").replace("HTTP/1.1", "h2"),
+        &entry(3, GET, "").replace("\"status\": 200", "\"status\": 101"),
+    ]);
+    // A key in front that is long enough to hide the one that tells what it is.
+    let hidden = text.replacen('{', &format!("{{\"comment\": \"{}\", ", "x".repeat(600)), 1);
+    std::fs::write(folder.path().join("peak.json"), hidden).unwrap();
+    let import = ["import", "peak.json", "-o", "peak.parquet"];
+    assert_eq!(peakhour(folder.path(), &import).code, 104);
+    let ran = peakhour(folder.path(), &[&import[..], &["--format", "har"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let bytes = std::fs::read(folder.path().join("peak.parquet")).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"s3cret"), "redacted like a capture");
+    let scenario = "name: files\nrecording: peak.parquet\ntarget: { url: stage }\n";
+    std::fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+    let ran = peakhour(folder.path(), &["plan", "s.yaml", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let facts: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let expected = serde_json::json!({
+        "answered from the client's cache": 1, "connection upgraded": 1, "not spoken in HTTP/1": 1,
+    });
+    assert_eq!(facts["skipped"], expected, "{facts}");
 }
