@@ -3,6 +3,8 @@
 //!
 //! Reading never fails for what is *in* a capture: what cannot be used is counted in the ledger.
 
+mod elements;
+mod gor_header;
 pub mod source;
 pub mod frame;
 mod window;
@@ -23,6 +25,12 @@ mod detect;
 mod reader;
 pub mod streams;
 pub mod import;
+pub mod documents;
+mod heads;
+mod lenient;
+pub mod har;
+pub mod gor;
+pub mod sessions;
 
 use std::io;
 use std::net::SocketAddr;

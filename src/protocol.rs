@@ -11,6 +11,10 @@ pub mod http1;
 pub enum Protocol {
     /// HTTP/0.9, 1.0 and 1.1 over a byte stream.
     Http1,
+    /// HTTP/2, and SPDY before it: several exchanges at once on a connection.
+    Http2,
+    /// HTTP/3 over QUIC.
+    Http3,
 }
 
 impl Protocol {
@@ -18,11 +22,13 @@ impl Protocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Http1 => "http1",
+            Self::Http2 => "http2",
+            Self::Http3 => "http3",
         }
     }
 
     /// The protocol of a name in the `protocol` column.
     pub fn from_name(name: &str) -> Option<Self> {
-        (name == "http1").then_some(Self::Http1)
+        [Self::Http1, Self::Http2, Self::Http3].into_iter().find(|known| known.name() == name)
     }
 }

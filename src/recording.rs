@@ -100,6 +100,11 @@ impl Flags {
     pub const UPGRADED: Self = Self(1 << 9);
     /// A head that no server should accept: no version, bad header lines, odd line ends.
     pub const MALFORMED: Self = Self(1 << 10);
+    /// The heads were put together from what a file says of them, such as a HAR: order, case and
+    /// blanks on the wire may have been others.
+    pub const SYNTHESISED: Self = Self(1 << 11);
+    /// The client found the answer in its cache: nothing was sent.
+    pub const FROM_CACHE: Self = Self(1 << 12);
 
     /// All bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {

@@ -268,17 +268,17 @@ fn between(from_ns: i64, to_ns: i64) -> Duration {
 }
 
 /// The text columns of a request.
-struct Line {
-    method: String,
-    scheme: String,
-    authority: String,
-    target: String,
+pub(super) struct Line {
+    pub(super) method: String,
+    pub(super) scheme: String,
+    pub(super) authority: String,
+    pub(super) target: String,
     /// A hash of all `Cookie` values.
-    cookies: Option<u64>,
-    is_escaped: bool,
+    pub(super) cookies: Option<u64>,
+    pub(super) is_escaped: bool,
 }
 
-fn line_of(bytes: &[u8]) -> Line {
+pub(super) fn line_of(bytes: &[u8]) -> Line {
     let whole = read(Kind::Request, bytes, &mut Scan::default());
     let head = match whole {
         Progress::Whole { head, .. } => Some(head),
@@ -327,7 +327,7 @@ fn cookies(head: &Head<'_>) -> Option<u64> {
 
 /// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
 /// promise.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(super) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flate2::bufread::MultiGzDecoder;
 
 use crate::capture::CaptureError;
+use crate::capture::elements::{Pattern, elements};
+use crate::capture::gor_header::gor_header;
 
 /// An open capture, decompressed while it is read.
 ///
@@ -20,6 +22,8 @@ pub struct Source {
     name: String,
     stop: Arc<AtomicBool>,
     head: Vec<u8>,
+    /// What the user says it is.
+    forced: Option<Content>,
     input: Chain<Cursor<Vec<u8>>, BufReader<Decoder>>,
 }
 
@@ -30,8 +34,16 @@ pub enum Content {
     Pcap,
     /// Capture file in blocks.
     Pcapng,
-    /// The first byte that is not blank opens a JSON object (JSON Lines, HAR).
+    /// The first byte that is not blank opens a JSON object that is none of the following.
     JsonLines,
+    /// A JSON object with `log`.
+    Har,
+    /// A file of `GoReplay`, by its first record's header.
+    Gor,
+    /// A JSON object with `sessions`, of Proxy Verifier or `traffic_dump`.
+    Sessions,
+    /// Targets of vegeta, as text or JSON: they have no times.
+    Targets,
     /// A Parquet file, such as a recording.
     Parquet,
     /// None of these.
@@ -70,7 +82,7 @@ impl Source {
             });
         }
         let input = Cursor::new(head.clone()).chain(BufReader::new(decoder));
-        Ok(Self { name: name.to_owned(), stop: Arc::default(), head, input })
+        Ok(Self { name: name.to_owned(), stop: Arc::default(), head, forced: None, input })
     }
 
     /// Once this is set there is nothing more to read: whoever takes what is found has failed,
@@ -84,21 +96,45 @@ impl Source {
         &self.name
     }
 
+    /// Takes it for what the user says it is.
+    pub fn read_as(&mut self, content: Content) {
+        self.forced = Some(content);
+    }
+
     /// What it holds.
     pub fn content(&self) -> Content {
+        if let Some(content) = self.forced {
+            return content;
+        }
         let first_byte = self.head.iter().find(|byte| !byte.is_ascii_whitespace());
         match self.head.first_chunk::<4>() {
             Some([0x0a, 0x0d, 0x0d, 0x0a]) => Content::Pcapng,
             Some(b"PAR1") => Content::Parquet,
             Some(magic) if PCAP_MAGICS.contains(&u32::from_be_bytes(*magic)) => Content::Pcap,
-            _ if first_byte == Some(&b'{') => Content::JsonLines,
-            _ => Content::Unknown,
+            _ if first_byte == Some(&b'{') => json_content(&self.head),
+            _ if is_gor(&self.head) => Content::Gor,
+            _ if is_target(&self.head) => Content::Targets,
+            // A byte order mark, as some browsers write it.
+            _ => match self.head.strip_prefix(b"\xef\xbb\xbf") {
+                Some(text) if text.trim_ascii_start().starts_with(b"{") => json_content(text),
+                _ => Content::Unknown,
+            },
         }
     }
 
     /// The error for a source that is no capture of packets.
     pub fn not_a_capture(&self) -> CaptureError {
         let name = self.name.clone();
+        if self.content() == Content::Targets {
+            let what = "a list of vegeta targets (it does not say when each was asked for)";
+            return CaptureError::Unsupported { name, what: what.to_owned(), advice: TIMES_NEEDED };
+        }
+        // The names of fields in the stream of Go values that it wrote then.
+        if self.head.windows(10).any(|window| window == b"RawRequest") {
+            let what = "a GoReplay file from before version 0.10".to_owned();
+            let advice = "write it again with GoReplay 1.x";
+            return CaptureError::Unsupported { name, what, advice };
+        }
         let foreign = FOREIGN.iter().find(|(magic, ..)| self.head.starts_with(magic));
         if let Some((_, what, advice)) = foreign {
             return CaptureError::Unsupported { name, what: (*what).to_owned(), advice };
@@ -162,6 +198,42 @@ const FOREIGN: [(&[u8], &str, &str); 7] = [
     (b"snoop\0\0\0", "a snoop capture", "convert it with `editcap -F pcapng`"),
     (b"GMBU", "a Network Monitor capture", "convert it with `editcap -F pcapng`"),
 ];
+
+/// What to do with requests without times.
+const TIMES_NEEDED: &str = "import a capture, a HAR or an access log of that traffic, or write \
+                            JSON Lines with the `at_ns` that you want for each";
+
+/// What a JSON object is, by the keys that the head shows.
+fn json_content(mut head: &[u8]) -> Content {
+    const KEYS: &[Pattern] = &[&["log"], &["sessions"], &["meta"], &["url"], &["at_ns"]];
+    let mut seen = [false; KEYS.len()];
+    // Reading from memory does not fail, and a cut is expected.
+    let _ = elements(&mut head, KEYS, &mut |element| seen[element.pattern] = true);
+    match seen {
+        [true, ..] => Content::Har,
+        [_, true, ..] | [_, _, true, ..] => Content::Sessions,
+        [_, _, _, true, false] => Content::Targets,
+        _ => Content::JsonLines,
+    }
+}
+
+/// The head begins with the header of a `GoReplay` record: type, ID, time and perhaps latency.
+fn is_gor(head: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').next().is_some_and(|line| gor_header(line).is_some())
+}
+
+/// The first line that is no comment asks for an absolute URL, without a version behind it.
+fn is_target(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")) else {
+        return false;
+    };
+    let mut words = line.split(|byte| *byte == b' ');
+    let (method, url) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    method.iter().all(u8::is_ascii_uppercase)
+        && (url.starts_with(b"http://") || url.starts_with(b"https://"))
+        && words.next().is_none()
+}
 
 /// Reads until `limit` bytes or the end; a single read may return less than there is.
 fn read_head(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::capture::source::Source;
+use crate::capture::source::{Content, Source};
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
 use crate::cli::load::{self, ImportOutcome};
@@ -17,8 +17,8 @@ use crate::units::format_count;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The captures: pcap, pcapng or JSON Lines, plain, gz or zst; `-` is standard input. Several
-    /// are read one after the other, as the pieces of one capture.
+    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, or JSON Lines;
+    /// plain, gz or zst; `-` is standard input. Several are pieces of one capture.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
@@ -27,10 +27,37 @@ pub struct Import {
     /// Write JSON Lines to this file instead; `-` is standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     jsonl: Option<PathBuf>,
+    /// What the captures are, where their first bytes do not tell.
+    #[arg(long, value_name = "NAME")]
+    format: Option<Format>,
     /// Keep credentials (cookies, Authorization, tokens) as they were captured. The recording then
     /// holds secrets of your users.
     #[arg(long)]
     keep_secrets: bool,
+}
+
+/// A format of captures, by name.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Pcap,
+    Pcapng,
+    Jsonl,
+    Har,
+    Gor,
+    Sessions,
+}
+
+impl Format {
+    fn content(self) -> Content {
+        match self {
+            Self::Pcap => Content::Pcap,
+            Self::Pcapng => Content::Pcapng,
+            Self::Jsonl => Content::JsonLines,
+            Self::Har => Content::Har,
+            Self::Gor => Content::Gor,
+            Self::Sessions => Content::Sessions,
+        }
+    }
 }
 
 /// Runs `import`.
@@ -39,8 +66,13 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     if stdins > 1 {
         anyhow::bail!("standard input (-) can be read only once");
     }
-    let sources =
+    let mut sources =
         command.captures.iter().map(|path| load::open(path)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(format) = command.format {
+        for source in &mut sources {
+            source.read_as(format.content());
+        }
+    }
     if let Some(lines) = &command.jsonl {
         return import_lines(command, sources, lines, voice);
     }

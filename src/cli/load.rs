@@ -1,5 +1,7 @@
 //! Whatever a user names as a recording, opened as one: captures are imported first.
 
+mod documents;
+
 use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use anyhow::bail;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
 use crate::cli::files::Scratch;
+use crate::cli::load::documents::from_documents;
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
@@ -93,19 +96,42 @@ pub fn import(
     }
     let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
     let origin = names.join(", ");
-    let content = sources.first().map(Source::content);
+    let content = one_content(&sources)?;
     let mut writer = RecordingWriter::create(recording)?;
-    let (mut header, warnings) = if content == Some(Content::JsonLines) {
-        from_lines(sources, &mut writer, redacted)?
-    } else {
-        from_packets(sources, &mut writer, redacted)?
+    let (mut header, warnings) = match content {
+        Content::JsonLines => from_lines(sources, &mut writer, redacted)?,
+        Content::Har | Content::Gor | Content::Sessions => {
+            from_documents(content, sources, &mut writer, redacted)?
+        }
+        _ => from_packets(sources, &mut writer, redacted)?,
     };
-    refuse_empty(&origin, &header)?;
+    refuse_empty(&origin, content, &header, &warnings)?;
     header.origin = origin;
     if redacted {
         header.redacted_headers = REDACTED_HEADERS.iter().map(|name| (*name).to_owned()).collect();
     }
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })
+}
+
+/// What the files hold: pieces of one capture are of one format.
+fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
+    let is_packets = |content| matches!(content, Content::Pcap | Content::Pcapng);
+    let Some(first) = sources.first() else {
+        return Ok(Content::Unknown);
+    };
+    let content = first.content();
+    let differs = |source: &&Source| {
+        source.content() != content && !(is_packets(source.content()) && is_packets(content))
+    };
+    if let Some(other) = sources.iter().find(differs) {
+        bail!(
+            "{} and {} are of different formats; import each on its own, or say what they are \
+             with --format",
+            first.name(),
+            other.name()
+        );
+    }
+    Ok(content)
 }
 
 fn from_packets(
@@ -190,11 +216,26 @@ fn ready(mut exchange: Exchange, redacted: bool) -> Exchange {
 }
 
 /// A capture with nothing to replay is an input error; what it does hold says where to look.
-fn refuse_empty(origin: &str, header: &Header) -> anyhow::Result<()> {
+fn refuse_empty(
+    origin: &str,
+    content: Content,
+    header: &Header,
+    warnings: &[String],
+) -> anyhow::Result<()> {
     if header.exchanges > 0 {
         return Ok(());
     }
     let frames = &header.ledger.frames;
+    if content != Content::Pcap && content != Content::Pcapng {
+        if let Some(warning) = warnings.first() {
+            bail!("no request inside: {warning} (records: {})", listed(&frames.buckets));
+        }
+        bail!(
+            "{origin}: no request inside ({}); check that it is whole, and what it is with \
+             --format",
+            listed(&frames.buckets)
+        );
+    }
     let tcp = frames.count("tcp payload") + frames.count("tcp without payload");
     if tcp == 0 {
         bail!(

@@ -120,7 +120,8 @@ impl Plan {
         }
         self.read_until = at;
         self.read += 1;
-        if skip_reason(exchange.flags, &exchange.method, &choice.methods).is_some() {
+        let Exchange { protocol, flags, ref method, .. } = *exchange;
+        if skip_reason(protocol, flags, method, &choice.methods).is_some() {
             return Ok(()); // Counted when the window was looked at.
         }
         let group = choice.groups.get(&exchange.connection).copied();

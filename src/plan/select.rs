@@ -8,6 +8,7 @@ use crate::plan::PlanError;
 use crate::plan::scale::Scale;
 use crate::plan::source::{Rows, Source, Span};
 use crate::plan::tally::Counts;
+use crate::protocol::Protocol;
 use crate::recording::Flags;
 use crate::recording::file::rows::Outline;
 use crate::scenario::{MethodPolicy, Scenario, Window};
@@ -15,6 +16,8 @@ use crate::scenario::{MethodPolicy, Scenario, Window};
 /// Why an exchange is not replayed; its text is the name of its bucket in the facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Skip {
+    OtherProtocol,
+    FromCache,
     Malformed,
     AmbiguousFraming,
     Upgraded,
@@ -28,6 +31,8 @@ pub(crate) enum Skip {
 impl Skip {
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::OtherProtocol => "not spoken in HTTP/1",
+            Self::FromCache => "answered from the client's cache",
             Self::Malformed => "malformed request",
             Self::AmbiguousFraming => "ambiguous framing",
             Self::Upgraded => "connection upgraded",
@@ -41,8 +46,17 @@ impl Skip {
 }
 
 /// Whether a request can and may be sent again, by what the small columns say of it.
-pub(crate) fn skip_reason(flags: Flags, method: &str, policy: &MethodPolicy) -> Option<Skip> {
-    if flags.contains(Flags::MALFORMED) {
+pub(crate) fn skip_reason(
+    protocol: Protocol,
+    flags: Flags,
+    method: &str,
+    policy: &MethodPolicy,
+) -> Option<Skip> {
+    if flags.contains(Flags::FROM_CACHE) {
+        Some(Skip::FromCache)
+    } else if protocol != Protocol::Http1 {
+        Some(Skip::OtherProtocol)
+    } else if flags.contains(Flags::MALFORMED) {
         Some(Skip::Malformed)
     } else if flags.contains(Flags::AMBIGUOUS_FRAMING) {
         Some(Skip::AmbiguousFraming)
@@ -154,7 +168,8 @@ pub(crate) fn select(
         selection.exchanges += 1;
         selection.max_connection = selection.max_connection.max(outline.connection);
         selection.counts.count(outline.at.saturating_sub(start));
-        let skip = skip_reason(outline.flags, &outline.method, &scenario.methods);
+        let Outline { protocol, flags, ref method, .. } = outline;
+        let skip = skip_reason(protocol, flags, method, &scenario.methods);
         if let Some(skip) = skip {
             *selection.skipped.entry(skip.name().to_owned()).or_default() += 1;
         }

@@ -149,7 +149,10 @@ fn a_bad_line_is_named_without_its_values() {
         (line(r#","statsu":1"#), "2, column 77: unknown field `statsu`"),
         (line(r#","seq":"s3cret""#), "2, column 83: invalid type, expected u32"),
         (line(r#","seq":-1"#), "2, column 77: invalid value, expected u32"),
-        (line(r#","protocol":"s3cret""#), "2, column 88: unknown variant, expected `http1`"),
+        (
+            line(r#","protocol":"s3cret""#),
+            "2, column 88: unknown variant, expected one of `http1`, `http2`, `http3`",
+        ),
         (line(r#","request_body":{"base64":"s3cret!"}"#), "2, column 104: base64 is not valid"),
         (
             line(r#","request_body":"abc","request_body_bytes":2"#),

@@ -120,6 +120,11 @@ fn a_request_is_left_out_for_one_reason() {
         (Flags::PIPELINED, "GET", &safe, None),
         (Flags::GAP, "GET", &safe, None),
     ] {
-        assert_eq!(skip_reason(flags, method, policy), reason, "{flags:?} {method}");
+        let found = skip_reason(Protocol::Http1, flags, method, policy);
+        assert_eq!(found, reason, "{flags:?} {method}");
     }
+    let other = skip_reason(Protocol::Http2, Flags::MALFORMED, "GET", &all);
+    assert_eq!(other, Some(Skip::OtherProtocol));
+    let cached = skip_reason(Protocol::Http3, Flags::FROM_CACHE, "GET", &all);
+    assert_eq!(cached, Some(Skip::FromCache));
 }

@@ -1,0 +1,78 @@
+//! Files that are not packets, and need not be in the order of time: their exchanges are sorted
+//! in a scratch file before the recording's start and its connections can be told.
+
+use std::sync::atomic::Ordering;
+
+use crate::capture::documents::{Documents, Settle};
+use crate::capture::gor::read_gor;
+use crate::capture::har::read_har;
+use crate::capture::sessions::read_sessions;
+use crate::capture::source::{Content, Source};
+use crate::cli::files::Scratch;
+use crate::cli::load::ready;
+use crate::recording::file::reader::RecordingReader;
+use crate::recording::file::writer::RecordingWriter;
+use crate::recording::ledger::Ledger;
+use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
+
+/// Imports files of one format.
+pub(super) fn from_documents(
+    content: Content,
+    sources: Vec<Source>,
+    writer: &mut RecordingWriter,
+    redacted: bool,
+) -> anyhow::Result<(Header, Vec<String>)> {
+    let scratch = Scratch::create()?;
+    let mut sorting = RecordingWriter::create(&scratch.recording())?;
+    let mut documents = read(content, sources, &mut |exchange| {
+        sorting.push(ready(exchange, redacted)).map_err(Into::into)
+    })?;
+    sorting.finish(header(&documents, 0))?;
+    let (mut settle, mut exchanges) = (Settle::new(&documents), 0);
+    for exchange in RecordingReader::open(&scratch.recording())?.exchanges(None) {
+        writer.push(settle.settle(exchange?))?;
+        exchanges += 1;
+    }
+    documents.ledger.note("requests that overlap on their connection, moved off", settle.moved);
+    let mut header = header(&documents, settle.started_unix_ns());
+    header.exchanges = exchanges;
+    Ok((header, documents.warnings))
+}
+
+fn read(
+    content: Content,
+    sources: Vec<Source>,
+    sink: &mut dyn FnMut(Exchange) -> anyhow::Result<()>,
+) -> anyhow::Result<Documents> {
+    let mut failed = None;
+    let stops: Vec<_> = sources.iter().map(Source::stop).collect();
+    let mut push = |exchange: Exchange| {
+        if failed.is_none() {
+            failed = sink(exchange).err();
+            for stop in stops.iter().filter(|_| failed.is_some()) {
+                stop.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    let documents = match content {
+        Content::Gor => read_gor(sources, &mut push)?,
+        Content::Sessions => read_sessions(sources, &mut push)?,
+        _ => read_har(sources, &mut push)?,
+    };
+    failed.map_or(Ok(documents), Err)
+}
+
+fn header(documents: &Documents, started_unix_ns: i64) -> Header {
+    Header {
+        format_version: FORMAT_VERSION,
+        origin: String::new(),
+        started_unix_ns,
+        duration_ns: 0,
+        clock_resolution_ns: documents.clock_resolution_ns,
+        exchanges: 0,
+        connections: 0,
+        servers: Servers::clone(&documents.servers),
+        redacted_headers: Vec::new(),
+        ledger: Ledger::clone(&documents.ledger),
+    }
+}
