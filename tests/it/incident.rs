@@ -1,0 +1,116 @@
+//! The incident, cause by cause, on real servers: the healthy release passes, and each fault is
+//! found by the act that is made for it, and by nothing else.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::rehearsal::alone;
+use crate::support::{program, root};
+
+/// What the stack is made of; without it the tests are skipped.
+const NEEDS: [&str; 3] = ["nginx", "redis-server", "mariadbd"];
+
+/// A run that this machine made invalid is repeated, but not more often than this.
+const ATTEMPTS: usize = 3;
+
+/// The exit code of such a run.
+const NOT_VALID: i32 = 98;
+
+/// A rehearsal of the incident, and what was left of it.
+struct Rehearsed {
+    code: i32,
+    shown: String,
+    run: Value,
+}
+
+impl Rehearsed {
+    /// The checks that failed.
+    fn failed(&self) -> Vec<&str> {
+        let findings = self.run["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        let failed = findings.iter().filter(|finding| finding["outcome"] == "fail");
+        failed.map(|finding| finding["check"].as_str().unwrap()).collect()
+    }
+
+    /// All that the finding of a check says.
+    fn said(&self, check: &str) -> String {
+        let findings = self.run["findings"].as_array().map_or(&[][..], Vec::as_slice);
+        let found = findings.iter().find(|finding| finding["check"] == check);
+        found.map(Value::to_string).unwrap_or_default()
+    }
+}
+
+/// Rehearses with a fault (none: "") in a folder that must be empty afterwards. `None` where the
+/// servers are not installed.
+fn rehearse(fault: &str) -> Option<Rehearsed> {
+    for need in NEEDS {
+        program(need)?;
+    }
+    let _alone = alone();
+    let mut rehearsed = rehearse_once(fault);
+    for _ in 1..ATTEMPTS {
+        if rehearsed.code != NOT_VALID {
+            break;
+        }
+        rehearsed = rehearse_once(fault);
+    }
+    Some(rehearsed)
+}
+
+fn rehearse_once(fault: &str) -> Rehearsed {
+    let folder = tempfile::tempdir().unwrap();
+    let (stacks, reports) = (folder.path().join("stacks"), folder.path().join("reports"));
+    fs::create_dir(&stacks).unwrap();
+    let output = Command::new("timeout")
+        .args(["--signal=INT", "--kill-after=30", "150"])
+        .arg(root().join("stacks/incident/rehearse"))
+        .args(Some(fault).filter(|fault| !fault.is_empty()))
+        .arg("--yes")
+        .env("PEAKHOUR", assert_cmd::cargo::cargo_bin("peakhour"))
+        .env("PEAKHOUR_SPEED", "2.5")
+        .env("PEAKHOUR_REPORTS", &reports)
+        .env("NO_COLOR", "1")
+        .env("TMPDIR", &stacks)
+        .output()
+        .unwrap();
+    let shown = format!(
+        "{fault}\n{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let report = fs::read_dir(&reports).ok().and_then(|mut runs| runs.next());
+    let report = report.map(|run| fs::read_to_string(run.unwrap().path().join("run.json")));
+    let run: Value = report.map_or(Value::Null, |text| serde_json::from_str(&text.unwrap()).unwrap());
+    nothing_is_left(&stacks, &run, &shown);
+    Rehearsed { code: output.status.code().unwrap_or(-1), shown, run }
+}
+
+/// No file, no process and no listening port of the stack outlives the rehearsal.
+fn nothing_is_left(stacks: &Path, run: &Value, shown: &str) {
+    let files: Vec<_> = fs::read_dir(stacks).unwrap().flatten().map(|file| file.path()).collect();
+    assert!(files.is_empty(), "{files:?} are left\n{shown}");
+    let marker = stacks.display().to_string();
+    let is_ours = |process: &Path| {
+        // Every process of the stack has our TMPDIR in its environment.
+        let read = |name: &str| fs::read(process.join(name)).unwrap_or_default();
+        let told = [read("environ"), read("cmdline")].concat();
+        String::from_utf8_lossy(&told).contains(&marker)
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    let left: Vec<_> = processes.filter(|process| is_ours(process)).collect();
+    assert!(left.is_empty(), "{left:?} still run\n{shown}");
+    let port = run["target"].as_str().and_then(|target| target.rsplit(':').next()?.parse().ok());
+    if let Some(port) = port {
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "{port} listens\n{shown}");
+    }
+}
+
+#[test]
+fn the_healthy_release_passes() {
+    let Some(rehearsed) = rehearse("") else { return };
+    assert_eq!(rehearsed.code, 0, "{}", rehearsed.shown);
+    assert_eq!(rehearsed.run["verdict"], "PASS", "{}", rehearsed.shown);
+}
