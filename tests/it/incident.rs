@@ -83,7 +83,8 @@ fn rehearse_once(fault: &str) -> Rehearsed {
     );
     let report = fs::read_dir(&reports).ok().and_then(|mut runs| runs.next());
     let report = report.map(|run| fs::read_to_string(run.unwrap().path().join("run.json")));
-    let run: Value = report.map_or(Value::Null, |text| serde_json::from_str(&text.unwrap()).unwrap());
+    let run: Value =
+        report.map_or(Value::Null, |text| serde_json::from_str(&text.unwrap()).unwrap());
     nothing_is_left(&stacks, &run, &shown);
     Rehearsed { code: output.status.code().unwrap_or(-1), shown, run }
 }
@@ -113,4 +114,55 @@ fn the_healthy_release_passes() {
     let Some(rehearsed) = rehearse("") else { return };
     assert_eq!(rehearsed.code, 0, "{}", rehearsed.shown);
     assert_eq!(rehearsed.run["verdict"], "PASS", "{}", rehearsed.shown);
+}
+
+/// The release brings a fault along: the run fails by this check alone, which says these words.
+fn finds(fault: &str, check: &str, words: &[&str]) {
+    let Some(rehearsed) = rehearse(fault) else { return };
+    assert_eq!(rehearsed.code, 99, "{}", rehearsed.shown);
+    assert_eq!(rehearsed.failed(), [check], "{}", rehearsed.shown);
+    let broken = rehearsed.run["expectations"].as_array().unwrap().iter();
+    let broken = broken.filter(|expectation| expectation["outcome"] == "fail").count();
+    assert_eq!(broken, 0, "{}", rehearsed.shown);
+    let said = rehearsed.said(check);
+    for word in words {
+        assert!(said.contains(word), "{word} is missing in {said}\n{}", rehearsed.shown);
+    }
+}
+
+#[test]
+fn too_few_connections_of_redis_are_found_and_counted() {
+    finds("redis-connections", "connections", &["40", "64"]);
+}
+
+#[test]
+fn a_cold_cache_that_floods_the_store_is_found() {
+    finds("cold-cache", "cold", &[]);
+}
+
+#[test]
+fn a_payload_that_blocks_redis_is_found() {
+    finds("outlier-payload", "payloads", &["/sync"]);
+}
+
+#[test]
+fn a_node_that_differs_is_found() {
+    finds("node-drift", "fingerprint", &["ruby", "2.7.8", "3.2.2"]);
+}
+
+#[test]
+fn a_log_without_lines_is_found() {
+    finds("blank-logs", "canary", &["shop-a", "shop-b"]);
+}
+
+#[test]
+fn an_unknown_fault_is_an_error_and_starts_nothing() {
+    let output = Command::new(root().join("stacks/incident/rehearse"))
+        .arg("cold-cash")
+        .env("PEAKHOUR", "false")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(104), "{said}");
+    assert!(said.contains("unknown fault `cold-cash`; the faults are"), "{said}");
 }
