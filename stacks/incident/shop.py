@@ -38,7 +38,7 @@ READ = "SELECT name, price, description FROM products WHERE id = %s"
 # nobody else meanwhile.
 SCAN_IN_REDIS = """
 local body, sum = redis.call('GET', KEYS[1]), 0
-for pass = 1, 10 do
+for pass = 1, 5 do
   for at = 1, #body do sum = (sum * 31 + string.byte(body, at)) % 4294967296 end
 end
 return tostring(sum)
