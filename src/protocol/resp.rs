@@ -232,12 +232,16 @@ fn around(before: &[&[u8]], gap: Option<u64>, behind: &[&[u8]]) -> (Vec<u8>, Vec
         to.extend_from_slice(word);
         to.extend_from_slice(b"\r\n");
     };
-    before.iter().for_each(|word| add(&mut head, word));
+    for word in before {
+        add(&mut head, word);
+    }
     let mut tail = Vec::new();
     if let Some(length) = gap {
         head.extend_from_slice(format!("${length}\r\n").as_bytes());
         tail.extend_from_slice(b"\r\n");
-        behind.iter().for_each(|word| add(&mut tail, word));
+        for word in behind {
+            add(&mut tail, word);
+        }
     }
     (head, tail)
 }

@@ -42,13 +42,8 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<Line> {
     let reach = NORMAL_975 * variance(points).max(0.0).sqrt();
     let last = slopes.len() - 1;
     let low = as_index(((count - reach) / 2.0).round() - 1.0).min(last);
-    let high = as_index(((count + reach) / 2.0).round()).min(last);
-    Some(Line {
-        slope,
-        slope_low: slopes[low],
-        slope_high: slopes[high],
-        intercept: y - slope * x,
-    })
+    let high = as_index(count.midpoint(reach).round()).min(last);
+    Some(Line { slope, slope_low: slopes[low], slope_high: slopes[high], intercept: y - slope * x })
 }
 
 /// The quantile of the normal distribution at 97.5 %.

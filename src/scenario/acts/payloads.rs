@@ -60,10 +60,7 @@ pub(crate) struct PayloadsKeys {
     budget: Option<Text>,
 }
 
-pub(crate) fn read(
-    place: Place<'_>,
-    keys: PayloadsKeys,
-) -> Result<PayloadsOptions, ScenarioError> {
+pub(crate) fn read(place: Place<'_>, keys: PayloadsKeys) -> Result<PayloadsOptions, ScenarioError> {
     let default = PayloadsOptions::default();
     let mut endpoints = BTreeMap::new();
     for (name, text) in keys.endpoints.unwrap_or_default() {
