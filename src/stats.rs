@@ -4,3 +4,4 @@ pub mod counts;
 pub mod dispersion;
 pub mod distances;
 pub mod histograms;
+pub mod slopes;

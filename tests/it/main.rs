@@ -35,6 +35,7 @@ mod import_outputs; // An import harms nothing that is there, and leaves nothing
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
 mod tidy; // The rules of the house that no compiler holds.

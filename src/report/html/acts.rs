@@ -1,5 +1,7 @@
 //! What the drills of a rehearsal did: when, how long, and what they saw.
 
+mod payloads;
+
 use crate::act::{Evidence, Performed};
 use crate::report::html::table::{Kind, TableView, text, time};
 
@@ -28,7 +30,7 @@ fn details(evidence: &Evidence) -> Vec<TableView> {
         Evidence::Fingerprint(_)
         | Evidence::Canary(_)
         | Evidence::Connections(_)
-        | Evidence::Payloads(_)
         | Evidence::Cold(_) => Vec::new(),
+        Evidence::Payloads(evidence) => payloads::tables(evidence),
     }
 }

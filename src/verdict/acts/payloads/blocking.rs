@@ -1,0 +1,379 @@
+//! Whether large requests hold up small ones, and from which size on that matters.
+
+use std::time::Duration;
+
+use crate::act::payloads::{BLOCKED_NS, Big, Fate, PERIOD_NS, Payloads, Rung, Sweep, What};
+use crate::stats::counts::{as_f64, as_index};
+use crate::stats::slopes::{Line, MAX_POINTS, median, theil_sen};
+use crate::units::{format_duration, format_share, format_size};
+use crate::verdict::acts::payloads::{BLOCKING, told_recorded};
+use crate::verdict::{Finding, Outcome, finding};
+
+/// Fewest sizes through which a line is drawn.
+const MIN_SIZES: usize = 3;
+
+/// Fewest large requests of a size that count.
+const MIN_REQUESTS: usize = 3;
+
+/// Small requests are held up by a large one when they wait at least this share of the time that
+/// the server itself spends on it ...
+const SHARE_OF_OWN: f64 = 0.5;
+
+/// ... and at most this many times as long: what lasts longer has another cause.
+const EXPLAINED_BY: f64 = 3.0;
+
+/// New connections are slow, too, when they wait this share of what small requests do: then it is
+/// not the event loop, since the kernel opens connections without it.
+const CONNECT_SHARE: f64 = 0.5;
+
+/// Judges one sweep.
+pub(super) fn judge(sweep: &Sweep, all: &Payloads) -> Finding {
+    let name = sweep.name();
+    if let Some(reason) = &sweep.unknown {
+        let mut found = finding(BLOCKING, Outcome::Unknown, format!("{name}: {reason}"));
+        found.advice = advice_to_see(sweep);
+        return found;
+    }
+    if let Some(Fate::Status(status)) = sweep.usual()
+        && !(200..400).contains(status)
+    {
+        let title = format!("{name}: answered {status}, so that perhaps nobody dealt with them");
+        let mut found = finding(BLOCKING, Outcome::Unknown, title);
+        found.advice = advice_to_see(sweep);
+        return found;
+    }
+    let rungs: Vec<&Rung> = sweep.rungs.iter().filter(|rung| is_enough(sweep, rung)).collect();
+    let line = theil_sen(&points(&rungs));
+    let (Some(largest), Some(line), true) = (rungs.last(), line, rungs.len() >= MIN_SIZES) else {
+        let title =
+            format!("{name}: {} sizes were sent often enough; {MIN_SIZES} are needed", rungs.len());
+        let mut found = finding(BLOCKING, Outcome::Unknown, title);
+        found.evidence.extend(sweep.ended.clone());
+        found.advice = "Give the act more time with `budget`, or larger sizes with `max`.".into();
+        return found;
+    };
+    let seen = Seen::of(sweep, largest, line);
+    let mut found = conclude(&seen, all);
+    found.evidence.extend(seen.told());
+    found.evidence.extend(sweep.ended.clone());
+    if found.outcome != Outcome::Pass && sweep.what != What::HttpResponse {
+        found.evidence.extend(told_recorded(&all.recorded));
+    }
+    found
+}
+
+fn advice_to_see(sweep: &Sweep) -> String {
+    match sweep.what {
+        What::HttpRequest => "Name a path that takes large bodies with `http: [/sync]`, and allow \
+                              its method with `methods` where bodies may be sent to it."
+            .into(),
+        What::HttpResponse => "Let the target answer the recorded requests, then rehearse.".into(),
+        _ => "Make the endpoint reachable for the rehearsal, and list its host in \
+              `target.allow`."
+            .into(),
+    }
+}
+
+fn is_enough(sweep: &Sweep, rung: &Rung) -> bool {
+    rung.requests.iter().filter(|big| counts(sweep, big)).count() >= MIN_REQUESTS
+}
+
+fn counts(sweep: &Sweep, big: &Big) -> bool {
+    sweep.passes(&big.fate) && big.worst_ns.is_some()
+}
+
+/// How long a bystander waits who comes at the very beginning of a block: the one that was there
+/// came half a period after it on average. A shorter block is often met by nobody.
+fn longest(wait_ns: u64) -> f64 {
+    as_f64(if wait_ns > PERIOD_NS { wait_ns + PERIOD_NS / 2 } else { wait_ns })
+}
+
+/// Bytes and the longest wait meanwhile, a point for each large request.
+fn points(rungs: &[&Rung]) -> Vec<(f64, f64)> {
+    let a_rung = MAX_POINTS / rungs.len().max(1);
+    let of = |rung: &Rung| {
+        let bytes = as_f64(rung.bytes);
+        let waits = rung.requests.iter().filter_map(|big| big.worst_ns);
+        waits.take(a_rung).map(|wait| (bytes, longest(wait))).collect::<Vec<_>>()
+    };
+    rungs.iter().flat_map(|rung| of(rung)).collect()
+}
+
+/// The figures of a sweep, at its largest size.
+struct Seen<'a> {
+    sweep: &'a Sweep,
+    largest: &'a Rung,
+    line: Line,
+    /// The longest that a small request waits beside a large one: the median over the large ones.
+    wait: f64,
+    /// What the server itself spends on a large one.
+    own: f64,
+    /// What a new connection takes meanwhile.
+    connect: Option<f64>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(sweep: &'a Sweep, largest: &'a Rung, line: Line) -> Self {
+        let of = |value: fn(&Big) -> Option<u64>| {
+            median(largest.requests.iter().filter_map(value).map(as_f64))
+        };
+        let wait = of(|big| big.worst_ns).unwrap_or(0.0);
+        let own = of(|big| Some(big.own_ns)).unwrap_or(0.0);
+        Self { sweep, largest, line, wait, own, connect: of(|big| big.connect_ns) }
+    }
+
+    /// Small requests wait in proportion to the bytes, and as long as the server is busy.
+    fn is_held_up(&self) -> bool {
+        let usual = as_f64(self.sweep.outside.p50_ns);
+        self.line.slope_low > 0.0
+            && self.wait > usual + as_f64(BLOCKED_NS)
+            && self.wait >= self.own * SHARE_OF_OWN
+            && self.wait <= usual + self.own * EXPLAINED_BY
+    }
+
+    /// New connections wait as well.
+    fn is_elsewhere(&self) -> bool {
+        let usual = self.sweep.connect_outside_ns.map_or(0.0, as_f64);
+        self.connect.is_some_and(|connect| connect - usual > self.wait * CONNECT_SHARE)
+    }
+
+    /// The size beside which the slowest bystander waits for `slo_ns`. A line that begins below 0
+    /// would promise more than its slope.
+    fn safe_bytes(&self, slo_ns: u64) -> u64 {
+        let constant = self.line.intercept.max(0.0);
+        let bytes = (as_f64(slo_ns) - constant).max(0.0) / self.line.slope;
+        as_index(bytes) as u64
+    }
+
+    fn told(&self) -> Vec<String> {
+        let (inside, outside) = (&self.largest.inside, &self.sweep.outside);
+        let mut lines = vec![
+            format!(
+                "beside {} a small request took {} at the median, p99 {}, at most {}; otherwise \
+                 {}, p99 {}, at most {}",
+                format_size(self.largest.bytes),
+                nanos(inside.p50_ns),
+                nanos(inside.p99_ns),
+                nanos(inside.max_ns),
+                nanos(outside.p50_ns),
+                nanos(outside.p99_ns),
+                nanos(outside.max_ns)
+            ),
+            format!(
+                "{} of {} small requests beside it were blocked; it took {} itself",
+                format_share(as_f64(self.largest.blocked) / as_f64(inside.count.max(1))),
+                inside.count,
+                time(self.own)
+            ),
+            format!(
+                "each MiB adds {} (95 %: {} to {}), each byte {}",
+                time(self.line.slope * MIB),
+                time(self.line.slope_low * MIB),
+                time(self.line.slope_high * MIB),
+                per_byte(self.line.slope)
+            ),
+        ];
+        if inside.failed > 0 {
+            lines.push(format!("{} small requests beside it had no answer", inside.failed));
+        }
+        if let Some(connect) = self.connect {
+            let usual = self
+                .sweep
+                .connect_outside_ns
+                .map_or_else(String::new, |usual| format!(", {} otherwise", nanos(usual)));
+            lines.push(format!("a new connection took {} meanwhile{usual}", time(connect)));
+        }
+        lines
+    }
+}
+
+const MIB: f64 = 1_048_576.0;
+
+/// A difference in ns; what shrinks reads as nothing.
+fn time(ns: f64) -> String {
+    nanos(as_index(ns.max(0.0)) as u64)
+}
+
+/// Fractions of a nanosecond matter where there are millions of bytes.
+fn per_byte(ns: f64) -> String {
+    if ns < 100.0 { format!("{ns:.2} ns") } else { time(ns) }
+}
+
+fn nanos(ns: u64) -> String {
+    format_duration(Duration::from_nanos(ns))
+}
+
+fn conclude(seen: &Seen<'_>, all: &Payloads) -> Finding {
+    let name = seen.sweep.name();
+    let size = format_size(seen.largest.bytes);
+    let waits = time(seen.wait);
+    let is_beyond = seen.wait > as_f64(all.slo_ns);
+    if !seen.is_held_up() {
+        if !is_beyond {
+            let title = format!("{name} up to {size} hold nobody up");
+            return finding(BLOCKING, Outcome::Pass, title);
+        }
+        let title = format!(
+            "{name}: small requests waited {waits} beside {size}, but not as large requests that \
+             block would make them"
+        );
+        let mut found = finding(BLOCKING, Outcome::Unknown, title);
+        found.advice = "Look for what else was slow meanwhile, then rehearse again.".into();
+        return found;
+    }
+    if seen.is_elsewhere() {
+        let title = format!(
+            "{name}: small requests wait {waits} beside {size}, and new connections as well: it is \
+             the network or the host, not the event loop"
+        );
+        let mut found = finding(BLOCKING, Outcome::Unknown, title);
+        found.advice = "Look at bandwidth, packet loss and processors of both machines; send from \
+                        another machine."
+            .into();
+        return found;
+    }
+    let safe = seen.safe_bytes(all.slo_ns);
+    let slo = nanos(all.slo_ns);
+    let known = known_sizes(seen.sweep, all);
+    let title = format!(
+        "{name} block the event loop: beside {size} a small request waits {waits}; up to {} it \
+         waits less than {slo}",
+        format_size(safe)
+    );
+    match known {
+        None if is_beyond => {
+            let mut found = finding(BLOCKING, Outcome::Unknown, title);
+            found.advice =
+                "Compare the safe size with the largest that production has there.".into();
+            found
+        }
+        Some(known) if safe < known => {
+            let mut found = finding(BLOCKING, Outcome::Fail, title);
+            found.advice = advice(seen.sweep.what);
+            found
+        }
+        _ => {
+            let title = format!(
+                "{name} hold others up for {waits} beside {size}; up to {} for less than {slo}, \
+                 which is above what production has",
+                format_size(safe)
+            );
+            finding(BLOCKING, Outcome::Pass, title)
+        }
+    }
+}
+
+/// The sizes for which a rehearsal has to be ready: four times the largest recorded one. Bodies end
+/// up in stores, whose own sizes are not recorded. Responses are only known as they were.
+fn known_sizes(sweep: &Sweep, all: &Payloads) -> Option<u64> {
+    let recorded = &all.recorded;
+    match sweep.what {
+        What::HttpResponse => Some(recorded.response_max).filter(|max| *max > 0),
+        _ => Some(recorded.max.saturating_mul(4)).filter(|max| *max > 0),
+    }
+}
+
+fn advice(what: What) -> String {
+    match what {
+        What::HttpRequest | What::MysqlPacket => {
+            "Take large bodies off the event loop (a worker, streaming, splitting), or limit them \
+             to the safe size in front of it; then rehearse again."
+        }
+        What::HttpResponse => {
+            "Build large responses off the event loop, stream them or split them into pages; then \
+             rehearse again."
+        }
+        What::RedisSet | What::RedisGet | What::RedisRange => {
+            "Split or compress values above the safe size, read lists in parts (LRANGE with \
+             bounds, HSCAN), delete with UNLINK, and keep what is large in a server of its own."
+        }
+    }
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::acts::payloads::examples::{Shape, payloads};
+
+    fn judged(shape: &Shape) -> Finding {
+        let all = payloads(shape);
+        judge(&all.sweeps[0], &all)
+    }
+
+    #[test]
+    fn an_event_loop_that_blocks_fails_with_its_safe_size() {
+        // 2 µs a byte: 100 ms are 50 000 bytes, below the largest recorded body of 51 200.
+        let found = judged(&Shape { ns_per_byte: 2_000, ..Shape::default() });
+        assert_eq!(found.outcome, Outcome::Fail, "{found:#?}");
+        let safe = "up to 48.3 KiB it waits less than 100 ms";
+        assert!(found.title.contains(safe), "{found:#?}");
+        let text = found.evidence.join("\n");
+        for figure in [
+            "each byte 2.01 µs",
+            "a new connection took 50 µs meanwhile",
+            "client 0000002a sent up to 50 KiB to /sync",
+            "an outlier of 51 times the median",
+        ] {
+            assert!(text.contains(figure), "`{figure}` is not in {found:#?}");
+        }
+        assert!(found.advice.contains("off the event loop"), "{found:#?}");
+    }
+
+    #[test]
+    fn the_healthy_twin_passes() {
+        let found = judged(&Shape::default());
+        assert_eq!((found.outcome, found.advice.as_str()), (Outcome::Pass, ""), "{found:#?}");
+        assert!(found.title.contains("up to 200 KiB hold nobody up"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_block_far_below_what_users_may_wait_passes_and_tells_the_size() {
+        let found = judged(&Shape { ns_per_byte: 100, ..Shape::default() });
+        assert_eq!(found.outcome, Outcome::Pass, "{found:#?}");
+        assert!(found.title.contains("above what production has"), "{found:#?}");
+    }
+
+    #[test]
+    fn waits_that_the_large_request_does_not_explain_are_no_blocking() {
+        // Each large request takes ten times as long as the bystanders wait: threads share a host.
+        let own = Shape { ns_per_byte: 2_000, own_times: 10.0, ..Shape::default() };
+        // ... or a tenth: something else is slow.
+        let other = Shape { ns_per_byte: 2_000, own_times: 0.1, ..Shape::default() };
+        for shape in [own, other] {
+            let found = judged(&shape);
+            assert_eq!(found.outcome, Outcome::Unknown, "{found:#?}");
+            assert!(!found.title.contains("event loop"), "{found:#?}");
+        }
+    }
+
+    #[test]
+    fn slow_connections_point_at_the_network() {
+        let shape = Shape { ns_per_byte: 2_000, connects_wait: true, ..Shape::default() };
+        let found = judged(&shape);
+        assert_eq!(found.outcome, Outcome::Unknown, "{found:#?}");
+        assert!(found.title.contains("the network or the host"), "{found:#?}");
+    }
+
+    #[test]
+    fn too_few_sizes_or_answers_are_unknown() {
+        let shape = Shape { sizes: vec![51_200, 204_800], ns_per_byte: 2_000, ..Shape::default() };
+        assert_eq!(judged(&shape).outcome, Outcome::Unknown);
+        let found = judged(&Shape { status: 404, ..Shape::default() });
+        assert_eq!(found.outcome, Outcome::Unknown);
+        assert!(found.title.contains("answered 404"), "{found:#?}");
+        let shape = Shape { unknown: Some("not allowed".to_owned()), ..Shape::default() };
+        let found = judged(&shape);
+        assert_eq!(found.outcome, Outcome::Unknown);
+        assert!(found.title.ends_with("not allowed"), "{found:#?}");
+    }
+
+    #[test]
+    fn without_recorded_bodies_a_safe_size_is_told_and_nothing_claimed() {
+        let mut all = payloads(&Shape { ns_per_byte: 2_000, ..Shape::default() });
+        all.recorded = crate::act::payloads::Recorded::default();
+        let found = judge(&all.sweeps[0], &all);
+        assert_eq!(found.outcome, Outcome::Unknown, "{found:#?}");
+        assert!(found.title.contains("48.3 KiB"), "{found:#?}");
+    }
+}
