@@ -4,3 +4,6 @@ pub mod counts;
 pub mod dispersion;
 pub mod distances;
 pub mod histograms;
+pub mod lru;
+pub mod steady;
+pub mod changes;

@@ -1,6 +1,7 @@
 //! What the drills of a rehearsal did: when, how long, and what they saw.
 
 use crate::act::{Evidence, Performed};
+use crate::report::html::cold;
 use crate::report::html::table::{Kind, TableView, text, time};
 
 /// The tables of the drills, an overview first.
@@ -28,7 +29,7 @@ fn details(evidence: &Evidence) -> Vec<TableView> {
         Evidence::Fingerprint(_)
         | Evidence::Canary(_)
         | Evidence::Connections(_)
-        | Evidence::Payloads(_)
-        | Evidence::Cold(_) => Vec::new(),
+        | Evidence::Payloads(_) => Vec::new(),
+        Evidence::Cold(evidence) => cold::tables(evidence),
     }
 }
