@@ -9,6 +9,8 @@ pub mod cold;
 pub mod replay;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::stop::Stop;
@@ -36,6 +38,21 @@ pub struct Ground<'a> {
     pub stop: &'a Stop,
     /// Tells a person how it goes, a line at a time.
     pub say: &'a dyn Fn(&str),
+    /// The folder of this run.
+    pub folder: &'a Path,
+    /// The user has consented to caches being emptied.
+    pub consent: bool,
+    /// What the embedded stage lends, where it is the target.
+    pub stage: Option<StageHandle<'a>>,
+}
+
+/// A handle on the embedded stage, which is ours: to change it needs nobody's consent.
+#[derive(Clone, Copy)]
+pub struct StageHandle<'a> {
+    /// Empties its cache.
+    pub empty_cache: &'a dyn Fn(),
+    /// The reads that its store has answered.
+    pub store_reads: &'a Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Ground<'_> {

@@ -5,3 +5,6 @@ pub mod dispersion;
 pub mod distances;
 pub mod histograms;
 pub mod slopes;
+pub mod lru;
+pub mod steady;
+pub mod changes;

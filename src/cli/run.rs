@@ -2,13 +2,15 @@
 
 mod acts;
 
+use std::io::{BufRead, IsTerminal, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::FalseyValueParser as Flag;
 
-use crate::act::Ground;
+use crate::act::{Ground, StageHandle};
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::interrupt::Interrupt;
@@ -58,6 +60,9 @@ pub struct Run {
     /// replay.
     #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
     only: Option<ActName>,
+    /// Consent to what acts change in the stack: `reset` of the act `cold` empties its caches.
+    #[arg(long, env = "PEAKHOUR_YES", value_parser = Flag::new())]
+    yes: bool,
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
@@ -74,7 +79,9 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
-    let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };
+    let consent = consented(command, &scenario);
+    let rehearsal =
+        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
     let exit = rehearse(&rehearsal, &command.out);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
@@ -86,6 +93,23 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
 
 fn parse_act(text: &str) -> Result<ActName, String> {
     ActName::parse(text).map_err(|mistake| format!("{mistake} (here or in PEAKHOUR_ONLY)"))
+}
+
+/// Whether the user lets the act `cold` empty caches: by an option, or by a word typed at a
+/// terminal. Nobody is asked where nobody can answer.
+fn consented(command: &Run, scenario: &Scenario) -> bool {
+    let reset = scenario.acts.cold.as_ref().and_then(|cold| cold.reset.as_ref());
+    if command.yes || reset.is_none() || !std::io::stdin().is_terminal() {
+        return command.yes;
+    }
+    outputs::note(
+        false,
+        "the act `cold` will run its `reset`, which empties caches of the stack; type the word \
+         reset to let it",
+    );
+    let mut typed = String::new();
+    let read = std::io::stdin().lock().take(100).read_line(&mut typed);
+    read.is_ok() && typed.trim() == "reset"
 }
 
 fn keep_only(scenario: &mut Scenario, act: ActName, file: &Path) -> anyhow::Result<()> {
@@ -109,6 +133,7 @@ struct Rehearsal<'a> {
     fault: Option<Fault>,
     folder: &'a Path,
     started: Moment,
+    consent: bool,
     voice: Voice,
 }
 
@@ -130,6 +155,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let (epoch, stop) = (Epoch::after(Duration::ZERO), Stop::new());
     listen(voice, &stop);
     let say = |line: &str| outputs::note(voice.quiet, line);
+    let store_reads = stage.as_ref().map(Stage::store_reads);
+    let empty_cache = || stage.iter().for_each(Stage::empty_cache);
     let ground = Ground {
         scenario,
         target: &target,
@@ -138,6 +165,11 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         epoch,
         stop: &stop,
         say: &say,
+        folder,
+        consent: rehearsal.consent,
+        stage: store_reads
+            .as_ref()
+            .map(|store_reads| StageHandle { empty_cache: &empty_cache, store_reads }),
     };
     let performed = match perform_all(&ground, plan, voice) {
         Ok(performed) => performed,

@@ -73,6 +73,7 @@ pub(crate) struct CacheKeys {
     pub(crate) warm: Option<bool>,
     pub(crate) store_latency: Option<Text>,
     pub(crate) store_pool: Option<Text>,
+    pub(crate) warms_over: Option<Text>,
 }
 
 #[derive(Deserialize)]

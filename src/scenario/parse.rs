@@ -268,6 +268,9 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
         cache.store_latency =
             place.or(keys.store_latency.as_ref(), cache.store_latency, up_to_an_hour)?;
         cache.store_pool = place.or(keys.store_pool.as_ref(), cache.store_pool, count)?;
+        cache.warms_over = place.or(keys.warms_over.as_ref(), cache.warms_over, |text| {
+            fields::duration(text, Duration::from_millis(1)..=HOUR).map(Some)
+        })?;
     }
     if let Some(keys) = keys.connection_limit {
         let beyond =

@@ -83,6 +83,17 @@ impl Stage {
         self.shared.gauges.read()
     }
 
+    /// Empties the cache, as a restart of the stack would.
+    pub fn empty_cache(&self) {
+        self.shared.empty_cache();
+    }
+
+    /// The reads that the store has answered, for whoever watches from another thread.
+    pub fn store_reads(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move || shared.gauges.store_reads.get())
+    }
+
     /// Closes everything, waits for the thread, and returns what it did. Nothing that the stage
     /// does can delay this: a blocked loop is released first.
     pub fn stop(mut self) -> Counters {

@@ -3,6 +3,7 @@
 mod payloads;
 
 use crate::act::{Evidence, Performed};
+use crate::report::html::cold;
 use crate::report::html::table::{Kind, TableView, text, time};
 
 /// The tables of the drills, an overview first.
@@ -27,10 +28,8 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
 /// What one drill saw.
 fn details(evidence: &Evidence) -> Vec<TableView> {
     match evidence {
-        Evidence::Fingerprint(_)
-        | Evidence::Canary(_)
-        | Evidence::Connections(_)
-        | Evidence::Cold(_) => Vec::new(),
+        Evidence::Fingerprint(_) | Evidence::Canary(_) | Evidence::Connections(_) => Vec::new(),
         Evidence::Payloads(evidence) => payloads::tables(evidence),
+        Evidence::Cold(evidence) => cold::tables(evidence),
     }
 }
