@@ -114,6 +114,11 @@ fn the_healthy_release_passes() {
     let Some(rehearsed) = rehearse("") else { return };
     assert_eq!(rehearsed.code, 0, "{}", rehearsed.shown);
     assert_eq!(rehearsed.run["verdict"], "PASS", "{}", rehearsed.shown);
+    let acts = rehearsed.run["acts"].as_array().unwrap().iter();
+    let acts: Vec<&str> = acts.map(|act| act["act"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["fingerprint", "canary", "connections", "payloads", "cold"]);
+    let sent = rehearsed.run["totals"]["sent"].as_u64().unwrap();
+    assert!(sent > 2_000, "the drills are followed by the replay\n{}", rehearsed.shown);
 }
 
 /// The release brings a fault along: the run fails by this check alone, which says these words.
@@ -137,12 +142,12 @@ fn too_few_connections_of_redis_are_found_and_counted() {
 
 #[test]
 fn a_cold_cache_that_floods_the_store_is_found() {
-    finds("cold-cache", "cold", &[]);
+    finds("cold-cache", "cold-start", &["slower than 50 ms"]);
 }
 
 #[test]
 fn a_payload_that_blocks_redis_is_found() {
-    finds("outlier-payload", "payloads", &["/sync"]);
+    finds("outlier-payload", "payload-blocking", &["/sync", "block the event loop"]);
 }
 
 #[test]
