@@ -21,7 +21,7 @@ fn recording(max: u64) -> String {
     };
     let lines = (0..60).map(|index: u64| {
         let at = index * 10_000_000;
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let bytes = body(index / 2);
             format!(r#"{{"at_ns":{at},"connection":1,"method":"POST","authority":"shop.example","#)
                 + &format!(r#""target":"/sync","request_body_bytes":{bytes},"#)

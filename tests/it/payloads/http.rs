@@ -134,7 +134,7 @@ fn threads(one_at_a_time: bool) -> u16 {
 
 fn serve(mut stream: TcpStream, turn: Option<&Mutex<()>>) {
     let mut seen = Vec::new();
-    let mut piece = [0; 65_536];
+    let mut piece = [0; 16_384];
     loop {
         let head = seen.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
         if let Some(head) = head {
@@ -188,7 +188,7 @@ fn a_server_of_threads_is_not_said_to_block() {
 #[test]
 fn large_responses_of_one_server_block_and_of_its_twin_do_not() {
     let _alone = alone();
-    let reports = [4_096, 16_384, 65_536, 131_072].map(|bytes| {
+    let reports = [20, 4_096, 16_384, 65_536, 131_072].map(|bytes| {
         format!(r#"{{"at_ns":{bytes},"connection":1,"method":"GET","authority":"shop.example","#)
             + &format!(r#""target":"/report/{bytes}","status":200,"#)
             + &format!(r#""response_body_bytes":{bytes}}}"#)
@@ -202,7 +202,7 @@ fn large_responses_of_one_server_block_and_of_its_twin_do_not() {
         );
         let (ran, report) = run_on(folder.path(), &reports.join("\n"), &scenario);
         let shown = format!("{}\n{}", ran.stdout, ran.stderr);
-        let found = finding(&report, "payload-blocking", "responses at GET /report/*");
+        let found = finding(&report, "payload-blocking", "responses at GET /report/");
         assert_eq!(found["outcome"], outcome, "{found:#}\n{shown}");
         // Nothing was recorded that could be sent.
         let found = finding(&report, "payload-blocking", "request bodies at target");
