@@ -65,7 +65,7 @@ enum Job<'a> {
 }
 
 fn jobs(options: &PayloadsOptions, offers: recorded::Offers) -> Vec<Job<'_>> {
-    let small = http::small_path(&offers.responses);
+    let small = offers.small.unwrap_or_else(|| "/".to_owned());
     let places = http::places(&options.http, offers.largest);
     let mut jobs: Vec<Job<'_>> =
         places.into_iter().map(|place| Job::Requests(place, small.clone())).collect();

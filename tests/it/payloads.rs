@@ -21,7 +21,7 @@ fn recording(max: u64) -> String {
     };
     let lines = (0..60).map(|index: u64| {
         let at = index * 10_000_000;
-        if index % 2 == 0 {
+        if index.is_multiple_of(2) {
             let bytes = body(index / 2);
             format!(r#"{{"at_ns":{at},"connection":1,"method":"POST","authority":"shop.example","#)
                 + &format!(r#""target":"/sync","request_body_bytes":{bytes},"#)
@@ -36,15 +36,20 @@ fn recording(max: u64) -> String {
 
 /// Runs the act, and nothing else, on a recording with bodies up to `max`.
 fn run(folder: &Path, max: u64, scenario: &str) -> (Ran, Value) {
-    prepare(folder, max, scenario);
+    run_on(folder, &recording(max), scenario)
+}
+
+/// The same on any recording.
+fn run_on(folder: &Path, recording: &str, scenario: &str) -> (Ran, Value) {
+    prepare(folder, recording, scenario);
     let ran = peakhour(folder, &["run", "s.yaml", "--out", "json=run.json"]);
     let report = fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     let report = serde_json::from_str(&report).unwrap_or(Value::Null);
     (ran, report)
 }
 
-fn prepare(folder: &Path, max: u64, scenario: &str) {
-    fs::write(folder.join("bodies.jsonl"), recording(max)).unwrap();
+fn prepare(folder: &Path, recording: &str, scenario: &str) {
+    fs::write(folder.join("bodies.jsonl"), recording).unwrap();
     let head = "# Large bodies.\nname: payloads\nrecording: bodies.jsonl\n";
     fs::write(folder.join("s.yaml"), format!("{head}{scenario}")).unwrap();
 }

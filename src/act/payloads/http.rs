@@ -45,13 +45,6 @@ pub(super) fn places(paths: &[String], largest: Option<Place>) -> Vec<Option<Pla
     paths.iter().map(place).collect()
 }
 
-/// What bystanders ask for: the smallest thing that the recording knows.
-pub(super) fn small_path(offers: &[Offer]) -> String {
-    const SMALL: u64 = 16 << 10;
-    let smallest = offers.iter().find(|offer| offer.bytes <= SMALL);
-    smallest.map_or_else(|| "/".to_owned(), |offer| offer.path.clone())
-}
-
 /// Sizes where nothing is recorded begin here.
 const FIRST_SIZE: u64 = 1 << 10;
 
@@ -227,14 +220,5 @@ mod tests {
         assert_eq!(shown(&[], Some(largest.clone())), ["PUT /sync/*"]);
         assert_eq!(shown(&["/a", "/sync/7"], Some(largest)), ["POST /a", "PUT /sync/*"]);
         assert_eq!(shown(&[], None), [""]);
-    }
-
-    #[test]
-    fn bystanders_ask_for_something_small() {
-        let offer =
-            |path: &str, bytes| Offer { path: path.to_owned(), route: String::new(), bytes };
-        assert_eq!(small_path(&[offer("/tiny", 9), offer("/large", 1 << 20)]), "/tiny");
-        assert_eq!(small_path(&[offer("/large", 1 << 20)]), "/");
-        assert_eq!(small_path(&[]), "/");
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::act::payloads::bystanders::{Small, start};
 use crate::act::payloads::evidence::{Fate, Sweep, What};
@@ -34,8 +34,14 @@ const SMALLEST: u64 = 16 << 10;
 const ELEMENT: usize = 1_000;
 const ELEMENTS_AT_ONCE: u64 = 500;
 
-/// Longest that opening, preparing and cleaning may take.
+/// Longest that opening a connection and a small question may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest that cleaning may take: who stops a run does not wait, and what is left expires.
+const CLEANING: Duration = Duration::from_secs(1);
+
+/// After a stop, for what was on its way when its connection was cut.
+const CUT: Duration = Duration::from_millis(100);
 
 /// Sweeps large values at an endpoint.
 pub(super) fn sweep(mut rig: Rig<'_>, name: &str, what: What) -> Sweep {
@@ -81,6 +87,10 @@ pub(super) fn sweep(mut rig: Rig<'_>, name: &str, what: What) -> Sweep {
             Err(error) => sweep.unknown = Some(format!("no thread or timer: {error}")),
         }
         load.clean(&rig).await;
+        if rig.ground.stop.is_requested() {
+            sleep_until(Instant::now() + CUT).await;
+            load.clean(&rig).await;
+        }
     });
     sweep
 }
@@ -267,7 +277,8 @@ impl Load for RedisLoad {
             Ok((value, first_byte_ns)) => {
                 self.connection = Some(stream);
                 let gone = matches!(value, Value::Null | Value::Array { length: 0, .. });
-                let fate = if gone { Fate::Error("EXPIRED".to_owned()) } else { Fate::Done };
+                // Its minute was over: that is no refusal.
+                let fate = if gone { Fate::Stopped } else { Fate::Done };
                 Sent { fate, begun_ns, done_ns, first_byte_ns: first_byte_ns.filter(|_| is_read) }
             }
             Err(fate) => {
@@ -298,7 +309,7 @@ impl Load for RedisLoad {
             }
         };
         // Where this fails, the expiry does it.
-        let _ = timeout(PATIENCE, cleaning).await;
+        let _ = timeout(CLEANING, cleaning).await;
     }
 }
 

@@ -98,6 +98,8 @@ pub struct BodySizes {
     pub status: Option<u16>,
     /// Bytes of the response's body, when it was whole.
     pub response_bytes: Option<u64>,
+    /// First byte of the response, since that of the request.
+    pub first_byte: Option<Duration>,
 }
 
 impl BodySizes {
@@ -110,6 +112,7 @@ impl BodySizes {
         Column::RequestBodyBytes,
         Column::Status,
         Column::ResponseBodyBytes,
+        Column::FirstByte,
     ];
 }
 
@@ -341,6 +344,7 @@ fn body_sizes(row: &Row<'_>) -> Result<BodySizes, RecordingError> {
         request_bytes: row.natural(Column::RequestBodyBytes)?,
         status: status(row)?,
         response_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
+        first_byte: row.optional_natural(Column::FirstByte)?.map(Duration::from_nanos),
     })
 }
 

@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Duration;
 
-use crate::payloads::{finding, run, sweep};
+use crate::payloads::{finding, run, run_on, sweep};
 use crate::rehearsal::alone;
 use crate::servers;
 
@@ -114,22 +116,25 @@ fn the_body_limit_of_a_real_nginx_is_found_to_the_byte() {
     }
 }
 
-/// A server with a thread for each connection that spends 2 µs on each byte: slow, but nobody
-/// waits for anybody.
-fn threads() -> u16 {
+/// A server with a thread for each connection that spends 2 µs on each byte of a body, or of the
+/// answer to `/report/BYTES`. With `one_at_a_time`, whoever is served keeps the others waiting, as
+/// an event loop does.
+fn threads(one_at_a_time: bool) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
+    let turn = Arc::new(Mutex::new(()));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            thread::spawn(move || serve(stream));
+            let turn = one_at_a_time.then(|| Arc::clone(&turn));
+            thread::spawn(move || serve(stream, turn.as_deref()));
         }
     });
     port
 }
 
-fn serve(mut stream: TcpStream) {
+fn serve(mut stream: TcpStream, turn: Option<&Mutex<()>>) {
     let mut seen = Vec::new();
-    let mut piece = [0; 65_536];
+    let mut piece = [0; 16_384];
     loop {
         let head = seen.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
         if let Some(head) = head {
@@ -137,9 +142,11 @@ fn serve(mut stream: TcpStream) {
             let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
             let length: usize = length.map_or(0, |length| length.trim().parse().unwrap());
             if seen.len() >= head + length {
-                thread::park_timeout(std::time::Duration::from_micros(2 * length as u64));
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-                if stream.write_all(answer).is_err() {
+                let report = text.strip_prefix("get /report/").and_then(|text| {
+                    text.split(' ').next().unwrap_or_default().parse::<usize>().ok()
+                });
+                let answer = answer(length, report.unwrap_or(2), turn);
+                if stream.write_all(&answer).is_err() {
                     return;
                 }
                 seen.drain(..head + length);
@@ -153,10 +160,20 @@ fn serve(mut stream: TcpStream) {
     }
 }
 
+fn answer(body: usize, bytes: usize, turn: Option<&Mutex<()>>) -> Vec<u8> {
+    let turn = turn.map(|turn| turn.lock().unwrap_or_else(PoisonError::into_inner));
+    let work = Duration::from_micros(2 * (body + bytes) as u64);
+    let (_sender, receiver) = mpsc::channel::<()>();
+    let _ = receiver.recv_timeout(work);
+    drop(turn);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
+    [head.into_bytes(), vec![b'x'; bytes]].concat()
+}
+
 #[test]
 fn a_server_of_threads_is_not_said_to_block() {
     let _alone = alone();
-    let port = threads();
+    let port = threads(false);
     let folder = tempfile::tempdir().unwrap();
     let scenario = format!(
         "target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}\nmethods: [GET, POST]\n\
@@ -166,6 +183,31 @@ fn a_server_of_threads_is_not_said_to_block() {
     let found = finding(&report, "payload-blocking", "request bodies at POST /sync");
     assert_eq!(found["outcome"], "pass", "{found:#}\n{}\n{}", ran.stdout, ran.stderr);
     assert_eq!(ran.code, 0);
+}
+
+#[test]
+fn large_responses_of_one_server_block_and_of_its_twin_do_not() {
+    let _alone = alone();
+    let reports = [20, 4_096, 16_384, 65_536, 131_072].map(|bytes| {
+        format!(r#"{{"at_ns":{bytes},"connection":1,"method":"GET","authority":"shop.example","#)
+            + &format!(r#""target":"/report/{bytes}","status":200,"#)
+            + &format!(r#""response_body_bytes":{bytes}}}"#)
+    });
+    for (one_at_a_time, outcome) in [(true, "fail"), (false, "pass")] {
+        let port = threads(one_at_a_time);
+        let folder = tempfile::tempdir().unwrap();
+        let scenario = format!(
+            "target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}\n\
+             acts:\n  - payloads: {{ repeats: 6, budget: 30s }}\n"
+        );
+        let (ran, report) = run_on(folder.path(), &reports.join("\n"), &scenario);
+        let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+        let found = finding(&report, "payload-blocking", "responses at GET /report/");
+        assert_eq!(found["outcome"], outcome, "{found:#}\n{shown}");
+        // Nothing was recorded that could be sent.
+        let found = finding(&report, "payload-blocking", "request bodies at target");
+        assert_eq!(found["outcome"], "unknown", "{found:#}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
 
-use crate::payloads::{finding, prepare, run, sweep};
+use crate::payloads::{finding, prepare, recording, run, sweep};
 use crate::rehearsal::alone;
 use crate::servers::{self, Server, pause};
 
@@ -62,7 +62,11 @@ fn the_keys_expire_from_the_start_also_when_peakhour_is_killed() {
     let Some(server) = servers::redis(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = "repeats: 20\n      max: 4MiB\n      budget: 60s";
-    prepare(folder.path(), 4_096, &scenario(&server, "redis://127.0.0.1:PORT", options));
+    prepare(
+        folder.path(),
+        &recording(4_096),
+        &scenario(&server, "redis://127.0.0.1:PORT", options),
+    );
     // Three kills, to meet values as well as lists.
     let mut met = 0;
     for prefix in ["string", "list"] {
@@ -107,7 +111,11 @@ fn a_stop_ends_the_act_soon_and_leaves_no_key() {
     let Some(server) = servers::redis(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let options = "repeats: 100\n      max: 4MiB\n      budget: 100s";
-    prepare(folder.path(), 4_096, &scenario(&server, "redis://127.0.0.1:PORT", options));
+    prepare(
+        folder.path(),
+        &recording(4_096),
+        &scenario(&server, "redis://127.0.0.1:PORT", options),
+    );
     let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
         .args(["run", "s.yaml"])
         .current_dir(folder.path())
