@@ -66,7 +66,7 @@ pub(super) fn open(ground: &Ground<'_>, options: &ColdOptions) -> Result<Option<
     match (&options.origin, ground.stage) {
         (Some(Origin::Mysql(endpoint)), _) => connect(ground, endpoint).map(Some),
         (Some(Origin::Probe(name)), _) => Err(format!("nothing is watched as `{name}`")),
-        (None, Some(stage)) => Ok(Some(Counter::Stage(Arc::clone(stage.store_reads)))),
+        (None, Some(stage)) => Ok(Some(Counter::Stage(Arc::clone(&stage.store_reads)))),
         (None, None) => Ok(None),
     }
 }
@@ -153,7 +153,8 @@ impl Recorder {
                     if is_last {
                         return (reads, Some(counter));
                     }
-                    runtime.block_on(tokio::time::sleep(INTERVAL / 50));
+                    let moment = tokio::time::Instant::now() + INTERVAL / 50;
+                    runtime.block_on(async { tokio::time::sleep_until(moment).await });
                 }
             })
             .map_err(|error| error.to_string())?;
