@@ -43,16 +43,15 @@ pub struct Ground<'a> {
     /// The user has consented to caches being emptied.
     pub consent: bool,
     /// What the embedded stage lends, where it is the target.
-    pub stage: Option<StageHandle<'a>>,
+    pub stage: Option<&'a StageHandle>,
 }
 
 /// A handle on the embedded stage, which is ours: to change it needs nobody's consent.
-#[derive(Clone, Copy)]
-pub struct StageHandle<'a> {
+pub struct StageHandle {
     /// Empties its cache.
-    pub empty_cache: &'a dyn Fn(),
+    pub empty_cache: Box<dyn Fn()>,
     /// The reads that its store has answered.
-    pub store_reads: &'a Arc<dyn Fn() -> u64 + Send + Sync>,
+    pub store_reads: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Ground<'_> {
@@ -81,7 +80,7 @@ pub enum Evidence {
     /// See [`payloads`].
     Payloads(payloads::Payloads),
     /// See [`cold`].
-    Cold(cold::Cold),
+    Cold(Box<cold::Cold>),
 }
 
 /// A drill that was performed.
@@ -111,7 +110,7 @@ pub fn perform(act: ActName, ground: &Ground<'_>) -> Option<Performed> {
             Evidence::Connections(connections::perform(ground, acts.connections.as_ref()?))
         }
         ActName::Payloads => Evidence::Payloads(payloads::perform(ground, acts.payloads.as_ref()?)),
-        ActName::Cold => Evidence::Cold(cold::perform(ground, acts.cold.as_ref()?)),
+        ActName::Cold => Evidence::Cold(Box::new(cold::perform(ground, acts.cold.as_ref()?))),
         ActName::Replay => return None,
     };
     Some(Performed { act, started_ns, ended_ns: nanoseconds(ground.epoch.now()), evidence })

@@ -10,14 +10,14 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::builder::FalseyValueParser as Flag;
 
-use crate::act::{Ground, StageHandle};
+use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
-use crate::cli::run::acts::perform_all;
+use crate::cli::run::acts::{PerformedAll, perform_all};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -155,8 +155,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let (epoch, stop) = (Epoch::after(Duration::ZERO), Stop::new());
     listen(voice, &stop);
     let say = |line: &str| outputs::note(voice.quiet, line);
-    let store_reads = stage.as_ref().map(Stage::store_reads);
-    let empty_cache = || stage.iter().for_each(Stage::empty_cache);
+    let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
         scenario,
         target: &target,
@@ -167,18 +166,10 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         say: &say,
         folder,
         consent: rehearsal.consent,
-        stage: store_reads
-            .as_ref()
-            .map(|store_reads| StageHandle { empty_cache: &empty_cache, store_reads }),
+        stage: lent.as_ref(),
     };
-    let performed = match perform_all(&ground, plan, voice) {
-        Ok(performed) => performed,
-        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
-        Err(error) => {
-            // This machine could not carry the plan out, whatever the target would have done.
-            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-            return Ok(Exit::Invalid);
-        }
+    let Some(performed) = carried_out(perform_all(&ground, plan, voice))? else {
+        return Ok(Exit::Invalid);
     };
     drop(stage);
 
@@ -219,6 +210,20 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
     outcome.map(|()| exit)
+}
+
+/// `None` where this machine could not carry the plan out, whatever the target would have done.
+fn carried_out(
+    performed: Result<PerformedAll, DriveError>,
+) -> anyhow::Result<Option<PerformedAll>> {
+    match performed {
+        Ok(performed) => Ok(Some(performed)),
+        Err(error @ DriveError::Plan { .. }) => Err(error.into()),
+        Err(error) => {
+            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            Ok(None)
+        }
+    }
 }
 
 fn write_all(

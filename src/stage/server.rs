@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::act::StageHandle;
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::counters::Counters;
@@ -83,15 +84,14 @@ impl Stage {
         self.shared.gauges.read()
     }
 
-    /// Empties the cache, as a restart of the stack would.
-    pub fn empty_cache(&self) {
-        self.shared.empty_cache();
-    }
-
-    /// The reads that the store has answered, for whoever watches from another thread.
-    pub fn store_reads(&self) -> Arc<dyn Fn() -> u64 + Send + Sync> {
-        let shared = Arc::clone(&self.shared);
-        Arc::new(move || shared.gauges.store_reads.get())
+    /// What drills may do with it: empty its cache, as a restart of the stack would, and read how
+    /// many reads its store has answered, also from another thread.
+    pub fn handle(&self) -> StageHandle {
+        let (emptied, counted) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        StageHandle {
+            empty_cache: Box::new(move || emptied.empty_cache()),
+            store_reads: Arc::new(move || counted.gauges.store_reads.get()),
+        }
     }
 
     /// Closes everything, waits for the thread, and returns what it did. Nothing that the stage

@@ -170,9 +170,9 @@ async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
             }
             Lookup::Partial { ready, read } => {
                 if read {
-                    gauges.cache_misses.count()
+                    gauges.cache_misses.count();
                 } else {
-                    gauges.cache_hits.count()
+                    gauges.cache_hits.count();
                 }
                 shared.wait_until(ready).await;
                 gauges.store_reads.add(u64::from(read));

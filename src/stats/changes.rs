@@ -166,10 +166,11 @@ mod tests {
         let mut best: Vec<(f64, Vec<usize>)> = vec![(-penalty, Vec::new())];
         for end in 1..=count {
             let mut found = (f64::INFINITY, Vec::new());
-            for start in 0..=end.saturating_sub(SHORTEST) {
-                let price = best[start].0 + sums.cost(start, end) + penalty;
+            let starts = best.iter().enumerate().take(end.saturating_sub(SHORTEST) + 1);
+            for (start, (cost, before)) in starts {
+                let price = cost + sums.cost(start, end) + penalty;
                 if end >= SHORTEST && price < found.0 {
-                    let mut cuts = best[start].1.clone();
+                    let mut cuts = before.clone();
                     cuts.extend((start > 0).then_some(start));
                     found = (price, cuts);
                 }

@@ -1,8 +1,7 @@
 //! Caches by their keys alone: what an LRU cache of any size would miss, exactly and in one pass,
 //! and what one of a given size misses from empty on.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::stats::counts::as_f64;
@@ -185,17 +184,14 @@ impl Lru {
 /// First touches in bins: of each bin its references and those whose key was never touched before,
 /// which is what an infinite cache misses that starts empty. Moments are bins, by index.
 pub fn first_touches(references: impl Iterator<Item = (usize, u64)>) -> Vec<[u64; 2]> {
-    let mut seen: HashMap<u64, ()> = HashMap::new();
+    let mut seen: HashSet<u64> = HashSet::new();
     let mut bins: Vec<[u64; 2]> = Vec::new();
     for (bin, key) in references {
         if bins.len() <= bin {
             bins.resize(bin + 1, [0; 2]);
         }
         bins[bin][0] += 1;
-        if let Entry::Vacant(vacant) = seen.entry(key) {
-            vacant.insert(());
-            bins[bin][1] += 1;
-        }
+        bins[bin][1] += u64::from(seen.insert(key));
     }
     bins
 }

@@ -38,4 +38,5 @@ mod rehearsal; // From a capture to a verdict: healthy passes, each fault is fou
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
+mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
 mod tidy; // The rules of the house that no compiler holds.

@@ -13,7 +13,7 @@ use crate::stats::steady::quantile_of;
 /// Reads of a plan, in its order.
 #[derive(Clone, Debug, Default)]
 pub struct Reads {
-    reads: Vec<Read>,
+    kept: Vec<Read>,
     routes: Vec<Arc<str>>,
     route_of: HashMap<Arc<str>, u32>,
     /// What production took for reads, in seconds, as far as it is recorded.
@@ -41,7 +41,7 @@ impl Reads {
         if !matches!(&*arrival.method, "GET" | "HEAD") {
             return;
         }
-        if self.reads.len() >= MAX_READS {
+        if self.kept.len() >= MAX_READS {
             self.beyond += 1;
             return;
         }
@@ -50,17 +50,13 @@ impl Reads {
         {
             self.recorded_seconds.push(latency.as_secs_f64());
         }
-        let route = match self.route_of.get(&arrival.route) {
-            Some(route) => *route,
-            None => {
-                let route = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
-                self.routes.push(Arc::clone(&arrival.route));
-                self.route_of.insert(Arc::clone(&arrival.route), route);
-                route
-            }
-        };
+        let next = u32::try_from(self.routes.len()).unwrap_or(u32::MAX);
+        let route = *self.route_of.entry(Arc::clone(&arrival.route)).or_insert(next);
+        if route == next {
+            self.routes.push(Arc::clone(&arrival.route));
+        }
         let due_ns = u64::try_from(arrival.due.as_nanos()).unwrap_or(u64::MAX);
-        self.reads.push(Read { due_ns, key: key_of(&arrival.head), route });
+        self.kept.push(Read { due_ns, key: key_of(&arrival.head), route });
     }
 }
 
@@ -146,15 +142,15 @@ const ASSUMED_MISS: f64 = 0.05;
 
 /// Forecasts a cold start of these reads, and the same load once more on what it left.
 pub fn forecast(reads: &Reads, options: &ColdOptions) -> Forecast {
-    let last_ns = reads.reads.last().map_or(0, |read| read.due_ns);
+    let last_ns = reads.kept.last().map_or(0, |read| read.due_ns);
     let seconds = last_ns / 1_000_000_000 + 1;
     let bin_seconds = options.bins.map_or(1, |bins| bins.as_secs()).max(1);
     let bin_seconds = bin_seconds.max(seconds.div_ceil(MAX_BINS as u64));
     let bin_ns = bin_seconds * 1_000_000_000;
-    let bins = simulate(&reads.reads, options.cache, bin_ns, last_ns);
+    let bins = simulate(&reads.kept, options.cache, bin_ns, last_ns);
     let per_miss = options.reads_per_miss;
     let rate = |misses: u64| as_f64(misses) * per_miss / as_f64(bin_seconds);
-    let keys: Vec<u64> = reads.reads.iter().map(|read| read.key).collect();
+    let keys: Vec<u64> = reads.kept.iter().map(|read| read.key).collect();
     let curve = miss_curve(&keys);
     let miss_seconds = quantile_of(&reads.recorded_seconds, 0.5)
         .filter(|time| *time > 0.0)
@@ -220,7 +216,7 @@ fn sizes(keys: u64) -> impl Iterator<Item = u64> {
 /// request that misses first counted in. Their number, and those of their routes.
 fn stampedes(reads: &Reads, seconds: u64, miss_seconds: f64) -> (u64, Vec<(String, u64)>) {
     let mut counts: HashMap<u64, (u64, u32)> = HashMap::new();
-    for read in &reads.reads {
+    for read in &reads.kept {
         counts.entry(read.key).or_insert((0, read.route)).0 += 1;
     }
     let mut routes: BTreeMap<u32, u64> = BTreeMap::new();
@@ -256,14 +252,14 @@ fn ramp(bins: &[ForecastBin], bin_seconds: f64, misses_per_second: f64) -> Vec<R
     }
     let full_from = steps.iter().rposition(|step| step.share < 1.0).map_or(0, |last| last + 1);
     steps.truncate(full_from + 1);
-    thinned(steps)
+    thinned(&steps)
 }
 
 /// Steps of a ramp at most.
 const MAX_STEPS: usize = 200;
 
 /// Of neighbours the smallest share, so that a shorter ramp admits no more anywhere.
-fn thinned(steps: Vec<RampStep>) -> Vec<RampStep> {
+fn thinned(steps: &[RampStep]) -> Vec<RampStep> {
     let group = steps.len().div_ceil(MAX_STEPS).max(1);
     let slowest = |steps: &[RampStep]| {
         let least = steps.iter().min_by(|a, b| a.share.total_cmp(&b.share)).copied();
@@ -274,11 +270,11 @@ fn thinned(steps: Vec<RampStep>) -> Vec<RampStep> {
 
 /// The ramp as comma-separated values, for whatever lets users in.
 pub fn ramp_csv(ramp: &[RampStep]) -> String {
-    let mut text = "at_seconds,share_of_users,reads_per_second\n".to_owned();
-    for step in ramp {
-        text += &format!("{:.3},{:.6},{:.3}\n", step.at_seconds, step.share, step.reads_per_second);
-    }
-    text
+    let row = |step: &RampStep| {
+        format!("{:.3},{:.6},{:.3}\n", step.at_seconds, step.share, step.reads_per_second)
+    };
+    let rows: String = ramp.iter().map(row).collect();
+    format!("at_seconds,share_of_users,reads_per_second\n{rows}")
 }
 
 impl Forecast {

@@ -153,8 +153,8 @@ impl Recorder {
                     if is_last {
                         return (reads, Some(counter));
                     }
-                    let step = tokio::time::Instant::now() + INTERVAL / 50;
-                    runtime.block_on(async { tokio::time::sleep_until(step).await });
+                    let moment = tokio::time::Instant::now() + INTERVAL / 50;
+                    runtime.block_on(async { tokio::time::sleep_until(moment).await });
                 }
             })
             .map_err(|error| error.to_string())?;

@@ -19,8 +19,13 @@ const MIN_SHARE_OF_BINS: f64 = 0.67;
 /// As fast as the warm run is within this share of it ...
 pub const STEADY_WITHIN: f64 = 0.05;
 
-/// ... or within this time, which no user feels.
-pub const FELT: f64 = 0.001;
+/// ... or within this time, in seconds: of the median nobody feels less, and p95 scatters.
+pub const FELT_P50: f64 = 0.0005;
+/// See [`FELT_P50`].
+pub const FELT_P95: f64 = 0.005;
+
+/// The end of the cold run is slower than the warm one by more than this share, or it is warm.
+const WARM_AT_THE_END: f64 = 0.10;
 
 /// How much slower a bin counts in which less than half of the requests were answered: latencies
 /// of the few that were say nothing of the others.
@@ -109,8 +114,8 @@ pub fn warming(comparison: &Comparison) -> Result<Warming, String> {
         quantile_of(&of.map(|side| seconds(side.p50_ns)).collect::<Vec<f64>>(), 0.5).unwrap_or(0.0)
     };
     Ok(Warming {
-        p50: ratio(bins, bin, &|side| side.p50_ns),
-        p95: ratio(bins, bin, &|side| side.p95_ns),
+        p50: ratio(bins, bin, FELT_P50, &|side| side.p50_ns),
+        p95: ratio(bins, bin, FELT_P95, &|side| side.p95_ns),
         errors_steady: errors_steady(bins, bin),
         excess_seconds: bins.iter().map(excess).sum(),
         violations: [violations(bins, &|bin| bin.cold), violations(bins, &|bin| bin.warm)],
@@ -122,8 +127,8 @@ pub fn warming(comparison: &Comparison) -> Result<Warming, String> {
     })
 }
 
-/// A quantity of latency, cold over warm.
-fn ratio(bins: &[Bin], bin: Duration, of: &dyn Fn(&Side) -> u64) -> Ratio {
+/// A quantity of latency, cold over warm; differences below `unfelt` seconds are none.
+fn ratio(bins: &[Bin], bin: Duration, unfelt: f64, of: &dyn Fn(&Side) -> u64) -> Ratio {
     let mut last = 1.0;
     let raw: Vec<f64> = bins
         .iter()
@@ -135,13 +140,12 @@ fn ratio(bins: &[Bin], bin: Duration, of: &dyn Fn(&Side) -> u64) -> Ratio {
         })
         .collect();
     let filtered = without_outliers(&raw, FILTER_WINDOW);
-    // Differences that nobody feels are none.
     let felt: Vec<f64> = filtered
         .iter()
         .zip(bins)
         .map(|(ratio, bin)| {
             let warm = Duration::from_nanos(of(&bin.warm)).as_secs_f64();
-            if (ratio - 1.0).abs() * warm < FELT { 1.0 } else { *ratio }
+            if (ratio - 1.0).abs() * warm < unfelt { 1.0 } else { *ratio }
         })
         .collect();
     let at = |step: f64| bin.mul_f64(step.clamp(0.0, 1e9));
@@ -151,17 +155,20 @@ fn ratio(bins: &[Bin], bin: Duration, of: &dyn Fn(&Side) -> u64) -> Ratio {
     let quantile = |values: &[f64], q: f64| quantile_of(values, q).unwrap_or(1.0);
     // Twice the standard deviation of the medians, by the distance of their outer tenths.
     let noise = (quantile(tail, 0.9) - quantile(tail, 0.1)) / 1.28;
-    let within = STEADY_WITHIN.max(noise);
+    let warm: Vec<f64> =
+        bins.iter().map(|bin| Duration::from_nanos(of(&bin.warm)).as_secs_f64()).collect();
+    let asked = STEADY_WITHIN.max(unfelt / quantile(&warm, 0.5).max(1e-9));
+    let within = asked.max(noise);
     let late = quantile(&felt[felt.len() * 3 / 4..], 0.5);
     let rule = sustained(&felt, window, 1.0 + within).map(|step| at(as_f64(step as u64)));
     let fitted = exponential(&filtered)
         .filter(|fit| fit.explained >= EXPLAINED)
-        .map(|fit| fit.steady_after(STEADY_WITHIN))
+        .map(|fit| fit.steady_after(asked))
         .filter(|step| *step < as_f64(bins.len() as u64))
         .map(at);
     let course = course(&felt);
     let steady = match course {
-        _ if late > 1.0 + within => None,
+        _ if late > 1.0 + within.max(WARM_AT_THE_END) => None,
         Course::Flat | Course::Slowdown => Some(Duration::ZERO),
         Course::NoSteadyState => None,
         Course::WarmUp => fitted.or(rule),
@@ -244,7 +251,7 @@ pub(crate) mod tests {
     /// A cold start of one-second bins: `level · (1 + excess · e^(−t/constant))`, noisy, against a
     /// warm run of `level`.
     pub(crate) fn simulated(seed: u64, bins: u32, excess: f64, constant: f64) -> Comparison {
-        const LEVEL: f64 = 10e6;
+        const LEVEL: f64 = 20e6;
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut noisy = |ns: f64| {
             let normal = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
@@ -302,8 +309,8 @@ pub(crate) mod tests {
     #[test]
     fn excess_and_reads_add_up() {
         let found = warming(&simulated(1, 180, 4.0, 20.0)).unwrap();
-        // 10 ms × 4 × 100 requests/s × 20 s of a decay.
-        assert!((found.excess_seconds - 80.0).abs() < 2.0, "{}", found.excess_seconds);
+        // 20 ms × 4 × 100 requests/s × 20 s of a decay.
+        assert!((found.excess_seconds - 160.0).abs() < 4.0, "{}", found.excess_seconds);
         let [cold, warm] = found.peak_reads.unwrap();
         assert!((cold - 97.5).abs() < 1.0 && (warm - 2.0).abs() < 1e-9);
         assert!((found.amplification.unwrap() - 48.8).abs() < 1.0);

@@ -79,7 +79,7 @@ fn judged(comparison: &Comparison, found: &Warming, evidence: &Cold) -> Finding 
     }
     let fail = |title: String, advice: &str| {
         let mut fail = finding(CHECK, Outcome::Fail, title);
-        fail.advice = advice.to_owned();
+        fail.advice = advice.into();
         fail
     };
     let violated = as_f64(found.violations[0].saturating_sub(found.violations[1]));
@@ -162,7 +162,7 @@ fn stuck(found: &Warming) -> Option<Finding> {
     let mut stuck = finding(CHECK, Outcome::Fail, title);
     stuck.advice = "Look for work that feeds itself: retries, queues that grow, pools that \
                     reconnect. Shed load, bound retries, and rehearse the recovery."
-        .to_owned();
+        .into();
     Some(stuck)
 }
 
@@ -262,7 +262,7 @@ fn forecast(evidence: &Cold) -> Finding {
                 "a cold start is forecast to need {peaks}; what the origin stands is not known"
             );
             let mut unknown = finding(FORECAST, Outcome::Unknown, title);
-            unknown.advice = "Set `origin_capacity` of the act `cold`, such as 500/s.".to_owned();
+            unknown.advice = "Set `origin_capacity` of the act `cold`, such as 500/s.".into();
             unknown
         }
         Some(capacity) if foreseen.is_too_much() => {
@@ -270,7 +270,7 @@ fn forecast(evidence: &Cold) -> Finding {
                 "a cold start is forecast to overload the origin: {peaks}; it stands {capacity:.0}"
             );
             let mut fail = finding(FORECAST, Outcome::Fail, title);
-            fail.advice = RAMP.to_owned();
+            fail.advice = RAMP.into();
             fail
         }
         Some(capacity) => {

@@ -111,7 +111,7 @@ fn cold_and_warm_that_are_both_slow_are_not_known_to_have_recovered() {
     };
     let slow = start_of(&evidence(times(1_000_000)));
     assert_eq!(slow.outcome, Outcome::Unknown, "{slow:?}");
-    let as_before = start_of(&evidence(times(9_000_000)));
+    let as_before = start_of(&evidence(times(18_000_000)));
     assert_eq!(as_before.outcome, Outcome::Pass, "staging is slower, but it was so before");
 }
 
