@@ -3,6 +3,7 @@
 //! a busy machine does by itself.
 
 mod http;
+mod refusals;
 mod stores;
 
 use std::fs;
