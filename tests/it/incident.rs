@@ -116,7 +116,7 @@ fn the_healthy_release_passes() {
     assert_eq!(rehearsed.run["verdict"], "PASS", "{}", rehearsed.shown);
     let acts = rehearsed.run["acts"].as_array().unwrap().iter();
     let acts: Vec<&str> = acts.map(|act| act["act"].as_str().unwrap()).collect();
-    assert_eq!(acts, ["fingerprint", "canary", "connections", "payloads", "cold"]);
+    assert_eq!(acts, ["payloads", "cold"]);
     let sent = rehearsed.run["totals"]["sent"].as_u64().unwrap();
     assert!(sent > 2_000, "the drills are followed by the replay\n{}", rehearsed.shown);
 }
@@ -136,11 +136,6 @@ fn finds(fault: &str, check: &str, words: &[&str]) {
 }
 
 #[test]
-fn too_few_connections_of_redis_are_found_and_counted() {
-    finds("redis-connections", "connections", &["40", "64"]);
-}
-
-#[test]
 fn a_cold_cache_that_floods_the_store_is_found() {
     finds("cold-cache", "cold-start", &["slower than 50 ms"]);
 }
@@ -148,16 +143,6 @@ fn a_cold_cache_that_floods_the_store_is_found() {
 #[test]
 fn a_payload_that_blocks_redis_is_found() {
     finds("outlier-payload", "payload-blocking", &["/sync", "block the event loop"]);
-}
-
-#[test]
-fn a_node_that_differs_is_found() {
-    finds("node-drift", "fingerprint", &["ruby", "2.7.8", "3.2.2"]);
-}
-
-#[test]
-fn a_log_without_lines_is_found() {
-    finds("blank-logs", "canary", &["shop-a", "shop-b"]);
 }
 
 #[test]
