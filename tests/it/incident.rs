@@ -4,11 +4,12 @@
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
 use crate::rehearsal::alone;
+use crate::servers::pause;
 use crate::support::{program, root};
 
 /// What the stack is made of; without it the tests are skipped.
@@ -62,30 +63,42 @@ fn rehearse(fault: &str) -> Option<Rehearsed> {
 
 fn rehearse_once(fault: &str) -> Rehearsed {
     let folder = tempfile::tempdir().unwrap();
-    let (stacks, reports) = (folder.path().join("stacks"), folder.path().join("reports"));
+    let output = start(folder.path(), fault).wait_with_output().unwrap();
+    end(folder.path(), &output)
+}
+
+/// Starts a rehearsal whose stack and reports are in this folder.
+fn start(folder: &Path, fault: &str) -> Child {
+    let stacks = folder.join("stacks");
     fs::create_dir(&stacks).unwrap();
-    let output = Command::new("timeout")
-        .args(["--signal=INT", "--kill-after=30", "150"])
+    Command::new("timeout")
+        .args(["--signal=INT", "--kill-after=30", "170"])
         .arg(root().join("stacks/incident/rehearse"))
         .args(Some(fault).filter(|fault| !fault.is_empty()))
         .arg("--yes")
         .env("PEAKHOUR", assert_cmd::cargo::cargo_bin("peakhour"))
-        .env("PEAKHOUR_SPEED", "2.5")
-        .env("PEAKHOUR_REPORTS", &reports)
+        .env("PEAKHOUR_SPEED", "3")
+        .env("PEAKHOUR_REPORTS", folder.join("reports"))
         .env("NO_COLOR", "1")
         .env("TMPDIR", &stacks)
-        .output()
-        .unwrap();
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What a rehearsal that has ended yielded; nothing else of it is left.
+fn end(folder: &Path, output: &Output) -> Rehearsed {
     let shown = format!(
-        "{fault}\n{}\n{}",
+        "{}\n{}",
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    let report = fs::read_dir(&reports).ok().and_then(|mut runs| runs.next());
+    let report = fs::read_dir(folder.join("reports")).ok().and_then(|mut runs| runs.next());
     let report = report.map(|run| fs::read_to_string(run.unwrap().path().join("run.json")));
     let run: Value =
         report.map_or(Value::Null, |text| serde_json::from_str(&text.unwrap()).unwrap());
-    nothing_is_left(&stacks, &run, &shown);
+    nothing_is_left(&folder.join("stacks"), &run, &shown);
     Rehearsed { code: output.status.code().unwrap_or(-1), shown, run }
 }
 
@@ -155,4 +168,29 @@ fn an_unknown_fault_is_an_error_and_starts_nothing() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(104), "{said}");
     assert!(said.contains("unknown fault `cold-cash`; the faults are"), "{said}");
+}
+
+#[test]
+fn an_interrupted_rehearsal_reports_and_leaves_nothing() {
+    if NEEDS.iter().any(|need| program(need).is_none()) {
+        return;
+    }
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = start(folder.path(), "");
+    let has_begun = || {
+        let runs = fs::read_dir(folder.path().join("reports")).ok()?;
+        runs.flatten().find(|run| run.path().join("recording.parquet").is_file())
+    };
+    while has_begun().is_none() && child.try_wait().unwrap().is_none() {
+        pause();
+    }
+    // In the middle of an act.
+    (0..100).for_each(|_| pause());
+    assert!(
+        Command::new("kill").arg("-INT").arg(child.id().to_string()).status().unwrap().success()
+    );
+    let rehearsed = end(folder.path(), &child.wait_with_output().unwrap());
+    assert_eq!(rehearsed.code, 105, "{}", rehearsed.shown);
+    assert_eq!(rehearsed.run["verdict"], "INTERRUPTED", "{}", rehearsed.shown);
 }
