@@ -1,6 +1,7 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod snapshot;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -58,6 +59,9 @@ pub struct Run {
     /// replay.
     #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
     only: Option<ActName>,
+    /// Keep what the act fingerprint finds, for the next release to be compared with.
+    #[arg(long, value_name = "FILE")]
+    save_snapshot: Option<PathBuf>,
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
@@ -70,11 +74,15 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(only) = command.only {
         keep_only(&mut scenario, only, &command.scenario)?;
     }
+    if let Some(file) = &command.save_snapshot {
+        snapshot::prepare(&mut scenario, file)?;
+    }
     let fault = stage_fault(command, &scenario)?;
     command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
-    let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };
+    let save = command.save_snapshot.as_deref();
+    let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice, save };
     let exit = rehearse(&rehearsal, &command.out);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
@@ -110,6 +118,7 @@ struct Rehearsal<'a> {
     folder: &'a Path,
     started: Moment,
     voice: Voice,
+    save: Option<&'a Path>,
 }
 
 fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
@@ -183,7 +192,11 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         health: &health,
     });
     let mut written = Vec::new();
-    let outcome = write_all(&report, folder, out, &mut written);
+    let mut outcome = write_all(&report, folder, out, &mut written);
+    if let Some(file) = rehearsal.save {
+        let saved = snapshot::save(&performed.acts, file).map(|file| written.push(file));
+        outcome = outcome.and(saved);
+    }
     // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
     outcome.map(|()| exit)

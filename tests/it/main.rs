@@ -36,4 +36,6 @@ mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod stopped; // A process that stands still in a run: whose fault it is.
+mod fingerprint; // Nodes that differ from their peers and from the last good release.
+mod canary; // Marked requests against a real nginx, and the logs that tell of them.
 mod tidy; // The rules of the house that no compiler holds.
