@@ -8,6 +8,10 @@ pub mod payloads;
 pub mod cold;
 pub mod replay;
 
+mod request;
+mod shell;
+mod wall;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;

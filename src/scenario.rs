@@ -13,6 +13,7 @@ pub mod parse;
 mod keys;
 mod fields;
 mod place;
+pub mod nodes;
 pub mod acts;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::nodes::Node;
 use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
@@ -58,6 +60,8 @@ pub struct Scenario {
     pub limits: Limits,
     /// Knobs of the embedded stage; used when the target is the stage.
     pub stage: StageKnobs,
+    /// The machines of the stack, by name.
+    pub nodes: Vec<Node>,
     /// The drills to perform.
     pub acts: Acts,
 }

@@ -1,6 +1,7 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod snapshot;
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -63,6 +64,9 @@ pub struct Run {
     /// Consent to what acts change in the stack: `reset` of the act `cold` empties its caches.
     #[arg(long, env = "PEAKHOUR_YES", value_parser = Flag::new())]
     yes: bool,
+    /// Keep what the act fingerprint finds, for the next release to be compared with.
+    #[arg(long, value_name = "FILE")]
+    save_snapshot: Option<PathBuf>,
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
@@ -75,13 +79,17 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(only) = command.only {
         keep_only(&mut scenario, only, &command.scenario)?;
     }
+    if let Some(file) = &command.save_snapshot {
+        snapshot::prepare(&mut scenario, file)?;
+    }
     let fault = stage_fault(command, &scenario)?;
     command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
+    let save = command.save_snapshot.as_deref();
     let rehearsal =
-        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
+        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice, save };
     let exit = rehearse(&rehearsal, &command.out);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
@@ -135,6 +143,7 @@ struct Rehearsal<'a> {
     started: Moment,
     consent: bool,
     voice: Voice,
+    save: Option<&'a Path>,
 }
 
 fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
@@ -206,7 +215,11 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         health: &health,
     });
     let mut written = Vec::new();
-    let outcome = write_all(&report, folder, out, &mut written);
+    let mut outcome = write_all(&report, folder, out, &mut written);
+    if let Some(file) = rehearsal.save {
+        let saved = snapshot::save(&performed.acts, file).map(|file| written.push(file));
+        outcome = outcome.and(saved);
+    }
     // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
     outcome.map(|()| exit)

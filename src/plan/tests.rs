@@ -32,6 +32,7 @@ fn scenario() -> Scenario {
         expect: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),
+        nodes: Vec::new(),
         acts: Acts::replay(),
     }
 }

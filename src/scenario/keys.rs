@@ -8,6 +8,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
+use crate::scenario::nodes::NodeKeys;
 
 /// A value as written, and where.
 pub(crate) type Text = Spanned<String>;
@@ -29,6 +30,7 @@ pub(crate) struct Keys {
     pub(crate) expect: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
+    pub(crate) nodes: Option<BTreeMap<String, Spanned<NodeKeys>>>,
     pub(crate) acts: Option<Vec<Spanned<ActItem>>>,
 }
 

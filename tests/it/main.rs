@@ -39,4 +39,6 @@ mod payloads; // Large requests and what everybody else waits: the stage, thread
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
 mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
+mod fingerprint; // Nodes that differ from their peers and from the last good release.
+mod canary; // Marked requests against a real nginx, and the logs that tell of them.
 mod tidy; // The rules of the house that no compiler holds.

@@ -8,7 +8,7 @@ use clap::CommandFactory;
 use peakhour::cli::Arguments;
 use peakhour::cli::exit::{BUG, Exit};
 use peakhour::stage::faults::Fault;
-use peakhour::verdict::acts::{cold, payloads};
+use peakhour::verdict::acts::{canary, cold, fingerprint, payloads};
 use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
     stall,
@@ -107,6 +107,11 @@ fn the_findings_and_faults_are_those_of_the_program() {
         stall::CHECK,
         cold::CHECK,
         cold::FORECAST,
+        fingerprint::NODE_DRIFT,
+        fingerprint::RELEASE_DRIFT,
+        fingerprint::NODE_BEHAVIOUR,
+        fingerprint::CLOCK_OFFSET,
+        canary::CHECK,
     ];
     assert_eq!(names(findings), names(checks));
 
