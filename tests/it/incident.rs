@@ -129,7 +129,7 @@ fn the_healthy_release_passes() {
     assert_eq!(rehearsed.run["verdict"], "PASS", "{}", rehearsed.shown);
     let acts = rehearsed.run["acts"].as_array().unwrap().iter();
     let acts: Vec<&str> = acts.map(|act| act["act"].as_str().unwrap()).collect();
-    assert_eq!(acts, ["payloads", "cold"]);
+    assert_eq!(acts, ["fingerprint", "canary", "payloads", "cold"]);
     let sent = rehearsed.run["totals"]["sent"].as_u64().unwrap();
     assert!(sent > 2_000, "the drills are followed by the replay\n{}", rehearsed.shown);
 }
@@ -156,6 +156,16 @@ fn a_cold_cache_that_floods_the_store_is_found() {
 #[test]
 fn a_payload_that_blocks_redis_is_found() {
     finds("outlier-payload", "payload-blocking", &["/sync", "block the event loop"]);
+}
+
+#[test]
+fn a_node_that_differs_is_found() {
+    finds("node-drift", "node-drift", &["b: packages", "ruby", "2.7.8", "3.2.2"]);
+}
+
+#[test]
+fn a_log_without_lines_is_found() {
+    finds("blank-logs", "log-canary", &["shop-a", "shop-b"]);
 }
 
 #[test]
