@@ -75,8 +75,8 @@ impl Exponential {
 
 /// Fits an exponential by least squares, its points at the middle of the steps 0, 1, 2 and so on.
 /// For each time constant the rest is linear, so that one dimension is left to search. It is fitted
-/// twice: latencies scatter in proportion to their size, and so the second time every point weighs
-/// by what the first fit expects there. `None` where no decay fits: fewer than six points, nothing
+/// again and again: latencies scatter in proportion to their size, and so every point weighs by
+/// what the fit before expects there. `None` where no decay fits: fewer than six points, nothing
 /// above the end, or a level of nothing.
 pub fn exponential(values: &[f64]) -> Option<Exponential> {
     let count = as_f64(values.len() as u64);
@@ -84,13 +84,10 @@ pub fn exponential(values: &[f64]) -> Option<Exponential> {
         return None;
     }
     let equal = vec![1.0; values.len()];
-    let first = weighted(values, &equal)?;
-    // What is expected to be nothing must not outweigh everything else.
-    let least =
-        first.level.max(values.iter().fold(0.0, |most: f64, value| most.max(*value)) / 100.0);
-    let weights: Vec<f64> =
-        (0..values.len()).map(|index| first.at(index).max(least).powi(-2)).collect();
-    let mut found = weighted(values, &weights)?;
+    let mut found = weighted(values, &equal)?;
+    for _ in 0..REFITS {
+        found = weighted(values, &weights(values, &found))?;
+    }
     let mean = values.iter().sum::<f64>() / count;
     let total: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
     let rest: f64 =
@@ -104,6 +101,31 @@ impl Exponential {
     fn at(&self, step: usize) -> f64 {
         self.level + self.excess * decay(step, self.time_constant)
     }
+}
+
+/// Fits after the first.
+const REFITS: usize = 8;
+
+/// What is off by less counts in full: latencies are kept with two digits.
+const LEAST_OFF: f64 = 0.01;
+
+/// By what is expected at each point, and less where a point is further off than most: a
+/// second in which the machine was busy with something else must not bend the fit.
+fn weights(values: &[f64], fit: &Exponential) -> Vec<f64> {
+    // What is expected to be nothing must not outweigh everything else.
+    let most = values.iter().fold(0.0, |most: f64, value| most.max(*value));
+    let expected = |index: usize| fit.at(index).max(fit.level).max(most / 100.0);
+    let off: Vec<f64> = values
+        .iter()
+        .enumerate()
+        .map(|(index, value)| ((value - fit.at(index)) / expected(index)).abs())
+        .collect();
+    let usual = (2.0 * quantile_of(&off, 0.5).unwrap_or(0.0)).max(LEAST_OFF);
+    let weight = |(index, off): (usize, &f64)| {
+        let trusted = if *off > usual { (usual / off).powi(2) } else { 1.0 };
+        trusted / expected(index).powi(2)
+    };
+    off.iter().enumerate().map(weight).collect()
 }
 
 fn weighted(values: &[f64], weights: &[f64]) -> Option<Exponential> {
@@ -235,6 +257,23 @@ pub(crate) mod tests {
         }
         let after = 12.5 * (9.0_f64 / (0.05 * 3.0)).ln();
         assert!((fit.steady_after(0.05) - after).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_few_busy_seconds_do_not_bend_the_fit() {
+        for seed in 0..10 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let values: Vec<f64> = (0..24_u32)
+                .map(|step| {
+                    let value = 1.0 + 4.0 * (-(f64::from(step) + 0.5) / 3.0).exp();
+                    let is_busy = random.random::<f64>() < 0.12;
+                    value * (1.0 + 0.02 * random.random::<f64>()) * if is_busy { 1.4 } else { 1.0 }
+                })
+                .collect();
+            let after = exponential(&values).unwrap().steady_after(0.05);
+            let truth = 3.0 * (4.0_f64 / 0.05).ln();
+            assert!((after / truth - 1.0).abs() < 0.06, "seed {seed}: {after} for {truth}");
+        }
     }
 
     #[test]

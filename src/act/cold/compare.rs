@@ -83,7 +83,11 @@ pub(super) struct Passes<'a> {
 /// Sets two replays beside each other.
 pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) -> Comparison {
     let seconds = bin_seconds(passes, options.bins);
-    let bins = passes.cold.seconds.len().max(passes.warm.seconds.len()).div_ceil(seconds);
+    // Answers that come after the last request make rows without any.
+    let due = |summary: &Summary| {
+        summary.seconds.iter().rposition(|second| second.due > 0).map_or(0, |last| last + 1)
+    };
+    let bins = due(passes.cold).max(due(passes.warm)).div_ceil(seconds);
     let slo_ns = options.slo.map(|slo| u64::try_from(slo.as_nanos()).unwrap_or(u64::MAX));
     let side = |summary: &Summary, reads: Option<&OriginReads>, bin: usize| {
         let from = (bin * seconds).min(summary.seconds.len());

@@ -1,4 +1,5 @@
-//! Empties the caches of the stack: by a command that the user has consented to, or the stage's own.
+//! Empties the caches of the stack: by a command that the user has consented to, or those of the
+//! stage by its own handle.
 
 use std::process::Stdio;
 use std::time::Duration;

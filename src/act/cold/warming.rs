@@ -24,8 +24,11 @@ pub const FELT_P50: f64 = 0.0005;
 /// See [`FELT_P50`].
 pub const FELT_P95: f64 = 0.005;
 
-/// The end of the cold run is slower than the warm one by more than this share, or it is warm.
-const WARM_AT_THE_END: f64 = 0.10;
+/// The end of the cold run is this many times as slow as the warm one, or it is warm: what else the
+/// machines do in the meantime differs by less.
+const COLD_AT_THE_END_P50: f64 = 1.25;
+/// See [`COLD_AT_THE_END_P50`].
+const COLD_AT_THE_END_P95: f64 = 2.0;
 
 /// How much slower a bin counts in which less than half of the requests were answered: latencies
 /// of the few that were say nothing of the others.
@@ -114,8 +117,8 @@ pub fn warming(comparison: &Comparison) -> Result<Warming, String> {
         quantile_of(&of.map(|side| seconds(side.p50_ns)).collect::<Vec<f64>>(), 0.5).unwrap_or(0.0)
     };
     Ok(Warming {
-        p50: ratio(bins, bin, FELT_P50, &|side| side.p50_ns),
-        p95: ratio(bins, bin, FELT_P95, &|side| side.p95_ns),
+        p50: ratio(bins, bin, &MEDIAN),
+        p95: ratio(bins, bin, &P95),
         errors_steady: errors_steady(bins, bin),
         excess_seconds: bins.iter().map(excess).sum(),
         violations: [violations(bins, &|bin| bin.cold), violations(bins, &|bin| bin.warm)],
@@ -127,8 +130,24 @@ pub fn warming(comparison: &Comparison) -> Result<Warming, String> {
     })
 }
 
-/// A quantity of latency, cold over warm; differences below `unfelt` seconds are none.
-fn ratio(bins: &[Bin], bin: Duration, unfelt: f64, of: &dyn Fn(&Side) -> u64) -> Ratio {
+/// A quantity of latency, and what of its differences matters.
+struct Quantity {
+    of: fn(&Side) -> u64,
+    /// Differences below this many seconds are none.
+    unfelt: f64,
+    /// An end so many times as slow is cold.
+    cold: f64,
+}
+
+const MEDIAN: Quantity =
+    Quantity { of: |side| side.p50_ns, unfelt: FELT_P50, cold: COLD_AT_THE_END_P50 };
+
+const P95: Quantity =
+    Quantity { of: |side| side.p95_ns, unfelt: FELT_P95, cold: COLD_AT_THE_END_P95 };
+
+/// A quantity of latency, cold over warm.
+fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
+    let Quantity { of, unfelt, cold } = *quantity;
     let mut last = 1.0;
     let raw: Vec<f64> = bins
         .iter()
@@ -160,15 +179,24 @@ fn ratio(bins: &[Bin], bin: Duration, unfelt: f64, of: &dyn Fn(&Side) -> u64) ->
     let asked = STEADY_WITHIN.max(unfelt / quantile(&warm, 0.5).max(1e-9));
     let within = asked.max(noise);
     let late = quantile(&felt[felt.len() * 3 / 4..], 0.5);
+    // What is slower at its end than at its start does not warm up: something else came up.
+    let early = quantile(&felt[..felt.len().div_ceil(4)], 0.5);
+    let is_cold_at_the_end = late > cold.max(1.0 + within) && early > 0.9 * late;
     let rule = sustained(&felt, window, 1.0 + within).map(|step| at(as_f64(step as u64)));
-    let fitted = exponential(&filtered)
-        .filter(|fit| fit.explained >= EXPLAINED)
+    let believed = exponential(&filtered).filter(|fit| fit.explained >= EXPLAINED);
+    let fitted = believed
         .map(|fit| fit.steady_after(asked))
         .filter(|step| *step < as_f64(bins.len() as u64))
         .map(at);
-    let course = course(&felt);
+    let is_decay = believed.is_some_and(|fit| fit.excess > 2.0 * within * fit.level);
+    let course = match course(&felt) {
+        // In a short run a change costs more than it explains; a decay that explains most of the
+        // series is one all the same.
+        Course::Flat if is_decay => Course::WarmUp,
+        course => course,
+    };
     let steady = match course {
-        _ if late > 1.0 + within.max(WARM_AT_THE_END) => None,
+        _ if is_cold_at_the_end => None,
         Course::Flat | Course::Slowdown => Some(Duration::ZERO),
         Course::NoSteadyState => None,
         Course::WarmUp => fitted.or(rule),
@@ -187,7 +215,7 @@ fn ratio(bins: &[Bin], bin: Duration, unfelt: f64, of: &dyn Fn(&Side) -> u64) ->
 }
 
 /// Cold over warm; `None` where there is too little to compare.
-fn ratio_of(bin: &Bin, of: &dyn Fn(&Side) -> u64) -> Option<f64> {
+fn ratio_of(bin: &Bin, of: fn(&Side) -> u64) -> Option<f64> {
     if bin.warm.answers < MIN_ANSWERS || bin.cold.requests < MIN_ANSWERS {
         return None;
     }
@@ -289,6 +317,15 @@ pub(crate) mod tests {
         assert!(off.iter().all(|off| off.abs() < 0.10), "{off:?}");
     }
 
+    /// In the short and noisy series of a small machine, changes alone would show nothing.
+    #[test]
+    fn a_short_and_noisy_warm_up_is_found_as_well() {
+        for seed in 0..20 {
+            let found = warming(&simulated(seed, 20, 4.0, 3.0)).unwrap();
+            assert_eq!(found.p50.course, Course::WarmUp, "seed {seed}: {:?}", found.p50);
+        }
+    }
+
     #[test]
     fn a_run_without_a_warm_up_is_steady_from_the_start() {
         for seed in 0..20 {
@@ -304,6 +341,17 @@ pub(crate) mod tests {
             let found = warming(&simulated(1, 60, 4.0, constant)).unwrap();
             assert_eq!(found.p50.steady, None, "{:?}", found.p50);
         }
+    }
+
+    #[test]
+    fn what_slows_down_at_the_end_of_a_warm_run_is_no_cold_cache() {
+        let mut busy = simulated(1, 40, 0.0, 1.0);
+        for bin in busy.bins.iter_mut().skip(28) {
+            (bin.cold.p50_ns, bin.cold.p95_ns) = (bin.cold.p50_ns * 2, bin.cold.p95_ns * 4);
+        }
+        let found = warming(&busy).unwrap();
+        assert_eq!(found.p50.steady, Some(Duration::ZERO), "{:?}", found.p50);
+        assert_eq!(found.p95.steady, Some(Duration::ZERO), "{:?}", found.p95);
     }
 
     #[test]
