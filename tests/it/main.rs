@@ -35,5 +35,6 @@ mod import_outputs; // An import harms nothing that is there, and leaves nothing
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod tidy; // The rules of the house that no compiler holds.
