@@ -184,7 +184,7 @@ fn the_limit_of_the_stage_is_found_however_it_turns_away() {
 
 #[test]
 fn an_endpoint_that_cannot_be_used_is_unknown_and_its_password_is_not_told() {
-    let Some(server) = servers::redis(&["--requirepass", "right"]) else { return };
+    let Some(server) = servers::redis(&[]) else { return };
     let free = servers::free_port();
     let options = format!(
         "target: false, endpoints: {{ wrong: 'redis://:s3cret@127.0.0.1:{}', \

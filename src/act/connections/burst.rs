@@ -26,24 +26,24 @@ const RECOVERY: Duration = Duration::from_secs(10);
 pub(super) async fn bursts(site: Site<'_>, limit: u64) -> Burst {
     let most = limit.min(site.max).min(BURSTS[1]);
     let mut burst = Burst::default();
-    let mut size = BURSTS[0].min(most);
-    while size > 0 && !site.is_stopped() {
-        let attempts = together(site, size, PATIENCE).await;
+    let mut many = BURSTS[0].min(most);
+    while many > 0 && !site.is_stopped() {
+        let attempts = together(site, many, PATIENCE).await;
         let retried = retried(&attempts);
         keep(attempts).close().await;
         if site.is_stopped() {
             break;
         }
         if retried > 0 {
-            burst.broken = Some(size);
+            burst.broken = Some(many);
             burst.retried = retried;
             break;
         }
-        burst.clean = size;
-        if size == most {
+        burst.clean = many;
+        if many == most {
             break;
         }
-        size = (size * 2).min(most);
+        many = (many * 2).min(most);
         pause(Duration::from_millis(200)).await;
     }
     burst

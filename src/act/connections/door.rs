@@ -170,7 +170,11 @@ async fn redis(stream: TcpStream, words: &Words) -> Result<Held, Refusal> {
         parts.push(password);
         let mut command = format!("*{}\r\n", parts.len());
         for part in parts {
-            command.push_str(&format!("${}\r\n{part}\r\n", part.len()));
+            command += "$";
+            command += &part.len().to_string();
+            command += "\r\n";
+            command += part;
+            command += "\r\n";
         }
         let answer = ask(&stream, command.as_bytes(), b"\r\n").await?;
         if !answer.starts_with(b"+") {

@@ -75,7 +75,7 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
             let mut unknown = finding(CHECK, Outcome::Unknown, title);
             unknown.advice = "Raise this machine's limit on open files (ulimit -n), or lower \
                               `max` in the act's options."
-                .to_owned();
+                .into();
             unknown
         }
     };
