@@ -36,6 +36,7 @@ mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
+mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
 mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
