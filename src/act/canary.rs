@@ -170,9 +170,9 @@ async fn send(
             return;
         }
         let own = |name: &String| !name.eq_ignore_ascii_case(&options.header);
-        let set = ground.scenario.headers.iter().filter(|(name, _)| own(name));
+        let given = ground.scenario.headers.iter().filter(|(name, _)| own(name));
         let mut headers: Vec<(String, String)> =
-            set.map(|(name, value)| (name.clone(), value.clone())).collect();
+            given.map(|(name, value)| (name.clone(), value.clone())).collect();
         headers.push((options.header.clone(), format!("{prefix}{:04}", marks.len())));
         let answer = get(server, path, &headers, patience).await;
         let counts = answer.is_some_and(|answer| (answer.status >= 400) == sent.is_error);

@@ -1,5 +1,6 @@
 //! A single GET on a connection of its own, for drills that send few.
 
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(super) async fn get(
 async fn exchange(server: &Server, target: &str, headers: &[(String, String)]) -> Option<u16> {
     let mut head = format!("GET {target} HTTP/1.1\r\nHost: {}\r\n", server.authority);
     for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     head += "Connection: close\r\n\r\n";
     let mut stream = TcpStream::connect(server.address).await.ok()?;
@@ -50,12 +51,9 @@ async fn exchange(server: &Server, target: &str, headers: &[(String, String)]) -
     let mut answer = Vec::new();
     let mut status = None;
     // The body is read as well, up to a bound: a server that is cut off logs something else.
-    let mut chunk = [0; 16 * 1024];
+    let mut chunk = vec![0; 16 * 1024];
     while answer.len() < ANSWER_BYTES_MAX {
-        let count = match stream.read(&mut chunk).await {
-            Ok(count @ 1..) => count,
-            _ => break,
-        };
+        let Ok(count @ 1..) = stream.read(&mut chunk).await else { break };
         answer.extend_from_slice(&chunk[..count]);
         if status.is_none() {
             status = read_status(&answer).ok()?;

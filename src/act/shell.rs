@@ -42,7 +42,7 @@ impl Drop for Shell {
 
 /// Reads what a command complains of until it ends, and keeps the last of it.
 pub(super) async fn complaint(mut errors: impl AsyncRead + Unpin) -> String {
-    let (mut kept, mut chunk) = (Vec::new(), [0; 4096]);
+    let (mut kept, mut chunk) = (Vec::new(), vec![0; 4096]);
     while let Ok(count @ 1..) = errors.read(&mut chunk).await {
         kept.extend_from_slice(&chunk[..count]);
         let beyond = kept.len().saturating_sub(COMPLAINT_BYTES_MAX);
@@ -80,7 +80,7 @@ pub(super) fn hide_secrets(line: &str) -> String {
         let authority = rest.split(['/', ' ']).next().unwrap_or_default();
         authority.split_once('@').is_some_and(|(user, _)| user.contains(':'))
     });
-    if has_user || WORDS.iter().any(|word| is_told(&word)) {
+    if has_user || WORDS.iter().any(is_told) {
         return format!("(hidden, hash {:08x})", hash(line) & 0xffff_ffff);
     }
     line.to_owned()

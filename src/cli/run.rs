@@ -215,11 +215,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         health: &health,
     });
     let mut written = Vec::new();
-    let mut outcome = write_all(&report, folder, out, &mut written);
-    if let Some(file) = rehearsal.save {
-        let saved = snapshot::save(&performed.acts, file).map(|file| written.push(file));
-        outcome = outcome.and(saved);
-    }
+    let outcome = write_all(&report, rehearsal, out, &mut written);
     // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
     outcome.map(|()| exit)
@@ -241,13 +237,16 @@ fn carried_out(
 
 fn write_all(
     report: &Report,
-    folder: &Path,
+    rehearsal: &Rehearsal<'_>,
     out: &[Output],
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
-    written.extend(write_reports(report, folder)?);
+    written.extend(write_reports(report, rehearsal.folder)?);
     for output in out {
         written.push(write_output(report, output)?);
+    }
+    if let Some(file) = rehearsal.save {
+        written.push(snapshot::save(&report.acts, file)?);
     }
     Ok(())
 }

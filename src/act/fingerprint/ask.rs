@@ -157,7 +157,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         if self.kept.len() > ANSWER_BYTES_MAX {
             return Err(Silence::TooMuch);
         }
-        let mut chunk = [0; 16 * 1024];
+        let mut chunk = vec![0; 16 * 1024];
         let count = self.output.read(&mut chunk).await.unwrap_or(0);
         self.kept.extend_from_slice(&chunk[..count]);
         Ok(count)

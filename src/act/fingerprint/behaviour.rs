@@ -79,17 +79,14 @@ async fn ask_all(
                 return;
             }
             seen[at].requests += 1;
-            match get(server, target, &headers, patience).await {
-                Some(answer) => {
-                    silent[at] = 0;
-                    seen[at].errors += u32::from(answer.status >= 400);
-                    times[at].push(nanoseconds(answer.took));
-                }
-                None => {
-                    silent[at] += 1;
-                    seen[at].errors += 1;
-                    seen[at].unanswered += 1;
-                }
+            if let Some(answer) = get(server, target, &headers, patience).await {
+                silent[at] = 0;
+                seen[at].errors += u32::from(answer.status >= 400);
+                times[at].push(nanoseconds(answer.took));
+            } else {
+                silent[at] += 1;
+                seen[at].errors += 1;
+                seen[at].unanswered += 1;
             }
             times[at].sort_unstable();
             seen[at].median_ns = times[at].get(times[at].len() / 2).copied();

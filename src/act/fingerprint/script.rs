@@ -1,6 +1,7 @@
 //! The one script that asks a node for all of its facts, and how its answer is read.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use crate::act::fingerprint::Fact;
 use crate::act::shell::{LINE_MAX, hide_secrets, plain, quoted};
@@ -66,9 +67,9 @@ impl Script {
         for (number, question) in self.questions.iter().enumerate() {
             // Its own shell, so that no command can end or upset the script; its own input, so
             // that none can swallow the rest of it.
-            text += &format!("printf '\\n{mark} fact {number}\\n'\n");
-            text += &format!("sh -c {} </dev/null 2>&1\n", quoted(&question.command));
-            text += &format!("printf '\\n{mark} status %s\\n' $?\n");
+            let _ = writeln!(text, "printf '\\n{mark} fact {number}\\n'");
+            let _ = writeln!(text, "sh -c {} </dev/null 2>&1", quoted(&question.command));
+            let _ = writeln!(text, "printf '\\n{mark} status %s\\n' $?");
         }
         text + &format!("printf '\\n{mark} end\\n'\n")
     }
@@ -80,7 +81,7 @@ impl Script {
         let mut asked: Option<&Question> = None;
         for line in answer.lines() {
             let Some(told) = line.strip_prefix(&self.mark) else {
-                self.keep(&mut lines, line, asked);
+                Self::keep(&mut lines, line, asked);
                 continue;
             };
             match told.trim().split_once(' ') {
@@ -101,7 +102,7 @@ impl Script {
         None
     }
 
-    fn keep(&self, lines: &mut Vec<String>, line: &str, asked: Option<&Question>) {
+    fn keep(lines: &mut Vec<String>, line: &str, asked: Option<&Question>) {
         let Some(question) = asked.filter(|_| lines.len() < LINES_MAX) else { return };
         let visible = line.chars().filter(|c| !c.is_control());
         let line: String = visible.take(LINE_MAX).collect();
