@@ -14,6 +14,7 @@ mod keys;
 mod fields;
 mod place;
 pub mod acts;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
@@ -60,6 +62,8 @@ pub struct Scenario {
     pub stage: StageKnobs,
     /// The drills to perform.
     pub acts: Acts,
+    /// What to watch meanwhile.
+    pub watch: Vec<Watch>,
 }
 
 /// A part of a recording.

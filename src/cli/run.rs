@@ -24,6 +24,7 @@ use crate::drive::health::Health;
 use crate::drive::stop::Stop;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
+use crate::probe;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
@@ -37,6 +38,7 @@ use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::watch;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -139,7 +141,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         stop: &stop,
         say: &say,
     };
-    let performed = match perform_all(&ground, plan, voice) {
+    let watching = probe::start(&scenario.watch, &recording.reader.header().servers, epoch);
+    let mut performed = match perform_all(&ground, plan, voice) {
         Ok(performed) => performed,
         Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
         Err(error) => {
@@ -148,6 +151,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
+    let probes = watching.finish();
+    performed.findings.extend(watch::judge(&probes, &performed.acts));
     drop(stage);
 
     let verdict = judge(&JudgeInput {
@@ -175,6 +180,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         header: recording.reader.header(),
         target: &target.authority,
         acts: &performed.acts,
+        probes: &probes,
         replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
         exit_code: exit.code(),

@@ -33,6 +33,7 @@ fn scenario() -> Scenario {
         limits: Limits::default(),
         stage: StageKnobs::default(),
         acts: Acts::replay(),
+        watch: Vec::new(),
     }
 }
 

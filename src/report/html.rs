@@ -3,6 +3,7 @@
 //! goes in as it is, is the chart library's script.
 
 mod acts;
+mod probes;
 mod table;
 mod tables;
 

@@ -8,6 +8,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
+use crate::scenario::watch::WatchItem;
 
 /// A value as written, and where.
 pub(crate) type Text = Spanned<String>;
@@ -30,6 +31,7 @@ pub(crate) struct Keys {
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
     pub(crate) acts: Option<Vec<Spanned<ActItem>>>,
+    pub(crate) watch: Option<BTreeMap<String, Spanned<WatchItem>>>,
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,7 @@ use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKe
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
+use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
 /// Reads a scenario file.
@@ -85,6 +86,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
         acts: acts::read(place, keys.acts)?,
+        watch: watch::read(place, keys.watch)?,
         target,
     })
 }

@@ -36,4 +36,5 @@ mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod stopped; // A process that stands still in a run: whose fault it is.
+mod probe; // Probes of real servers: what they see, and what is said of it.
 mod tidy; // The rules of the house that no compiler holds.
