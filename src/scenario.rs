@@ -15,6 +15,7 @@ mod fields;
 mod place;
 pub mod nodes;
 pub mod acts;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::nodes::Node;
+use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
@@ -64,6 +66,8 @@ pub struct Scenario {
     pub nodes: Vec<Node>,
     /// The drills to perform.
     pub acts: Acts,
+    /// What to watch meanwhile.
+    pub watch: Vec<Watch>,
 }
 
 /// A part of a recording.

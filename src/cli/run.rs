@@ -25,8 +25,11 @@ use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
 use crate::drive::stop::Stop;
+use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
+use crate::probe;
+use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
@@ -40,6 +43,7 @@ use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::watch;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -177,7 +181,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         consent: rehearsal.consent,
         stage: lent.as_ref(),
     };
-    let Some(performed) = carried_out(perform_all(&ground, plan, voice))? else {
+    let Some((performed, probes)) = watched(&ground, plan, voice)? else {
         return Ok(Exit::Invalid);
     };
     drop(stage);
@@ -207,6 +211,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         header: recording.reader.header(),
         target: &target.authority,
         acts: &performed.acts,
+        probes: &probes,
         replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
         exit_code: exit.code(),
@@ -221,18 +226,26 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     outcome.map(|()| exit)
 }
 
-/// `None` where this machine could not carry the plan out, whatever the target would have done.
-fn carried_out(
-    performed: Result<PerformedAll, DriveError>,
-) -> anyhow::Result<Option<PerformedAll>> {
-    match performed {
-        Ok(performed) => Ok(Some(performed)),
-        Err(error @ DriveError::Plan { .. }) => Err(error.into()),
+/// Performs every act while the probes watch. `None` where this machine could not carry the plan
+/// out, whatever the target would have done.
+fn watched(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+) -> anyhow::Result<Option<(PerformedAll, Vec<Record>)>> {
+    let servers = &ground.recording.header().servers;
+    let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
+    let mut performed = match perform_all(ground, plan, voice) {
+        Ok(performed) => performed,
+        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
         Err(error) => {
             outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-            Ok(None)
+            return Ok(None);
         }
-    }
+    };
+    let probes = watching.finish();
+    performed.findings.extend(watch::judge(&probes, &performed.acts));
+    Ok(Some((performed, probes)))
 }
 
 fn write_all(

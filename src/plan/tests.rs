@@ -34,6 +34,7 @@ fn scenario() -> Scenario {
         stage: StageKnobs::default(),
         nodes: Vec::new(),
         acts: Acts::replay(),
+        watch: Vec::new(),
     }
 }
 

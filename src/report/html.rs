@@ -4,6 +4,7 @@
 
 mod cold;
 mod acts;
+mod probes;
 mod table;
 mod tables;
 

@@ -9,6 +9,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
 use crate::scenario::nodes::NodeKeys;
+use crate::scenario::watch::WatchItem;
 
 /// A value as written, and where.
 pub(crate) type Text = Spanned<String>;
@@ -32,6 +33,7 @@ pub(crate) struct Keys {
     pub(crate) stage: Option<StageFileKeys>,
     pub(crate) nodes: Option<BTreeMap<String, Spanned<NodeKeys>>>,
     pub(crate) acts: Option<Vec<Spanned<ActItem>>>,
+    pub(crate) watch: Option<BTreeMap<String, Spanned<WatchItem>>>,
 }
 
 #[derive(Deserialize)]

@@ -16,6 +16,7 @@ use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
+use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
 /// Reads a scenario file.
@@ -87,6 +88,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         stage: stage(place, keys.stage.unwrap_or_default())?,
         nodes: nodes::read(place, keys.nodes)?,
         acts: acts::read(place, keys.acts)?,
+        watch: watch::read(place, keys.watch)?,
         target,
     })
 }

@@ -42,4 +42,5 @@ mod incident; // The incident on real servers: healthy passes, each cause is fou
 mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.
+mod probe; // Probes of real servers: what they see, and what is said of it.
 mod tidy; // The rules of the house that no compiler holds.

@@ -13,6 +13,7 @@ use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
     stall,
 };
+use peakhour::verdict::watch;
 
 use crate::support::{peakhour_with, root};
 
@@ -115,6 +116,10 @@ fn the_findings_and_faults_are_those_of_the_program() {
         connections::CHECK,
         connections::DEMAND,
         connections::LAZY_POOLS,
+        watch::LIMIT,
+        watch::COUNTER,
+        watch::SILENT,
+        watch::CHECK,
     ];
     assert_eq!(names(findings), names(checks));
 
