@@ -8,7 +8,13 @@ pub mod payloads;
 pub mod cold;
 pub mod replay;
 
+mod request;
+mod shell;
+mod wall;
+
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::stop::Stop;
@@ -36,6 +42,20 @@ pub struct Ground<'a> {
     pub stop: &'a Stop,
     /// Tells a person how it goes, a line at a time.
     pub say: &'a dyn Fn(&str),
+    /// The folder of this run.
+    pub folder: &'a Path,
+    /// The user has consented to caches being emptied.
+    pub consent: bool,
+    /// What the embedded stage lends, where it is the target.
+    pub stage: Option<&'a StageHandle>,
+}
+
+/// A handle on the embedded stage, which is ours: to change it needs nobody's consent.
+pub struct StageHandle {
+    /// Empties its cache.
+    pub empty_cache: Box<dyn Fn()>,
+    /// The reads that its store has answered.
+    pub store_reads: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl Ground<'_> {
@@ -64,7 +84,7 @@ pub enum Evidence {
     /// See [`payloads`].
     Payloads(payloads::Payloads),
     /// See [`cold`].
-    Cold(cold::Cold),
+    Cold(Box<cold::Cold>),
 }
 
 /// A drill that was performed.
@@ -94,7 +114,7 @@ pub fn perform(act: ActName, ground: &Ground<'_>) -> Option<Performed> {
             Evidence::Connections(connections::perform(ground, acts.connections.as_ref()?))
         }
         ActName::Payloads => Evidence::Payloads(payloads::perform(ground, acts.payloads.as_ref()?)),
-        ActName::Cold => Evidence::Cold(cold::perform(ground, acts.cold.as_ref()?)),
+        ActName::Cold => Evidence::Cold(Box::new(cold::perform(ground, acts.cold.as_ref()?))),
         ActName::Replay => return None,
     };
     Some(Performed { act, started_ns, ended_ns: nanoseconds(ground.epoch.now()), evidence })

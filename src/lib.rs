@@ -25,6 +25,7 @@ pub mod plan;
 pub mod sample;
 pub mod summary;
 pub mod drive;
+pub mod probe;
 pub mod act;
 pub mod verdict;
 pub mod report;

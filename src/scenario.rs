@@ -13,7 +13,9 @@ pub mod parse;
 mod keys;
 mod fields;
 mod place;
+pub mod nodes;
 pub mod acts;
+pub mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,6 +24,8 @@ use std::time::Duration;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::nodes::Node;
+use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
@@ -58,8 +62,12 @@ pub struct Scenario {
     pub limits: Limits,
     /// Knobs of the embedded stage; used when the target is the stage.
     pub stage: StageKnobs,
+    /// The machines of the stack, by name.
+    pub nodes: Vec<Node>,
     /// The drills to perform.
     pub acts: Acts,
+    /// What to watch meanwhile.
+    pub watch: Vec<Watch>,
 }
 
 /// A part of a recording.

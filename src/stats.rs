@@ -4,3 +4,7 @@ pub mod counts;
 pub mod dispersion;
 pub mod distances;
 pub mod histograms;
+pub mod slopes;
+pub mod lru;
+pub mod steady;
+pub mod changes;

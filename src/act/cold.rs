@@ -1,13 +1,174 @@
-//! The act `cold`.
+//! The act `cold`: caches are emptied, the recorded load is replayed, and at once replayed again.
+//! What the first time took longer than the second is what a cold start costs.
+
+pub mod compare;
+pub mod forecast;
+pub mod origin;
+mod reset;
+mod trickle;
+pub mod warming;
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::act::Ground;
+use crate::act::cold::compare::{Comparison, Passes, compare};
+use crate::act::cold::forecast::{Forecast, Reads, forecast, ramp_csv};
+use crate::act::cold::origin::{Counter, OriginReads, Recorder};
+use crate::act::replay::replay;
+use crate::drive::Driven;
+use crate::drive::gauges::Gauges;
+use crate::plan::arrivals::Plan;
+use crate::plan::outline;
 use crate::scenario::acts::cold::ColdOptions;
+use crate::units::format_duration;
 
 /// What the act has seen.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Cold {}
+pub struct Cold {
+    /// What the scenario allows.
+    pub bounds: Bounds,
+    /// What was to be expected; `None` where the plan cannot be read.
+    pub forecast: Option<Forecast>,
+    /// The file that says how to let users in; `None` where the origin's capacity is not known.
+    pub ramp_file: Option<String>,
+    /// Why nothing was compared.
+    pub untried: Option<String>,
+    /// The cold run beside the warm one.
+    pub comparison: Option<Comparison>,
+    /// What a person should know about how it went.
+    pub notes: Vec<String>,
+}
+
+/// What the scenario allows a cold start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Bounds {
+    /// Longest time to the steady state, in nanoseconds.
+    pub warmup_ns: u64,
+    /// What a request may take, in nanoseconds.
+    pub slo_ns: Option<u64>,
+    /// Share of the requests that may take longer, or fail.
+    pub budget: f64,
+}
+
+/// The file of a ramp, in the folder of the run.
+const RAMP_FILE: &str = "ramp.csv";
 
 /// Performs the act.
-pub fn perform(_ground: &Ground<'_>, _options: &ColdOptions) -> Cold {
-    Cold {}
+pub fn perform(ground: &Ground<'_>, options: &ColdOptions) -> Cold {
+    let mut cold = Cold { bounds: bounds(options), ..Cold::default() };
+    match foresee(ground, options) {
+        Ok(foreseen) => cold.take(ground, foreseen),
+        Err(reason) => cold.untried = Some(reason),
+    }
+    if cold.untried.is_none() {
+        match rehearse(ground, options, &mut cold.notes) {
+            Ok(comparison) => cold.comparison = Some(comparison),
+            Err(reason) => cold.untried = Some(reason),
+        }
+    }
+    cold
+}
+
+fn bounds(options: &ColdOptions) -> Bounds {
+    let ns = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Bounds { warmup_ns: ns(options.warmup), slo_ns: options.slo.map(ns), budget: options.budget }
+}
+
+impl Cold {
+    /// Keeps a forecast, warns of it before anything is sent, and writes its ramp.
+    fn take(&mut self, ground: &Ground<'_>, foreseen: Forecast) {
+        if foreseen.is_too_much() {
+            (ground.say)(&format!(
+                "warning: before anything is sent: a cold start will ask the origin for {:.0} \
+                 reads/s, above the {:.0} reads/s that it stands",
+                foreseen.peak_cold,
+                foreseen.capacity.unwrap_or_default(),
+            ));
+        }
+        if !foreseen.ramp.is_empty() {
+            let path = ground.folder.join(RAMP_FILE);
+            match fs::write(&path, ramp_csv(&foreseen.ramp)) {
+                Ok(()) => self.ramp_file = Some(RAMP_FILE.to_owned()),
+                Err(error) => self.notes.push(format!("{RAMP_FILE} was not written: {error}")),
+            }
+        }
+        self.forecast = Some(foreseen);
+    }
+}
+
+fn plan(ground: &Ground<'_>) -> Result<Plan, String> {
+    outline(ground.recording, ground.scenario, &ground.target.authority)
+        .map(|(_, plan)| plan)
+        .map_err(|error| format!("the recording cannot be planned again: {error}"))
+}
+
+fn foresee(ground: &Ground<'_>, options: &ColdOptions) -> Result<Forecast, String> {
+    let mut reads = Reads::default();
+    for arrival in plan(ground)? {
+        reads.add(&arrival.map_err(|error| error.to_string())?);
+        if ground.stop.is_requested() {
+            return Err(INTERRUPTED.to_owned());
+        }
+    }
+    Ok(forecast(&reads, options))
+}
+
+const INTERRUPTED: &str = "the run was interrupted";
+
+/// Trickle, reset, cold, warm.
+fn rehearse(
+    ground: &Ground<'_>,
+    options: &ColdOptions,
+    notes: &mut Vec<String>,
+) -> Result<Comparison, String> {
+    reset::check(ground, options)?;
+    // Opened before the load, so that it still counts when nobody else can connect.
+    let mut counter = match origin::open(ground, options) {
+        Ok(counter) => counter,
+        Err(reason) => {
+            notes.push(format!("the origin's reads were not counted: {reason}"));
+            None
+        }
+    };
+    let trickled = trickle::trickle(ground, options.trickle, plan(ground)?)?;
+    notes.extend(reset::reset(ground, options)?);
+    (ground.say)(&format!(
+        "cold: replaying on cold caches, then on warm ones; {} each",
+        format_duration(Duration::from_nanos(ground.facts.duration_ns))
+    ));
+    let mut pass = || {
+        if ground.stop.is_requested() {
+            return Err(INTERRUPTED.to_owned());
+        }
+        let (driven, reads, ended) = replay_once(ground, counter.take())?;
+        counter = ended;
+        Ok((driven, reads))
+    };
+    let ((cold, cold_reads), (warm, warm_reads)) = (pass()?, pass()?);
+    if cold.interrupted || warm.interrupted {
+        return Err(INTERRUPTED.to_owned());
+    }
+    let passes = Passes {
+        cold: &cold.summary,
+        warm: &warm.summary,
+        cold_reads: cold_reads.as_ref(),
+        warm_reads: warm_reads.as_ref(),
+        trickle: trickled.as_ref().map(|driven| &driven.summary),
+    };
+    Ok(compare(&passes, options, ground.scenario.tolerance))
+}
+
+type Pass = (Driven, Option<OriginReads>, Option<Counter>);
+
+/// Replays the plan once while the origin's reads are counted.
+fn replay_once(ground: &Ground<'_>, counter: Option<Counter>) -> Result<Pass, String> {
+    let (plan, gauges) = (plan(ground)?, Arc::<Gauges>::default());
+    let recorder = counter.map(|counter| Recorder::start(counter, &gauges)).transpose()?;
+    let limits = &ground.scenario.limits;
+    let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone());
+    let (reads, counter) = recorder.map(Recorder::finish).unzip();
+    let driven = driven.map_err(|error| format!("the replay broke off: {error}"))?;
+    Ok((driven, reads, counter.flatten()))
 }

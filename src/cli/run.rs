@@ -1,12 +1,15 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod snapshot;
 
+use std::io::{BufRead, IsTerminal, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::builder::FalseyValueParser as Flag;
 
 use crate::act::Ground;
 use crate::cli::exit::Exit;
@@ -15,15 +18,18 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
-use crate::cli::run::acts::perform_all;
+use crate::cli::run::acts::{PerformedAll, perform_all};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
 use crate::drive::stop::Stop;
+use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
+use crate::probe;
+use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
@@ -37,6 +43,7 @@ use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::watch;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -58,6 +65,12 @@ pub struct Run {
     /// replay.
     #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
     only: Option<ActName>,
+    /// Consent to what acts change in the stack: `reset` of the act `cold` empties its caches.
+    #[arg(long, env = "PEAKHOUR_YES", value_parser = Flag::new())]
+    yes: bool,
+    /// Keep what the act fingerprint finds, for the next release to be compared with.
+    #[arg(long, value_name = "FILE")]
+    save_snapshot: Option<PathBuf>,
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
@@ -70,11 +83,17 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(only) = command.only {
         keep_only(&mut scenario, only, &command.scenario)?;
     }
+    if let Some(file) = &command.save_snapshot {
+        snapshot::prepare(&mut scenario, file)?;
+    }
     let fault = stage_fault(command, &scenario)?;
     command.out.iter().try_for_each(Output::check)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
-    let rehearsal = Rehearsal { scenario: &scenario, fault, folder: &folder, started, voice };
+    let consent = consented(command, &scenario);
+    let save = command.save_snapshot.as_deref();
+    let rehearsal =
+        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice, save };
     let exit = rehearse(&rehearsal, &command.out);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
@@ -86,6 +105,23 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
 
 fn parse_act(text: &str) -> Result<ActName, String> {
     ActName::parse(text).map_err(|mistake| format!("{mistake} (here or in PEAKHOUR_ONLY)"))
+}
+
+/// Whether the user lets the act `cold` empty caches: by an option, or by a word typed at a
+/// terminal. Nobody is asked where nobody can answer.
+fn consented(command: &Run, scenario: &Scenario) -> bool {
+    let reset = scenario.acts.cold.as_ref().and_then(|cold| cold.reset.as_ref());
+    if command.yes || reset.is_none() || !std::io::stdin().is_terminal() {
+        return command.yes;
+    }
+    outputs::note(
+        false,
+        "the act `cold` will run its `reset`, which empties caches of the stack; type the word \
+         reset to let it",
+    );
+    let mut typed = String::new();
+    let read = std::io::stdin().lock().take(100).read_line(&mut typed);
+    read.is_ok() && typed.trim() == "reset"
 }
 
 fn keep_only(scenario: &mut Scenario, act: ActName, file: &Path) -> anyhow::Result<()> {
@@ -109,7 +145,9 @@ struct Rehearsal<'a> {
     fault: Option<Fault>,
     folder: &'a Path,
     started: Moment,
+    consent: bool,
     voice: Voice,
+    save: Option<&'a Path>,
 }
 
 fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
@@ -130,6 +168,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     let (epoch, stop) = (Epoch::after(Duration::ZERO), Stop::new());
     listen(voice, &stop);
     let say = |line: &str| outputs::note(voice.quiet, line);
+    let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
         scenario,
         target: &target,
@@ -138,15 +177,12 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         epoch,
         stop: &stop,
         say: &say,
+        folder,
+        consent: rehearsal.consent,
+        stage: lent.as_ref(),
     };
-    let performed = match perform_all(&ground, plan, voice) {
-        Ok(performed) => performed,
-        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
-        Err(error) => {
-            // This machine could not carry the plan out, whatever the target would have done.
-            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-            return Ok(Exit::Invalid);
-        }
+    let Some((performed, probes)) = watched(&ground, plan, voice)? else {
+        return Ok(Exit::Invalid);
     };
     drop(stage);
 
@@ -176,6 +212,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         header: recording.reader.header(),
         target: &target.authority,
         acts: &performed.acts,
+        probes: &probes,
         replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
         exit_code: exit.code(),
@@ -184,21 +221,46 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         health: &health,
     });
     let mut written = Vec::new();
-    let outcome = write_all(&report, folder, out, &mut written);
+    let outcome = write_all(&report, rehearsal, out, &mut written);
     // The result of an hour is told even where it cannot be kept.
     outputs::result(&terminal::render(&report, style(voice), &written));
     outcome.map(|()| exit)
 }
 
+/// Performs every act while the probes watch. `None` where this machine could not carry the plan
+/// out, whatever the target would have done.
+fn watched(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+) -> anyhow::Result<Option<(PerformedAll, Vec<Record>)>> {
+    let servers = &ground.recording.header().servers;
+    let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
+    let mut performed = match perform_all(ground, plan, voice) {
+        Ok(performed) => performed,
+        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
+        Err(error) => {
+            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            return Ok(None);
+        }
+    };
+    let probes = watching.finish();
+    performed.findings.extend(watch::judge(&probes, &performed.acts));
+    Ok(Some((performed, probes)))
+}
+
 fn write_all(
     report: &Report,
-    folder: &Path,
+    rehearsal: &Rehearsal<'_>,
     out: &[Output],
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
-    written.extend(write_reports(report, folder)?);
+    written.extend(write_reports(report, rehearsal.folder)?);
     for output in out {
         written.push(write_output(report, output)?);
+    }
+    if let Some(file) = rehearsal.save {
+        written.push(snapshot::save(&report.acts, file)?);
     }
     Ok(())
 }

@@ -78,7 +78,8 @@ pub(crate) fn run_queue_wait_of_this_thread() -> Option<Duration> {
     parse_run_queue_wait(&fs::read_to_string("/proc/thread-self/schedstat").ok()?)
 }
 
-fn raise_open_files_limit() -> u64 {
+/// Raises the soft limit on open files as far as this process may, and tells it.
+pub(crate) fn raise_open_files_limit() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     // The old limit still stands when it may not be raised, and is what gets reported.

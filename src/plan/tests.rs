@@ -32,7 +32,9 @@ fn scenario() -> Scenario {
         expect: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),
+        nodes: Vec::new(),
         acts: Acts::replay(),
+        watch: Vec::new(),
     }
 }
 

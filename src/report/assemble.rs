@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use crate::act::Performed;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
+use crate::probe::record::Record;
 use crate::recording::Header;
 use crate::report::model::{
     MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow, SCHEMA_VERSION,
@@ -36,6 +37,8 @@ pub struct AssembleInput<'a> {
     pub target: &'a str,
     /// The drills that were performed.
     pub acts: &'a [Performed],
+    /// What the probes saw.
+    pub probes: &'a [Record],
     /// When the replay began, ns since the start of the rehearsal.
     pub replay_started_ns: Option<u64>,
     /// The verdict on the run.
@@ -77,6 +80,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         findings: input.verdict.findings.clone(),
         expectations: input.verdict.expectations.clone(),
         acts: input.acts.to_vec(),
+        probes: input.probes.to_vec(),
         replay_started_ns: input.replay_started_ns,
         series: summary.seconds.iter().zip(0..).map(second_row).collect(),
         routes,

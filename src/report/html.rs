@@ -2,7 +2,9 @@
 //! and from the keyboard. Everything foreign is escaped by the template engine; the only text that
 //! goes in as it is, is the chart library's script.
 
+mod cold;
 mod acts;
+mod probes;
 mod table;
 mod tables;
 

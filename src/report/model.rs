@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::Performed;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
+use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
 use crate::shape::ShapeReport;
 use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
@@ -66,6 +67,9 @@ pub struct Report {
     /// The drills that were performed, in their order, with what they saw.
     #[serde(default)]
     pub acts: Vec<Performed>,
+    /// What the probes saw, in the order of their names.
+    #[serde(default)]
+    pub probes: Vec<Record>,
     /// When the replay began, ns since the start of the rehearsal; `None` where there was none.
     #[serde(default)]
     pub replay_started_ns: Option<u64>,

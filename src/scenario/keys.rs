@@ -8,6 +8,8 @@ use serde::de::{SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
+use crate::scenario::nodes::NodeKeys;
+use crate::scenario::watch::WatchItem;
 
 /// A value as written, and where.
 pub(crate) type Text = Spanned<String>;
@@ -29,7 +31,9 @@ pub(crate) struct Keys {
     pub(crate) expect: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
+    pub(crate) nodes: Option<BTreeMap<String, Spanned<NodeKeys>>>,
     pub(crate) acts: Option<Vec<Spanned<ActItem>>>,
+    pub(crate) watch: Option<BTreeMap<String, Spanned<WatchItem>>>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +77,7 @@ pub(crate) struct CacheKeys {
     pub(crate) warm: Option<bool>,
     pub(crate) store_latency: Option<Text>,
     pub(crate) store_pool: Option<Text>,
+    pub(crate) warms_over: Option<Text>,
 }
 
 #[derive(Deserialize)]

@@ -30,6 +30,10 @@ pub struct CacheKnobs {
     pub store_latency: Duration,
     /// Connections to the store: reads beyond it queue.
     pub store_pool: u32,
+    /// A cache of pages: each read waits for the share of its pages that is not there yet, which
+    /// falls by e in this time, counted from the first read. The store is asked for that share of
+    /// the reads, and its pool plays no part. `None` keeps whole targets.
+    pub warms_over: Option<Duration>,
 }
 
 /// A limit on connections.
@@ -67,6 +71,7 @@ impl Default for StageKnobs {
                 warm: true,
                 store_latency: Duration::from_millis(20),
                 store_pool: 4,
+                warms_over: None,
             },
             connection_limit: None,
             body_limit: None,

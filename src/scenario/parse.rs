@@ -13,8 +13,10 @@ use crate::scenario::expectation::Expectation;
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
+use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
+use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
 /// Reads a scenario file.
@@ -84,7 +86,9 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
+        nodes: nodes::read(place, keys.nodes)?,
         acts: acts::read(place, keys.acts)?,
+        watch: watch::read(place, keys.watch)?,
         target,
     })
 }
@@ -268,6 +272,9 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
         cache.store_latency =
             place.or(keys.store_latency.as_ref(), cache.store_latency, up_to_an_hour)?;
         cache.store_pool = place.or(keys.store_pool.as_ref(), cache.store_pool, count)?;
+        cache.warms_over = place.or(keys.warms_over.as_ref(), cache.warms_over, |text| {
+            fields::duration(text, Duration::from_millis(1)..=HOUR).map(Some)
+        })?;
     }
     if let Some(keys) = keys.connection_limit {
         let beyond =

@@ -20,6 +20,16 @@ pub struct Cache {
     /// The keys of `there_at`, oldest first.
     oldest_first: VecDeque<Key>,
     max_keys: usize,
+    pages: Option<Pages>,
+}
+
+/// A cache of pages that fills exponentially from the first read on.
+#[derive(Debug)]
+struct Pages {
+    warms_over: Duration,
+    first_read: Option<Duration>,
+    /// The shares of reads that were missing and have not made up a whole read yet.
+    owed: f64,
 }
 
 /// What a lookup found.
@@ -34,6 +44,13 @@ pub enum Lookup {
         /// Another read of the same key was under way already: nobody waits for somebody else's
         /// read here, which is the stampede this cache stands for.
         duplicate: bool,
+    },
+    /// In the cache but for some pages, which are there then.
+    Partial {
+        /// When the store has answered.
+        ready: Duration,
+        /// What was missing now and before makes up another read of the store.
+        read: bool,
     },
 }
 
@@ -55,6 +72,21 @@ impl Cache {
             there_at: HashMap::new(),
             oldest_first: VecDeque::new(),
             max_keys: MAX_KEYS,
+            pages: knobs.warms_over.map(|warms_over| Pages {
+                warms_over,
+                first_read: None,
+                owed: 0.0,
+            }),
+        }
+    }
+
+    /// Forgets everything, as a restart would. One that is warm by its knob stays warm: it stands
+    /// for a stack whose caches do not matter.
+    pub fn empty(&mut self) {
+        self.there_at.clear();
+        self.oldest_first.clear();
+        if let Some(pages) = &mut self.pages {
+            (pages.first_read, pages.owed) = (None, 0.0);
         }
     }
 
@@ -62,6 +94,9 @@ impl Cache {
     pub fn look_up(&mut self, key: Key, now: Duration) -> Lookup {
         if self.warm {
             return Lookup::Hit;
+        }
+        if let Some(pages) = &mut self.pages {
+            return pages.look_up(self.store.latency, now);
         }
         let known = self.there_at.get(&key).copied();
         if known.is_some_and(|there_at| there_at <= now) {
@@ -86,6 +121,21 @@ impl Cache {
         }
     }
 }
+
+impl Pages {
+    fn look_up(&mut self, store_latency: Duration, now: Duration) -> Lookup {
+        let age = now.saturating_sub(*self.first_read.get_or_insert(now));
+        let missing = (-age.as_secs_f64() / self.warms_over.as_secs_f64().max(1e-9)).exp();
+        let waits = store_latency.min(LONGEST_READ).mul_f64(missing);
+        self.owed += missing;
+        let read = self.owed >= 1.0;
+        self.owed -= f64::from(u8::from(read));
+        Lookup::Partial { ready: now.saturating_add(waits), read }
+    }
+}
+
+/// Longest read by pages; no scenario means more.
+const LONGEST_READ: Duration = Duration::from_hours(1);
 
 /// First come, first served by a fixed number of connections, each read taking the same time.
 #[derive(Debug)]
@@ -126,8 +176,12 @@ mod tests {
 
     const LATENCY: Duration = Duration::from_millis(10);
 
+    fn cold_knobs() -> CacheKnobs {
+        CacheKnobs { warm: false, store_latency: LATENCY, store_pool: 1, warms_over: None }
+    }
+
     fn cold(store_pool: u32) -> Cache {
-        Cache::new(&CacheKnobs { warm: false, store_latency: LATENCY, store_pool })
+        Cache::new(&CacheKnobs { store_pool, ..cold_knobs() })
     }
 
     fn ms(millis: u64) -> Duration {
@@ -139,9 +193,43 @@ mod tests {
     }
 
     #[test]
+    fn a_cache_of_pages_warms_exponentially_and_again_once_it_is_emptied() {
+        let knobs = CacheKnobs { warms_over: Some(Duration::from_secs(2)), ..cold_knobs() };
+        let mut cache = Cache::new(&knobs);
+        for start in [5_000, 60_000] {
+            let mut reads = 0;
+            for at in (0..20_000).step_by(10) {
+                let now = ms(start + at);
+                let Lookup::Partial { ready, read } = cache.look_up(Key(at), now) else { panic!() };
+                let seconds = ms(at).as_secs_f64();
+                let expected = LATENCY.mul_f64((-seconds / 2.0).exp());
+                assert!(
+                    ready.saturating_sub(now).abs_diff(expected) < Duration::from_micros(1),
+                    "{at}"
+                );
+                reads += i32::from(read);
+            }
+            // A hundred reads a second, of which the store sees those of two seconds.
+            assert!((reads - 200).abs() <= 2, "{reads}");
+            cache.empty();
+        }
+    }
+
+    #[test]
+    fn an_emptied_cache_misses_again_unless_it_is_warm() {
+        let mut cache = cold(1);
+        cache.look_up(Key(1), ms(0));
+        assert_eq!(cache.look_up(Key(1), ms(10)), Lookup::Hit);
+        cache.empty();
+        assert_eq!(cache.look_up(Key(1), ms(20)), miss(30, false));
+        let mut warm = Cache::new(&CacheKnobs { warm: true, ..cold_knobs() });
+        warm.empty();
+        assert_eq!(warm.look_up(Key(1), ms(0)), Lookup::Hit);
+    }
+
+    #[test]
     fn a_warm_cache_always_hits() {
-        let mut cache =
-            Cache::new(&CacheKnobs { warm: true, store_latency: LATENCY, store_pool: 1 });
+        let mut cache = Cache::new(&CacheKnobs { warm: true, ..cold_knobs() });
         assert_eq!(cache.look_up(Key(1), ms(0)), Lookup::Hit);
     }
 

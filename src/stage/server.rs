@@ -17,6 +17,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
+use crate::act::StageHandle;
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::counters::Counters;
@@ -81,6 +82,16 @@ impl Stage {
     /// What it did so far.
     pub fn counters(&self) -> Counters {
         self.shared.gauges.read()
+    }
+
+    /// What drills may do with it: empty its cache, as a restart of the stack would, and read how
+    /// many reads its store has answered, also from another thread.
+    pub fn handle(&self) -> StageHandle {
+        let (emptied, counted) = (Arc::clone(&self.shared), Arc::clone(&self.shared));
+        StageHandle {
+            empty_cache: Box::new(move || emptied.empty_cache()),
+            store_reads: Arc::new(move || counted.gauges.store_reads.get()),
+        }
     }
 
     /// Closes everything, waits for the thread, and returns what it did. Nothing that the stage

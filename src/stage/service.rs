@@ -50,6 +50,11 @@ impl Shared {
         self.started + moment.min(END_OF_TIME)
     }
 
+    /// Empties the cache; see [`Cache::empty`].
+    pub(in crate::stage) fn empty_cache(&self) {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner).empty();
+    }
+
     async fn wait_until(&self, moment: Duration) {
         sleep_until(self.instant(moment)).await;
     }
@@ -161,6 +166,16 @@ async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
                 gauges.cache_stampedes.add(u64::from(duplicate));
                 shared.wait_until(ready).await;
                 gauges.store_reads.count();
+                moment = ready;
+            }
+            Lookup::Partial { ready, read } => {
+                if read {
+                    gauges.cache_misses.count();
+                } else {
+                    gauges.cache_hits.count();
+                }
+                shared.wait_until(ready).await;
+                gauges.store_reads.add(u64::from(read));
                 moment = ready;
             }
         }

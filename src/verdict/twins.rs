@@ -163,7 +163,7 @@ fn a_stall_is_found_with_its_length() {
 fn a_cold_cache_is_found_also_behind_a_slow_pool() {
     for (store_ms, store_pool) in [(20, 4), (40, 2), (100, 4), (60, 1)] {
         let store_latency = Duration::from_millis(store_ms);
-        let cache = CacheKnobs { warm: false, store_latency, store_pool };
+        let cache = CacheKnobs { warm: false, store_latency, store_pool, warms_over: None };
         let knobs = StageKnobs { cache, ..StageKnobs::default() };
         check(&knobs, "cold-cache", &["first reads took"]);
     }

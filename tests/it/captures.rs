@@ -82,3 +82,12 @@ fn every_process_makes_the_same_plan_of_it_and_no_seed_changes_it_unscaled() {
     ];
     assert!(!others.contains(&plain), "{plain} {others:?}");
 }
+
+#[test]
+fn the_incidents_capture_holds_what_its_readme_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = root().join("captures/incident/peak.pcap.gz").display().to_string();
+    let ran = peakhour(folder.path(), &["import", &capture, "-o", "peak.parquet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(found(&folder.path().join("peak.parquet")), facts("incident"));
+}

@@ -37,5 +37,12 @@ mod import_outputs; // An import harms nothing that is there, and leaves nothing
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
+mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.
+mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
+mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
+mod fingerprint; // Nodes that differ from their peers and from the last good release.
+mod canary; // Marked requests against a real nginx, and the logs that tell of them.
+mod probe; // Probes of real servers: what they see, and what is said of it.
 mod tidy; // The rules of the house that no compiler holds.

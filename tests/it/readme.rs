@@ -8,10 +8,12 @@ use clap::CommandFactory;
 use peakhour::cli::Arguments;
 use peakhour::cli::exit::{BUG, Exit};
 use peakhour::stage::faults::Fault;
+use peakhour::verdict::acts::{canary, cold, connections, fingerprint, payloads};
 use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
     stall,
 };
+use peakhour::verdict::watch;
 
 use crate::support::{peakhour_with, root};
 
@@ -101,7 +103,23 @@ fn the_findings_and_faults_are_those_of_the_program() {
         generator::CHECK,
         held_back::CHECK,
         outage::CHECK,
+        payloads::BLOCKING,
+        payloads::LIMIT,
         stall::CHECK,
+        cold::CHECK,
+        cold::FORECAST,
+        fingerprint::NODE_DRIFT,
+        fingerprint::RELEASE_DRIFT,
+        fingerprint::NODE_BEHAVIOUR,
+        fingerprint::CLOCK_OFFSET,
+        canary::CHECK,
+        connections::CHECK,
+        connections::DEMAND,
+        connections::LAZY_POOLS,
+        watch::LIMIT,
+        watch::COUNTER,
+        watch::SILENT,
+        watch::CHECK,
     ];
     assert_eq!(names(findings), names(checks));
 

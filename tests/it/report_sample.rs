@@ -179,6 +179,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         window: "busiest 2m",
         header: &header(summary.arrivals + 12),
         target: "stage",
+        probes: &[],
         acts: &[],
         replay_started_ns: Some(0),
         verdict: &sample.verdict,

@@ -27,11 +27,6 @@ impl Server {
         self.folder.path()
     }
 
-    /// Its process.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
@@ -55,29 +50,29 @@ impl Drop for Server {
 /// redis-server with further arguments, such as `["--maxclients", "100"]`.
 pub(crate) fn redis(arguments: &[&str]) -> Option<Server> {
     let program = program("redis-server")?;
-    start(|folder, port| {
+    Some(start(|folder, port| {
         let mut command = Command::new(&program);
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.arg("--dir").arg(folder).args(arguments);
         (command, Ready::says(b"PING\r\n", b"+PONG"))
-    })
+    }))
 }
 
 /// memcached with further arguments.
 pub(crate) fn memcached(arguments: &[&str]) -> Option<Server> {
     let program = program("memcached")?;
-    start(|_, port| {
+    Some(start(|_, port| {
         let mut command = Command::new(&program);
         command.args(["-u", "root", "-l", "127.0.0.1", "-p", &port.to_string()]).args(arguments);
         (command, Ready::says(b"version\r\n", b"VERSION"))
-    })
+    }))
 }
 
 /// MariaDB with further arguments, such as `["--max-connections=20"]`. `root` has no password.
 pub(crate) fn mariadb(arguments: &[&str]) -> Option<Server> {
     let program = program("mariadbd")?;
     let data = mariadb_data()?;
-    start(|folder, port| {
+    Some(start(|folder, port| {
         let copied = Command::new("cp").arg("-a").arg(&data).arg(folder.join("data")).status();
         assert!(copied.unwrap().success());
         let mut command = Command::new(&program);
@@ -90,7 +85,7 @@ pub(crate) fn mariadb(arguments: &[&str]) -> Option<Server> {
         command.args(arguments);
         // Its greeting names its version.
         (command, Ready::says(b"", b"MariaDB"))
-    })
+    }))
 }
 
 /// A fresh data folder, made once: it takes seconds.
@@ -116,7 +111,7 @@ fn mariadb_data() -> Option<PathBuf> {
 pub(crate) fn postgres(settings: &[&str]) -> Option<Server> {
     let bin = Path::new("/usr/lib/postgresql/15/bin");
     let (server, init) = (program_at(&bin.join("postgres"))?, program_at(&bin.join("initdb"))?);
-    start(|folder, port| {
+    Some(start(|folder, port| {
         let owner = Command::new("chown").arg("postgres").arg(folder).status();
         let is_root = owner.is_ok_and(|status| status.success());
         let data = folder.join("data");
@@ -134,7 +129,7 @@ pub(crate) fn postgres(settings: &[&str]) -> Option<Server> {
         }
         // It declines to encrypt once it serves.
         (command, Ready::says(&[0, 0, 0, 8, 4, 210, 22, 47], b"N"))
-    })
+    }))
 }
 
 /// PostgreSQL refuses to run as root.
@@ -155,7 +150,7 @@ pub(crate) fn nginx(
     server: impl Fn(u16, &Path) -> String,
 ) -> Option<Server> {
     let program = program("nginx")?;
-    start(|folder, port| {
+    Some(start(|folder, port| {
         let at = folder.display();
         let paths: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("{kind}_temp_path {at}/{kind};\n"))
@@ -169,7 +164,7 @@ pub(crate) fn nginx(
         let mut command = Command::new(&program);
         command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder);
         (command, Ready::Connects)
-    })
+    }))
 }
 
 /// How to tell that a server serves.
@@ -193,7 +188,7 @@ impl Ready {
     }
 }
 
-fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Option<Server> {
+fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
     let (mut command, ready) = command(folder.path(), port);
@@ -203,7 +198,7 @@ fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Option<Server> {
     let mut server = Server { child, port, folder };
     for _ in 0..1_500 {
         if ready.is_ready(port) {
-            return Some(server);
+            return server;
         }
         let ended = server.child.try_wait().unwrap();
         let log = || fs::read_to_string(server.folder().join("output.log")).unwrap_or_default();

@@ -49,7 +49,9 @@ pub(super) fn perform_all(
             all.findings.push(left_out(act, after));
             continue;
         }
-        if let (ActName::Replay, Some(plan)) = (act, plan.take()) {
+        if act == ActName::Replay
+            && let Some(plan) = plan.take()
+        {
             all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
             all.driven = Some(replayed(ground, plan, voice)?);
         } else if let Some(performed) = perform(act, ground) {

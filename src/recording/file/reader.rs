@@ -12,7 +12,7 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 use parquet::file::statistics::Statistics;
 
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
-use crate::recording::file::rows::{Exchanges, Outline, Outlines, Rows};
+use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
 use crate::recording::file::{FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, guard};
 use crate::recording::{FORMAT_VERSION, Header};
 
@@ -60,6 +60,13 @@ impl RecordingReader {
     /// ten times faster.
     pub fn outlines(&self, range: Option<(Duration, Duration)>) -> Outlines {
         Outlines::new(Rows::new(Arc::clone(&self.table), Outline::COLUMNS, range))
+    }
+}
+
+impl RecordingReader {
+    /// The sizes of all bodies, from their columns alone.
+    pub fn body_sizes(&self) -> AllBodySizes {
+        AllBodySizes::new(Rows::new(Arc::clone(&self.table), BodySizes::COLUMNS, None))
     }
 }
 

@@ -81,6 +81,61 @@ impl Outline {
     ];
 }
 
+/// How large an exchange was, and whose: what tells outliers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BodySizes {
+    /// The client it belongs to.
+    pub session: u64,
+    /// Request method.
+    pub method: String,
+    /// Request target as on the wire.
+    pub target: String,
+    /// The template of the target.
+    pub route: String,
+    /// Length of the request body in bytes, as on the wire.
+    pub request_bytes: u64,
+    /// Status code of the response; `None` where none was captured.
+    pub status: Option<u16>,
+    /// Bytes of the response's body, when it was whole.
+    pub response_bytes: Option<u64>,
+    /// First byte of the response, since that of the request.
+    pub first_byte: Option<Duration>,
+}
+
+impl BodySizes {
+    pub(super) const COLUMNS: &'static [Column] = &[
+        Column::At,
+        Column::Session,
+        Column::Method,
+        Column::Target,
+        Column::Route,
+        Column::RequestBodyBytes,
+        Column::Status,
+        Column::ResponseBodyBytes,
+        Column::FirstByte,
+    ];
+}
+
+/// The sizes of a recording, in the order of time.
+#[derive(Debug)]
+pub struct AllBodySizes {
+    rows: Rows,
+}
+
+impl AllBodySizes {
+    pub(super) fn new(rows: Rows) -> Self {
+        Self { rows }
+    }
+}
+
+impl Iterator for AllBodySizes {
+    type Item = Result<BodySizes, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.rows.next_row(body_sizes)
+    }
+}
+
 /// A number for a resource, equal for equal authorities and targets: FNV-1a of 64 bits over the
 /// authority, a zero byte and the target. It is the same on every machine and in every version.
 pub fn target_hash(authority: &str, target: &str) -> u64 {
@@ -277,6 +332,19 @@ fn outline(row: &Row<'_>) -> Result<Outline, RecordingError> {
         first_byte: row.optional_natural(Column::FirstByte)?.map(Duration::from_nanos),
         last_byte: row.optional_natural(Column::LastByte)?.map(Duration::from_nanos),
         flags: flags(row)?,
+    })
+}
+
+fn body_sizes(row: &Row<'_>) -> Result<BodySizes, RecordingError> {
+    Ok(BodySizes {
+        session: row.int(Column::Session)?.cast_unsigned(),
+        method: row.text(Column::Method)?.to_owned(),
+        target: row.text(Column::Target)?.to_owned(),
+        route: row.text(Column::Route)?.to_owned(),
+        request_bytes: row.natural(Column::RequestBodyBytes)?,
+        status: status(row)?,
+        response_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
+        first_byte: row.optional_natural(Column::FirstByte)?.map(Duration::from_nanos),
     })
 }
 

@@ -1,7 +1,12 @@
 //! What the drills of a rehearsal did: when, how long, and what they saw.
 
+mod payloads;
+
+use crate::act::canary::Canary;
+use crate::act::fingerprint::Fingerprint;
 use crate::act::{Evidence, Performed};
-use crate::report::html::table::{Kind, TableView, text, time};
+use crate::report::html::cold;
+use crate::report::html::table::{Kind, TableView, amount, dash, text, time};
 
 /// The tables of the drills, an overview first.
 pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
@@ -25,10 +30,49 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
 /// What one drill saw.
 fn details(evidence: &Evidence) -> Vec<TableView> {
     match evidence {
-        Evidence::Fingerprint(_)
-        | Evidence::Canary(_)
-        | Evidence::Connections(_)
-        | Evidence::Payloads(_)
-        | Evidence::Cold(_) => Vec::new(),
+        Evidence::Fingerprint(seen) => nodes(seen),
+        Evidence::Canary(seen) => streams(seen),
+        Evidence::Connections(_) => Vec::new(),
+        Evidence::Payloads(evidence) => payloads::tables(evidence),
+        Evidence::Cold(evidence) => cold::tables(evidence),
     }
+}
+
+/// What every node told.
+fn nodes(seen: &Fingerprint) -> Vec<TableView> {
+    let rows = seen.nodes.iter().map(|node| {
+        let clock = node.clock.map(|clock| time(clock.offset_ns.unsigned_abs()));
+        vec![
+            text(&node.name),
+            amount(node.facts.len() as u64),
+            clock.unwrap_or_else(dash),
+            text(node.problem.as_deref().unwrap_or_default()),
+        ]
+    });
+    vec![TableView {
+        caption: "The nodes of the stack".to_owned(),
+        columns: vec!["node", "facts", "clock off by", "problem"],
+        rows: rows.collect(),
+        kind: Kind::Plain,
+    }]
+}
+
+/// Where marked requests showed up.
+fn streams(seen: &Canary) -> Vec<TableView> {
+    let rows = seen.streams.iter().map(|stream| {
+        let [[success, success_seen], [error, error_seen]] = [stream.success, stream.error];
+        vec![
+            text(&stream.name),
+            text(&format!("{success_seen} of {success}")),
+            text(&format!("{error_seen} of {error}")),
+            amount(stream.lines),
+            text(stream.problem.as_deref().unwrap_or_default()),
+        ]
+    });
+    vec![TableView {
+        caption: "Marked requests in the log streams".to_owned(),
+        columns: vec!["stream", "successful seen", "failing seen", "lines", "problem"],
+        rows: rows.collect(),
+        kind: Kind::Plain,
+    }]
 }

@@ -4,6 +4,7 @@ use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
+use crate::report::html::probes;
 use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
     time,
@@ -83,6 +84,10 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
     if !report.acts.is_empty() {
         let tables = acts::tables(&report.acts);
         sections.push(Section { id: "acts", title: "Acts", tables });
+    }
+    if !report.probes.is_empty() {
+        let tables = vec![probes::table(&report.probes)];
+        sections.push(Section { id: "probes", title: "Probes", tables });
     }
     if report.shape.is_some() {
         sections.push(Section {

@@ -1,19 +1,198 @@
 //! Options of the act `canary`.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
+use serde::Deserialize;
+use serde_yaml::Spanned;
+
+use crate::scenario::acts::fingerprint;
+use crate::scenario::fields;
+use crate::scenario::keys::Text;
+use crate::scenario::nodes::{command, short_name};
 use crate::scenario::place::Place;
-use crate::scenario::problem::ScenarioError;
+use crate::scenario::problem::{Mistake, ScenarioError, crop};
 
 /// Where marked requests must show up.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CanaryOptions {}
+#[derive(Clone, Debug, PartialEq)]
+pub struct CanaryOptions {
+    /// A path that succeeds.
+    pub request: String,
+    /// A path that fails with 4xx or 5xx.
+    pub error_request: Option<String>,
+    /// The header that carries the marker.
+    pub header: String,
+    /// How long a line may take to show up.
+    pub within: Duration,
+    /// A marked request so often, through the whole rehearsal.
+    pub every: Duration,
+    /// Marked requests on each path.
+    pub requests: u32,
+    /// The log streams.
+    pub streams: Vec<Stream>,
+}
+
+impl Default for CanaryOptions {
+    fn default() -> Self {
+        Self {
+            request: "/".to_owned(),
+            error_request: None,
+            header: "X-Request-Id".to_owned(),
+            within: Duration::from_secs(30),
+            every: Duration::from_mins(1),
+            requests: 10,
+            streams: Vec::new(),
+        }
+    }
+}
+
+/// A log stream.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stream {
+    /// What it is called.
+    pub name: String,
+    /// Where its lines come from.
+    pub source: Source,
+    /// Its lines are JSON.
+    pub json: bool,
+    /// Which requests must show up in it.
+    pub on: On,
+    /// The node whose stream it is.
+    pub node: Option<String>,
+    /// Lines of a request, where the last good release is known to have so many.
+    pub lines: Option<f64>,
+}
+
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A file, of this machine or of the stream's node.
+    File(PathBuf),
+    /// What a command prints here. It may go on for ever, or end and is begun again.
+    Command(String),
+}
+
+/// Which requests must show up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// Those that succeed.
+    Success,
+    /// Those that fail.
+    Error,
+    /// All.
+    Both,
+}
+
+/// Most log streams: each is watched by a task of its own.
+const MAX_STREAMS: usize = 64;
 
 /// The options as YAML gives them.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CanaryKeys {}
+pub(crate) struct CanaryKeys {
+    request: Option<Text>,
+    error_request: Option<Text>,
+    header: Option<Text>,
+    within: Option<Text>,
+    every: Option<Text>,
+    requests: Option<Text>,
+    streams: Option<BTreeMap<String, Spanned<StreamKeys>>>,
+}
 
-pub(crate) fn read(_place: Place<'_>, _keys: CanaryKeys) -> Result<CanaryOptions, ScenarioError> {
-    Ok(CanaryOptions {})
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StreamKeys {
+    file: Option<Text>,
+    command: Option<Text>,
+    format: Option<Text>,
+    on: Option<Text>,
+    node: Option<Text>,
+    lines: Option<Text>,
+}
+
+pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, ScenarioError> {
+    let default = CanaryOptions::default();
+    let mut streams = Vec::new();
+    for (name, keys) in keys.streams.unwrap_or_default() {
+        if streams.len() == MAX_STREAMS {
+            let hint = "name the streams that a release can break";
+            let mistake = Mistake::new(format!("more than {MAX_STREAMS} streams"), hint);
+            return Err(place.mistake(&keys, mistake));
+        }
+        streams.push(stream(place, &name, &keys)?);
+    }
+    if let (None, Some(stream)) =
+        (&keys.error_request, streams.iter().find(|stream| stream.on == On::Error))
+    {
+        let mistake = Mistake::new(
+            format!("stream `{}` waits for failing requests, and none is sent", stream.name),
+            "add `error_request: PATH` with a path that fails with 4xx or 5xx",
+        );
+        // The first key of the act stands for all of it.
+        if let Some(text) = keys.request.as_ref() {
+            return Err(place.mistake(text, mistake));
+        }
+        return Err(place.source.problem(0, 0, mistake));
+    }
+    let second = Duration::from_secs(1);
+    Ok(CanaryOptions {
+        request: place.or(keys.request.as_ref(), default.request, path)?,
+        error_request: place.or(keys.error_request.as_ref(), None, |text| path(text).map(Some))?,
+        header: place.or(keys.header.as_ref(), default.header, header)?,
+        within: place.or(keys.within.as_ref(), default.within, |text| {
+            fields::duration(text, second..=Duration::from_mins(10))
+        })?,
+        every: place.or(keys.every.as_ref(), default.every, |text| {
+            fields::duration(text, second..=Duration::from_hours(1))
+        })?,
+        requests: place
+            .or(keys.requests.as_ref(), default.requests, |text| fields::whole32(text, 1..=100))?,
+        streams,
+    })
+}
+
+fn stream(place: Place<'_>, name: &str, at: &Spanned<StreamKeys>) -> Result<Stream, ScenarioError> {
+    let keys = &at.value;
+    let source = match (&keys.file, &keys.command) {
+        (Some(file), None) => Source::File(place.read(file, fingerprint::path)?),
+        (None, Some(text)) => Source::Command(place.read(text, command)?),
+        _ => {
+            let mistake = Mistake::new(
+                format!("stream `{}` needs either `file` or `command`", crop(name)),
+                "write `{ file: /var/log/nginx/access.log }` or \
+                 `{ command: \"ssh a journalctl -f -u app\" }`",
+            );
+            return Err(place.mistake(at, mistake));
+        }
+    };
+    let on = [("success", On::Success), ("error", On::Error), ("both", On::Both)];
+    Ok(Stream {
+        name: short_name(name).map_err(|mistake| place.mistake(at, mistake))?,
+        source,
+        json: place.or(keys.format.as_ref(), false, |text| {
+            fields::word(text, &[("json", true), ("text", false)])
+        })?,
+        on: place.or(keys.on.as_ref(), On::Both, |text| fields::word(text, &on))?,
+        node: place.or(keys.node.as_ref(), None, |text| short_name(text).map(Some))?,
+        lines: place
+            .or(keys.lines.as_ref(), None, |text| fields::factor(text, 0.1..=1_000.0).map(Some))?,
+    })
+}
+
+/// A path and query as they stand in a request line.
+fn path(text: &str) -> Result<String, Mistake> {
+    if !text.starts_with('/') || text.len() > 2048 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Mistake::new(
+            format!("`{}` is not a path", crop(text)),
+            "write a path such as /cart, with %XX for what is neither letter, digit nor sign",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn header(text: &str) -> Result<String, Mistake> {
+    fields::header_name(text)?;
+    Ok(text.to_owned())
 }

@@ -1,19 +1,230 @@
 //! Options of the act `cold`.
 
-use serde::Deserialize;
+use std::time::Duration;
 
+use serde::Deserialize;
+use serde_yaml::Spanned;
+
+use crate::scenario::endpoint::{Endpoint, Service};
+use crate::scenario::fields;
+use crate::scenario::keys::Text;
 use crate::scenario::place::Place;
-use crate::scenario::problem::ScenarioError;
+use crate::scenario::problem::{Mistake, ScenarioError, crop};
+use crate::units::{parse_duration, parse_share};
 
 /// How caches are emptied, and what counts as warm.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ColdOptions {}
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColdOptions {
+    /// The command that empties the caches. It needs the user's consent; the stage needs none.
+    pub reset: Option<String>,
+    /// The cache in front of the origin, as far as it is known; its misses are forecast.
+    pub cache: CacheSize,
+    /// Whose reads are counted.
+    pub origin: Option<Origin>,
+    /// Reads per second that the origin stands.
+    pub origin_capacity: Option<f64>,
+    /// Reads of the origin for each miss of the cache.
+    pub reads_per_miss: f64,
+    /// What a request may take: slower ones and errors are violations.
+    pub slo: Option<Duration>,
+    /// Share of requests that may violate it while caches are cold.
+    pub budget: f64,
+    /// Longest time until the cold run is as fast as the warm one.
+    pub warmup: Duration,
+    /// Length of the bins by which the runs are compared; chosen by the traffic where absent.
+    pub bins: Option<Duration>,
+    /// A few requests a second for this long come first, so that what is slow only for the first
+    /// requests of a process (names, TLS, compilers) is not taken for a cold cache.
+    pub trickle: Duration,
+}
+
+/// How much a cache keeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheSize {
+    /// Keys kept; `None` keeps all.
+    pub keys: Option<usize>,
+    /// How long a key is kept after it was read; `None` for good.
+    pub ttl: Option<Duration>,
+}
+
+/// Where the reads of the origin are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// By a probe of this name.
+    Probe(String),
+    /// By a MySQL or MariaDB server of its own.
+    Mysql(Endpoint),
+}
+
+impl Default for ColdOptions {
+    fn default() -> Self {
+        Self {
+            reset: None,
+            cache: CacheSize::default(),
+            origin: None,
+            origin_capacity: None,
+            reads_per_miss: 1.0,
+            slo: None,
+            budget: 0.01,
+            warmup: Duration::from_mins(10),
+            bins: None,
+            trickle: Duration::from_secs(10),
+        }
+    }
+}
 
 /// The options as YAML gives them.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ColdKeys {}
+pub(crate) struct ColdKeys {
+    reset: Option<Text>,
+    cache: Option<CacheSizeKeys>,
+    origin: Option<Text>,
+    origin_capacity: Option<Text>,
+    reads_per_miss: Option<Text>,
+    slo: Option<Text>,
+    budget: Option<Text>,
+    warmup: Option<Text>,
+    bins: Option<Text>,
+    trickle: Option<Text>,
+}
 
-pub(crate) fn read(_place: Place<'_>, _keys: ColdKeys) -> Result<ColdOptions, ScenarioError> {
-    Ok(ColdOptions {})
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CacheSizeKeys {
+    keys: Option<Spanned<String>>,
+    ttl: Option<Text>,
+}
+
+pub(crate) fn read(place: Place<'_>, keys: ColdKeys) -> Result<ColdOptions, ScenarioError> {
+    const SECOND: Duration = Duration::from_secs(1);
+    const HOUR: Duration = Duration::from_hours(1);
+    let default = ColdOptions::default();
+    let some = |from: Duration, to: Duration| {
+        move |text: &str| fields::duration(text, from..=to).map(Some)
+    };
+    let cache = keys.cache.unwrap_or_default();
+    let kept = |text: &str| {
+        let keys = fields::whole(text, 1..=1_000_000_000)?;
+        Ok(usize::try_from(keys).ok())
+    };
+    let millisecond = Duration::from_millis(1);
+    Ok(ColdOptions {
+        reset: place.or(keys.reset.as_ref(), None, |text| command(text).map(Some))?,
+        cache: CacheSize {
+            keys: place.or(cache.keys.as_ref(), None, kept)?,
+            ttl: place.or(cache.ttl.as_ref(), None, some(millisecond, 24 * HOUR))?,
+        },
+        origin: place.or(keys.origin.as_ref(), None, |text| origin(place, text).map(Some))?,
+        origin_capacity: place
+            .or(keys.origin_capacity.as_ref(), None, |text| rate(text).map(Some))?,
+        reads_per_miss: place
+            .or(keys.reads_per_miss.as_ref(), 1.0, |text| fields::factor(text, 0.001..=10_000.0))?,
+        slo: place.or(keys.slo.as_ref(), None, some(millisecond, HOUR))?,
+        budget: place.or(keys.budget.as_ref(), default.budget, |text| Ok(parse_share(text)?))?,
+        warmup: place.or(keys.warmup.as_ref(), default.warmup, |text| {
+            fields::duration(text, SECOND..=24 * HOUR)
+        })?,
+        bins: place.or(keys.bins.as_ref(), None, whole_seconds)?,
+        trickle: place.or(keys.trickle.as_ref(), default.trickle, |text| match text {
+            "0s" => Ok(Duration::ZERO),
+            _ => fields::duration(text, Duration::ZERO..=Duration::from_mins(1)),
+        })?,
+    })
+}
+
+/// Bins are whole seconds, because the summary of a replay keeps a row each second.
+fn whole_seconds(text: &str) -> Result<Option<Duration>, Mistake> {
+    let length = parse_duration(text)?;
+    if length.subsec_nanos() == 0 && (1..=60).contains(&length.as_secs()) {
+        return Ok(Some(length));
+    }
+    let message = format!("`{}` is no length of a bin", crop(text));
+    Err(Mistake::new(message, "write whole seconds from 1s to 60s, such as `bins: 1s`"))
+}
+
+fn command(text: &str) -> Result<String, Mistake> {
+    if text.trim().is_empty() || text.contains('\0') || text.len() > 10_000 {
+        return Err(Mistake::new(
+            "there is no command",
+            "write the command that empties the caches, such as `redis-cli -h staging flushall`",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// `500/s`, or `500`.
+fn rate(text: &str) -> Result<f64, Mistake> {
+    let number = text.strip_suffix("/s").unwrap_or(text).trim();
+    fields::factor(number, 0.001..=1e9).map_err(|mistake| {
+        Mistake::new(mistake.message, "write the reads per second it stands, such as `500/s`")
+    })
+}
+
+fn origin(place: Place<'_>, text: &str) -> Result<Origin, Mistake> {
+    if !text.contains("://") && !text.trim().is_empty() {
+        return Ok(Origin::Probe(text.trim().to_owned()));
+    }
+    let endpoint = Endpoint::read(text, place.environment)?;
+    if endpoint.service == Service::Mysql {
+        return Ok(Origin::Mysql(endpoint));
+    }
+    Err(Mistake::new(
+        format!("the reads of a `{}` origin cannot be counted", endpoint.service.scheme()),
+        "write the name of a probe in `watch`, or a URL such as `mysql://probe@127.0.0.1:3306`",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::Scenario;
+    use crate::scenario::parse::from_text;
+
+    fn scenario(cold: &str) -> Result<Scenario, String> {
+        let text = format!("# t\nrecording: a\ntarget: {{ url: stage }}\nacts:\n  - {cold}\n");
+        from_text(&text, "t.yaml").map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let read = scenario(
+            "cold: { reset: 'flush it', cache: { keys: 10_000, ttl: 5m }, slo: 250ms, \
+             origin: 'mysql://u:s3cret@db:3307', origin_capacity: 500/s, reads_per_miss: 2, \
+             budget: 0.5%, warmup: 2m, bins: 2s, trickle: 0s }",
+        );
+        let cold = read.unwrap().acts.cold.unwrap();
+        assert_eq!(cold.reset.as_deref(), Some("flush it"));
+        let ttl = Some(Duration::from_mins(5));
+        assert_eq!(cold.cache, CacheSize { keys: Some(10_000), ttl });
+        assert!(matches!(&cold.origin, Some(Origin::Mysql(at)) if at.port == 3307));
+        assert!(!format!("{cold:?}").contains("s3cret"));
+        assert_eq!(cold.origin_capacity, Some(500.0));
+        assert!((cold.budget - 0.005).abs() < 1e-12 && (cold.reads_per_miss - 2.0).abs() < 1e-12);
+        assert_eq!((cold.warmup, cold.trickle), (Duration::from_mins(2), Duration::ZERO));
+        assert_eq!(
+            (cold.bins, cold.slo),
+            (Some(Duration::from_secs(2)), Some(Duration::from_millis(250)))
+        );
+        let probe = scenario("cold: { origin: mysql }").unwrap().acts.cold.unwrap();
+        assert_eq!(probe.origin, Some(Origin::Probe("mysql".to_owned())));
+        assert_eq!(scenario("cold").unwrap().acts.cold, Some(ColdOptions::default()));
+    }
+
+    #[test]
+    fn mistakes_have_their_place_and_a_hint() {
+        for (cold, said) in [
+            ("cold: { rset: x }", "rset"),
+            ("cold: { reset: '' }", "there is no command"),
+            ("cold: { bins: 1500ms }", "whole seconds"),
+            ("cold: { cache: { keys: many } }", "whole number"),
+            ("cold: { origin_capacity: lots }", "500/s"),
+            ("cold: { origin: 'redis://h' }", "cannot be counted"),
+            ("cold: { trickle: 1h }", "out of range"),
+        ] {
+            let error = scenario(cold).unwrap_err();
+            assert!(error.contains(said) && error.contains("t.yaml:"), "{cold}: {error}");
+            assert!(!error.contains("s3cret"), "{error}");
+        }
+    }
 }

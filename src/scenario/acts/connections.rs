@@ -1,22 +1,181 @@
 //! Options of the act `connections`.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
 
+use serde::Deserialize;
+use serde_yaml::Spanned;
+
+use crate::scenario::endpoint::Endpoint;
+use crate::scenario::fields;
+use crate::scenario::keys::Text;
 use crate::scenario::place::Place;
-use crate::scenario::problem::ScenarioError;
+use crate::scenario::problem::{Mistake, ScenarioError, crop, did_you_mean};
+
+/// What the HTTP target of the scenario is called among the endpoints.
+pub const TARGET: &str = "target";
+
+/// Never more connections than this at once, where the scenario says nothing: an address has about
+/// 28 000 ephemeral ports to one endpoint.
+pub const DEFAULT_MAX: u32 = 20_000;
+
+/// Most of instances, processes, threads and connections of a pool; their product fits 64 bits.
+const MAX_FACTOR: u32 = 10_000;
+
+/// Most endpoints, and most services that use one.
+const MAX_ITEMS: usize = 64;
 
 /// Whose limits to look for, and who will need connections.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionsOptions {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionsOptions {
+    /// The dependencies by name.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// The HTTP target is looked at, too.
+    pub target: bool,
+    /// Never open more at once.
+    pub max: u32,
+    /// Who will need connections.
+    pub demand: Vec<Demand>,
+    /// How many generations of the services hold their pools at once during a release.
+    pub generations: u32,
+    /// Open the whole demand at once, as pools do that are filled at the first request.
+    pub drill: bool,
+}
+
+/// The connections of a service to an endpoint: the product of its numbers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Demand {
+    /// Name of the service, for reports.
+    pub service: String,
+    /// Name of the endpoint.
+    pub to: String,
+    /// Machines or containers.
+    pub instances: u32,
+    /// Processes of an instance.
+    pub processes: u32,
+    /// Threads of a process that have a pool of their own; 1 where all threads share one.
+    pub threads: u32,
+    /// Most connections of a pool.
+    pub pool: u32,
+}
+
+impl Demand {
+    /// Connections of one generation.
+    pub fn connections(&self) -> u64 {
+        [self.instances, self.processes, self.threads, self.pool]
+            .into_iter()
+            .fold(1, |product, factor| product * u64::from(factor))
+    }
+}
 
 /// The options as YAML gives them.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ConnectionsKeys {}
+pub(crate) struct ConnectionsKeys {
+    endpoints: Option<BTreeMap<String, Text>>,
+    target: Option<bool>,
+    max: Option<Text>,
+    demand: Option<Vec<DemandKeys>>,
+    generations: Option<Text>,
+    drill: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DemandKeys {
+    service: Text,
+    to: Text,
+    instances: Option<Text>,
+    processes: Option<Text>,
+    threads: Option<Text>,
+    pool: Option<Text>,
+}
 
 pub(crate) fn read(
-    _place: Place<'_>,
-    _keys: ConnectionsKeys,
+    place: Place<'_>,
+    keys: ConnectionsKeys,
 ) -> Result<ConnectionsOptions, ScenarioError> {
-    Ok(ConnectionsOptions {})
+    let mut endpoints = BTreeMap::new();
+    for (index, (name, url)) in keys.endpoints.unwrap_or_default().into_iter().enumerate() {
+        endpoint_name(&name, index).map_err(|mistake| place.mistake(&url, mistake))?;
+        let endpoint = place.read(&url, |text| Endpoint::read(text, place.environment))?;
+        endpoints.insert(name, endpoint);
+    }
+    let target = keys.target.unwrap_or(true);
+    let mut names: Vec<&str> = endpoints.keys().map(String::as_str).collect();
+    if target {
+        names.push(TARGET);
+    }
+    let demand = keys.demand.unwrap_or_default();
+    if let Some(beyond) = demand.get(MAX_ITEMS) {
+        let mistake = Mistake::new("there are too many services", "sum the small ones up");
+        return Err(place.mistake(&beyond.service, mistake));
+    }
+    let demand = demand.iter().map(|keys| read_demand(place, keys, &names));
+    Ok(ConnectionsOptions {
+        demand: demand.collect::<Result<_, _>>()?,
+        target,
+        max: number(place, keys.max.as_ref(), DEFAULT_MAX, 60_000)?,
+        generations: number(place, keys.generations.as_ref(), 2, 10)?,
+        drill: keys.drill.unwrap_or(false),
+        endpoints,
+    })
+}
+
+/// A name of an endpoint that can stand in a report, and is not taken.
+fn endpoint_name(name: &str, index: usize) -> Result<(), Mistake> {
+    if index >= MAX_ITEMS {
+        return Err(Mistake::new("there are too many endpoints", "name at most 64"));
+    }
+    if name == TARGET {
+        return Err(Mistake::new(
+            "`target` is the name of the scenario's own target, which is looked at in any case",
+            "give this endpoint another name",
+        ));
+    }
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
+        return Err(Mistake::new(
+            format!("`{}` is no name of an endpoint", crop(name)),
+            "write a short name of letters, digits, `-`, `_` and `.`, such as `redis`",
+        ));
+    }
+    Ok(())
+}
+
+fn read_demand(
+    place: Place<'_>,
+    keys: &DemandKeys,
+    names: &[&str],
+) -> Result<Demand, ScenarioError> {
+    let factor = |text: Option<&Text>| number(place, text, 1, MAX_FACTOR);
+    Ok(Demand {
+        service: place.read(&keys.service, service_name)?,
+        to: place.read(&keys.to, |text| {
+            if names.contains(&text) {
+                return Ok(text.to_owned());
+            }
+            let message = format!("there is no endpoint `{}`", crop(text));
+            Err(Mistake::new(message, did_you_mean(text, names, "the endpoints are")))
+        })?,
+        instances: factor(keys.instances.as_ref())?,
+        processes: factor(keys.processes.as_ref())?,
+        threads: factor(keys.threads.as_ref())?,
+        pool: factor(keys.pool.as_ref())?,
+    })
+}
+
+fn service_name(text: &str) -> Result<String, Mistake> {
+    if text.is_empty() || text.chars().count() > 64 || text.chars().any(char::is_control) {
+        return Err(Mistake::new("this is no name of a service", "write a short name"));
+    }
+    Ok(text.to_owned())
+}
+
+fn number(
+    place: Place<'_>,
+    text: Option<&Spanned<String>>,
+    default: u32,
+    most: u32,
+) -> Result<u32, ScenarioError> {
+    place.or(text, default, |text| fields::whole32(text, 1..=most))
 }

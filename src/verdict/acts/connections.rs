@@ -1,12 +1,208 @@
 //! What the evidence of the act `connections` means.
 
-use crate::act::connections::Connections;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use crate::act::connections::{
+    Connections, DemandSum, Ended, EndpointSeen, LazyPools, StaticLimit,
+};
+use crate::units::{format_count, format_duration};
 use crate::verdict::{Finding, Outcome, finding};
 
-/// Stable name.
+/// Stable name: the limit was found.
 pub const CHECK: &str = "connections";
 
+/// Stable name: the limit against what the services will need.
+pub const DEMAND: &str = "connection-demand";
+
+/// Stable name: the whole demand at once.
+pub const LAZY_POOLS: &str = "lazy-pools";
+
+/// The limit should be the demand and three tenths, in percent.
+const HEADROOM_PERCENT: u64 = 130;
+
 /// Judges the evidence.
-pub fn judge(_evidence: &Connections) -> Vec<Finding> {
-    vec![finding(CHECK, Outcome::Unknown, "nothing was seen")]
+pub fn judge(evidence: &Connections) -> Vec<Finding> {
+    if evidence.endpoints.is_empty() {
+        return vec![finding(CHECK, Outcome::Unknown, "no endpoint was looked at")];
+    }
+    let mut findings: Vec<Finding> = evidence.endpoints.iter().flat_map(of_endpoint).collect();
+    if evidence.stopped {
+        // What was cut short proves nothing good.
+        for found in findings.iter_mut().filter(|found| found.outcome == Outcome::Pass) {
+            found.outcome = Outcome::Unknown;
+            found.evidence.push("the act was stopped".to_owned());
+        }
+    }
+    findings
+}
+
+fn of_endpoint(seen: &EndpointSeen) -> Vec<Finding> {
+    let Some(limit) = seen.limit.as_ref().filter(|_| seen.trouble.is_none()) else {
+        let why = seen.trouble.as_deref().unwrap_or("nothing was seen");
+        let mut unknown = finding(CHECK, Outcome::Unknown, format!("{}: {why}", seen.name));
+        unknown.advice = format!("Check that {} can be used from here.", seen.address);
+        return vec![unknown];
+    };
+    let mut findings = vec![found(seen, limit)];
+    if let Some(demand) = &seen.demand {
+        findings.push(compared(seen, limit, demand));
+    }
+    findings.extend(seen.drills.iter().map(|pools| drilled(seen, pools)));
+    findings
+}
+
+/// The limit itself.
+fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
+    let (name, total) = (&seen.name, format_count(limit.total()));
+    let mut found = match (&limit.refusal, limit.ended) {
+        (Some(_), _) => {
+            let title = format!("{name} admits {total} connections, and no more");
+            finding(CHECK, Outcome::Pass, title)
+        }
+        (None, Some(Ended::Max)) => {
+            finding(CHECK, Outcome::Pass, format!("{name} has no limit up to {total} connections"))
+        }
+        (None, ended) => {
+            let why = match ended {
+                Some(Ended::OpenFiles) => "this process may open no more files",
+                Some(Ended::Time) => "the search took too long",
+                _ => "the search was stopped",
+            };
+            let title = format!("{name} has no limit up to {total} connections, then {why}");
+            let mut unknown = finding(CHECK, Outcome::Unknown, title);
+            unknown.advice = "Raise this machine's limit on open files (ulimit -n), or lower \
+                              `max` in the act's options."
+                .into();
+            unknown
+        }
+    };
+    if limit.lost > 0 && limit.refusal.is_none() {
+        found.outcome = Outcome::Unknown;
+        found.advice = "It closes connections that are in use: look into its log for why.".into();
+    }
+    found.evidence = evidence(seen, limit);
+    found
+}
+
+fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
+    let mut lines = vec![limit.others.map_or_else(
+        || format!("{} were held here; those of others are not known", format_count(limit.held)),
+        |others| {
+            let (held, others) = (format_count(limit.held), format_count(others));
+            format!("{held} were held here, {others} by others")
+        },
+    )];
+    if let Some(refusal) = &limit.refusal {
+        lines.push(format!("the next one was turned away: {}", refusal.text()));
+        lines.push(format!("confirmed {} of 3 times at one less and one more", limit.confirmed));
+    }
+    if let Some(configured) = limit.configured {
+        let (all, kept) = (format_count(configured), format_count(limit.reserved));
+        lines.push(format!("it says its limit is {all}, of which {kept} are for administrators"));
+    }
+    if limit.lost > 0 {
+        lines.push(format!("it closed {} that were held", format_count(limit.lost)));
+    }
+    if let Some(burst) = &seen.burst {
+        lines.push(burst.broken.map_or_else(
+            || format!("bursts of up to {} connected at once", format_count(burst.clean)),
+            |broken| {
+                let (broken, retried) = (format_count(broken), format_count(burst.retried));
+                format!("of {broken} connects at once, {retried} had to be repeated or hung")
+            },
+        ));
+    }
+    if let Some(recovery) = seen.recovery_ns {
+        let took = format_duration(Duration::from_nanos(recovery));
+        lines.push(format!("all but one were admitted again {took} after the release"));
+    }
+    lines
+}
+
+/// The limit against the demand.
+fn compared(seen: &EndpointSeen, limit: &StaticLimit, demand: &DemandSum) -> Finding {
+    let (usable, needed) = (limit.usable(), demand.total().max(1));
+    let percent = usable.saturating_mul(100) / needed;
+    let is_bounded = limit.refusal.is_some();
+    let outcome = if percent >= HEADROOM_PERCENT {
+        Outcome::Pass
+    } else if percent < 100 && is_bounded {
+        Outcome::Fail
+    } else {
+        Outcome::Unknown
+    };
+    let at_least = if is_bounded { "" } else { "at least " };
+    let title = format!(
+        "{}: {at_least}{} connections for a demand of {}",
+        seen.name,
+        format_count(usable),
+        format_count(needed)
+    );
+    let mut found = finding(DEMAND, outcome, title);
+    found.evidence = vec![
+        format!("the limit is {at_least}{percent} % of the demand; 130 % are wanted"),
+        demand.from.clone(),
+    ];
+    if !demand.recorded {
+        found.evidence.push(format!(
+            "{} connections a generation, {} generations at once, and a tenth in reserve",
+            format_count(demand.connections),
+            format_count(demand.generations)
+        ));
+    }
+    found.advice = match (outcome, is_bounded) {
+        (Outcome::Pass, _) => String::new(),
+        (_, true) => format!(
+            "Raise the limit of {} (and its limit on open files), or make the pools smaller; mind \
+             that both generations hold theirs during a release.",
+            seen.name
+        ),
+        (_, false) => "Raise `max` in the act's options, to see whether the demand fits.".into(),
+    };
+    found
+}
+
+/// The demand at once.
+fn drilled(seen: &EndpointSeen, pools: &LazyPools) -> Finding {
+    let turned_away: u64 = pools.refused.values().sum();
+    let outcome = if turned_away > 0 || pools.retried > 0 {
+        Outcome::Fail
+    } else if pools.trouble.is_some() || pools.opened < pools.needed || pools.needed == 0 {
+        Outcome::Unknown
+    } else {
+        Outcome::Pass
+    };
+    let title = format!(
+        "{}: {} of {} connections were admitted at once ({} of the pools at once)",
+        seen.name,
+        format_count(pools.opened),
+        format_count(pools.needed),
+        if pools.generations == 1 { "one generation" } else { "all generations" }
+    );
+    let mut found = finding(LAZY_POOLS, outcome, title);
+    let time = |ns: u64| format_duration(Duration::from_nanos(ns));
+    found.evidence = vec![format!(
+        "admitted after {} (median), {} at the longest",
+        time(pools.median_ns),
+        time(pools.longest_ns)
+    )];
+    let refused = pools.refused.iter();
+    found.evidence.extend(refused.map(|(how, many)| format!("{} {how}", format_count(*many))));
+    if pools.retried > 0 {
+        let retried = format_count(pools.retried);
+        found.evidence.push(format!("{retried} connects had to be repeated or hung"));
+    }
+    found.evidence.extend(pools.trouble.clone());
+    if pools.asked < pools.needed {
+        found.evidence.push(format!("only {} were tried", format_count(pools.asked)));
+    }
+    if outcome != Outcome::Pass {
+        found.advice = "Fill the pools before users come, and raise the limit or the accept \
+                        queue (backlog, somaxconn) so that all may connect at once."
+            .into();
+    }
+    found
 }

@@ -233,7 +233,12 @@ fn a_stalled_stage_serves_nobody_and_can_be_stopped() {
 fn knobs_at_their_ends_are_survived() {
     let knobs = StageKnobs {
         service: Duration::MAX,
-        cache: CacheKnobs { warm: false, store_latency: Duration::MAX, store_pool: 0 },
+        cache: CacheKnobs {
+            warm: false,
+            store_latency: Duration::MAX,
+            store_pool: 0,
+            warms_over: None,
+        },
         stall: Some(Stall { at: Duration::MAX, length: Duration::MAX }),
         ..StageKnobs::default()
     };
@@ -258,7 +263,7 @@ fn every_fault_starts() {
 }
 
 fn cache(warm: bool, store_latency: Duration, store_pool: u32) -> StageKnobs {
-    let cache = CacheKnobs { warm, store_latency, store_pool };
+    let cache = CacheKnobs { warm, store_latency, store_pool, warms_over: None };
     StageKnobs { cache, ..StageKnobs::default() }
 }
 

@@ -1,0 +1,86 @@
+//! Empties the caches of the stack: by a command that the user has consented to, or those of the
+//! stage by its own handle.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::act::Ground;
+use crate::scenario::acts::cold::ColdOptions;
+
+/// Longest that a reset may take.
+const LONGEST: Duration = Duration::from_mins(2);
+
+/// How often a wish to stop is looked for.
+const STEP: Duration = Duration::from_millis(200);
+
+/// Whether there is something to reset and leave to do it, before anything is sent.
+pub(super) fn check(ground: &Ground<'_>, options: &ColdOptions) -> Result<(), String> {
+    match (&options.reset, ground.stage) {
+        (Some(_), _) if !ground.consent => Err(
+            "not consented: its `reset` would empty caches; give --yes, or type the word `reset` \
+             where a terminal asks for it"
+                .to_owned(),
+        ),
+        (None, None) => Err(
+            "nothing empties the caches: write the command that does as `reset` of the act `cold`"
+                .to_owned(),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Empties the caches, and says what is worth knowing about it. The command's output may hold
+/// anything, and is not repeated.
+pub(super) fn reset(ground: &Ground<'_>, options: &ColdOptions) -> Result<Option<String>, String> {
+    if let Some(stage) = ground.stage {
+        (stage.empty_cache)();
+    }
+    let Some(command) = &options.reset else { return Ok(None) };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the reset cannot be started: {error}"))?;
+    let begun = ground.epoch.now();
+    runtime.block_on(run(ground, command))?;
+    let took = ground.epoch.now().saturating_sub(begun);
+    Ok(Some(format!("the reset took {}", crate::units::format_duration(took))))
+}
+
+async fn run(ground: &Ground<'_>, command: &str) -> Result<(), String> {
+    let mut child = tokio::process::Command::new("/bin/sh")
+        .arg("-c")
+        .arg(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("the reset cannot be started: {error}"))?;
+    let mut waited = Duration::ZERO;
+    while waited < LONGEST && !ground.stop.is_requested() {
+        match tokio::time::timeout(STEP, child.wait()).await {
+            Ok(Ok(status)) if status.success() => return Ok(()),
+            Ok(Ok(status)) => {
+                let code = status.code().map_or("a signal".to_owned(), |code| code.to_string());
+                return Err(format!("the reset failed, ending with {code}: run it by hand"));
+            }
+            Ok(Err(error)) => return Err(format!("the reset was lost: {error}")),
+            Err(_) => waited += STEP,
+        }
+    }
+    kill_group(&child);
+    let _ = child.wait().await;
+    if ground.stop.is_requested() {
+        return Err("the run was interrupted".to_owned());
+    }
+    Err("the reset took longer than 2 minutes and was ended".to_owned())
+}
+
+/// Ends the command with whatever it has started.
+fn kill_group(child: &tokio::process::Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok());
+    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}

@@ -1,0 +1,127 @@
+//! Commands of the user, each in a process group of its own that ends with its owner.
+
+use std::io;
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+
+/// A command that a shell carries out.
+pub(super) struct Shell {
+    /// Its process; whoever reads from it takes its pipes.
+    pub(super) child: Child,
+    group: Option<Pid>,
+}
+
+impl Shell {
+    /// Starts a command with pipes. Must be called within a runtime that has I/O enabled.
+    pub(super) fn start(command: &str) -> io::Result<Self> {
+        let child = Command::new("sh")
+            .arg("-c")
+            .arg(command)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()?;
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Ok(Self { child, group })
+    }
+}
+
+// What the command started in its turn, such as an `ssh`, ends with it.
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+/// Reads what a command complains of until it ends, and keeps the last of it.
+pub(super) async fn complaint(mut errors: impl AsyncRead + Unpin) -> String {
+    let (mut kept, mut chunk) = (Vec::new(), vec![0; 4096]);
+    while let Ok(count @ 1..) = errors.read(&mut chunk).await {
+        kept.extend_from_slice(&chunk[..count]);
+        let beyond = kept.len().saturating_sub(COMPLAINT_BYTES_MAX);
+        kept.drain(..beyond);
+    }
+    let text = String::from_utf8_lossy(&kept);
+    plain(text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
+/// Most bytes kept of what a command complains of: its last line is what matters.
+const COMPLAINT_BYTES_MAX: usize = 2048;
+
+/// A line that can stand in a sentence: short, without control characters and secrets.
+pub(super) fn plain(line: &str) -> String {
+    let line: String = line.trim().chars().filter(|c| !c.is_control()).take(LINE_MAX).collect();
+    hide_secrets(&line)
+}
+
+/// Longest line that is kept, in characters.
+pub(super) const LINE_MAX: usize = 300;
+
+/// A line without what looks like a credential; two lines that differ in it still differ.
+pub(super) fn hide_secrets(line: &str) -> String {
+    const WORDS: [&str; 7] =
+        ["password", "passwd", "secret", "token", "apikey", "api_key", "private_key"];
+    let lower = line.to_ascii_lowercase();
+    let is_told = |word: &&str| {
+        lower.match_indices(*word).any(|(at, _)| {
+            let rest = lower[at + word.len()..].trim_start_matches(['"', '\'', ' ']);
+            rest.starts_with('=') || rest.starts_with(": ") || rest.starts_with(":\"")
+        })
+    };
+    // The user information of a URL.
+    let has_user = lower.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', ' ']).next().unwrap_or_default();
+        authority.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+    });
+    if has_user || WORDS.iter().any(is_told) {
+        return format!("(hidden, hash {:08x})", hash(line) & 0xffff_ffff);
+    }
+    line.to_owned()
+}
+
+/// FNV-1a, which is the same on every machine and in every version.
+pub(super) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// A text as one word of a shell's command.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_hidden_and_still_told_apart() {
+        for line in [
+            "password=abc",
+            "DB_PASSWORD: abc",
+            "auth_token = abc",
+            "url redis://u:abc@h/0",
+            "{\"secret\":\"abc\"}",
+        ] {
+            let hidden = hide_secrets(line);
+            assert!(hidden.starts_with("(hidden"), "{line}: {hidden}");
+            assert_ne!(hidden, hide_secrets(&line.replace("abc", "abd")), "{line}");
+        }
+        for line in ["passwd 1:4.13", "libsecret-1-0:amd64 0.20.5", "ruby 3.1.2p20", "a@b"] {
+            assert_eq!(hide_secrets(line), line);
+        }
+    }
+
+    #[test]
+    fn a_quoted_word_stays_one_word() {
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
+}

@@ -1,0 +1,205 @@
+//! Literal evidence: each fault fails by its own figures, its healthy twin passes, and too little
+//! is unknown.
+
+use super::*;
+use crate::act::cold::forecast::{Reads, forecast, ramp_csv};
+use crate::act::cold::warming::tests::simulated;
+use crate::scenario::acts::cold::{CacheSize, ColdOptions};
+use crate::summary::examples::arrival;
+
+const BOUNDS: Bounds = Bounds { warmup_ns: 120_000_000_000, slo_ns: None, budget: 0.01 };
+
+fn evidence(comparison: Comparison) -> Cold {
+    Cold { bounds: BOUNDS, comparison: Some(comparison), ..Cold::default() }
+}
+
+fn start_of(evidence: &Cold) -> Finding {
+    let found = judge(evidence);
+    assert_eq!(found.iter().map(|each| each.check.as_str()).collect::<Vec<_>>(), [CHECK, FORECAST]);
+    found[0].clone()
+}
+
+#[test]
+fn no_evidence_is_unknown() {
+    for finding in judge(&Cold::default()) {
+        assert_eq!(finding.outcome, Outcome::Unknown, "{finding:?}");
+    }
+    let untried = Cold { untried: Some("not consented: x".to_owned()), ..Cold::default() };
+    let found = start_of(&untried);
+    assert_eq!(found.outcome, Outcome::Unknown);
+    assert!(found.title.contains("not consented"));
+    let found = start_of(&evidence(simulated(1, 8, 0.0, 1.0)));
+    assert_eq!(found.outcome, Outcome::Unknown, "{found:?}");
+    assert!(found.title.contains("at least 12"));
+}
+
+#[test]
+fn a_start_that_takes_too_long_fails_and_a_short_one_passes() {
+    let slow = start_of(&evidence(simulated(1, 300, 4.0, 40.0)));
+    assert_eq!(slow.outcome, Outcome::Fail, "{slow:?}");
+    assert!(slow.title.contains("where 2 min are allowed"), "{}", slow.title);
+    assert!(!slow.advice.is_empty());
+    let told = slow.evidence.join("\n");
+    for figure in ["the median: warm-up", "p95: warm-up", "longer in all", "times as many"] {
+        assert!(told.contains(figure), "{figure} is not in {told}");
+    }
+    let quick = start_of(&evidence(simulated(1, 300, 4.0, 10.0)));
+    assert_eq!(quick.outcome, Outcome::Pass, "{quick:?}");
+    assert!(quick.advice.is_empty() && quick.title.contains("as fast as a warm one after"));
+    let flat = start_of(&evidence(simulated(1, 300, 0.0, 10.0)));
+    assert_eq!(flat.outcome, Outcome::Pass, "{flat:?}");
+    assert_eq!(flat.title, "cold and warm caches are equally fast");
+}
+
+#[test]
+fn a_replay_that_is_too_short_knows_nothing_of_a_longer_limit() {
+    let short = simulated(1, 60, 4.0, 60.0);
+    let unknown = start_of(&evidence(short.clone()));
+    assert_eq!(unknown.outcome, Outcome::Unknown, "{unknown:?}");
+    assert!(unknown.advice.contains("longer than 2 min"));
+    let bounds = Bounds { warmup_ns: 30_000_000_000, ..BOUNDS };
+    let failed = start_of(&Cold { bounds, ..evidence(short) });
+    assert_eq!(failed.outcome, Outcome::Fail, "{failed:?}");
+    assert!(failed.title.starts_with("no steady state"));
+}
+
+#[test]
+fn violations_fail_beyond_the_budget_only() {
+    let with = |slow: u64| {
+        let mut comparison = simulated(1, 100, 0.0, 1.0);
+        for bin in comparison.bins.iter_mut().take(10) {
+            bin.cold.slow = slow;
+        }
+        let bounds = Bounds { slo_ns: Some(50_000_000), ..BOUNDS };
+        start_of(&Cold { bounds, ..evidence(comparison) })
+    };
+    assert_eq!(with(10).outcome, Outcome::Pass, "1 % is the budget");
+    let failed = with(11);
+    assert_eq!(failed.outcome, Outcome::Fail);
+    assert!(failed.title.contains("1.1 % of the requests slower than 50 ms"), "{}", failed.title);
+}
+
+#[test]
+fn an_origin_above_its_capacity_fails() {
+    let with = |capacity: f64| {
+        let forecast = Forecast { capacity: Some(capacity), ..Forecast::default() };
+        start_of(&Cold { forecast: Some(forecast), ..evidence(simulated(1, 300, 4.0, 10.0)) })
+    };
+    assert_eq!(with(96.0).outcome, Outcome::Pass);
+    let failed = with(50.0);
+    assert_eq!(failed.outcome, Outcome::Fail, "{failed:?}");
+    assert!(failed.title.contains("95 reads/s, above the 50 reads/s"), "{}", failed.title);
+}
+
+#[test]
+fn a_stack_that_stays_slow_is_metastable() {
+    let mut comparison = simulated(1, 100, 0.0, 1.0);
+    for bin in &mut comparison.bins {
+        bin.warm.p50_ns *= 3;
+    }
+    let failed = start_of(&evidence(comparison));
+    assert_eq!(failed.outcome, Outcome::Fail, "{failed:?}");
+    assert!(failed.title.starts_with("METASTABLE"), "{}", failed.title);
+}
+
+#[test]
+fn cold_and_warm_that_are_both_slow_are_not_known_to_have_recovered() {
+    let times = |trickle: u64| Comparison {
+        trickle_p50_ns: Some(trickle),
+        recorded_p50_ns: Some(1_000_000),
+        ..simulated(1, 100, 0.0, 1.0)
+    };
+    let slow = start_of(&evidence(times(1_000_000)));
+    assert_eq!(slow.outcome, Outcome::Unknown, "{slow:?}");
+    let as_before = start_of(&evidence(times(18_000_000)));
+    assert_eq!(as_before.outcome, Outcome::Pass, "staging is slower, but it was so before");
+}
+
+#[test]
+fn a_replay_that_this_machine_spoiled_supports_nothing() {
+    for (fault, outcome) in [
+        (Some(Fault::Generator), Outcome::Unknown),
+        (Some(Fault::Recording), Outcome::Unknown),
+        (Some(Fault::Target), Outcome::Fail),
+        (None, Outcome::Fail),
+    ] {
+        for is_cold in [true, false] {
+            let mut comparison = simulated(1, 300, 4.0, 40.0);
+            let produced = Produced { statement: "it was late".to_owned(), fault };
+            let shape =
+                if is_cold { &mut comparison.cold_shape } else { &mut comparison.warm_shape };
+            *shape = produced;
+            assert_eq!(start_of(&evidence(comparison)).outcome, outcome, "{fault:?}");
+        }
+    }
+}
+
+/// 100 reads a second for `seconds`, each of another of `keys` keys in turn.
+fn reads(seconds: u64, keys: u64) -> Reads {
+    let mut reads = Reads::default();
+    for index in 0..seconds * 100 {
+        let mut arrival = arrival(index, Duration::from_millis(10 * index));
+        let head = format!("GET /item/{} HTTP/1.1\r\nHost: h\r\n\r\n", index % keys);
+        arrival.head = head.into();
+        reads.add(&arrival);
+    }
+    reads
+}
+
+fn forecast_of(reads: &Reads, options: &ColdOptions) -> Finding {
+    let evidence = Cold { forecast: Some(forecast(reads, options)), ..Cold::default() };
+    judge(&evidence)[1].clone()
+}
+
+#[test]
+fn a_forecast_above_the_capacity_fails_and_its_ramp_stays_below_it() {
+    let reads = reads(60, 1_000);
+    let options = ColdOptions { origin_capacity: Some(20.0), ..ColdOptions::default() };
+    let foreseen = forecast(&reads, &options);
+    assert_eq!((foreseen.reads, foreseen.keys), (6_000, 1_000));
+    assert!((foreseen.cold_reads - 1_000.0).abs() < 1e-9 && foreseen.warm_reads.abs() < 1e-9);
+    assert!((foreseen.peak_cold - 100.0).abs() < 1e-9, "every read of the first second misses");
+    assert!((foreseen.seconds_above - 10.0).abs() < 1e-9);
+    // A thousand misses at 20 a second.
+    let full = foreseen.full_after().unwrap();
+    assert!((full.as_secs_f64() - 50.0).abs() < 1e-6, "{full:?}");
+    assert!((foreseen.ramp[0].reads_per_second - 20.0).abs() < 1e-9);
+    assert!((foreseen.ramp.last().unwrap().share - 1.0).abs() < 1e-9);
+    let csv = ramp_csv(&foreseen.ramp);
+    assert!(csv.starts_with("at_seconds,share_of_users,reads_per_second\n0.000,0.2"), "{csv}");
+
+    let failed = forecast_of(&reads, &options);
+    assert_eq!(failed.outcome, Outcome::Fail, "{failed:?}");
+    assert!(failed.title.contains("100 reads/s of the origin at most"), "{}", failed.title);
+    let passed = ColdOptions { origin_capacity: Some(100.0), ..ColdOptions::default() };
+    assert_eq!(forecast_of(&reads, &passed).outcome, Outcome::Pass);
+    assert_eq!(forecast_of(&reads, &ColdOptions::default()).outcome, Outcome::Unknown);
+    assert_eq!(forecast_of(&Reads::default(), &passed).outcome, Outcome::Unknown);
+}
+
+#[test]
+fn a_cache_that_is_too_small_misses_when_warm_as_well() {
+    // In turn is the worst order for an LRU cache: with a key too few it never hits.
+    let cache = CacheSize { keys: Some(99), ttl: None };
+    let small = ColdOptions { cache, reads_per_miss: 2.0, ..ColdOptions::default() };
+    let foreseen = forecast(&reads(30, 100), &small);
+    assert!((foreseen.cold_reads - 6_000.0).abs() < 1e-9);
+    assert!((foreseen.warm_reads - 6_000.0).abs() < 1e-9);
+    let curve: Vec<f64> = foreseen.curve.iter().map(|(_, ratio)| *ratio).collect();
+    assert!((curve[0] - 1.0).abs() < 1e-9, "{curve:?}");
+    assert!((curve.last().unwrap() - 100.0 / 3_000.0).abs() < 1e-9, "{curve:?}");
+    let ttl = CacheSize { keys: None, ttl: Some(Duration::from_secs(10)) };
+    let expiring = ColdOptions { cache: ttl, ..ColdOptions::default() };
+    let foreseen = forecast(&reads(30, 100), &expiring);
+    assert!((foreseen.cold_reads - 300.0).abs() < 1e-9, "three lives of ten seconds");
+}
+
+#[test]
+fn keys_that_are_asked_for_while_they_are_read_are_counted_with_their_route() {
+    let with = |keys: u64| forecast(&reads(30, keys), &ColdOptions::default());
+    // Production took 2 ms, or what is assumed: 50 ms, in which a key is asked for five times.
+    let hot = with(1);
+    assert_eq!(hot.stampede_keys, 1);
+    assert_eq!(hot.stampede_routes, [("GET /item/*".to_owned(), 1)]);
+    assert_eq!(with(10).stampede_keys, 0);
+}

@@ -1,0 +1,108 @@
+//! Marked requests against a real nginx, and whether its log streams tell of them.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::servers::{Server, nginx};
+use crate::support::{Ran, peakhour};
+
+/// nginx with an access log for what succeeds and one for what fails, both with the marker.
+fn shop() -> Option<Server> {
+    nginx("", "", |port, folder| {
+        let at = folder.display();
+        format!(
+            "log_format marked escape=json '{{\"level\":\"info\",\"time\":\"$time_iso8601\",\
+             \"id\":\"$http_x_request_id\"}}';\n\
+             server {{ listen 127.0.0.1:{port}; access_log {at}/access.log marked;\n\
+             location /cart {{ return 200 'cart'; }}\n\
+             location / {{ return 404; access_log {at}/errors.log marked; }} }}"
+        )
+    })
+}
+
+/// Performs the act and nothing else; its finding.
+fn rehearse(server: &Server, streams: &str) -> (Ran, Value) {
+    let folder = server.folder();
+    let exchange =
+        r#"{"at_ns":0,"connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
+    fs::write(folder.join("r.jsonl"), format!("{exchange}\n")).unwrap();
+    let scenario = format!(
+        "# Logs.\nrecording: r.jsonl\n\
+         target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}\n\
+         acts:\n  - canary:\n      request: /cart\n      error_request: /no-such-page\n      \
+         within: 2s\n      streams:\n{streams}",
+        server.port
+    );
+    fs::write(folder.join("s.yaml"), scenario).unwrap();
+    let _ = fs::remove_dir_all(folder.join("reports"));
+    let ran = peakhour(folder, &["run", "s.yaml", "--only", "canary"]);
+    let mut runs = fs::read_dir(folder.join("reports")).unwrap();
+    let run = runs.next().unwrap_or_else(|| panic!("{}", ran.stderr)).unwrap().path();
+    let run: Value =
+        serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    let findings = run["findings"].as_array().unwrap();
+    let found = findings.iter().find(|each| each["check"] == "log-canary").unwrap().clone();
+    (ran, found)
+}
+
+fn stream(name: &str, file: &Path, options: &str) -> String {
+    format!("        {name}: {{ file: '{}', {options} }}\n", file.display())
+}
+
+#[test]
+fn marked_requests_show_up_in_files_and_commands_and_the_twin_passes() {
+    let Some(server) = shop() else { return };
+    let (access, errors) = (server.folder().join("access.log"), server.folder().join("errors.log"));
+    let streams = stream("access", &access, "format: json, on: success")
+        + &stream("errors", &errors, "on: error, lines: 1")
+        + &format!(
+            "        followed: {{ command: 'tail -n 0 -F {}', on: success }}\n",
+            access.display()
+        );
+    let (ran, found) = rehearse(&server, &streams);
+    assert_eq!(ran.code, 0, "{}{found}", ran.stderr);
+    assert_eq!(found["title"], "marked requests showed up in all 3 streams");
+}
+
+#[test]
+fn a_blank_stream_fails_also_when_only_errors_are_missing() {
+    let Some(server) = shop() else { return };
+    let access = server.folder().join("access.log");
+    let blank = server.folder().join("blank.log");
+    fs::write(&blank, "").unwrap();
+    // The access log has no failing requests.
+    let (ran, found) = rehearse(&server, &stream("access", &access, "on: both"));
+    assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
+    let title = found["title"].to_string();
+    assert!(title.contains("access: 10 of 10 failing requests did not show up"), "{title}");
+    let (_, found) = rehearse(&server, &stream("app", &blank, "on: success"));
+    assert!(found["title"].to_string().contains("app: 10 of 10 successful"), "{found}");
+}
+
+#[test]
+fn a_stream_that_cannot_be_read_is_unknown_with_the_reason() {
+    let Some(server) = shop() else { return };
+    let streams = stream("app", &server.folder().join("nowhere.log"), "on: success")
+        + "        node: { command: 'echo Permission denied >&2; exit 255', on: success }\n";
+    let (_, found) = rehearse(&server, &streams);
+    assert_eq!(found["outcome"], "unknown", "{found}");
+    let shown = found.to_string();
+    assert!(shown.contains("No such file"), "{shown}");
+    assert!(shown.contains("Permission denied"), "{shown}");
+}
+
+#[test]
+fn lines_that_are_no_json_are_malformed() {
+    let Some(server) = shop() else { return };
+    let access = server.folder().join("access.log");
+    let sed = format!(
+        "        torn: {{ command: 'tail -n 0 -F {} | sed -u s/level/lev/', on: success, \
+         format: json }}\n",
+        access.display()
+    );
+    let (ran, found) = rehearse(&server, &sed);
+    assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
+    assert!(found["title"].to_string().contains("has no level"), "{found}");
+}

@@ -1,0 +1,203 @@
+//! Limits of connections, found on real servers and on the stage.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use socket2::{Domain, Socket, Type};
+
+use crate::servers::{self, pause};
+use crate::support::{peakhour, root};
+
+/// Runs the act alone; returns its findings and the output.
+fn rehearse(target: &str, options: &str) -> (Vec<Value>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    scenario(folder.path(), target, options);
+    let ran = peakhour(folder.path(), &["run", "s.yaml"]);
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    let run = fs::read_dir(folder.path().join("reports")).ok().and_then(|mut runs| runs.next());
+    let run = run.unwrap_or_else(|| panic!("no report: {shown}")).unwrap().path();
+    let text = fs::read_to_string(run.join("run.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    (json["findings"].as_array().unwrap().clone(), shown)
+}
+
+fn scenario(folder: &Path, target: &str, options: &str) {
+    let capture = root().join("captures/nginx-first/peak.pcap.gz");
+    let text = format!(
+        "# Limits.\nname: limits\nrecording: {}\n{target}\nacts: [ connections: {{ {options} }} ]\n",
+        capture.display()
+    );
+    fs::write(folder.join("s.yaml"), text).unwrap();
+}
+
+const STAGE: &str = "target: { url: stage, allow: [127.0.0.1] }";
+
+/// The finding of a check whose title begins so.
+fn found<'a>(findings: &'a [Value], check: &str, begins: &str) -> &'a Value {
+    let is_it = |found: &&Value| {
+        found["check"] == check && found["title"].as_str().unwrap().starts_with(begins)
+    };
+    findings.iter().find(is_it).unwrap_or_else(|| panic!("{check} {begins}: {findings:#?}"))
+}
+
+fn connected(port: u16) -> u64 {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream.write_all(b"INFO clients\r\n").unwrap();
+    let mut said = [0; 4_096];
+    let count = stream.read(&mut said).unwrap();
+    let text = String::from_utf8_lossy(&said[..count]).into_owned();
+    let line = text.lines().find_map(|line| line.strip_prefix("connected_clients:"));
+    line.map_or(u64::MAX, |number| number.trim().parse().unwrap())
+}
+
+/// Waits until a server counts so many connections or fewer, this one included.
+fn falls_to(port: u16, most: u64) -> bool {
+    (0..250).any(|_| {
+        pause();
+        connected(port) <= most
+    })
+}
+
+#[test]
+fn the_limit_of_redis_is_found_with_the_connections_of_others_and_all_are_closed() {
+    let Some(server) = servers::redis(&["--maxclients", "100"]) else { return };
+    let others: Vec<TcpStream> =
+        (0..7).map(|_| TcpStream::connect(("127.0.0.1", server.port)).unwrap()).collect();
+    let options = |pool: u32| {
+        format!(
+            "target: false, drill: true, endpoints: {{ redis: 'redis://127.0.0.1:{}' }}, \
+             demand: [ {{ service: shop, to: redis, pool: {pool} }} ]",
+            server.port
+        )
+    };
+    let (findings, shown) = rehearse(STAGE, &options(20));
+    let limit = found(&findings, "connections", "redis");
+    assert_eq!(limit["title"], "redis admits 100 connections, and no more", "{shown}");
+    let evidence = limit["evidence"].to_string();
+    assert!(evidence.contains("93 were held here, 7 by others"), "{evidence}");
+    assert!(evidence.contains("confirmed 3 of 3"), "{evidence}");
+    assert_eq!(found(&findings, "connection-demand", "redis")["outcome"], "pass", "{shown}");
+    assert_eq!(found(&findings, "lazy-pools", "redis: 20 of 20")["outcome"], "pass", "{shown}");
+    assert!(falls_to(server.port, 8), "{} are left", connected(server.port));
+
+    let (findings, shown) = rehearse(STAGE, &options(60));
+    assert_eq!(found(&findings, "connection-demand", "redis")["outcome"], "fail", "{shown}");
+    assert_eq!(found(&findings, "lazy-pools", "redis: 60 of 60")["outcome"], "pass", "{shown}");
+    let both = found(&findings, "lazy-pools", "redis: 93 of 120");
+    assert_eq!(both["outcome"], "fail", "{shown}");
+    assert!(both["evidence"].to_string().contains("27 told so"), "{both}");
+    drop(others);
+}
+
+#[test]
+fn connections_end_with_a_process_that_is_killed() {
+    let Some(server) = servers::redis(&["--maxclients", "9000"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let endpoint = format!("endpoints: {{ redis: 'redis://127.0.0.1:{}' }}", server.port);
+    scenario(folder.path(), STAGE, &format!("target: false, {endpoint}"));
+    let mut run = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml", "--quiet"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let rose = (0..1_500).any(|_| {
+        pause();
+        connected(server.port) > 50
+    });
+    run.kill().unwrap();
+    run.wait().unwrap();
+    assert!(rose, "nothing was opened");
+    assert!(falls_to(server.port, 1), "{} are left", connected(server.port));
+}
+
+#[test]
+fn the_limits_of_mariadb_and_postgres_are_found() {
+    let mariadb = servers::mariadb(&["--max-connections=20"]);
+    let postgres = servers::postgres(&["max_connections=20", "superuser_reserved_connections=3"]);
+    let (Some(mariadb), Some(postgres)) = (mariadb, postgres) else { return };
+    let options = format!(
+        "target: false, endpoints: {{ my: 'mysql://root@127.0.0.1:{}', \
+         pg: 'postgres://postgres@127.0.0.1:{}/postgres' }}",
+        mariadb.port, postgres.port
+    );
+    let (findings, shown) = rehearse(STAGE, &options);
+    // Root has one more than the others.
+    let my = found(&findings, "connections", "my");
+    assert_eq!(my["title"], "my admits 21 connections, and no more", "{shown}");
+    assert!(my["evidence"].to_string().contains("its limit is 20"), "{my}");
+    assert!(my["evidence"].to_string().contains("error 1040"), "{my}");
+    let pg = found(&findings, "connections", "pg");
+    assert_eq!(pg["title"], "pg admits 20 connections, and no more", "{shown}");
+    assert!(pg["evidence"].to_string().contains("SQLSTATE 53300"), "{pg}");
+}
+
+#[test]
+fn the_limit_of_nginx_is_what_its_listener_and_its_channel_leave() {
+    let web = |port: u16, _: &Path| format!("server {{ listen 127.0.0.1:{port}; }}");
+    let Some(server) = servers::nginx("worker_processes 1;", "worker_connections 64;", web) else {
+        return;
+    };
+    let target =
+        format!("target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}", server.port);
+    let (findings, shown) = rehearse(&target, "max: 500");
+    let limit = found(&findings, "connections", "target");
+    println!("nginx, worker_connections 64: {limit:#}");
+    assert_eq!(limit["title"], "target admits 62 connections, and no more", "{shown}");
+    assert!(limit["evidence"].to_string().contains("closed without a byte"), "{limit}");
+}
+
+#[test]
+fn a_queue_that_nobody_empties_holds_its_backlog_and_one() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(5).unwrap();
+    let listener: TcpListener = socket.into();
+    let port = listener.local_addr().unwrap().port();
+    let options = format!("target: false, endpoints: {{ plain: 'tcp://127.0.0.1:{port}' }}");
+    let (findings, shown) = rehearse(STAGE, &options);
+    let limit = found(&findings, "connections", "plain");
+    assert_eq!(limit["title"], "plain admits 6 connections, and no more", "{shown}");
+    assert!(limit["evidence"].to_string().contains("connecting hung"), "{limit}");
+}
+
+#[test]
+fn the_limit_of_the_stage_is_found_however_it_turns_away() {
+    for beyond in ["banner", "stop-accepting"] {
+        let target =
+            format!("{STAGE}\nstage: {{ connection_limit: {{ max: 40, beyond: {beyond} }} }}");
+        let (findings, shown) = rehearse(&target, "max: 500");
+        let limit = found(&findings, "connections", "target");
+        assert_eq!(limit["title"], "target admits 40 connections, and no more", "{shown}");
+    }
+    let (findings, shown) = rehearse(STAGE, "max: 100");
+    let limit = found(&findings, "connections", "target");
+    assert_eq!(limit["title"], "target has no limit up to 100 connections", "{shown}");
+}
+
+#[test]
+fn an_endpoint_that_cannot_be_used_is_unknown_and_its_password_is_not_told() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let free = servers::free_port();
+    let options = format!(
+        "target: false, endpoints: {{ wrong: 'redis://:s3cret@127.0.0.1:{}', \
+         gone: 'tcp://127.0.0.1:{free}', foreign: 'redis://192.0.2.1' }}",
+        server.port
+    );
+    let (findings, shown) = rehearse(STAGE, &options);
+    for (name, why) in
+        [("wrong", "denies access"), ("gone", "nobody listens"), ("foreign", "is not allowed")]
+    {
+        let unknown = found(&findings, "connections", name);
+        assert_eq!(unknown["outcome"], "unknown", "{shown}");
+        assert!(unknown["title"].as_str().unwrap().contains(why), "{unknown}");
+    }
+    assert!(!format!("{shown}{findings:?}").contains("s3cret"), "{shown}");
+}
