@@ -100,6 +100,8 @@ impl Flags {
     pub const UPGRADED: Self = Self(1 << 9);
     /// A head that no server should accept: no version, bad header lines, odd line ends.
     pub const MALFORMED: Self = Self(1 << 10);
+    /// The head was made from what a log says: nobody saw its bytes.
+    pub const SYNTHESISED: Self = Self(1 << 11);
 
     /// All bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::capture::access_log::format::{Format, NAMES};
+use crate::capture::access_log::template::Template;
 use crate::capture::source::Source;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
@@ -17,8 +19,9 @@ use crate::units::format_count;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The captures: pcap, pcapng or JSON Lines, plain, gz or zst; `-` is standard input. Several
-    /// are read one after the other, as the pieces of one capture.
+    /// The captures: pcap, pcapng, JSON Lines or access logs, plain, gz or zst; `-` is standard
+    /// input. Several are read one after the other, as the pieces of one capture; lines of several
+    /// logs are put in the order of time.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
@@ -31,6 +34,30 @@ pub struct Import {
     /// holds secrets of your users.
     #[arg(long)]
     keep_secrets: bool,
+    /// Read the captures as access logs of this format, instead of telling it by their lines:
+    /// nginx (the common or combined format, stamped with the end of each request), apache (the
+    /// same, stamped with the arrival), common, combined, json, nginx-json, caddy, traefik, envoy,
+    /// haproxy, alb, elb, cloudfront, iis, w3c.
+    #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
+    format: Option<Format>,
+    /// Read the captures as access logs of this format string, nginx' `log_format` or Apache's
+    /// `LogFormat`.
+    #[arg(long, value_name = "STRING", value_parser = format_written)]
+    log_format: Option<Format>,
+}
+
+impl Import {
+    fn format(&self) -> Option<&Format> {
+        self.log_format.as_ref().or(self.format.as_ref())
+    }
+}
+
+fn format_named(name: &str) -> Result<Format, String> {
+    Format::named(name).ok_or_else(|| format!("there are {}", NAMES.join(", ")))
+}
+
+fn format_written(text: &str) -> Result<Format, String> {
+    Template::parse(text).map(Format::Custom)
 }
 
 /// Runs `import`.
@@ -49,7 +76,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     };
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
-    let imported = load::import(sources, output, !command.keep_secrets)?;
+    let imported = load::import(sources, output, !command.keep_secrets, command.format())?;
     warn(&imported, voice);
     let header = &imported.header;
     if !command.keep_secrets {
@@ -90,7 +117,8 @@ fn import_lines(
         check_output(lines, &command.captures)?;
     }
     let scratch = Scratch::create()?;
-    warn(&load::import(sources, &scratch.recording(), !command.keep_secrets)?, voice);
+    let redacted = !command.keep_secrets;
+    warn(&load::import(sources, &scratch.recording(), redacted, command.format())?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))
