@@ -139,11 +139,8 @@ impl Import {
         let (mut step_ns, mut bad) = (None, 0);
         for number in 1.. {
             let read = log.line(&mut text);
-            let read = read.map_err(|source| LogError::Read {
-                file: name.clone(),
-                line: number,
-                source,
-            })?;
+            let read =
+                read.map_err(|source| LogError::Read { file: name.clone(), line: number, source })?;
             let Some(whole) = read else {
                 break;
             };
@@ -252,8 +249,9 @@ impl Import {
         let mut warnings = self.warnings;
         if moments_unknown > 0 {
             warnings.push(
-                "nginx stamps a line with the end of its request and Apache with the arrival, and \
-                 the lines do not tell whose they are: say it with --format nginx or apache"
+                "the lines do not tell whether their time is the arrival of the request or its \
+                 end, and it was taken for the arrival; for the common and combined formats say it \
+                 with --format nginx (end) or --format apache (arrival)"
                     .to_owned(),
             );
         }

@@ -3,13 +3,14 @@
 mod logs;
 
 use std::collections::BTreeSet;
-use std::io::{BufReader, Chain, Cursor};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use anyhow::bail;
 
 use crate::capture::access_log::format::Format;
+use crate::capture::access_log::sample::Sampled;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
 use crate::cli::files::Scratch;
@@ -150,7 +151,7 @@ fn from_packets(
 /// JSON Lines carry offsets only: the start has no wall clock, and the end is that of the last
 /// byte they mention.
 fn from_lines(
-    sources: Vec<Chain<Cursor<Vec<u8>>, Source>>,
+    sources: Vec<Sampled>,
     writer: &mut RecordingWriter,
     redacted: bool,
 ) -> anyhow::Result<(Header, Vec<String>)> {

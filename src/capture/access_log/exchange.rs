@@ -20,6 +20,7 @@ pub const UNNAMED_HOST: &str = "host-not-logged.invalid";
 const LATEST_NS: i64 = 7_258_118_400_000_000_000;
 
 /// What is worth counting about a line that became an exchange.
+#[expect(clippy::struct_excessive_bools, reason = "each is counted on its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remarks {
     /// The format has no method; it is taken for GET.

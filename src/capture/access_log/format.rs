@@ -51,8 +51,7 @@ impl Format {
         Some(match name {
             "common" | "combined" => Self::Common(Moment::Unknown),
             "nginx" => Self::Common(Moment::End),
-            "apache" => Self::Common(Moment::Start),
-            "traefik" => Self::Common(Moment::Start),
+            "apache" | "traefik" => Self::Common(Moment::Start),
             "json" | "caddy" => Self::Json(Moment::Unknown),
             "nginx-json" => Self::Json(Moment::End),
             "envoy" => Self::Envoy,
@@ -83,9 +82,7 @@ impl Format {
         let mut best: Option<(usize, Self)> = None;
         for candidate in candidates {
             let mut format = candidate.clone();
-            let fits = |line: &&&[u8]| {
-                matches!(format.read(line), Ok(_) | Err(Miss::NoRequest))
-            };
+            let fits = |line: &&&[u8]| matches!(format.read(line), Ok(_) | Err(Miss::NoRequest));
             let count = lines.iter().filter(fits).count();
             if count > best.as_ref().map_or(0, |(count, _)| *count) {
                 best = Some((count, candidate));

@@ -30,7 +30,7 @@ pub fn read(line: &[u8]) -> Read<'_> {
     let frontend = word()?;
     let _backend = word()?;
     let timers = word()?;
-    if timers.iter().filter(|byte| **byte == b'/').count() < 3 {
+    if timers.split(|byte| *byte == b'/').count() < 4 {
         return Err(Miss::OtherMessage);
     }
     entry.status = status_of(word()?)?;

@@ -29,6 +29,7 @@ fn parse(line: &[u8]) -> Option<Map<String, Value>> {
 }
 
 /// Values by what they are; of several names for the same thing the more exact one counts.
+#[expect(clippy::struct_excessive_bools, reason = "each stands for a key that was seen")]
 #[derive(Debug, Default)]
 struct Found {
     entry: Entry<'static>,
@@ -128,8 +129,14 @@ impl Found {
             "host" | "vhost" => self.host(2, value),
             "server_name" => self.host(1, value),
             "scheme" | "requestscheme" => entry.scheme = value,
-            "client_ip" | "remote_addr" | "clienthost" | "ip" | "remote_ip" | "client"
-            | "downstream_remote_address" | "remotehost" => entry.client = value,
+            "client_ip"
+            | "remote_addr"
+            | "clienthost"
+            | "ip"
+            | "remote_ip"
+            | "client"
+            | "downstream_remote_address"
+            | "remotehost" => entry.client = value,
             "remote_port" | "clientport" | "connection" => entry.connection = value,
             "user_agent" | "http_user_agent" | "request_user_agent" | "agent" | "useragent" => {
                 entry.agent = value;

@@ -24,16 +24,16 @@ pub struct Log {
     pub format: Format,
     /// Why decompression ended early, once it did.
     pub damage: Option<String>,
-    input: Chain<Cursor<Vec<u8>>, Source>,
+    input: Sampled,
 }
+
+/// A source with the bytes that were looked at in front of it.
+pub type Sampled = Chain<Cursor<Vec<u8>>, Source>;
 
 impl Log {
     /// Opens a log, in the format given or in the one that its first lines have. Where they have
     /// none, it gives back all of the input, for whoever can read it.
-    pub fn open(
-        mut source: Source,
-        given: Option<&Format>,
-    ) -> io::Result<Result<Self, Chain<Cursor<Vec<u8>>, Source>>> {
+    pub fn open(mut source: Source, given: Option<&Format>) -> io::Result<Result<Self, Sampled>> {
         let mut sample = Vec::new();
         if given.is_none() {
             (&mut source).take(SAMPLE_BYTES).read_to_end(&mut sample)?;

@@ -7,9 +7,7 @@ use crate::capture::access_log::common::status_of;
 use crate::capture::access_log::entry::{Entry, Miss, Moment, Read};
 use crate::capture::access_log::nginx;
 use crate::capture::access_log::stamp::{self, Stamp};
-use crate::capture::access_log::text::{
-    Text, end_of_quotes, is_absent, number, present, unescape,
-};
+use crate::capture::access_log::text::{Text, end_of_quotes, is_absent, number, present, unescape};
 
 /// A format string, taken apart.
 #[derive(Clone, Debug)]
@@ -184,7 +182,6 @@ impl<'a> Reading<'a> {
     fn take(&mut self, field: &Field, value: &'a [u8]) -> Result<(), Miss> {
         let entry = &mut self.entry;
         match field {
-            Field::Ignored | Field::Request | Field::Query => {}
             Field::Client => entry.client = Cow::Borrowed(value),
             Field::Connection => entry.connection = present(Cow::Borrowed(value)),
             Field::Time(moment) => {
@@ -210,7 +207,7 @@ impl<'a> Reading<'a> {
                 entry.target = unescape(value);
             }
             Field::Target => entry.target = unescape(value),
-            Field::Path => {}
+            Field::Path | Field::Ignored | Field::Request | Field::Query => {}
             Field::Version => entry.version = present(Cow::Borrowed(value)),
             Field::Scheme => entry.scheme = Cow::Borrowed(value),
             Field::Host => entry.authority = present(unescape(value)),

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn escapes_of_every_server_are_undone() {
         for (escaped, plain) in [
-            (r#"a\x22b"#, "a\"b"),
+            (r"a\x22b", "a\"b"),
             (r#"a\"b"#, "a\"b"),
             (r"a\\b\x5Cc", r"a\b\c"),
             (r"\u00e9\/", "é/"),

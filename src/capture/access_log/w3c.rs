@@ -164,17 +164,13 @@ fn values(line: &[u8]) -> Vec<Text<'_>> {
     let (mut values, mut rest) = (Vec::new(), line.trim_ascii());
     while !rest.is_empty() && values.len() < MAX_FIELDS {
         let end = rest.strip_prefix(b"\"").and_then(closing_quote);
-        let length = match end {
-            Some(end) => {
-                let inside = &rest[1..=end];
-                values.push(undoubled(inside));
-                end + 2
-            }
-            None => {
-                let length = rest.iter().position(is_blank).unwrap_or(rest.len());
-                values.push(Cow::Borrowed(&rest[..length]));
-                length
-            }
+        let length = if let Some(end) = end {
+            values.push(undoubled(&rest[1..=end]));
+            end + 2
+        } else {
+            let length = rest.iter().position(is_blank).unwrap_or(rest.len());
+            values.push(Cow::Borrowed(&rest[..length]));
+            length
         };
         rest = &rest[length.min(rest.len())..];
         rest = &rest[rest.iter().take_while(|byte| is_blank(byte)).count()..];

@@ -1,13 +1,11 @@
 //! Access logs on their way into a recording.
 
-use std::io::{Chain, Cursor};
-
 use anyhow::{Context, bail};
 
 use crate::capture::access_log::connections::Connections;
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::read_logs;
-use crate::capture::access_log::sample::Log;
+use crate::capture::access_log::sample::{Log, Sampled};
 use crate::capture::source::{Content, Source};
 use crate::cli::load::ready;
 use crate::recording::file::writer::RecordingWriter;
@@ -20,7 +18,7 @@ pub(super) enum Input {
     /// Access logs, several of which are merged by time.
     Logs(Vec<Log>),
     /// JSON Lines, with the bytes that were looked at in front.
-    Lines(Vec<Chain<Cursor<Vec<u8>>, Source>>),
+    Lines(Vec<Sampled>),
 }
 
 /// Tells what sources hold, by their first bytes or lines. A format that was given needs no
