@@ -51,6 +51,27 @@ fn several_logs_are_merged_by_time_and_redacted() {
     assert_eq!(positions, [0, 1, 2, 3, 4]);
 }
 
+/// A log of whole seconds is replayed, and its shape is not claimed below ten of them.
+#[test]
+fn a_replay_of_a_coarse_log_claims_nothing_finer_than_its_clock() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut log = String::new();
+    for request in 0..60 {
+        let (second, item) = (request / 30, request % 7);
+        let request = format!("\"GET /item/{item} HTTP/1.1\" 200 1");
+        let line = format!("192.0.2.{item} - - [17/May/2015:10:05:{second:02} +0000] {request}\n");
+        log.push_str(&line);
+    }
+    fs::write(folder.path().join("peak.log"), log).unwrap();
+    let scenario = "name: coarse\nrecording: peak.log\ntarget: { url: stage }\n";
+    fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+    let ran = peakhour(folder.path(), &["run", "s.yaml", "--out", "json=run.json"]);
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stdout.contains("clock says nothing below 10 s"), "{shown}");
+    let report = fs::read_to_string(folder.path().join("run.json")).unwrap();
+    assert!(report.contains("has steps of 1 s, too coarse for it"), "{report}");
+}
+
 #[test]
 fn a_log_that_fits_no_format_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! Access logs of every format, line by line: what is understood, when it arrived, and that every
 //! line is accounted for.
 
+use std::collections::HashMap;
 use std::io::Cursor;
 use std::time::Duration;
 
@@ -244,6 +245,37 @@ fn every_format() -> Vec<Format> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// For all clients, moments and durations: a request begins on a connection only when the one
+    /// before it there has ended, and positions count from 0.
+    #[test]
+    fn requests_on_a_guessed_connection_never_overlap(
+        requests in vec((0..3_u8, 0..600_u64, 0..90_u64), 1..80),
+    ) {
+        let format = r#"$remote_addr $msec $request_time "$request" $status"#;
+        let format = Format::Custom(Template::parse(format).unwrap());
+        let line = |(client, end, taken): (u8, u64, u64)| {
+            let end = MOMENT + end * 9;
+            format!("192.0.2.{client} {end}.000 {taken}.000 \"GET / HTTP/1.1\" 200\n")
+        };
+        let text: String = requests.into_iter().map(line).collect();
+        let (imported, mut exchanges) = read_as(text.as_bytes(), Some(&format)).unwrap();
+        exchanges.sort_by_key(|exchange| exchange.at);
+        let mut connections = Connections::new(imported.clock_resolution_ns);
+        let mut last: HashMap<u64, (u64, u32, Duration)> = HashMap::new();
+        for exchange in &mut exchanges {
+            connections.place(exchange);
+            let taken = exchange.response.as_ref().and_then(|response| response.last_byte);
+            let end = exchange.at + taken.unwrap_or_default();
+            match last.insert(exchange.connection, (exchange.session, exchange.seq, end)) {
+                None => prop_assert_eq!(exchange.seq, 0),
+                Some((session, seq, free)) => {
+                    prop_assert_eq!((session, seq + 1), (exchange.session, exchange.seq));
+                    prop_assert!(free <= exchange.at);
+                }
+            }
+        }
+    }
 
     /// For all lines, damaged at will, in every format: nothing panics, every line ends in one
     /// bucket, and what becomes an exchange can be recorded.

@@ -65,7 +65,11 @@ impl Log {
         }
         text.clear();
         loop {
-            let more = self.input.fill_buf()?;
+            let more = match self.input.fill_buf() {
+                Ok(more) => more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
             let end = more.iter().position(|byte| *byte == b'\n');
             let (used, is_last) = (end.map_or(more.len(), |end| end + 1), more.is_empty());
             self.input.consume(used);
