@@ -31,6 +31,7 @@ mod lenient;
 pub mod har;
 pub mod gor;
 pub mod sessions;
+pub mod access_log;
 
 use std::io;
 use std::net::SocketAddr;
@@ -98,8 +99,9 @@ pub enum CaptureError {
     },
     /// The first bytes are of no format that is known here.
     #[error(
-        "{name}: not a capture: it begins with {first_bytes}; supported are pcap and pcapng, \
-         plain or compressed with gzip or zstd: convert it with `editcap -F pcapng`"
+        "{name}: not a capture: it begins with {first_bytes}; supported are pcap and pcapng \
+         (convert others with `editcap -F pcapng`), JSON Lines, and access logs (describe one of \
+         your own with --log-format), plain or compressed with gzip or zstd"
     )]
     NotACapture {
         /// Path as given.

@@ -48,7 +48,7 @@ pub struct Arguments {
 /// The subcommands, in the order of the data flow.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Turn a capture (pcap, pcapng, JSON Lines; gz and zst) into a recording.
+    /// Turn a capture (pcap, pcapng, JSON Lines, access logs; gz and zst) into a recording.
     Import(import::Import),
     /// Say what is in a recording or capture: shape, mix, sizes, connections, losses.
     Inspect(inspect::Inspect),

@@ -39,6 +39,9 @@ pub fn outline(
     let (mut facts, plan) =
         with_reader(reader, |source| outline_source(&source, scenario, authority))?;
     facts.window_ns[1] = facts.window_ns[1].min(reader.header().duration_ns);
+    let step = Duration::from_nanos(reader.header().clock_resolution_ns);
+    let step = Speed::new(scenario.speed)?.due(step);
+    facts.clock_step_ns = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
     Ok((facts, plan))
 }
 

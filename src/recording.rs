@@ -100,7 +100,8 @@ impl Flags {
     pub const UPGRADED: Self = Self(1 << 9);
     /// A head that no server should accept: no version, bad header lines, odd line ends.
     pub const MALFORMED: Self = Self(1 << 10);
-    /// The heads were put together from what a file says of them, such as a HAR: order, case and
+    /// The heads were put together from what a file says of them, such as a HAR or
+    /// a log: order, case and
     /// blanks on the wire may have been others.
     pub const SYNTHESISED: Self = Self(1 << 11);
     /// The client found the answer in its cache: nothing was sent.

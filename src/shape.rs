@@ -8,6 +8,7 @@ pub mod compare;
 #[cfg(test)]
 mod detection;
 pub mod gate;
+mod judged;
 pub mod metrics;
 pub mod tolerance;
 

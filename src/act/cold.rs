@@ -151,6 +151,7 @@ fn rehearse(
         return Err(INTERRUPTED.to_owned());
     }
     let passes = Passes {
+        clock_step_ns: ground.facts.clock_step_ns,
         cold: &cold.summary,
         warm: &warm.summary,
         cold_reads: cold_reads.as_ref(),

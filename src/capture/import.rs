@@ -327,14 +327,14 @@ fn cookies(head: &Head<'_>) -> Option<u64> {
 
 /// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
 /// promise.
-pub(super) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 
 /// Bytes as text: what is not UTF-8 is percent-escaped. The flag tells whether anything was.
-fn text(bytes: &[u8]) -> (String, bool) {
+pub(crate) fn text(bytes: &[u8]) -> (String, bool) {
     let (mut text, mut is_escaped) = (String::with_capacity(bytes.len()), false);
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use crate::capture::access_log::format::{Format, NAMES};
+use crate::capture::access_log::template::Template;
 use crate::capture::source::{Content, Source};
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
@@ -17,8 +19,9 @@ use crate::units::format_count;
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, or JSON Lines;
-    /// plain, gz or zst; `-` is standard input. Several are pieces of one capture.
+    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, JSON Lines or access
+    /// logs, plain, gz or zst; `-` is standard input. Several are read one after the other, as the
+    /// pieces of one capture; lines of several logs are put in the order of time.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
@@ -27,37 +30,60 @@ pub struct Import {
     /// Write JSON Lines to this file instead; `-` is standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     jsonl: Option<PathBuf>,
-    /// What the captures are, where their first bytes do not tell.
-    #[arg(long, value_name = "NAME")]
-    format: Option<Format>,
     /// Keep credentials (cookies, Authorization, tokens) as they were captured. The recording then
     /// holds secrets of your users.
     #[arg(long)]
     keep_secrets: bool,
+    /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
+    /// sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
+    /// end of each request), apache (the same, stamped with the arrival), common, combined, json,
+    /// nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
+    #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
+    format: Option<Given>,
+    /// Read the captures as access logs of this format string, nginx' `log_format` or Apache's
+    /// `LogFormat`.
+    #[arg(long, value_name = "STRING", value_parser = format_written)]
+    log_format: Option<Given>,
 }
 
-/// A format of captures, by name.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Format {
-    Pcap,
-    Pcapng,
-    Jsonl,
-    Har,
-    Gor,
-    Sessions,
+/// What captures are, as the user says.
+#[derive(Clone, Debug)]
+enum Given {
+    Content(Content),
+    Log(Format),
 }
 
-impl Format {
-    fn content(self) -> Content {
-        match self {
-            Self::Pcap => Content::Pcap,
-            Self::Pcapng => Content::Pcapng,
-            Self::Jsonl => Content::JsonLines,
-            Self::Har => Content::Har,
-            Self::Gor => Content::Gor,
-            Self::Sessions => Content::Sessions,
+impl Import {
+    fn log_format(&self) -> Option<&Format> {
+        match self.log_format.as_ref().or(self.format.as_ref()) {
+            Some(Given::Log(format)) => Some(format),
+            _ => None,
         }
     }
+}
+
+fn format_named(name: &str) -> Result<Given, String> {
+    if let Some((_, content)) = CONTENTS.iter().find(|(known, _)| *known == name) {
+        return Ok(Given::Content(*content));
+    }
+    let names = || CONTENTS.iter().map(|(name, _)| *name).chain(NAMES).collect::<Vec<_>>();
+    Format::named(name)
+        .map(Given::Log)
+        .ok_or_else(|| format!("the formats are {}", names().join(", ")))
+}
+
+/// Formats that are no access logs.
+const CONTENTS: [(&str, Content); 6] = [
+    ("pcap", Content::Pcap),
+    ("pcapng", Content::Pcapng),
+    ("har", Content::Har),
+    ("gor", Content::Gor),
+    ("sessions", Content::Sessions),
+    ("jsonl", Content::JsonLines),
+];
+
+fn format_written(text: &str) -> Result<Given, String> {
+    Template::parse(text).map(Format::Custom).map(Given::Log)
 }
 
 /// Runs `import`.
@@ -68,9 +94,9 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     }
     let mut sources =
         command.captures.iter().map(|path| load::open(path)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(format) = command.format {
+    if let Some(Given::Content(content)) = command.format {
         for source in &mut sources {
-            source.read_as(format.content());
+            source.read_as(content);
         }
     }
     if let Some(lines) = &command.jsonl {
@@ -81,7 +107,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     };
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
-    let imported = load::import(sources, output, !command.keep_secrets)?;
+    let imported = load::import(sources, output, !command.keep_secrets, command.log_format())?;
     warn(&imported, voice);
     let header = &imported.header;
     if !command.keep_secrets {
@@ -122,7 +148,8 @@ fn import_lines(
         check_output(lines, &command.captures)?;
     }
     let scratch = Scratch::create()?;
-    warn(&load::import(sources, &scratch.recording(), !command.keep_secrets)?, voice);
+    let redacted = !command.keep_secrets;
+    warn(&load::import(sources, &scratch.recording(), redacted, command.log_format())?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

@@ -1,6 +1,7 @@
 //! Whatever a user names as a recording, opened as one: captures are imported first.
 
 mod documents;
+mod logs;
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -9,10 +10,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::bail;
 
+use crate::capture::access_log::format::Format;
+use crate::capture::access_log::sample::Sampled;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
+use crate::cli::load::logs::{Input, from_logs, told};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
@@ -47,7 +51,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
         return opened(path.to_owned(), Vec::new(), None);
     }
     let scratch = Scratch::create()?;
-    let imported = import(vec![source], &scratch.recording(), true)?;
+    let imported = import(vec![source], &scratch.recording(), true, None)?;
     opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
@@ -59,7 +63,7 @@ pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loade
         return opened(path.to_owned(), Vec::new(), None);
     }
     outputs::note(voice.quiet, &format!("importing {}", path.display()));
-    let imported = import(vec![source], into, true)?;
+    let imported = import(vec![source], into, true, None)?;
     opened(into.to_owned(), imported.warnings, None)
 }
 
@@ -82,10 +86,12 @@ pub struct ImportOutcome {
 }
 
 /// Imports captures that are pieces of one. Exchanges are redacted unless the user said otherwise.
+/// With a format given, the captures are logs of it.
 pub fn import(
     sources: Vec<Source>,
     recording: &Path,
     redacted: bool,
+    format: Option<&Format>,
 ) -> anyhow::Result<ImportOutcome> {
     if let Some(recording) = sources.iter().find(|source| source.content() == Content::Parquet) {
         bail!(
@@ -96,14 +102,16 @@ pub fn import(
     }
     let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
     let origin = names.join(", ");
-    let content = one_content(&sources)?;
+    let content = sources.first().map_or(Content::Unknown, Source::content);
+    let input = told(sources, format)?;
     let mut writer = RecordingWriter::create(recording)?;
-    let (mut header, warnings) = match content {
-        Content::JsonLines => from_lines(sources, &mut writer, redacted)?,
-        Content::Har | Content::Gor | Content::Sessions => {
+    let (mut header, warnings) = match input {
+        Input::Packets(sources) => from_packets(sources, &mut writer, redacted)?,
+        Input::Documents(content, sources) => {
             from_documents(content, sources, &mut writer, redacted)?
         }
-        _ => from_packets(sources, &mut writer, redacted)?,
+        Input::Logs(logs) => from_logs(logs, &mut writer, redacted)?,
+        Input::Lines(sources) => from_lines(sources, &mut writer, redacted)?,
     };
     refuse_empty(&origin, content, &header, &warnings)?;
     header.origin = origin;
@@ -170,13 +178,13 @@ fn from_packets(
 /// JSON Lines carry offsets only: the start has no wall clock, and the end is that of the last
 /// byte they mention.
 fn from_lines(
-    sources: Vec<Source>,
+    sources: Vec<Sampled>,
     writer: &mut RecordingWriter,
     redacted: bool,
 ) -> anyhow::Result<(Header, Vec<String>)> {
-    let [source] = <[Source; 1]>::try_from(sources)
+    let [source] = <[_; 1]>::try_from(sources)
         .map_err(|_| anyhow::anyhow!("several files of JSON Lines cannot be imported together"))?;
-    let name = source.name().to_owned();
+    let name = source.get_ref().1.name().to_owned();
     let (mut exchanges, mut last_ns, mut connections) = (0, 0, BTreeSet::new());
     let mut input = BufReader::new(source);
     let imported = read_lines(&mut input, &name, &mut |exchange| {

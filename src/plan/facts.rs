@@ -37,6 +37,15 @@ pub struct Facts {
     pub idc_before: [Option<f64>; 4],
     /// See `idc_before`.
     pub idc_after: [Option<f64>; 4],
+    /// Smallest step of the recording's clock in the time of the replay, in nanoseconds; 0 where
+    /// it is not known.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub clock_step_ns: u64,
     /// What a person should know before the run.
     pub warnings: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_unknown(step: &u64) -> bool {
+    *step == 0
 }

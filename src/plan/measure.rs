@@ -44,6 +44,7 @@ pub(crate) fn measure(
         warnings: warnings(notes, selection, scenario, tally.arrivals),
         skipped,
         window_ns: [0, 0],
+        clock_step_ns: 0,
     };
     refuse(&facts, &tally, scenario)?;
     let totals = tally.connections.into_iter().map(|(number, seen)| (number, seen.arrivals));

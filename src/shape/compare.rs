@@ -6,7 +6,8 @@
 use hdrhistogram::Histogram;
 
 use crate::shape::gate::{Gate, described, metric};
-use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
+use crate::shape::judged::{Judged, Kind, counts, other, unjudged};
+use crate::shape::metrics::{Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::{FineDispersion, Tolerances};
 use crate::shape::{Fault, Metric, MetricOutcome, Shape, ShapeReport, ShapeVerdict};
 use crate::stats::counts::as_f64;
@@ -26,6 +27,9 @@ pub struct ShapeInput<'a> {
     /// The tightest bound on a latency quantile that is under test, in nanoseconds: our lateness
     /// must be a small share of it.
     pub latency_bound_ns: Option<f64>,
+    /// Smallest step of the recording's clock, in nanoseconds of the replay: below ten times it,
+    /// bursts of the plan are the importer's and not those of production.
+    pub clock_step_ns: u64,
     /// Tolerances of the tier.
     pub tolerances: &'a Tolerances,
     /// The user stopped the run.
@@ -71,20 +75,6 @@ pub fn judge_shape(input: &ShapeInput) -> ShapeReport {
     }
 }
 
-/// A metric and what it is about.
-#[derive(Clone, Debug)]
-struct Judged {
-    kind: Kind,
-    metric: Metric,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    /// Burstiness at a scale of so many milliseconds.
-    Burst(u64),
-    Other,
-}
-
 /// Every metric of one produced shape against the planned one, always the same ones in the same
 /// order.
 fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
@@ -92,15 +82,15 @@ fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
     let pair = Pair { planned: input.planned, produced };
     let mut metrics = vec![
         other("completeness", "%", pair.completeness(), Gate::AtLeast(limits.completeness)),
-        other("WAPE 1 s", "%", pair.rate_wape(limits.wape), Gate::AtMost(limits.wape)),
+        counts(1_000, "WAPE 1 s", "%", pair.rate_wape(limits.wape), Gate::AtMost(limits.wape)),
         other(
             "max cumulative lag",
             "s",
             pair.lag_seconds(limits.lag_seconds),
             Gate::AtMost(limits.lag_seconds),
         ),
-        other("peak ratio 1 s", "", pair.peak_second(limits.peak), Gate::Band(limits.peak)),
-        other("peak ratio 10 ms q99.99", "", pair.peak_window(), Gate::Report),
+        counts(1_000, "peak ratio 1 s", "", pair.peak_second(limits.peak), Gate::Band(limits.peak)),
+        counts(10, "peak ratio 10 ms q99.99", "", pair.peak_window(), Gate::Report),
     ];
     metrics.splice(1..1, lateness(input));
     metrics.extend(bursts(input, pair));
@@ -110,7 +100,11 @@ fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
         metrics.push(other(&name, "", pair.size(q, limits.size), Gate::Band(limits.size)));
     }
     let opens = pair.opens_wape(limits.opens);
-    metrics.push(other("connection opens WAPE 1 s", "%", opens, Gate::AtMost(limits.opens)));
+    let gate = Gate::AtMost(limits.opens);
+    metrics.push(counts(1_000, "connection opens WAPE 1 s", "%", opens, gate));
+    for each in &mut metrics {
+        each.refuse_below(input.clock_step_ns);
+    }
     metrics
 }
 
@@ -158,10 +152,6 @@ fn bursts(input: &ShapeInput, pair: Pair) -> Vec<Judged> {
     .collect()
 }
 
-fn other(name: &str, unit: &str, value: Evaluated, gate: Gate) -> Judged {
-    Judged { kind: Kind::Other, metric: metric(name, unit, value, gate) }
-}
-
 /// The smallest scale from which on no burst metric fails, if nothing else fails. Scales that are
 /// not evaluable carry no claim: one that passes must be left.
 fn faithful_from_ms(judged: &[Judged], failed: &[usize]) -> Option<u64> {
@@ -169,7 +159,7 @@ fn faithful_from_ms(judged: &[Judged], failed: &[usize]) -> Option<u64> {
     for &index in failed {
         match judged[index].kind {
             Kind::Burst(ms) => largest_failed = largest_failed.max(ms),
-            Kind::Other => return None,
+            Kind::Counts(_) | Kind::Other => return None,
         }
     }
     judged.iter().find_map(|each| match each.kind {
@@ -187,13 +177,7 @@ fn statement(
     input: &ShapeInput,
 ) -> String {
     let failures = failures(judged);
-    let unjudged =
-        judged.iter().filter(|each| each.metric.outcome == MetricOutcome::NotEvaluable).count();
-    let unjudged = if unjudged == 0 {
-        String::new()
-    } else {
-        format!("; too little data for {unjudged} of {} metrics", judged.len())
-    };
+    let unjudged = unjudged(judged, input.clock_step_ns);
     let requests = format_counted(input.planned.total, "request", "requests");
     match verdict {
         ShapeVerdict::Faithful => {
@@ -259,6 +243,10 @@ mod tests {
     type Moments = (f64, Option<f64>, Option<f64>);
 
     fn judge(moments: &[Moments], interrupted: bool) -> ShapeReport {
+        judge_by_clock(moments, interrupted, 0)
+    }
+
+    fn judge_by_clock(moments: &[Moments], interrupted: bool, clock_step_ns: u64) -> ShapeReport {
         let mut shapes = [Shape::new(), Shape::new(), Shape::new()];
         let mut lateness = times();
         let route = Arc::from("GET /");
@@ -282,6 +270,7 @@ mod tests {
             sent,
             lateness: &lateness,
             latency_bound_ns: None,
+            clock_step_ns,
             tolerances: &STANDARD,
             interrupted,
         })
@@ -315,6 +304,20 @@ mod tests {
             assert_eq!(outcome(&report, "WAPE 1 s"), MetricOutcome::Pass);
             assert_eq!(outcome(&report, "connection opens WAPE 1 s"), MetricOutcome::Pass);
             assert!(report.worst_ratio < 0.1, "{} {}", report.worst_metric, report.worst_ratio);
+        }
+    }
+
+    #[test]
+    fn a_coarse_clock_says_nothing_below_ten_of_its_steps() {
+        let moments = on_grid_lines(0.05, 0.0);
+        for name in ["IDC ratio 10 ms", "IDC ratio 1 s", "WAPE 1 s", "peak ratio 1 s"] {
+            let report = judge_by_clock(&moments, false, 1_000_000);
+            assert_eq!(outcome(&report, name), MetricOutcome::Pass, "{name}");
+            let report = judge_by_clock(&moments, false, 1_000_000_000);
+            assert_eq!(outcome(&report, name), MetricOutcome::NotEvaluable, "{name}");
+            assert_eq!(outcome(&report, "IDC ratio 10 s"), MetricOutcome::Pass);
+            assert_eq!(report.verdict, ShapeVerdict::Faithful);
+            assert!(report.statement.ends_with("says nothing below 10 s"), "{}", report.statement);
         }
     }
 

@@ -88,6 +88,7 @@ fn judge(pairs: &[Pair], tolerances: &Tolerances) -> ShapeReport {
         sent: &produced,
         lateness: &lateness,
         latency_bound_ns: None,
+        clock_step_ns: 0,
         tolerances,
         interrupted: false,
     })
@@ -265,6 +266,7 @@ fn a_connection_opened_again_for_each_request_is_not_the_load() {
             sent: &produced,
             lateness: &on_time,
             latency_bound_ns: None,
+            clock_step_ns: 0,
             tolerances,
             interrupted: false,
         });

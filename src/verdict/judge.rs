@@ -58,6 +58,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         sent: &replayed.summary.sent,
         lateness: &replayed.summary.lateness,
         latency_bound_ns: latency_bound_ns(input.expectations),
+        clock_step_ns: replayed.facts.clock_step_ns,
         tolerances: tolerances(input.tier),
         interrupted: input.interrupted,
     });

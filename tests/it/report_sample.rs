@@ -147,6 +147,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
     change(&mut summary);
     let facts = Facts {
         clones: 0,
+        clock_step_ns: 0,
         window_ns: [0, 600_000_000_000],
         exchanges: summary.arrivals + 12,
         arrivals: summary.arrivals,

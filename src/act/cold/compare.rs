@@ -73,6 +73,8 @@ pub struct Produced {
 
 /// What is compared.
 pub(super) struct Passes<'a> {
+    /// Step of the recording's clock in the plan, ns.
+    pub(super) clock_step_ns: u64,
     pub(super) cold: &'a Summary,
     pub(super) warm: &'a Summary,
     pub(super) cold_reads: Option<&'a OriginReads>,
@@ -108,8 +110,8 @@ pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) ->
                 warm: side(passes.warm, passes.warm_reads, bin),
             })
             .collect(),
-        cold_shape: produced(passes.cold, tier),
-        warm_shape: produced(passes.warm, tier),
+        cold_shape: produced(passes.cold, tier, passes.clock_step_ns),
+        warm_shape: produced(passes.warm, tier, passes.clock_step_ns),
         origin_reads: total(passes.cold_reads)
             .zip(total(passes.warm_reads))
             .map(|(cold, warm)| [cold, warm]),
@@ -151,13 +153,14 @@ fn folded(seconds: &[Second], slo_ns: Option<u64>) -> Side {
     }
 }
 
-fn produced(summary: &Summary, tier: Tier) -> Produced {
+fn produced(summary: &Summary, tier: Tier, clock_step_ns: u64) -> Produced {
     let shape = judge_shape(&ShapeInput {
         planned: &summary.planned,
         offered: &summary.offered,
         sent: &summary.sent,
         lateness: &summary.lateness,
         latency_bound_ns: None,
+        clock_step_ns,
         tolerances: match tier {
             Tier::Strict => &STRICT,
             Tier::Standard => &STANDARD,

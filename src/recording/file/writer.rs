@@ -72,7 +72,6 @@ impl RecordingWriter {
             return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
         }
         self.exchanges += 1;
-        self.end = self.end.max(last_moment(&exchange));
         self.held_bytes += held_bytes(&exchange);
         self.held.push(exchange);
         if self.held_bytes > self.sort_bytes { self.put_aside() } else { Ok(()) }
@@ -82,6 +81,7 @@ impl RecordingWriter {
     /// `format_version`, `exchanges` and `connections` are filled in, and `duration_ns` is raised
     /// to the last moment of any exchange.
     pub fn finish(mut self, mut header: Header) -> Result<Header, RecordingError> {
+        self.sort(&mut |_| {})?;
         header.format_version = FORMAT_VERSION;
         header.exchanges = self.exchanges;
         header.connections = self.connections.count();
@@ -90,19 +90,35 @@ impl RecordingWriter {
         let json = serde_json::to_string(&header)
             .map_err(|source| RecordingError::Header { path: self.target.clone(), source })?;
 
+        let footer = vec![(HEADER_KEY, json), (FORMAT_VERSION_KEY, FORMAT_VERSION.to_string())];
+        let (scratch, file) = self.table.finish(footer)?;
+        scratch.publish(&file, &self.target)?;
+        Ok(header)
+    }
+
+    /// Writes everything pushed so far in its order. `rework` may change each exchange on its way,
+    /// as long as the order stays: what can be told only in the order of time is told here.
+    pub fn sort(&mut self, rework: &mut dyn FnMut(&mut Exchange)) -> Result<(), RecordingError> {
+        if self.held.is_empty() && self.levels.is_empty() {
+            return Ok(());
+        }
+        self.connections = Numbers::default();
+        self.end = Duration::ZERO;
         let put_aside: Vec<Scratch> =
             mem::take(&mut self.levels).into_iter().rev().flatten().collect();
         let mut runs = put_aside.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         self.held.sort_by_key(key);
         runs.push(Box::new(mem::take(&mut self.held).into_iter().map(Ok)));
         for exchange in Merge::of(runs)? {
-            self.table.push(exchange?)?;
+            let mut exchange = exchange?;
+            rework(&mut exchange);
+            if !self.connections.insert(exchange.connection) {
+                return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
+            }
+            self.end = self.end.max(last_moment(&exchange));
+            self.table.push(exchange)?;
         }
-
-        let footer = vec![(HEADER_KEY, json), (FORMAT_VERSION_KEY, FORMAT_VERSION.to_string())];
-        let (scratch, file) = self.table.finish(footer)?;
-        scratch.publish(&file, &self.target)?;
-        Ok(header)
+        Ok(())
     }
 
     /// Sorts what is held and writes it as a run.

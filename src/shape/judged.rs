@@ -1,0 +1,87 @@
+//! A metric, the time-scale that it speaks of, and whether the recording's clock can.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use crate::shape::gate::{Gate, metric};
+use crate::shape::metrics::Evaluated;
+use crate::shape::{Metric, MetricOutcome};
+use crate::units::format_duration;
+
+/// A metric and what it is about.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) kind: Kind,
+    pub(super) metric: Metric,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Burstiness at a scale of so many milliseconds.
+    Burst(u64),
+    /// Counts in windows of so many milliseconds.
+    Counts(u64),
+    Other,
+}
+
+/// A metric of no time-scale.
+pub(super) fn other(name: &str, unit: &str, value: Evaluated, gate: Gate) -> Judged {
+    Judged { kind: Kind::Other, metric: metric(name, unit, value, gate) }
+}
+
+/// A metric of counts in windows of `scale_ms`.
+pub(super) fn counts(
+    scale_ms: u64,
+    name: &str,
+    unit: &str,
+    value: Evaluated,
+    gate: Gate,
+) -> Judged {
+    Judged { kind: Kind::Counts(scale_ms), metric: metric(name, unit, value, gate) }
+}
+
+impl Judged {
+    /// Takes the value back where its time-scale is below ten steps of the recording's clock: what
+    /// the plan has there came from spreading requests within a step, and not from production.
+    pub(super) fn refuse_below(&mut self, step_ns: u64) {
+        if !self.is_too_fine_for(step_ns) {
+            return;
+        }
+        let step = format_duration(Duration::from_nanos(step_ns));
+        self.metric.value = None;
+        self.metric.ratio = None;
+        self.metric.outcome = MetricOutcome::NotEvaluable;
+        self.metric.note = format!("the recording's clock has steps of {step}, too coarse for it");
+    }
+
+    fn is_too_fine_for(&self, step_ns: u64) -> bool {
+        match self.kind {
+            Kind::Burst(scale_ms) | Kind::Counts(scale_ms) => {
+                scale_ms.saturating_mul(1_000_000) < step_ns.saturating_mul(STEPS)
+            }
+            Kind::Other => false,
+        }
+    }
+}
+
+/// Steps of a clock from which on it tells anything about a time-scale.
+const STEPS: u64 = 10;
+
+/// What could not be judged, and why, as the end of a sentence; empty where all was.
+pub(super) fn unjudged(judged: &[Judged], step_ns: u64) -> String {
+    let not_evaluable = |each: &&Judged| each.metric.outcome == MetricOutcome::NotEvaluable;
+    let coarse = |each: &&Judged| each.is_too_fine_for(step_ns);
+    let all = judged.iter().filter(not_evaluable).count();
+    let too_coarse = judged.iter().filter(not_evaluable).filter(coarse).count();
+    let mut parts = String::new();
+    if all > too_coarse {
+        let (few, of) = (all - too_coarse, judged.len());
+        let _ = write!(parts, "; too little data for {few} of {of} metrics");
+    }
+    if too_coarse > 0 {
+        let scale = Duration::from_nanos(step_ns.saturating_mul(STEPS));
+        let scale = format_duration(scale);
+        let _ = write!(parts, "; the recording's clock says nothing below {scale}");
+    }
+    parts
+}
