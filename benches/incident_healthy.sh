@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 passed=0 invalid=0 found=0
 for number in $(seq "$runs"); do
     began=$SECONDS code=0
-    stacks/incident/rehearse --quiet --yes --reports "$work/$number" > "$work/$number.txt" 2>&1 ||
+    stacks/incident/rehearse --quiet --reports "$work/$number" > "$work/$number.txt" 2>&1 ||
         code=$?
     failed=$(/usr/bin/python3 - "$work/$number"/*/run.json <<'PY' || true
 import json, sys

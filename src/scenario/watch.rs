@@ -181,7 +181,8 @@ mod tests {
     #[test]
     fn probes_are_urls_or_options_and_tell_no_secret() {
         let text = format!(
-            "{BASE}  a: redis://:s3cret@127.0.0.1\n  b: {{ command: 'echo 1', limit: 9, every: 2s }}\n"
+            "{BASE}  a: redis://:s3cret@127.0.0.1\n  \
+             b: {{ command: 'echo 1', limit: 9, every: 2s }}\n"
         );
         let watch = from_text(&text, "s.yaml").unwrap().watch;
         assert_eq!((watch[0].name.as_str(), watch[0].every), ("a", EVERY));

@@ -24,14 +24,14 @@ import pymysql
 import redis
 
 POOL = 16  # Connections of a process to Redis at most.
-STORE_POOL = 4  # Connections of a process to MariaDB at most.
+STORE_POOL = 8  # Connections of a process to MariaDB at most.
 PATIENCE = 5  # Seconds that a request waits for a connection.
 LIFETIME = 600  # Seconds that anything stays in Redis.
 MAX_BODY = 8 << 20
 
 # The query of a release that lost an index: the time which a search of the whole table of a real
 # shop takes, without the processor that it costs.
-SLOW_READ = "SELECT name, price, description, SLEEP(0.06) FROM products WHERE id = %s"
+SLOW_READ = "SELECT name, price, description, SLEEP(0.15) FROM products WHERE id = %s"
 READ = "SELECT name, price, description FROM products WHERE id = %s"
 
 # The script of a release that looks for changed records inside Redis, byte by byte. Redis serves

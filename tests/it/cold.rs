@@ -39,6 +39,7 @@ fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
     let mut last = None;
     for attempt in 0..3 {
         let reports = format!("reports{attempt}");
+        let _ = fs::remove_dir_all(folder.join(&reports));
         let all = [&["run", "s.yaml", "--reports", &reports], arguments].concat();
         let ran = peakhour(folder, &all);
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());

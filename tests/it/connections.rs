@@ -29,7 +29,8 @@ fn rehearse(target: &str, options: &str) -> (Vec<Value>, String) {
 fn scenario(folder: &Path, target: &str, options: &str) {
     let capture = root().join("captures/nginx-first/peak.pcap.gz");
     let text = format!(
-        "# Limits.\nname: limits\nrecording: {}\n{target}\nacts: [ connections: {{ {options} }} ]\n",
+        "# Limits.\nname: limits\nrecording: {}\n{target}\n\
+         acts: [ connections: {{ {options} }} ]\n",
         capture.display()
     );
     fs::write(folder.join("s.yaml"), text).unwrap();

@@ -90,8 +90,8 @@ fn the_limits_of_mariadb_postgresql_and_memcached_are_read() {
 fn what_cannot_be_watched_is_unknown_with_its_reason_and_without_its_secret() {
     let record = watched(&url(&format!("redis://127.0.0.1:{}", free_port())), || ());
     assert_eq!(title(&record), "watch-silent Unknown: probe saw nothing: connection refused");
-    let Some(server) = redis(&["--requirepass", "right"]) else { return };
-    let record = watched(&url(&format!("redis://:s3cret@127.0.0.1:{}", server.port)), || ());
+    let Some(server) = redis(&["--user", "probe on >right +@all"]) else { return };
+    let record = watched(&url(&format!("redis://probe:s3cret@127.0.0.1:{}", server.port)), || ());
     assert!(title(&record).contains("refuses the user or the password"), "{record:?}");
     assert!(!format!("{record:?}").contains("s3cret"));
 }
