@@ -47,7 +47,7 @@ pub fn start(watches: &[Watch], servers: &Servers, epoch: Epoch) -> Watching {
     let (ready, looked) = mpsc::channel();
     let shared = Shared { records: Arc::clone(&records), epoch, stop: stop.clone(), ready };
     let (watches, servers) = (watches.to_vec(), servers.clone());
-    let thread = std::thread::spawn(move || follow_all(watches, servers, shared));
+    let thread = std::thread::spawn(move || follow_all(watches, servers, &shared));
     let seen = watches_len(&records);
     for _ in 0..seen {
         if looked.recv_timeout(PATIENCE + Duration::from_secs(1)).is_err() {
@@ -102,7 +102,7 @@ struct Shared {
     ready: mpsc::Sender<()>,
 }
 
-fn follow_all(watches: Vec<Watch>, servers: Servers, shared: Shared) {
+fn follow_all(watches: Vec<Watch>, servers: Servers, shared: &Shared) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;
     };

@@ -15,7 +15,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
-use crate::cli::run::acts::perform_all;
+use crate::cli::run::acts::perform_watched;
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -24,7 +24,6 @@ use crate::drive::health::Health;
 use crate::drive::stop::Stop;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
-use crate::probe;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
@@ -38,7 +37,6 @@ use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::watch;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -141,8 +139,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         stop: &stop,
         say: &say,
     };
-    let watching = probe::start(&scenario.watch, &recording.reader.header().servers, epoch);
-    let mut performed = match perform_all(&ground, plan, voice) {
+    let (performed, probes) = match perform_watched(&ground, plan, voice) {
         Ok(performed) => performed,
         Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
         Err(error) => {
@@ -151,8 +148,6 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
             return Ok(Exit::Invalid);
         }
     };
-    let probes = watching.finish();
-    performed.findings.extend(watch::judge(&probes, &performed.acts));
     drop(stage);
 
     let verdict = judge(&JudgeInput {

@@ -1,6 +1,7 @@
 //! Redis: `INFO` and what `CONFIG GET maxclients` adds where it may be asked.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
@@ -76,15 +77,15 @@ impl Redis {
     }
 
     async fn ask(&mut self, words: &[&str]) -> Result<Reply, Failure> {
-        let is_known = |known: &&str| {
-            known.split(' ').eq(words.iter().copied().take(known.split(' ').count()))
-        };
-        if !READ_ONLY.iter().any(|known| is_known(&known)) {
+        let is_known =
+            |known: &str| known.split(' ').eq(words.iter().copied().take(known.split(' ').count()));
+        if !READ_ONLY.iter().any(|known| is_known(known)) {
             return Err(Failure::passing("this command is not read-only"));
         }
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
-            request.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+            // Writing to a string cannot fail.
+            let _ = write!(request, "${}\r\n{word}\r\n", word.len());
         }
         self.stream.write_all(request.as_bytes()).await?;
         self.stream.flush().await?;
