@@ -377,8 +377,9 @@ mod tests {
             (
                 b"GET / HTTP",
                 "test: not a capture: it begins with 47 45 54 20 2f 20 48 54; supported are pcap \
-                 and pcapng, plain or compressed with gzip or zstd: convert it with \
-                 `editcap -F pcapng`",
+                 and pcapng (convert others with `editcap -F pcapng`), HAR, GoReplay, sessions of \
+                 Proxy Verifier, JSON Lines and access logs (describe one of your own with \
+                 --log-format), plain or compressed with gzip or zstd",
             ),
             (
                 b"BZh91AY&SY",

@@ -18,7 +18,7 @@ use crate::cli::interrupt::Interrupt;
 use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
-use crate::cli::run::acts::{PerformedAll, perform_all};
+use crate::cli::run::acts::{PerformedAll, perform_watched};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -28,7 +28,6 @@ use crate::drive::stop::Stop;
 use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
-use crate::probe;
 use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, assemble};
@@ -43,7 +42,6 @@ use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::watch;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -227,26 +225,21 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
     outcome.map(|()| exit)
 }
 
-/// Performs every act while the probes watch. `None` where this machine could not carry the plan
-/// out, whatever the target would have done.
+/// The acts with all probes watching; `None` where this machine could not carry the plan out,
+/// whatever the target would have done.
 fn watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
 ) -> anyhow::Result<Option<(PerformedAll, Vec<Record>)>> {
-    let servers = &ground.recording.header().servers;
-    let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
-    let mut performed = match perform_all(ground, plan, voice) {
-        Ok(performed) => performed,
-        Err(error @ DriveError::Plan { .. }) => return Err(error.into()),
+    match perform_watched(ground, plan, voice) {
+        Ok(performed) => Ok(Some(performed)),
+        Err(error @ DriveError::Plan { .. }) => Err(error.into()),
         Err(error) => {
             outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-            return Ok(None);
+            Ok(None)
         }
-    };
-    let probes = watching.finish();
-    performed.findings.extend(watch::judge(&probes, &performed.acts));
-    Ok(Some((performed, probes)))
+    }
 }
 
 fn write_all(

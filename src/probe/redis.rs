@@ -84,6 +84,7 @@ impl Redis {
         }
         let mut request = format!("*{}\r\n", words.len());
         for word in words {
+            // Writing to a string cannot fail.
             let _ = write!(request, "${}\r\n{word}\r\n", word.len());
         }
         self.stream.write_all(request.as_bytes()).await?;

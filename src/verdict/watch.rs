@@ -194,7 +194,7 @@ mod tests {
         let died = Record { gaps: vec![gap], ..record("x", SeriesKind::Gauge, &[1.0]) };
         let died = verdict(&died);
         assert_eq!((died.0.as_str(), died.1), (SILENT, Outcome::Unknown));
-        assert!(died.2.contains("since 9s: connection refused"), "{}", died.2);
+        assert!(died.2.contains("since 9 s: connection refused"), "{}", died.2);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Probes of real servers: what they see, and what is said of it.
 
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Duration;
 
 use peakhour::drive::clock::Epoch;
@@ -78,7 +79,8 @@ fn the_limits_of_mariadb_postgresql_and_memcached_are_read() {
     }
     if let Some(server) = postgres(&["max_connections=23"]) {
         let record = watched(&url(&format!("postgres://127.0.0.1:{}", server.port)), || ());
-        assert_eq!(record.metric("connections").unwrap().limit, Some(20.0), "{record:?}");
+        let limit = record.metric("connections").map(|series| series.limit);
+        assert_eq!(limit, Some(Some(20.0)), "{record:?}");
     }
     if let Some(server) = memcached(&["-c", "77"]) {
         let record = watched(&url(&format!("memcached://127.0.0.1:{}", server.port)), || ());
@@ -90,7 +92,7 @@ fn the_limits_of_mariadb_postgresql_and_memcached_are_read() {
 fn what_cannot_be_watched_is_unknown_with_its_reason_and_without_its_secret() {
     let record = watched(&url(&format!("redis://127.0.0.1:{}", free_port())), || ());
     assert_eq!(title(&record), "watch-silent Unknown: probe saw nothing: connection refused");
-    let Some(server) = redis(&["--user", "probe on >right +@all"]) else { return };
+    let Some(server) = redis(&["--user", "probe", "on", ">right", "+@all"]) else { return };
     let record = watched(&url(&format!("redis://probe:s3cret@127.0.0.1:{}", server.port)), || ());
     assert!(title(&record).contains("refuses the user or the password"), "{record:?}");
     assert!(!format!("{record:?}").contains("s3cret"));
@@ -121,4 +123,17 @@ fn a_command_prints_a_number_or_the_reason_is_told() {
     assert!(title(&watched(&line("echo 3"), || ())).starts_with("watch Pass"));
     assert!(title(&watched(&line("echo s3cret"), || ())).ends_with("printed no number"));
     assert!(title(&watched(&line("exit 3"), || ())).contains("exit status: 3"));
+}
+
+#[test]
+fn a_server_that_hangs_is_told_as_such() {
+    let Some(server) = redis(&[]) else { return };
+    let at = url(&format!("redis://127.0.0.1:{}", server.port));
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &server.pid().to_string()]).status();
+        assert!(sent.unwrap().success());
+    };
+    let record = watched(&at, || signal("-STOP"));
+    signal("-CONT");
+    assert!(title(&record).ends_with("no answer in time"), "{record:?}");
 }

@@ -27,6 +27,11 @@ impl Server {
         self.folder.path()
     }
 
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it at once, as a crash would.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
@@ -127,8 +132,9 @@ pub(crate) fn postgres(settings: &[&str]) -> Option<Server> {
         {
             command.args(["-c", setting]);
         }
-        // It declines to encrypt once it serves.
-        (command, Ready::says(&[0, 0, 0, 8, 4, 210, 22, 47], b"N"))
+        // It lets its user in once it serves; whether it encrypts it tells before it does.
+        let hello = b"\0\0\0\x17\0\x03\0\0user\0postgres\0\0";
+        (command, Ready::says(hello, b"R\0\0\0\x08\0\0\0\0"))
     }))
 }
 

@@ -10,9 +10,12 @@ use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
 use crate::drive::{DriveError, Driven};
 use crate::plan::arrivals::Plan;
+use crate::probe;
+use crate::probe::record::Record;
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::scenario::acts::ActName;
 use crate::verdict::acts::{ends_rehearsal, judge, left_out};
+use crate::verdict::watch;
 use crate::verdict::{Finding, Outcome};
 
 /// What the acts yielded.
@@ -27,12 +30,22 @@ pub(super) struct PerformedAll {
     pub(super) driven: Option<Driven>,
 }
 
-/// Performs every act of the scenario, and cleans up after each.
-pub(super) fn perform_all(
+/// Performs every act of the scenario, with all probes watching from before the first.
+pub(super) fn perform_watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
-) -> Result<PerformedAll, DriveError> {
+) -> Result<(PerformedAll, Vec<Record>), DriveError> {
+    let servers = &ground.recording.header().servers;
+    let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
+    let mut performed = perform_all(ground, plan, voice)?;
+    let probes = watching.finish();
+    performed.findings.extend(watch::judge(&probes, &performed.acts));
+    Ok((performed, probes))
+}
+
+/// Performs every act of the scenario, and cleans up after each.
+fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<PerformedAll, DriveError> {
     let mut all = PerformedAll {
         acts: Vec::new(),
         findings: Vec::new(),
