@@ -85,12 +85,14 @@ fn a_blank_stream_fails_also_when_only_errors_are_missing() {
 fn a_stream_that_cannot_be_read_is_unknown_with_the_reason() {
     let Some(server) = shop() else { return };
     let streams = stream("app", &server.folder().join("nowhere.log"), "on: success")
-        + "        node: { command: 'echo Permission denied >&2; exit 255', on: success }\n";
-    let (_, found) = rehearse(&server, &streams);
+        + "        node: { on: success, \
+           command: 'echo Permission denied for hunter2 >&2; exit 255' }\n";
+    let (ran, found) = rehearse(&server, &streams);
     assert_eq!(found["outcome"], "unknown", "{found}");
+    assert!(!format!("{found}{}{}", ran.stdout, ran.stderr).contains("hunter2"), "{found}");
     let shown = found.to_string();
     assert!(shown.contains("No such file"), "{shown}");
-    assert!(shown.contains("Permission denied"), "{shown}");
+    assert!(shown.contains("exit code 255: permission denied"), "{shown}");
 }
 
 #[test]

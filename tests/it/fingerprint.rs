@@ -74,7 +74,10 @@ fn a_node_that_cannot_be_reached_is_unknown_with_the_reason_and_the_others_go_on
     let drift = finding(&run, "node-drift");
     assert_eq!(drift["outcome"], "unknown", "{drift}");
     let evidence = drift["evidence"].to_string();
-    assert!(evidence.contains("b: its command said: Permission denied"), "{evidence}");
+    assert!(
+        evidence.contains("b: its command ended with exit code 255: permission denied"),
+        "{evidence}"
+    );
     assert!(evidence.contains("d: it did not answer within 5 s"), "{evidence}");
     assert!(!evidence.contains("a:"), "{evidence}");
 }

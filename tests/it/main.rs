@@ -38,4 +38,5 @@ mod rehearsal; // From a capture to a verdict: healthy passes, each fault is fou
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.
+mod heartbeat; // A log stream that falls silent under load, against a real nginx.
 mod tidy; // The rules of the house that no compiler holds.
