@@ -22,8 +22,9 @@ fn rehearse(folder: &Path, nodes: &[(&str, &str)], options: &str, more: &[&str])
     let exchange =
         r#"{"at_ns":0,"connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
     fs::write(folder.join("r.jsonl"), format!("{exchange}\n")).unwrap();
-    let nodes: String =
+    let nodes: Vec<String> =
         nodes.iter().map(|(name, run)| format!("  {name}: {{ run: '{run}' }}\n")).collect();
+    let nodes = nodes.concat();
     let scenario = format!(
         "# Nodes.\nrecording: r.jsonl\ntarget: {{ url: stage }}\nnodes:\n{nodes}\
          acts: [ fingerprint: {options} ]\n"

@@ -23,7 +23,7 @@ fn shop() -> Option<Server> {
 /// The act and six seconds of load; the heartbeat's finding, its evidence, and what arrived.
 fn rehearse(server: &Server, within: &str, stream: &str) -> (Ran, Value, Value) {
     let folder = server.folder();
-    let load: String = (0..30_u64)
+    let load: Vec<String> = (0..30_u64)
         .map(|number| {
             let at = number * 200_000_000;
             format!(
@@ -32,7 +32,7 @@ fn rehearse(server: &Server, within: &str, stream: &str) -> (Ran, Value, Value) 
             )
         })
         .collect();
-    fs::write(folder.join("r.jsonl"), load).unwrap();
+    fs::write(folder.join("r.jsonl"), load.concat()).unwrap();
     let scenario = format!(
         "# Logs.\nrecording: r.jsonl\ntolerance: ci\nwindow: all\n\
          target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}\n\

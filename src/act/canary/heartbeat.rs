@@ -314,7 +314,9 @@ impl Sending {
         }
         let first = [self.in_flight.first(), self.waiting.keys().next()];
         let first = first.into_iter().flatten().min().copied().unwrap_or(self.number);
-        open.iter_mut().for_each(|each| each.forget_before(first));
+        for each in open {
+            each.forget_before(first);
+        }
     }
 
     /// Judges the rest: what has not shown up still had time.

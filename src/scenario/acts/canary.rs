@@ -12,7 +12,7 @@ use crate::scenario::fields;
 use crate::scenario::keys::Text;
 use crate::scenario::nodes::{command, short_name};
 use crate::scenario::place::Place;
-use crate::scenario::problem::{Mistake, ScenarioError, crop};
+use crate::scenario::problem::{Mistake, ScenarioError, crop, did_you_mean};
 
 /// Where marked requests must show up.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +114,7 @@ struct StreamKeys {
 
 pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, ScenarioError> {
     let default = CanaryOptions::default();
+    let has_error = keys.error_request.is_some();
     let mut streams = Vec::new();
     for (name, keys) in keys.streams.unwrap_or_default() {
         if streams.len() == MAX_STREAMS {
@@ -121,20 +122,7 @@ pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, 
             let mistake = Mistake::new(format!("more than {MAX_STREAMS} streams"), hint);
             return Err(place.mistake(&keys, mistake));
         }
-        streams.push(stream(place, &name, &keys)?);
-    }
-    if let (None, Some(stream)) =
-        (&keys.error_request, streams.iter().find(|stream| stream.on == On::Error))
-    {
-        let mistake = Mistake::new(
-            format!("stream `{}` waits for failing requests, and none is sent", stream.name),
-            "add `error_request: PATH` with a path that fails with 4xx or 5xx",
-        );
-        // The first key of the act stands for all of it.
-        if let Some(text) = keys.request.as_ref() {
-            return Err(place.mistake(text, mistake));
-        }
-        return Err(place.source.problem(0, 0, mistake));
+        streams.push(stream(place, &name, &keys, has_error)?);
     }
     let second = Duration::from_secs(1);
     Ok(CanaryOptions {
@@ -153,7 +141,12 @@ pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, 
     })
 }
 
-fn stream(place: Place<'_>, name: &str, at: &Spanned<StreamKeys>) -> Result<Stream, ScenarioError> {
+fn stream(
+    place: Place<'_>,
+    name: &str,
+    at: &Spanned<StreamKeys>,
+    has_error: bool,
+) -> Result<Stream, ScenarioError> {
     let keys = &at.value;
     let source = match (&keys.file, &keys.command) {
         (Some(file), None) => Source::File(place.read(file, fingerprint::path)?),
@@ -174,11 +167,32 @@ fn stream(place: Place<'_>, name: &str, at: &Spanned<StreamKeys>) -> Result<Stre
         json: place.or(keys.format.as_ref(), false, |text| {
             fields::word(text, &[("json", true), ("text", false)])
         })?,
-        on: place.or(keys.on.as_ref(), On::Both, |text| fields::word(text, &on))?,
-        node: place.or(keys.node.as_ref(), None, |text| short_name(text).map(Some))?,
+        on: place.or(keys.on.as_ref(), On::Both, |text| match fields::word(text, &on)? {
+            On::Error | On::Both if !has_error => Err(Mistake::new(
+                format!("stream `{}` waits for failing requests, and none is sent", crop(name)),
+                "add `error_request: PATH` to the act, with a path that fails with 4xx or 5xx, or \
+                 write `on: success`",
+            )),
+            on => Ok(on),
+        })?,
+        node: place.or(keys.node.as_ref(), None, |text| node(place, text).map(Some))?,
         lines: place
             .or(keys.lines.as_ref(), None, |text| fields::factor(text, 0.1..=1_000.0).map(Some))?,
     })
+}
+
+/// The name of one of the `nodes`.
+fn node(place: Place<'_>, text: &str) -> Result<String, Mistake> {
+    let names: Vec<&str> = place.nodes.iter().map(|node| node.name.as_str()).collect();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let hint = if names.is_empty() {
+        "add it to `nodes`, or leave `node` out where the stream is of this machine".to_owned()
+    } else {
+        did_you_mean(text, &names, "the nodes are")
+    };
+    Err(Mistake::new(format!("`nodes` has no `{}`", crop(text)), hint))
 }
 
 /// A path and query as they stand in a request line.
