@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::act::Ground;
 use crate::act::canary::heartbeat::Beats;
 use crate::act::canary::open::{Open, poll};
-use crate::act::canary::stream::DIGITS;
+use crate::act::canary::stream::{DIGITS, Marked};
 use crate::act::request::{Server, get};
 use crate::act::wall::unix_ns;
 use crate::drive::clock::nanoseconds;
@@ -64,7 +64,7 @@ pub struct StreamSeen {
     pub any: bool,
     /// Lines, marked or not.
     pub lines: u64,
-    /// Marked lines.
+    /// Marked lines of the requests that had to show up.
     pub marked: u64,
     /// Lines without a word.
     pub blank: u64,
@@ -239,11 +239,17 @@ fn seen(open: Open, marks: &[Mark], waited_ns: u64) -> StreamSeen {
     let problem = open.failure().filter(|_| !open.is_complete(marks)).cloned();
     let (success, error) = (open.counts(marks, false), open.counts(marks, true));
     let (stream, any) = (open.stream.clone(), open.any);
+    let wanted: Vec<bool> = marks.iter().map(|mark| open.wants(mark)).collect();
     let seen = open.into_seen();
-    let skews = (0..).zip(marks).filter_map(|(number, mark)| {
-        seen.marks.get(&number).and_then(|marked| marked.skew_ns(mark.sent_ns))
-    });
-    let skews: Vec<i64> = skews.collect();
+    // Other requests may have left lines here as well, such as those to the target of this node.
+    let own: Vec<(&Mark, &Marked)> = (0..)
+        .zip(marks)
+        .zip(wanted)
+        .filter(|(_, wanted)| *wanted)
+        .filter_map(|((number, mark), _)| Some((mark, seen.marks.get(&number)?)))
+        .collect();
+    let skews: Vec<i64> =
+        own.iter().filter_map(|(mark, marked)| marked.skew_ns(mark.sent_ns)).collect();
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     let malformed = seen.malformed.iter();
     StreamSeen {
@@ -252,10 +258,10 @@ fn seen(open: Open, marks: &[Mark], waited_ns: u64) -> StreamSeen {
         error,
         any,
         lines: seen.lines,
-        marked: seen.marks.values().map(|marked| marked.count).sum(),
+        marked: own.iter().map(|(_, marked)| marked.count).sum(),
         blank: seen.blank,
         torn: seen.torn,
-        repeated: count(seen.marks.values().filter(|marked| marked.count > 1).count()),
+        repeated: count(own.iter().filter(|(_, marked)| marked.count > 1).count()),
         misdated: count(skews.len()),
         skew_ns: skews.into_iter().max_by_key(|skew| skew.unsigned_abs()).unwrap_or_default(),
         malformed: malformed.map(|(wrong, count)| format!("{count} × {wrong}")).collect(),

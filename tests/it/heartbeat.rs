@@ -1,10 +1,11 @@
 //! A log stream that falls silent under load, against a real nginx.
 
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::servers::{Server, nginx};
+use crate::servers::{Server, nginx, pause};
 use crate::support::{Ran, peakhour};
 
 /// nginx with an access log that names the marker and the path.
@@ -22,6 +23,16 @@ fn shop() -> Option<Server> {
 
 /// The act and six seconds of load; the heartbeat's finding, its evidence, and what arrived.
 fn rehearse(server: &Server, within: &str, stream: &str) -> (Ran, Value, Value) {
+    rehearse_while(server, within, stream, || {})
+}
+
+/// The same; `change` is called in the middle of the load.
+fn rehearse_while(
+    server: &Server,
+    within: &str,
+    stream: &str,
+    change: impl FnOnce() + Send,
+) -> (Ran, Value, Value) {
     let folder = server.folder();
     let load: Vec<String> = (0..30_u64)
         .map(|number| {
@@ -43,7 +54,22 @@ fn rehearse(server: &Server, within: &str, stream: &str) -> (Ran, Value, Value) 
     );
     fs::write(folder.join("s.yaml"), scenario).unwrap();
     let _ = fs::remove_dir_all(folder.join("reports"));
-    let ran = peakhour(folder, &["run", "s.yaml"]);
+    let log = folder.join("access.log");
+    let is_loaded = || {
+        let log = fs::read_to_string(&log).unwrap_or_default();
+        log.lines().filter(|line| line.ends_with("/load")).count() > 10
+    };
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..3_000 {
+                if is_loaded() {
+                    return change();
+                }
+                pause();
+            }
+        });
+        peakhour(folder, &["run", "s.yaml"])
+    });
     let mut runs = fs::read_dir(folder.join("reports")).unwrap();
     let run = runs.next().unwrap_or_else(|| panic!("{}", ran.stderr)).unwrap().path();
     let run: Value =
@@ -100,4 +126,40 @@ fn a_stream_whose_command_fails_under_load_is_unknown() {
     let shown = found.to_string();
     assert!(shown.contains("ended with exit code 255: permission denied"), "{shown}");
     assert!(!format!("{found}{beats}{}{}", ran.stdout, ran.stderr).contains("hunter2"), "{shown}");
+}
+
+/// Whether everything showed up although the file changed under its reader.
+fn goes_on(server: &Server, change: impl FnOnce() + Send) {
+    let stream = format!("{{ file: '{}' }}", server.folder().join("access.log").display());
+    let (ran, found, beats) = rehearse_while(server, "10s", &stream, change);
+    assert_eq!(found["outcome"], "pass", "{}{found}{beats}", ran.stderr);
+    // What is cut off before it was read cannot be judged: a beat's two requests, or two beats'.
+    let [sent, seen] =
+        [&beats["sent"], &beats["streams"][0]["seen"]].map(|at| at.as_u64().unwrap());
+    assert!(sent > 10 && seen + 4 >= sent, "{beats}");
+}
+
+#[test]
+fn a_log_that_is_rotated_is_followed() {
+    let Some(server) = shop() else { return };
+    let log = server.folder().join("access.log");
+    goes_on(&server, || {
+        fs::rename(&log, log.with_extension("log.1")).unwrap();
+        // nginx opens its logs anew.
+        let told = Command::new("kill").args(["-USR1", &server.pid().to_string()]).status();
+        assert!(told.unwrap().success());
+    });
+    assert!(fs::metadata(log.with_extension("log.1")).unwrap().len() > 0);
+    assert!(fs::metadata(log).unwrap().len() > 0);
+}
+
+#[test]
+fn a_log_that_is_truncated_is_followed() {
+    let Some(server) = shop() else { return };
+    let log = server.folder().join("access.log");
+    goes_on(&server, || {
+        fs::OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap();
+    });
+    let loads = fs::read_to_string(log).unwrap();
+    assert!(loads.lines().filter(|line| line.ends_with("/load")).count() < 30, "{loads}");
 }

@@ -39,4 +39,5 @@ mod stopped; // A process that stands still in a run: whose fault it is.
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.
 mod heartbeat; // A log stream that falls silent under load, against a real nginx.
+mod drills_stopped; // A drill that is interrupted leaves no command behind.
 mod tidy; // The rules of the house that no compiler holds.

@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::act::canary::Mark;
 use crate::act::canary::stream::{Counter, Marked, Seen};
-use crate::act::canary::tail::Tail;
+use crate::act::canary::tail::{Changed, Tail};
 use crate::act::shell::{Shell, complaint, ending, quoted};
 use crate::drive::clock::{monotonic_ns, nanoseconds};
 use crate::scenario::acts::canary::{On, Source, Stream};
@@ -74,7 +74,9 @@ impl Open {
                 None => Tail::open(path).map(Lines::Tail),
                 Some(node) => {
                     let file = quoted(&path.display().to_string());
-                    start(format!("{} tail -n 0 -F {file}", node.run))
+                    // `tail -F` would wait for a file that may not be read, and never say so.
+                    let run = &node.run;
+                    start(format!("{run} head -c 1 {file} >/dev/null && {run} tail -n 0 -F {file}"))
                 }
             },
             (Source::Command(command), _) => start(command.clone()),
@@ -128,7 +130,11 @@ impl Open {
             }
         }
         match &mut self.lines {
-            Lines::Tail(tail) => tail.read(&mut self.counter, &mut self.seen),
+            Lines::Tail(tail) => {
+                if tail.read(&mut self.counter, &mut self.seen) == Changed::Truncated {
+                    self.missed_until_ns = monotonic_ns();
+                }
+            }
             Lines::Running(running) => {
                 if let Some(end) = running.read(&mut self.counter, &mut self.seen).await {
                     let command = std::mem::take(&mut running.command);

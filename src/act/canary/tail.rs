@@ -40,13 +40,14 @@ impl Tail {
     }
 
     /// Reads what was added, at most a bounded number of bytes at once.
-    pub(super) fn read(&mut self, counter: &mut Counter, seen: &mut Seen) {
-        let mut bytes = Vec::new();
+    pub(super) fn read(&mut self, counter: &mut Counter, seen: &mut Seen) -> Changed {
+        let (mut bytes, mut changed) = (Vec::new(), Changed::No);
         if let Some((file, _)) = &mut self.file {
             let length = file.metadata().map_or(0, |meta| meta.len());
             if length < self.at {
                 counter.end(seen);
                 self.at = 0;
+                changed = Changed::Truncated;
             }
             let read = file
                 .seek(SeekFrom::Start(self.at))
@@ -56,7 +57,7 @@ impl Tail {
             counter.add(seen, &bytes);
         }
         if !bytes.is_empty() {
-            return;
+            return changed;
         }
         // The old file is read out: has another one taken its name?
         let own = self.file.as_ref().map(|(_, id)| *id);
@@ -70,7 +71,17 @@ impl Tail {
             self.file = Some(opened);
             self.at = 0;
         }
+        changed
     }
+}
+
+/// Whether lines may have gone before they were read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// All were read.
+    No,
+    /// Those that were written just before may be gone.
+    Truncated,
 }
 
 const READ_BYTES_MAX: u64 = 4 << 20;

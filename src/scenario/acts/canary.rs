@@ -210,3 +210,65 @@ fn header(text: &str) -> Result<String, Mistake> {
     fields::header_name(text)?;
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::parse::from_text;
+
+    /// A scenario with a node whose act has these options, from its tenth line on.
+    fn mistake(options: &str) -> String {
+        let text = format!(
+            "# A test.\nname: t\nrecording: r.jsonl\ntarget: {{ url: stage }}\nnodes:\n  \
+             web-1: {{ run: \"ssh a\" }}\n\nacts:\n  - canary:\n{options}"
+        );
+        from_text(&text, "s.yaml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_in_streams_have_a_place_and_a_hint() {
+        let streams = |stream: &str| format!("      streams:\n        app: {stream}\n");
+        for (options, expected) in [
+            (streams("{ file: /a.log, node: web-2 }"), "s.yaml:11:36: `nodes` has no `web-2`"),
+            (streams("{ file: /a.log, node: web-2 }"), "did you mean `web-1`? the nodes are web-1"),
+            (streams("{ file: /a.log, on: both }"), "s.yaml:11:34: stream `app` waits for failing"),
+            (streams("{ file: /a.log, on: error }"), "add `error_request: PATH` to the act"),
+            (streams("{ file: /a.log, on: erorr }"), "did you mean `error`?"),
+            (streams("{ on: success }"), "stream `app` needs either `file` or `command`"),
+            (streams("{ file: /a, command: b }"), "needs either `file` or `command`"),
+            (streams("{ file: /a.log, format: xml }"), "s.yaml:11:38: unknown value `xml`"),
+            (streams("{ file: /a.log, lines: -1 }"), "s.yaml:11:37: -1 is out of range"),
+            (streams("{ fil: /a.log }"), "unknown key `fil`"),
+        ] {
+            let shown = mistake(&options);
+            assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_options_have_a_place_and_a_hint() {
+        for (options, expected) in [
+            ("      request: cart\n", "s.yaml:10:16: `cart` is not a path"),
+            ("      error_request: 'a b'\n", "s.yaml:10:22: `a b` is not a path"),
+            ("      every: 1ms\n", "s.yaml:10:14: 1ms is out of range"),
+            ("      within: 1h\n", "s.yaml:10:15: 1h is out of range"),
+            ("      within: soon\n", "s.yaml:10:15: "),
+            ("      requests: 0\n", "s.yaml:10:17: 0 is out of range"),
+            ("      header: Host\n", "s.yaml:10:15: `Host` cannot be set"),
+            ("      evry: 60s\n", "did you mean `every`?"),
+        ] {
+            let shown = mistake(options);
+            assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn streams_that_are_right_are_read() {
+        let text = "# A test.\nname: t\nrecording: r.jsonl\ntarget: { url: stage }\n\
+                    nodes: { a: { run: ssh a } }\nacts:\n  - canary:\n      \
+                    error_request: /missing\n      streams:\n        \
+                    app: { file: /a.log, on: error, node: a }\n";
+        let scenario = from_text(text, "s.yaml").unwrap();
+        let canary = scenario.acts.canary.unwrap();
+        assert_eq!(canary.streams[0].node.as_deref(), Some("a"));
+    }
+}
