@@ -76,16 +76,16 @@ fn write(folder: &Path, acts: &str) {
 
 #[test]
 fn a_canary_that_is_interrupted_leaves_no_command_behind() {
-    let acts = "acts:\n  - canary:\n      request: /load\n      within: 60s\n      streams:\n        \
-                app: { command: 'sleep 611.731; true' }\n";
+    let acts = "acts:\n  - canary:\n      request: /load\n      within: 60s\n      \
+                streams:\n        app: { command: 'sleep 611.731; true' }\n";
     interrupt(acts, "611.731", 50);
 }
 
 #[test]
 fn a_heartbeat_that_is_interrupted_leaves_no_command_behind() {
     // The act is over after a second, and a minute of load follows.
-    let acts = "acts:\n  - canary:\n      request: /load\n      within: 1s\n      streams:\n        \
-                app: { command: 'sleep 611.732; true' }\n  - replay\n";
+    let acts = "acts:\n  - canary:\n      request: /load\n      within: 1s\n      \
+                streams:\n        app: { command: 'sleep 611.732; true' }\n  - replay\n";
     interrupt(acts, "611.732", 200);
 }
 
