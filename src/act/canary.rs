@@ -1,19 +1,24 @@
 //! The act `canary`: marked requests, and where they show up.
 
+pub mod heartbeat;
+
+mod dated;
+mod open;
 mod stream;
+mod tail;
 
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, sleep_until, timeout};
-
 use crate::act::Ground;
-use crate::act::canary::stream::{Counter, Seen, Tail};
+use crate::act::canary::heartbeat::Beats;
+use crate::act::canary::open::{Open, poll};
+use crate::act::canary::stream::{DIGITS, Marked};
 use crate::act::request::{Server, get};
-use crate::act::shell::{Shell, complaint, quoted};
+use crate::act::wall::unix_ns;
 use crate::drive::clock::nanoseconds;
-use crate::scenario::TargetSpec;
-use crate::scenario::acts::canary::{CanaryOptions, On, Source, Stream};
+use crate::scenario::acts::canary::{CanaryOptions, Source};
+use crate::scenario::nodes::Node;
+use crate::scenario::{Scenario, TargetSpec};
 
 /// What the act has seen.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -26,6 +31,9 @@ pub struct Canary {
     pub within_ns: u64,
     /// The rehearsal was stopped before the time was over.
     pub stopped: bool,
+    /// The marked requests of the rest of the rehearsal; `None` where nothing followed.
+    #[serde(default)]
+    pub heartbeat: Option<Beats>,
 }
 
 /// Marked requests of one kind to one server.
@@ -56,10 +64,22 @@ pub struct StreamSeen {
     pub any: bool,
     /// Lines, marked or not.
     pub lines: u64,
-    /// Marked lines.
+    /// Marked lines of the requests that had to show up.
     pub marked: u64,
     /// Lines without a word.
     pub blank: u64,
+    /// Lines whose marker is cut off, or that hold two different ones.
+    #[serde(default)]
+    pub torn: u64,
+    /// Requests with more than one line.
+    #[serde(default)]
+    pub repeated: u32,
+    /// Requests whose first line is dated more than 2 s off.
+    #[serde(default)]
+    pub misdated: u32,
+    /// How far the worst of them is ahead, or behind where negative.
+    #[serde(default)]
+    pub skew_ns: i64,
     /// Marked lines with a wrong format, a sentence each.
     pub malformed: Vec<String>,
     /// Lines of a request in the last good release, where that is known.
@@ -104,11 +124,50 @@ fn servers(ground: &Ground<'_>, options: &CanaryOptions) -> Servers {
     servers
 }
 
-/// A marker's request: its position among the servers, and whether it was to fail.
+/// A marked request.
 struct Mark {
+    /// Whom it was sent to; `None` for the target.
     node: Option<String>,
+    /// It was to fail.
     is_error: bool,
+    /// It was answered as it was to be.
     counts: bool,
+    /// When it was sent, since the Unix epoch.
+    sent_ns: i64,
+}
+
+/// The start of all markers: nobody else can know it.
+fn new_prefix() -> String {
+    format!("rehearse-{:012x}-", rand::random::<u64>() >> 16)
+}
+
+/// What is asked for, and whether it is to fail.
+fn paths(options: &CanaryOptions) -> impl Iterator<Item = (&String, bool)> {
+    let failing = options.error_request.as_ref().map(|path| (path, true));
+    std::iter::once((&options.request, false)).chain(failing)
+}
+
+/// The headers of the scenario but for the one that carries the marker.
+fn headers(scenario: &Scenario, options: &CanaryOptions) -> Vec<(String, String)> {
+    let own = |name: &String| !name.eq_ignore_ascii_case(&options.header);
+    let given = scenario.headers.iter().filter(|(name, _)| own(name));
+    given.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// How long an answer may take.
+fn patience(scenario: &Scenario) -> Duration {
+    scenario.limits.response_timeout.min(Duration::from_secs(5))
+}
+
+/// Opens all streams.
+async fn open_all(nodes: &[Node], options: &CanaryOptions, prefix: &str) -> Vec<Open> {
+    let streams = options.streams.iter();
+    let mut open: Vec<Open> = streams.map(|stream| Open::new(nodes, stream, prefix)).collect();
+    // A command needs a moment until it follows its log.
+    if options.streams.iter().any(|each| matches!(each.source, Source::Command(_))) {
+        poll(&mut open, Duration::from_millis(500)).await;
+    }
+    open
 }
 
 async fn watch(
@@ -117,22 +176,12 @@ async fn watch(
     servers: Servers,
     mut canary: Canary,
 ) -> Canary {
-    let prefix = format!("rehearse-{:012x}", rand::random::<u64>() >> 16);
-    let mut open: Vec<Open> = Vec::new();
-    for stream in &options.streams {
-        open.push(Open::new(ground, stream, &prefix));
-    }
-    // A command needs a moment until it follows its log.
-    if options.streams.iter().any(|each| matches!(each.source, Source::Command(_))) {
-        poll(&mut open, Duration::from_millis(500)).await;
-    }
+    let prefix = new_prefix();
+    let mut open = open_all(&ground.scenario.nodes, options, &prefix).await;
     let begun = ground.epoch.now();
     let mut marks: Vec<Mark> = Vec::new();
     for (node, server) in servers {
-        for (path, is_error) in
-            [(Some(&options.request), false), (options.error_request.as_ref(), true)]
-        {
-            let Some(path) = path else { continue };
+        for (path, is_error) in paths(options) {
             let mut sent = Sent { node: node.clone(), is_error, ..Sent::default() };
             match &server {
                 Ok(server) => {
@@ -154,7 +203,7 @@ async fn watch(
     poll(&mut open, Duration::from_millis(200)).await;
     canary.stopped = ground.stop.is_requested();
     let waited_ns = nanoseconds(ground.epoch.now().saturating_sub(begun));
-    canary.streams = open.into_iter().map(|each| each.into_seen(&marks, waited_ns)).collect();
+    canary.streams = open.into_iter().map(|each| seen(each, &marks, waited_ns)).collect();
     canary
 }
 
@@ -164,166 +213,60 @@ async fn send(
     (server, path): (&Server, &str),
     (prefix, sent, marks): (&str, &mut Sent, &mut Vec<Mark>),
 ) {
-    let patience = ground.scenario.limits.response_timeout.min(Duration::from_secs(5));
+    let mut headers = headers(ground.scenario, options);
+    headers.push((options.header.clone(), String::new()));
     for _ in 0..options.requests {
         if ground.stop.is_requested() {
             return;
         }
-        let own = |name: &String| !name.eq_ignore_ascii_case(&options.header);
-        let given = ground.scenario.headers.iter().filter(|(name, _)| own(name));
-        let mut headers: Vec<(String, String)> =
-            given.map(|(name, value)| (name.clone(), value.clone())).collect();
-        headers.push((options.header.clone(), format!("{prefix}{:04}", marks.len())));
-        let answer = get(server, path, &headers, patience).await;
+        if let Some((_, marker)) = headers.last_mut() {
+            *marker = format!("{prefix}{:0DIGITS$}", marks.len());
+        }
+        let sent_ns = unix_ns();
+        let answer = get(server, path, &headers, patience(ground.scenario)).await;
         let counts = answer.is_some_and(|answer| (answer.status >= 400) == sent.is_error);
         sent.requests += 1;
         sent.as_expected += u32::from(counts);
-        marks.push(Mark { node: sent.node.clone(), is_error: sent.is_error, counts });
+        marks.push(Mark { node: sent.node.clone(), is_error: sent.is_error, counts, sent_ns });
         if answer.is_none() && sent.as_expected == 0 && sent.requests >= 3 {
             return;
         }
     }
 }
 
-async fn poll(open: &mut [Open], length: Duration) {
-    let until = Instant::now() + length;
-    for each in &mut *open {
-        each.read().await;
+fn seen(open: Open, marks: &[Mark], waited_ns: u64) -> StreamSeen {
+    // A command that failed for a while, and still showed everything, is fine.
+    let problem = open.failure().filter(|_| !open.is_complete(marks)).cloned();
+    let (success, error) = (open.counts(marks, false), open.counts(marks, true));
+    let (stream, any) = (open.stream.clone(), open.any);
+    let wanted: Vec<bool> = marks.iter().map(|mark| open.wants(mark)).collect();
+    let seen = open.into_seen();
+    // Other requests may have left lines here as well, such as those to the target of this node.
+    let own: Vec<(&Mark, &Marked)> = (0..)
+        .zip(marks)
+        .zip(wanted)
+        .filter(|(_, wanted)| *wanted)
+        .filter_map(|((number, mark), _)| Some((mark, seen.marks.get(&number)?)))
+        .collect();
+    let skews: Vec<i64> =
+        own.iter().filter_map(|(mark, marked)| marked.skew_ns(mark.sent_ns)).collect();
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let malformed = seen.malformed.iter();
+    StreamSeen {
+        name: stream.name,
+        success,
+        error,
+        any,
+        lines: seen.lines,
+        marked: own.iter().map(|(_, marked)| marked.count).sum(),
+        blank: seen.blank,
+        torn: seen.torn,
+        repeated: count(own.iter().filter(|(_, marked)| marked.count > 1).count()),
+        misdated: count(skews.len()),
+        skew_ns: skews.into_iter().max_by_key(|skew| skew.unsigned_abs()).unwrap_or_default(),
+        malformed: malformed.map(|(wrong, count)| format!("{count} × {wrong}")).collect(),
+        lines_usual: stream.lines,
+        waited_ns,
+        problem,
     }
-    sleep_until(until).await;
-    for each in open {
-        each.read().await;
-    }
-}
-
-/// A stream that is being read.
-struct Open {
-    stream: Stream,
-    /// Its node has no URL: the target chooses which requests it gets.
-    any: bool,
-    lines: Lines,
-    counter: Counter,
-    seen: Seen,
-}
-
-enum Lines {
-    Tail(Tail),
-    Shell(Box<Shell>),
-    Closed,
-}
-
-impl Open {
-    fn new(ground: &Ground<'_>, stream: &Stream, prefix: &str) -> Self {
-        let mut seen = Seen::default();
-        let node =
-            ground.scenario.nodes.iter().find(|node| stream.node.as_ref() == Some(&node.name));
-        let lines = match (&stream.source, node) {
-            (_, None) if stream.node.is_some() => {
-                Err("`nodes` of the scenario has no such node".to_owned())
-            }
-            (Source::File(path), node) => match node.filter(|node| !node.run.is_empty()) {
-                None => Tail::open(path).map(Lines::Tail),
-                Some(node) => {
-                    let file = quoted(&path.display().to_string());
-                    start(&format!("{} tail -n 0 -F {file}", node.run))
-                }
-            },
-            (Source::Command(command), _) => start(command),
-        };
-        let lines = lines.unwrap_or_else(|problem| {
-            seen.problem = Some(problem);
-            Lines::Closed
-        });
-        Self {
-            any: node.is_some_and(|node| node.url.is_none()),
-            counter: Counter::new(prefix, stream.json),
-            stream: stream.clone(),
-            lines,
-            seen,
-        }
-    }
-
-    fn problem(&self) -> Option<&String> {
-        self.seen.problem.as_ref()
-    }
-
-    async fn read(&mut self) {
-        match &mut self.lines {
-            Lines::Tail(tail) => tail.read(&mut self.counter, &mut self.seen),
-            Lines::Shell(shell) => {
-                let ended = read_shell(shell, &mut self.counter, &mut self.seen).await;
-                if let Some(problem) = ended {
-                    self.seen.problem = Some(problem);
-                    self.lines = Lines::Closed;
-                }
-            }
-            Lines::Closed => {}
-        }
-    }
-
-    /// Requests of a kind that had to show up, and those that did.
-    fn counts(&self, marks: &[Mark], is_error: bool) -> [u32; 2] {
-        let wanted = match self.stream.on {
-            On::Success => !is_error,
-            On::Error => is_error,
-            On::Both => true,
-        };
-        let node = self.stream.node.as_ref().filter(|_| !self.any);
-        let mut counts = [0, 0];
-        for (number, mark) in (0..).zip(marks) {
-            if wanted && mark.counts && mark.is_error == is_error && mark.node.as_ref() == node {
-                counts[0] += 1;
-                counts[1] += u32::from(self.seen.marks.contains_key(&number));
-            }
-        }
-        counts
-    }
-
-    fn is_complete(&self, marks: &[Mark]) -> bool {
-        [false, true].iter().all(|kind| {
-            let [wanted, seen] = self.counts(marks, *kind);
-            if self.any { seen > 0 || wanted == 0 } else { seen == wanted }
-        })
-    }
-
-    fn into_seen(self, marks: &[Mark], waited_ns: u64) -> StreamSeen {
-        let malformed = self.seen.malformed.iter();
-        StreamSeen {
-            success: self.counts(marks, false),
-            error: self.counts(marks, true),
-            any: self.any,
-            lines: self.seen.lines,
-            marked: self.seen.marks.values().map(|(count, _)| count).sum(),
-            blank: self.seen.blank,
-            malformed: malformed.map(|(wrong, count)| format!("{count} × {wrong}")).collect(),
-            lines_usual: self.stream.lines,
-            waited_ns,
-            problem: self.seen.problem,
-            name: self.stream.name,
-        }
-    }
-}
-
-fn start(command: &str) -> Result<Lines, String> {
-    let shell = Shell::start(command).map_err(|error| error.to_string())?;
-    Ok(Lines::Shell(Box::new(shell)))
-}
-
-/// Reads what a command has printed by now; why it ended, where it has.
-async fn read_shell(shell: &mut Shell, counter: &mut Counter, seen: &mut Seen) -> Option<String> {
-    let mut chunk = vec![0; 64 * 1024];
-    for _ in 0..64 {
-        let output = shell.child.stdout.as_mut()?;
-        match timeout(Duration::from_millis(2), output.read(&mut chunk)).await {
-            Err(_) => return None,
-            Ok(Ok(count @ 1..)) => counter.add(seen, &chunk[..count]),
-            Ok(_) => {
-                let errors = shell.child.stderr.take()?;
-                let said = timeout(Duration::from_secs(1), complaint(errors)).await;
-                let said = said.unwrap_or_default();
-                return Some(format!("its command ended: {said}"));
-            }
-        }
-    }
-    None
 }

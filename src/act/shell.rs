@@ -1,7 +1,7 @@
 //! Commands of the user, each in a process group of its own that ends with its owner.
 
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -55,6 +55,32 @@ pub(super) async fn complaint(mut errors: impl AsyncRead + Unpin) -> String {
 /// Most bytes kept of what a command complains of: its last line is what matters.
 const COMPLAINT_BYTES_MAX: usize = 2048;
 
+/// How a command ended, in words of our own: what it complained of may hold anything.
+pub(super) fn ending(status: Option<ExitStatus>, complaint: &str) -> String {
+    const KNOWN: [(&str, &[&str]); 3] = [
+        ("permission denied", &["permission denied", "access denied", "not permitted"]),
+        (
+            "could not connect",
+            &[
+                "could not connect",
+                "connection refused",
+                "could not resolve",
+                "timed out",
+                "no route",
+            ],
+        ),
+        ("not found", &["not found", "no such file"]),
+    ];
+    let lower = complaint.to_ascii_lowercase();
+    let known = KNOWN.iter().find(|(_, texts)| texts.iter().any(|text| lower.contains(text)));
+    let why = known.map(|(why, _)| format!(": {why}")).unwrap_or_default();
+    match status.map(|status| (status.code(), status)) {
+        Some((Some(code), _)) => format!("its command ended with exit code {code}{why}"),
+        Some((None, _)) => format!("its command was ended by a signal{why}"),
+        None => format!("its command closed its output early{why}"),
+    }
+}
+
 /// A line that can stand in a sentence: short, without control characters and secrets.
 pub(super) fn plain(line: &str) -> String {
     let line: String = line.trim().chars().filter(|c| !c.is_control()).take(LINE_MAX).collect();
@@ -100,6 +126,8 @@ pub(super) fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
     use super::*;
 
     #[test]
@@ -118,6 +146,19 @@ mod tests {
         for line in ["passwd 1:4.13", "libsecret-1-0:amd64 0.20.5", "ruby 3.1.2p20", "a@b"] {
             assert_eq!(hide_secrets(line), line);
         }
+    }
+
+    #[test]
+    fn how_a_command_ended_holds_nothing_that_it_said() {
+        let status = ExitStatus::from_raw(255 << 8);
+        let said = "Permission denied for --password=hunter2 (publickey)";
+        let told = ending(Some(status), said);
+        assert_eq!(told, "its command ended with exit code 255: permission denied");
+        assert_eq!(ending(Some(status), "s3cret"), "its command ended with exit code 255");
+        let told = ending(None, "ssh: connect to host a port 22: Connection refused");
+        assert_eq!(told, "its command closed its output early: could not connect");
+        let told = ending(Some(ExitStatus::from_raw(9)), "sh: 1: jq: not found");
+        assert_eq!(told, "its command was ended by a signal: not found");
     }
 
     #[test]

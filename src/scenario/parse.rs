@@ -62,7 +62,9 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     }
     let keys: Keys = serde_yaml::from_str_with_options(text, yaml_options())
         .map_err(|error| source.yaml_problem(&error))?;
-    let place = Place { source, environment };
+    let place = Place { source, environment, nodes: &[] };
+    let nodes = nodes::read(place, keys.nodes)?;
+    let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, fields::url)?;
     let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
@@ -86,9 +88,9 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
-        nodes: nodes::read(place, keys.nodes)?,
         acts: acts::read(place, keys.acts)?,
         watch: watch::read(place, keys.watch)?,
+        nodes: nodes.clone(),
         target,
     })
 }

@@ -3,6 +3,7 @@
 use serde_yaml::Spanned;
 
 use crate::scenario::keys::Text;
+use crate::scenario::nodes::Node;
 use crate::scenario::problem::{Mistake, ScenarioError, Source};
 
 /// Looks up a variable of the environment.
@@ -13,6 +14,8 @@ pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 pub(crate) struct Place<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) environment: Environment<'a>,
+    /// The machines of the stack, once they are known.
+    pub(crate) nodes: &'a [Node],
 }
 
 impl Place<'_> {

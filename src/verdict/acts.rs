@@ -2,6 +2,7 @@
 
 pub mod fingerprint;
 pub mod canary;
+pub mod heartbeat;
 pub mod connections;
 pub mod payloads;
 pub mod cold;

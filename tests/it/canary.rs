@@ -1,6 +1,7 @@
 //! Marked requests against a real nginx, and whether its log streams tell of them.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -24,6 +25,11 @@ fn shop() -> Option<Server> {
 
 /// Performs the act and nothing else; its finding.
 fn rehearse(server: &Server, streams: &str) -> (Ran, Value) {
+    rehearse_nodes(server, "", streams)
+}
+
+/// The same with nodes.
+fn rehearse_nodes(server: &Server, nodes: &str, streams: &str) -> (Ran, Value) {
     let folder = server.folder();
     let exchange =
         r#"{"at_ns":0,"connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
@@ -31,8 +37,8 @@ fn rehearse(server: &Server, streams: &str) -> (Ran, Value) {
     let scenario = format!(
         "# Logs.\nrecording: r.jsonl\n\
          target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}\n\
-         acts:\n  - canary:\n      request: /cart\n      error_request: /no-such-page\n      \
-         within: 2s\n      streams:\n{streams}",
+         {nodes}acts:\n  - canary:\n      request: /cart\n      \
+         error_request: /no-such-page\n      within: 2s\n      streams:\n{streams}",
         server.port
     );
     fs::write(folder.join("s.yaml"), scenario).unwrap();
@@ -85,12 +91,14 @@ fn a_blank_stream_fails_also_when_only_errors_are_missing() {
 fn a_stream_that_cannot_be_read_is_unknown_with_the_reason() {
     let Some(server) = shop() else { return };
     let streams = stream("app", &server.folder().join("nowhere.log"), "on: success")
-        + "        node: { command: 'echo Permission denied >&2; exit 255', on: success }\n";
-    let (_, found) = rehearse(&server, &streams);
+        + "        node: { on: success, \
+           command: 'echo Permission denied for hunter2 >&2; exit 255' }\n";
+    let (ran, found) = rehearse(&server, &streams);
     assert_eq!(found["outcome"], "unknown", "{found}");
+    assert!(!format!("{found}{}{}", ran.stdout, ran.stderr).contains("hunter2"), "{found}");
     let shown = found.to_string();
     assert!(shown.contains("No such file"), "{shown}");
-    assert!(shown.contains("Permission denied"), "{shown}");
+    assert!(shown.contains("exit code 255: permission denied"), "{shown}");
 }
 
 #[test]
@@ -105,4 +113,84 @@ fn lines_that_are_no_json_are_malformed() {
     let (ran, found) = rehearse(&server, &sed);
     assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
     assert!(found["title"].to_string().contains("has no level"), "{found}");
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_unknown_with_the_reason() {
+    let Some(server) = shop() else { return };
+    let log = server.folder().join("access.log");
+    fs::set_permissions(&log, fs::Permissions::from_mode(0o600)).unwrap();
+    // A folder, what is below a file, and a file that only its owner may read.
+    let streams = stream("folder", server.folder(), "on: success")
+        + &stream("below", &log.join("app.log"), "on: success")
+        + &stream("other", &log, "on: success, node: nobody");
+    let nodes = "nodes: { nobody: { run: 'setpriv --reuid 65534 --clear-groups --' } }\n";
+    let (_, found) = rehearse_nodes(&server, nodes, &streams);
+    assert_eq!(found["outcome"], "unknown", "{found}");
+    let shown = found.to_string();
+    assert!(shown.contains("folder could not be read: it is no file"), "{shown}");
+    assert!(shown.contains("below could not be read: Not a directory"), "{shown}");
+    let ended = "other could not be read: its command ended with exit code 1: permission denied";
+    assert!(shown.contains(ended), "{shown}");
+}
+
+#[test]
+fn a_command_that_ends_is_begun_again_and_has_not_logged_twice() {
+    let Some(server) = shop() else { return };
+    let errors = server.folder().join("errors.log");
+    // It prints the whole log each time, and has nothing to print at first.
+    let cat = format!(
+        "        errors: {{ command: 'cat {}', on: error, lines: 1 }}\n        \
+         empty: {{ command: 'true', on: error }}\n",
+        errors.display()
+    );
+    let (ran, found) = rehearse(&server, &cat);
+    assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
+    let shown = found.to_string();
+    assert!(shown.contains("empty: 10 of 10 failing requests did not show up"), "{shown}");
+    assert!(shown.contains("errors: 10 marked lines of 10 requests\""), "{shown}");
+}
+
+#[test]
+fn each_node_has_marked_requests_of_its_own() {
+    let (Some(a), Some(b)) = (shop(), shop()) else { return };
+    let nodes = format!(
+        "nodes:\n  a: {{ url: 'http://127.0.0.1:{}' }}\n  b: {{ url: 'http://127.0.0.1:{}' }}\n",
+        a.port, b.port
+    );
+    let log = |server: &Server| server.folder().join("access.log");
+    let both = |of_b: &Path| {
+        stream("access-a", &log(&a), "on: success, node: a")
+            + &stream("access-b", of_b, "on: success, node: b")
+    };
+    let (ran, found) = rehearse_nodes(&a, &nodes, &both(&log(&b)));
+    assert_eq!(ran.code, 0, "{}{found}", ran.stderr);
+    // The logger of b writes nothing.
+    let blank = b.folder().join("blank.log");
+    fs::write(&blank, "").unwrap();
+    let (ran, found) = rehearse_nodes(&a, &nodes, &both(&blank));
+    assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
+    let title = found["title"].to_string();
+    assert!(title.contains("access-b: 10 of 10 successful requests did not show up"), "{title}");
+    assert!(found["evidence"].to_string().contains("access-a: 10 marked lines"), "{found}");
+}
+
+#[test]
+fn a_clock_that_is_behind_or_ahead_is_found_in_the_lines() {
+    let Some(server) = shop() else { return };
+    let access = server.folder().join("access.log");
+    let dated = |year: &str| {
+        format!(
+            "        app: {{ on: success, format: json, command: 'tail -n 0 -F {} | \
+             sed -u s/20[0-9][0-9]-/{year}-/' }}\n",
+            access.display()
+        )
+    };
+    for (year, direction) in [("1999", "before it was asked for"), ("2199", "ahead of ours")] {
+        let (ran, found) = rehearse(&server, &dated(year));
+        assert_eq!(ran.code, 99, "{}{found}", ran.stderr);
+        let title = found["title"].to_string();
+        assert!(title.contains("10 of 10 requests are misdated"), "{title}");
+        assert!(title.contains(direction), "{title}");
+    }
 }

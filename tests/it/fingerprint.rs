@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::servers::{Server, nginx};
 use crate::support::{Ran, peakhour};
 
 /// A folder for a node's own `ruby`, and the prefix that puts it first.
@@ -19,9 +20,6 @@ fn node(folder: &Path, name: &str, ruby: &str) -> String {
 
 /// Performs the act and nothing else; the findings by check.
 fn rehearse(folder: &Path, nodes: &[(&str, &str)], options: &str, more: &[&str]) -> (Ran, Value) {
-    let exchange =
-        r#"{"at_ns":0,"connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
-    fs::write(folder.join("r.jsonl"), format!("{exchange}\n")).unwrap();
     let nodes: Vec<String> =
         nodes.iter().map(|(name, run)| format!("  {name}: {{ run: '{run}' }}\n")).collect();
     let nodes = nodes.concat();
@@ -29,6 +27,13 @@ fn rehearse(folder: &Path, nodes: &[(&str, &str)], options: &str, more: &[&str])
         "# Nodes.\nrecording: r.jsonl\ntarget: {{ url: stage }}\nnodes:\n{nodes}\
          acts: [ fingerprint: {options} ]\n"
     );
+    rehearse_scenario(folder, &scenario, more)
+}
+
+fn rehearse_scenario(folder: &Path, scenario: &str, more: &[&str]) -> (Ran, Value) {
+    let exchange = r#""connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
+    let exchanges = format!("{{\"at_ns\":0,{exchange}\n{{\"at_ns\":1,{exchange}\n");
+    fs::write(folder.join("r.jsonl"), exchanges).unwrap();
     fs::write(folder.join("s.yaml"), scenario).unwrap();
     let _ = fs::remove_dir_all(folder.join("reports"));
     let ran = peakhour(folder, &[&["run", "s.yaml", "--only", "fingerprint"], more].concat());
@@ -75,7 +80,10 @@ fn a_node_that_cannot_be_reached_is_unknown_with_the_reason_and_the_others_go_on
     let drift = finding(&run, "node-drift");
     assert_eq!(drift["outcome"], "unknown", "{drift}");
     let evidence = drift["evidence"].to_string();
-    assert!(evidence.contains("b: its command said: Permission denied"), "{evidence}");
+    assert!(
+        evidence.contains("b: its command ended with exit code 255: permission denied"),
+        "{evidence}"
+    );
     assert!(evidence.contains("d: it did not answer within 5 s"), "{evidence}");
     assert!(!evidence.contains("a:"), "{evidence}");
 }
@@ -117,4 +125,42 @@ fn a_clock_of_another_hour_is_found() {
     let offset = finding(&run, "clock-offset");
     assert_eq!(ran.code, 99, "{}", ran.stderr);
     assert!(offset["title"].to_string().contains("ahead of ours"), "{offset}");
+}
+
+/// nginx that fails for every other request, or for none.
+fn shop(is_broken: bool) -> Option<Server> {
+    let share = if is_broken { "50%" } else { "0.01%" };
+    nginx("", "", |port, _| {
+        format!(
+            "split_clients $request_id $fate {{ {share} bad; * good; }}\n\
+             server {{ listen 127.0.0.1:{port}; location / {{\n\
+             if ($fate = bad) {{ return 500; }} return 200 'shop'; }} }}"
+        )
+    })
+}
+
+#[test]
+fn the_node_that_fails_for_a_share_of_requests_is_found_and_its_healthy_twin_passes() {
+    for is_broken in [true, false] {
+        let (Some(a), Some(b)) = (shop(false), shop(is_broken)) else { return };
+        let folder = tempfile::tempdir().unwrap();
+        let [port_a, port_b] = [a.port, b.port];
+        let url = |port: u16| format!("url: \"http://127.0.0.1:{port}\"");
+        let scenario = format!(
+            "# Nodes.\nrecording: r.jsonl\n\
+             target: {{ url: 'http://127.0.0.1:{port_a}', allow: [127.0.0.1] }}\n\
+             nodes: {{ a: {{ {} }}, b: {{ {} }} }}\nacts: [ fingerprint: {QUICK} ]\n",
+            url(port_a),
+            url(port_b)
+        );
+        let (ran, run) = rehearse_scenario(folder.path(), &scenario, &[]);
+        let found = finding(&run, "node-behaviour");
+        let shown = format!("{}{found}", ran.stderr);
+        if is_broken {
+            assert_eq!((ran.code, &found["outcome"]), (99, &Value::from("fail")), "{shown}");
+            assert!(shown.contains("b: "), "{shown}");
+        } else {
+            assert_eq!(found["outcome"], "pass", "{shown}");
+        }
+    }
 }

@@ -47,4 +47,6 @@ mod cold; // Cold caches beside warm ones, and what the recorded keys forecast o
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.
 mod probe; // Probes of real servers: what they see, and what is said of it.
+mod heartbeat; // A log stream that falls silent under load, against a real nginx.
+mod drills_stopped; // A drill that is interrupted leaves no command behind.
 mod tidy; // The rules of the house that no compiler holds.

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::act::fingerprint::script::Script;
 use crate::act::fingerprint::{ClockOffset, NodeFacts};
-use crate::act::shell::{Shell, complaint, plain};
+use crate::act::shell::{Shell, complaint, ending};
 use crate::act::wall::unix_ns;
 use crate::drive::stop::Stop;
 use crate::scenario::nodes::Node;
@@ -58,15 +58,10 @@ async fn answer(node: &Node, script: &Script) -> Result<Asked, String> {
     }
 }
 
-/// Why a node said nothing, in its command's own words.
+/// Why a node said nothing.
 async fn reason(shell: &mut Shell, complaint: &str) -> String {
     let ended = timeout(Duration::from_secs(1), shell.child.wait()).await;
-    let status = ended.ok().and_then(Result::ok);
-    match (complaint, status) {
-        ("", Some(status)) => format!("its command ended early ({status})"),
-        ("", None) => "its command closed its output early".to_owned(),
-        (complaint, _) => format!("its command said: {}", plain(complaint)),
-    }
+    ending(ended.ok().and_then(Result::ok), complaint)
 }
 
 /// Why a conversation ended early.

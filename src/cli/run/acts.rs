@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::act::canary::heartbeat::Heartbeat;
 use crate::act::replay::replay;
-use crate::act::{Ground, Performed, perform};
+use crate::act::{Evidence, Ground, Performed, perform};
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
@@ -14,7 +15,7 @@ use crate::probe;
 use crate::probe::record::Record;
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::scenario::acts::ActName;
-use crate::verdict::acts::{ends_rehearsal, judge, left_out};
+use crate::verdict::acts::{ends_rehearsal, heartbeat, judge, left_out};
 use crate::verdict::watch;
 use crate::verdict::{Finding, Outcome};
 
@@ -53,7 +54,7 @@ fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Performe
         driven: None,
     };
     let acts = ActName::ALL.into_iter().filter(|act| ground.scenario.acts.has(*act));
-    let (mut plan, mut ended_by) = (Some(plan), None);
+    let (mut plan, mut ended_by, mut beating) = (Some(plan), None, None);
     for act in acts {
         if ground.stop.is_requested() {
             break;
@@ -72,10 +73,25 @@ fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Performe
             outputs::note(voice.quiet, &told(act, &findings));
             ended_by = ends_rehearsal(act, &findings).then_some(act);
             all.findings.extend(findings);
+            beating = beating.or_else(|| Heartbeat::start(ground, &performed));
             all.acts.push(performed);
         }
     }
+    if let Some(beating) = beating {
+        end_heartbeat(beating, &mut all);
+    }
     Ok(all)
+}
+
+/// The heartbeat is evidence of the act that began it, and is judged once it has ended.
+fn end_heartbeat(beating: Heartbeat, all: &mut PerformedAll) {
+    let beats = beating.finish();
+    all.findings.push(heartbeat::judge(&beats));
+    for performed in &mut all.acts {
+        if let Evidence::Canary(canary) = &mut performed.evidence {
+            canary.heartbeat = Some(beats.clone());
+        }
+    }
 }
 
 /// A line a drill: its worst finding.

@@ -12,7 +12,7 @@ use crate::scenario::fields;
 use crate::scenario::keys::Text;
 use crate::scenario::nodes::{command, short_name};
 use crate::scenario::place::Place;
-use crate::scenario::problem::{Mistake, ScenarioError, crop};
+use crate::scenario::problem::{Mistake, ScenarioError, crop, did_you_mean};
 
 /// Where marked requests must show up.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,6 +114,7 @@ struct StreamKeys {
 
 pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, ScenarioError> {
     let default = CanaryOptions::default();
+    let has_error = keys.error_request.is_some();
     let mut streams = Vec::new();
     for (name, keys) in keys.streams.unwrap_or_default() {
         if streams.len() == MAX_STREAMS {
@@ -121,20 +122,7 @@ pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, 
             let mistake = Mistake::new(format!("more than {MAX_STREAMS} streams"), hint);
             return Err(place.mistake(&keys, mistake));
         }
-        streams.push(stream(place, &name, &keys)?);
-    }
-    if let (None, Some(stream)) =
-        (&keys.error_request, streams.iter().find(|stream| stream.on == On::Error))
-    {
-        let mistake = Mistake::new(
-            format!("stream `{}` waits for failing requests, and none is sent", stream.name),
-            "add `error_request: PATH` with a path that fails with 4xx or 5xx",
-        );
-        // The first key of the act stands for all of it.
-        if let Some(text) = keys.request.as_ref() {
-            return Err(place.mistake(text, mistake));
-        }
-        return Err(place.source.problem(0, 0, mistake));
+        streams.push(stream(place, &name, &keys, has_error)?);
     }
     let second = Duration::from_secs(1);
     Ok(CanaryOptions {
@@ -153,7 +141,12 @@ pub(crate) fn read(place: Place<'_>, keys: CanaryKeys) -> Result<CanaryOptions, 
     })
 }
 
-fn stream(place: Place<'_>, name: &str, at: &Spanned<StreamKeys>) -> Result<Stream, ScenarioError> {
+fn stream(
+    place: Place<'_>,
+    name: &str,
+    at: &Spanned<StreamKeys>,
+    has_error: bool,
+) -> Result<Stream, ScenarioError> {
     let keys = &at.value;
     let source = match (&keys.file, &keys.command) {
         (Some(file), None) => Source::File(place.read(file, fingerprint::path)?),
@@ -174,11 +167,32 @@ fn stream(place: Place<'_>, name: &str, at: &Spanned<StreamKeys>) -> Result<Stre
         json: place.or(keys.format.as_ref(), false, |text| {
             fields::word(text, &[("json", true), ("text", false)])
         })?,
-        on: place.or(keys.on.as_ref(), On::Both, |text| fields::word(text, &on))?,
-        node: place.or(keys.node.as_ref(), None, |text| short_name(text).map(Some))?,
+        on: place.or(keys.on.as_ref(), On::Both, |text| match fields::word(text, &on)? {
+            On::Error | On::Both if !has_error => Err(Mistake::new(
+                format!("stream `{}` waits for failing requests, and none is sent", crop(name)),
+                "add `error_request: PATH` to the act, with a path that fails with 4xx or 5xx, or \
+                 write `on: success`",
+            )),
+            on => Ok(on),
+        })?,
+        node: place.or(keys.node.as_ref(), None, |text| node(place, text).map(Some))?,
         lines: place
             .or(keys.lines.as_ref(), None, |text| fields::factor(text, 0.1..=1_000.0).map(Some))?,
     })
+}
+
+/// The name of one of the `nodes`.
+fn node(place: Place<'_>, text: &str) -> Result<String, Mistake> {
+    let names: Vec<&str> = place.nodes.iter().map(|node| node.name.as_str()).collect();
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let hint = if names.is_empty() {
+        "add it to `nodes`, or leave `node` out where the stream is of this machine".to_owned()
+    } else {
+        did_you_mean(text, &names, "the nodes are")
+    };
+    Err(Mistake::new(format!("`nodes` has no `{}`", crop(text)), hint))
 }
 
 /// A path and query as they stand in a request line.
@@ -195,4 +209,66 @@ fn path(text: &str) -> Result<String, Mistake> {
 fn header(text: &str) -> Result<String, Mistake> {
     fields::header_name(text)?;
     Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::scenario::parse::from_text;
+
+    /// A scenario with a node whose act has these options, from its tenth line on.
+    fn mistake(options: &str) -> String {
+        let text = format!(
+            "# A test.\nname: t\nrecording: r.jsonl\ntarget: {{ url: stage }}\nnodes:\n  \
+             web-1: {{ run: \"ssh a\" }}\n\nacts:\n  - canary:\n{options}"
+        );
+        from_text(&text, "s.yaml").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn mistakes_in_streams_have_a_place_and_a_hint() {
+        let streams = |stream: &str| format!("      streams:\n        app: {stream}\n");
+        for (options, expected) in [
+            (streams("{ file: /a.log, node: web-2 }"), "s.yaml:11:36: `nodes` has no `web-2`"),
+            (streams("{ file: /a.log, node: web-2 }"), "did you mean `web-1`? the nodes are web-1"),
+            (streams("{ file: /a.log, on: both }"), "s.yaml:11:34: stream `app` waits for failing"),
+            (streams("{ file: /a.log, on: error }"), "add `error_request: PATH` to the act"),
+            (streams("{ file: /a.log, on: erorr }"), "did you mean `error`?"),
+            (streams("{ on: success }"), "stream `app` needs either `file` or `command`"),
+            (streams("{ file: /a, command: b }"), "needs either `file` or `command`"),
+            (streams("{ file: /a.log, format: xml }"), "s.yaml:11:38: unknown value `xml`"),
+            (streams("{ file: /a.log, lines: -1 }"), "s.yaml:11:37: -1 is out of range"),
+            (streams("{ fil: /a.log }"), "unknown key `fil`"),
+        ] {
+            let shown = mistake(&options);
+            assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn mistakes_in_options_have_a_place_and_a_hint() {
+        for (options, expected) in [
+            ("      request: cart\n", "s.yaml:10:16: `cart` is not a path"),
+            ("      error_request: 'a b'\n", "s.yaml:10:22: `a b` is not a path"),
+            ("      every: 1ms\n", "s.yaml:10:14: 1ms is out of range"),
+            ("      within: 1h\n", "s.yaml:10:15: 1h is out of range"),
+            ("      within: soon\n", "s.yaml:10:15: "),
+            ("      requests: 0\n", "s.yaml:10:17: 0 is out of range"),
+            ("      header: Host\n", "s.yaml:10:15: `Host` cannot be set"),
+            ("      evry: 60s\n", "did you mean `every`?"),
+        ] {
+            let shown = mistake(options);
+            assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
+        }
+    }
+
+    #[test]
+    fn streams_that_are_right_are_read() {
+        let text = "# A test.\nname: t\nrecording: r.jsonl\ntarget: { url: stage }\n\
+                    nodes: { a: { run: ssh a } }\nacts:\n  - canary:\n      \
+                    error_request: /missing\n      streams:\n        \
+                    app: { file: /a.log, on: error, node: a }\n";
+        let scenario = from_text(text, "s.yaml").unwrap();
+        let canary = scenario.acts.canary.unwrap();
+        assert_eq!(canary.streams[0].node.as_deref(), Some("a"));
+    }
 }

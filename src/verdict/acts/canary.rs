@@ -1,9 +1,11 @@
 //! What the evidence of the act `canary` means: requests that no log told of.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::act::canary::{Canary, StreamSeen};
 use crate::units::format_duration;
+use crate::verdict::acts::heartbeat;
 use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
@@ -58,7 +60,8 @@ pub fn judge(evidence: &Canary) -> Vec<Finding> {
     let all = [failed, unknown, told].concat();
     found.evidence = all.into_iter().filter(|text| *text != found.title).collect();
     found.advice = advice.into();
-    vec![found]
+    let heartbeat = evidence.heartbeat.as_ref().map(heartbeat::judge);
+    std::iter::once(found).chain(heartbeat).collect()
 }
 
 fn judge_stream(seen: &StreamSeen, stopped: bool) -> (Outcome, Vec<String>) {
@@ -75,7 +78,7 @@ fn judge_stream(seen: &StreamSeen, stopped: bool) -> (Outcome, Vec<String>) {
                 "{name}: {} of {wanted} {kind} requests did not show up within {waited}; \
                  {} other lines did, {} of them blank",
                 wanted - shown,
-                seen.lines - seen.marked,
+                seen.lines.saturating_sub(seen.marked),
                 seen.blank
             ));
         }
@@ -84,6 +87,15 @@ fn judge_stream(seen: &StreamSeen, stopped: bool) -> (Outcome, Vec<String>) {
         failed.push(format!("{name}: marked lines are malformed: {wrong}"));
     }
     let shown = seen.success[1] + seen.error[1];
+    if seen.misdated > 0 {
+        let direction = if seen.skew_ns < 0 { "before it was asked for" } else { "ahead of ours" };
+        let skew = Duration::from_nanos(seen.skew_ns.unsigned_abs() / 100_000_000 * 100_000_000);
+        failed.push(format!(
+            "{name}: the lines of {} of {shown} requests are misdated, the worst {} {direction}",
+            seen.misdated,
+            format_duration(skew)
+        ));
+    }
     if let Some(usual) = seen.lines_usual.filter(|_| shown > 1) {
         #[expect(clippy::cast_precision_loss, reason = "a few thousand lines")]
         let ratio = seen.marked as f64 / (f64::from(shown) * usual);
@@ -104,7 +116,17 @@ fn judge_stream(seen: &StreamSeen, stopped: bool) -> (Outcome, Vec<String>) {
         );
         return (Outcome::Unknown, vec![text]);
     }
-    (Outcome::Pass, vec![format!("{name}: {} marked lines of {shown} requests", seen.marked)])
+    let mut told = format!("{name}: {} marked lines of {shown} requests", seen.marked);
+    for (count, what) in [
+        (u64::from(seen.repeated), "requests with more than one line"),
+        (seen.torn, "torn lines"),
+        (seen.blank, "blank lines"),
+    ] {
+        if count > 0 {
+            let _ = write!(told, ", {count} {what}");
+        }
+    }
+    (Outcome::Pass, vec![told])
 }
 
 #[cfg(test)]
