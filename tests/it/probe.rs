@@ -14,7 +14,7 @@ use peakhour::verdict::watch::judge;
 use crate::servers::{free_port, mariadb, memcached, pause, postgres, redis};
 
 /// Watches what a line of `watch` says while something happens.
-fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
+pub(crate) fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
     let text = format!("recording: a.parquet\ntarget: {{ url: stage }}\nwatch:\n  probe: {line}\n");
     let watch = from_text(&text, "s.yaml").unwrap().watch;
     let watching = start(&watch, &Servers::default(), Epoch::after(Duration::ZERO));
@@ -32,11 +32,11 @@ fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
     watching.finish().remove(0)
 }
 
-fn url(url: &str) -> String {
+pub(crate) fn url(url: &str) -> String {
     format!("{{ url: '{url}', every: 100ms }}")
 }
 
-fn title(record: &Record) -> String {
+pub(crate) fn title(record: &Record) -> String {
     let found = judge(std::slice::from_ref(record), &[]).remove(0);
     format!("{} {:?}: {}", found.check, found.outcome, found.title)
 }
