@@ -130,6 +130,8 @@ fn follow_all(watches: Vec<Watch>, servers: Servers, shared: &Shared) {
 
 async fn follow(index: usize, watch: Watch, servers: Arc<Servers>, shared: Shared) {
     let (mut client, mut pause) = (None, watch.every);
+    // Only its first look is waited for.
+    let mut ready = Some(shared.ready.clone());
     let mut due = Instant::now();
     loop {
         let seen = match timeout(PATIENCE, look(&watch, &servers, &mut client)).await {
@@ -154,7 +156,9 @@ async fn follow(index: usize, watch: Watch, servers: Arc<Servers>, shared: Share
                 }
             }
         }
-        let _ = shared.ready.send(());
+        if let Some(ready) = ready.take() {
+            let _ = ready.send(());
+        }
         if is_final {
             return;
         }

@@ -37,4 +37,5 @@ mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod probe; // Probes of real servers: what they see, and what is said of it.
+mod probe_sources; // Probes of pages, logs, machines, and of servers that mean no good.
 mod tidy; // The rules of the house that no compiler holds.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
@@ -13,7 +13,9 @@ use peakhour::recording::Servers;
 use peakhour::scenario::parse::from_text;
 
 use crate::probe::{title, url, watched};
-use crate::servers::pause;
+use crate::rehearsal::alone;
+use crate::servers::{pause, redis};
+use crate::support::{peakhour, root};
 
 /// Answers every connection with bytes, for as long as the test runs; `chunks` times the same.
 fn answering(answer: Vec<u8>, chunks: usize) -> u16 {
@@ -43,7 +45,9 @@ fn page_line(port: u16, series: &str) -> String {
 
 #[test]
 fn a_page_is_watched_by_its_series_and_their_limit() {
-    let few = page("# TYPE hits counter\nhits_total{a=\"b\"} 3\nprocess_open_fds 7\nprocess_max_fds 10\n");
+    let few = page(
+        "# TYPE hits counter\nhits_total{a=\"b\"} 3\nprocess_open_fds 7\nprocess_max_fds 10\n",
+    );
     let record = watched(&page_line(few, "hits_total, process_open_fds"), || ());
     assert!(title(&record).starts_with("watch Pass"), "{record:?}");
     assert!(record.metric("hits_total{a=\"b\"}").unwrap().points.len() > 1);
@@ -93,14 +97,13 @@ fn a_log_that_is_not_there_is_unknown() {
 
 #[test]
 fn lines_of_a_command_are_counted_and_its_end_is_told() {
-    let line = |command: &str| {
-        format!("{{ log_command: '{command}', matching: ERROR, every: 100ms }}")
-    };
+    let line =
+        |command: &str| format!("{{ log_command: '{command}', matching: ERROR, every: 100ms }}");
     let record = watched(&line("sleep 0.2; echo fine; echo an ERROR; sleep 600"), || ());
     assert_eq!(title(&record), "watch-counter Fail: probe: matching lines grew by 1");
     let record = watched(&line("sleep 0.2; echo fine; sleep 600"), || ());
     assert!(title(&record).starts_with("watch Pass"), "{record:?}");
-    let record = watched(&line("exit 3"), || pause());
+    let record = watched(&line("exit 3"), pause);
     assert!(title(&record).contains("the command ended (exit status: 3)"), "{record:?}");
 }
 
@@ -151,8 +154,7 @@ fn nothing_that_a_probe_started_is_left_after_the_run() {
          \x20 d: {{ host: 'sleep {mark}4 & exec' }}\n"
     );
     let watches = from_text(&watch, "s.yaml").unwrap().watch;
-    let watching =
-        start(&watches, &Servers::default(), Epoch::after(std::time::Duration::ZERO));
+    let watching = start(&watches, &Servers::default(), Epoch::after(std::time::Duration::ZERO));
     assert!(running(&format!("sleep {mark}")) > 0);
     let records: Vec<Record> = watching.finish();
     assert!(records[0].polls > 0, "{:?}", records[0]);
@@ -170,13 +172,13 @@ fn nothing_that_a_probe_started_is_left_after_the_run() {
 fn servers_that_mean_no_good_are_unknown_and_bounded() {
     let garbage = b"\xff\x00HTTP/9 \r\n$99999999999\r\n*2147483647\r\n".to_vec();
     let endless_lists = b"*100000000\r\n$0\r\n\r\n".to_vec();
-    let endless_page = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &[b'x'; 1 << 16]].concat();
+    let endless_page = [b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &[b'x'; 1 << 13]].concat();
     let servers = [
         answering(Vec::new(), 1),
         answering(garbage, 1),
         answering(endless_lists, 1),
         answering(vec![b'x'; 1 << 16], 1 << 14),
-        answering(endless_page, 1 << 14),
+        answering(endless_page, 1 << 16),
         answering(b"STAT a b\r\n".repeat(1 << 12), 1 << 14),
     ];
     for port in servers {
@@ -194,4 +196,37 @@ fn servers_that_mean_no_good_are_unknown_and_bounded() {
     }
     let record = watched("{ host: 'yes #', every: 100ms }", || ());
     assert!(title(&record).ends_with("the answer is endless"), "{record:?}");
+}
+
+#[test]
+fn a_rehearsal_beside_a_redis_near_its_limit_fails_and_its_twin_passes() {
+    let Some(server) = redis(&["--maxclients", "20"]) else { return };
+    let _alone = alone();
+    let capture = root().join("captures/nginx-first/peak.pcap.gz");
+    let scenario = format!(
+        "name: watched\nrecording: {}\nspeed: 2\ntolerance: ci\ntarget: {{ url: stage }}\n\
+         watch: {{ redis: 'redis://127.0.0.1:{}' }}\n",
+        capture.display(),
+        server.port
+    );
+    let rehearse = || {
+        // A machine that others use as well may be late, which makes a run not valid.
+        for _ in 0..4 {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("s.yaml"), &scenario).unwrap();
+            let ran = peakhour(folder.path(), &["run", "s.yaml", "--out", "html=r.html"]);
+            if ran.code != 98 {
+                return (ran, fs::read_to_string(folder.path().join("r.html")).unwrap());
+            }
+        }
+        panic!("no run was valid");
+    };
+    let (healthy, page) = rehearse();
+    assert_eq!(healthy.code, 0, "{}{}", healthy.stdout, healthy.stderr);
+    assert!(page.contains("What redis saw: connected_clients"), "no chart of the probe");
+    let port = server.port;
+    let _held: Vec<_> = (0..17).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let (broken, _) = rehearse();
+    assert_eq!(broken.code, 99, "{}{}", broken.stdout, broken.stderr);
+    assert!(broken.stdout.contains("connected_clients reached 18 of 20"), "{}", broken.stdout);
 }
