@@ -1,5 +1,6 @@
 //! Probes of real servers: what they see, and what is said of it.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -136,4 +137,21 @@ fn a_server_that_hangs_is_told_as_such() {
     let record = watched(&at, || signal("-STOP"));
     signal("-CONT");
     assert!(title(&record).ends_with("no answer in time"), "{record:?}");
+}
+
+#[test]
+fn a_redis_that_stood_still_tells_how_long() {
+    let Some(server) =
+        redis(&["--latency-monitor-threshold", "50", "--enable-debug-command", "yes"])
+    else {
+        return;
+    };
+    let at = url(&format!("redis://127.0.0.1:{}", server.port));
+    let record = watched(&at, || {
+        let mut other = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        other.write_all(b"DEBUG SLEEP 0.2\r\n").unwrap();
+        other.read_exact(&mut [0; 5]).unwrap();
+    });
+    let latencies = &record.metric("largest_latency_ms").unwrap().points;
+    assert!(latencies[0].1 < 1.0 && latencies.last().unwrap().1 >= 200.0, "{record:?}");
 }
