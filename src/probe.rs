@@ -7,7 +7,14 @@ mod redis;
 mod mysql;
 mod postgres;
 mod memcached;
+mod prometheus;
+mod exposition;
 mod command;
+mod group;
+mod log;
+mod lines;
+mod tail;
+mod host;
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -90,7 +97,10 @@ impl Drop for Watching {
 fn kind(watch: &Watch) -> &'static str {
     match &watch.what {
         Watched::Server(endpoint) => endpoint.service.scheme(),
+        Watched::Prometheus { .. } => "prometheus",
         Watched::Command(_) => "command",
+        Watched::Log { .. } => "log",
+        Watched::Host(_) => "host",
     }
 }
 
@@ -120,6 +130,8 @@ fn follow_all(watches: Vec<Watch>, servers: Servers, shared: &Shared) {
 
 async fn follow(index: usize, watch: Watch, servers: Arc<Servers>, shared: Shared) {
     let (mut client, mut pause) = (None, watch.every);
+    // Only its first look is waited for.
+    let mut ready = Some(shared.ready.clone());
     let mut due = Instant::now();
     loop {
         let seen = match timeout(PATIENCE, look(&watch, &servers, &mut client)).await {
@@ -139,13 +151,14 @@ async fn follow(index: usize, watch: Watch, servers: Arc<Servers>, shared: Share
                     Err(failure) => {
                         record.fail(at_ns, &failure.reason);
                         is_final = failure.is_final;
-                        client = None;
                         pause = (pause * 2).min(MAX_PAUSE.max(watch.every));
                     }
                 }
             }
         }
-        let _ = shared.ready.send(());
+        if let Some(ready) = ready.take() {
+            let _ = ready.send(());
+        }
         if is_final {
             return;
         }
@@ -164,7 +177,9 @@ async fn look(
         None => Client::open(watch, servers).await?,
     };
     // A look that is cut off leaves its connection in no known state: it is dropped with it.
-    let readings = open.look().await?;
-    *client = Some(open);
-    Ok(readings)
+    let seen = open.look().await;
+    if seen.is_ok() || open.survives() {
+        *client = Some(open);
+    }
+    seen
 }

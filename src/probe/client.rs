@@ -4,14 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 
 use crate::probe::command::Shell;
+use crate::probe::host::Host;
+use crate::probe::log::{LogCommand, LogFile};
 use crate::probe::memcached::Memcached;
 use crate::probe::mysql::Mysql;
 use crate::probe::postgres::Postgres;
+use crate::probe::prometheus::Page;
 use crate::probe::record::Readings;
 use crate::probe::redis::Redis;
 use crate::recording::Servers;
 use crate::scenario::endpoint::Service;
-use crate::scenario::watch::{Watch, Watched};
+use crate::scenario::watch::{LogSource, Watch, Watched};
 
 /// Why a look failed, in our own words: what a server says may repeat a password.
 #[derive(Debug)]
@@ -43,19 +46,35 @@ pub(crate) enum Client {
     Postgres(Postgres),
     Memcached(Memcached),
     Command(Shell),
+    Page(Box<Page>),
+    LogFile(LogFile),
+    LogCommand(LogCommand),
+    Host(Box<Host>),
 }
 
 impl Client {
     pub(crate) async fn open(watch: &Watch, servers: &Servers) -> Result<Self, Failure> {
-        let endpoint = match &watch.what {
+        let (endpoint, series) = match &watch.what {
+            Watched::Server(endpoint) => (endpoint, None),
+            Watched::Prometheus { endpoint, series } => (endpoint, Some(series)),
             Watched::Command(command) => {
                 let limit = watch.limit;
                 return Ok(Self::Command(Shell { command: command.clone(), limit }));
             }
-            Watched::Server(endpoint) => endpoint,
+            Watched::Log { source: LogSource::File(path), matching } => {
+                let opened = LogFile::open(path.clone(), matching.clone()).await?;
+                return Ok(Self::LogFile(opened));
+            }
+            Watched::Log { source: LogSource::Command(command), matching } => {
+                return Ok(Self::LogCommand(LogCommand::open(command, matching.clone())?));
+            }
+            Watched::Host(prefix) => return Ok(Self::Host(Box::new(Host::open(prefix)?))),
         };
         let resolved = endpoint.resolve(None, servers).await;
         let address: SocketAddr = resolved.map_err(|error| Failure::passing(error.to_string()))?;
+        if let Some(series) = series {
+            return Ok(Self::Page(Box::new(Page::open(endpoint, address, series)?)));
+        }
         Ok(match endpoint.service {
             Service::Redis => Self::Redis(Redis::open(endpoint, address).await?),
             Service::Mysql => Self::Mysql(Box::new(Mysql::open(endpoint, address).await?)),
@@ -72,6 +91,15 @@ impl Client {
             Self::Postgres(client) => client.look().await,
             Self::Memcached(client) => client.look().await,
             Self::Command(client) => client.look().await,
+            Self::Page(client) => client.look().await,
+            Self::LogFile(client) => client.look().await,
+            Self::LogCommand(client) => client.look().await,
+            Self::Host(client) => client.look().await,
         }
+    }
+
+    /// It is kept where a look fails: it knows where it was.
+    pub(crate) fn survives(&self) -> bool {
+        matches!(self, Self::LogFile(file) if file.survives())
     }
 }

@@ -3,9 +3,9 @@
 use std::process::Stdio;
 
 use tokio::io::AsyncReadExt;
-use tokio::process::Command;
 
 use crate::probe::client::Failure;
+use crate::probe::group::Group;
 use crate::probe::record::{Readings, SeriesKind};
 
 pub(crate) struct Shell {
@@ -18,19 +18,23 @@ const MAX_OUTPUT: u64 = 4 << 10;
 
 impl Shell {
     pub(crate) async fn look(&self) -> Result<Readings, Failure> {
-        let mut child = Command::new("sh")
-            .arg("-c")
-            .arg(&self.command)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let mut printed = Vec::new();
-        if let Some(output) = child.stdout.take() {
-            output.take(MAX_OUTPUT).read_to_end(&mut printed).await?;
-        }
-        let status = child.wait().await?;
+        let mut group = Group::spawn(&self.command, Stdio::null())?;
+        let output = group.child.stdout.take();
+        let reading = async move {
+            let mut printed = Vec::new();
+            if let Some(output) = output {
+                output.take(MAX_OUTPUT).read_to_end(&mut printed).await?;
+            }
+            std::io::Result::Ok(printed)
+        };
+        // What it left in the background may hold the output open.
+        let ending = async {
+            let status = group.child.wait().await;
+            group.end();
+            status
+        };
+        let (printed, status) = tokio::join!(reading, ending);
+        let (printed, status) = (printed?, status?);
         if !status.success() {
             return Err(Failure::passing(format!("the command failed ({status})")));
         }
@@ -40,7 +44,7 @@ impl Shell {
         let number = number.filter(|number| number.is_finite());
         let value = number.ok_or_else(|| Failure::passing("the command printed no number"))?;
         Ok(Readings {
-            values: vec![("value", SeriesKind::Gauge, "", value)],
+            values: vec![("value".into(), SeriesKind::Gauge, "", value)],
             limits: self.limit.map(|limit| ("value", limit)).into_iter().collect(),
             facts: Vec::new(),
         })

@@ -63,7 +63,7 @@ pub(super) fn readings(
 ) -> Readings {
     let number = |name: &str| answer.get(name).and_then(|value| value.parse::<f64>().ok());
     let values = metrics.iter().filter_map(|&(metric, kind, unit)| {
-        number(metric).map(|value| (metric, kind, unit, value))
+        number(metric).map(|value| (metric.into(), kind, unit, value))
     });
     let limits = limits.iter().filter_map(|&(metric, of)| number(of).map(|limit| (metric, limit)));
     Readings { values: values.collect(), limits: limits.collect(), facts: Vec::new() }

@@ -1,11 +1,18 @@
 //! What a probe has seen: plain data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 /// Most points of a series; beyond them pairs are merged.
 pub const MAX_POINTS: usize = 1_200;
+
+/// Most series of a probe: labels may change from look to look.
+pub const MAX_SERIES: usize = 200;
+
+/// The fact of what the last look did not see, though it should have; empty where there is none.
+pub const UNSEEN: &str = "unseen";
 
 /// Most gaps that are told one by one.
 pub const MAX_GAPS: usize = 100;
@@ -68,7 +75,7 @@ pub struct Gap {
 /// What one look yields.
 #[derive(Debug, Default)]
 pub(crate) struct Readings {
-    pub(crate) values: Vec<(&'static str, SeriesKind, &'static str, f64)>,
+    pub(crate) values: Vec<(Cow<'static, str>, SeriesKind, &'static str, f64)>,
     pub(crate) limits: Vec<(&'static str, f64)>,
     pub(crate) facts: Vec<(&'static str, String)>,
 }
@@ -87,10 +94,12 @@ impl Record {
             if !value.is_finite() {
                 continue;
             }
+            let is_full = self.series.len() >= MAX_SERIES;
             match self.series.iter_mut().find(|series| series.metric == metric) {
                 Some(series) => series.push(at_ns, value),
+                None if is_full => {}
                 None => self.series.push(Series {
-                    metric: metric.to_owned(),
+                    metric: metric.into_owned(),
                     kind,
                     unit: unit.to_owned(),
                     limit: None,
@@ -167,7 +176,7 @@ mod tests {
     fn looked(count: u64, value: impl Fn(u64) -> f64) -> Record {
         let mut record = Record::new("db", "mysql");
         for second in 0..count {
-            let values = vec![("Questions", SeriesKind::Counter, "", value(second))];
+            let values = vec![("Questions".into(), SeriesKind::Counter, "", value(second))];
             record.add(second * S, Readings { values, ..Readings::default() });
         }
         record

@@ -17,7 +17,7 @@ pub(crate) struct Redis {
 }
 
 /// All that is ever sent: nothing that changes anything.
-const READ_ONLY: [&str; 4] = ["AUTH", "INFO", "CONFIG GET", "SLOWLOG LEN"];
+const READ_ONLY: [&str; 5] = ["AUTH", "INFO", "CONFIG GET", "SLOWLOG LEN", "LATENCY LATEST"];
 
 /// Most bytes of one answer.
 const MAX_ANSWER: u64 = 1 << 20;
@@ -60,6 +60,13 @@ impl Redis {
         if let Reply::Text(length) = self.ask(&["SLOWLOG", "LEN"]).await? {
             answer.insert("slowlog_len".to_owned(), length);
         }
+        // Where it may not be asked, or is not monitored, there is none.
+        if let Reply::List(words) = self.ask(&["LATENCY", "LATEST"]).await? {
+            // An event is its name, a moment, and the latest and the largest latency.
+            let largest = words.chunks_exact(4).filter_map(|event| event[3].parse::<u32>().ok());
+            let largest = largest.max().unwrap_or(0);
+            answer.insert("largest_latency_ms".to_owned(), largest.to_string());
+        }
         let mut limits = vec![("connected_clients", "maxclients")];
         // A cache that evicts is meant to be full.
         if answer.get("maxmemory_policy").is_some_and(|policy| policy == "noeviction") {
@@ -96,15 +103,7 @@ impl Redis {
             Some(("+" | ":", text)) => Ok(Reply::Text(text.to_owned())),
             Some(("-", text)) => Ok(Reply::Error(text.to_owned())),
             Some(("$", length)) => Ok(Reply::Text(bulk(&mut answer, count(length)?).await?)),
-            Some(("*", length)) => {
-                let mut list = Vec::new();
-                for _ in 0..count(length)? {
-                    let head = self::line(&mut answer).await?;
-                    let length = head.strip_prefix('$').ok_or_else(foreign)?;
-                    list.push(bulk(&mut answer, count(length)?).await?);
-                }
-                Ok(Reply::List(list))
-            }
+            Some(("*", length)) => Ok(Reply::List(list(&mut answer, count(length)?).await?)),
             _ => Err(foreign()),
         }
     }
@@ -119,6 +118,23 @@ async fn line(answer: &mut Answer<'_>) -> Result<String, Failure> {
         Some(line) => Ok(line.to_owned()),
         None => Err(Failure::passing("the connection was closed, or the answer is endless")),
     }
+}
+
+/// The words of a list, those of lists in it in their place. What was read so far bounds it.
+async fn list(answer: &mut Answer<'_>, count: usize) -> Result<Vec<String>, Failure> {
+    let (mut words, mut left) = (Vec::new(), count);
+    while left > 0 {
+        left -= 1;
+        let head = line(answer).await?;
+        let number = |text: &str| text.parse::<usize>().map_err(|_| foreign());
+        match head.split_at_checked(1) {
+            Some(("$", length)) => words.push(bulk(answer, number(length)?).await?),
+            Some((":" | "+", text)) => words.push(text.to_owned()),
+            Some(("*", more)) => left = left.saturating_add(number(more)?),
+            _ => return Err(foreign()),
+        }
+    }
+    Ok(words)
 }
 
 async fn bulk(answer: &mut Answer<'_>, length: usize) -> Result<String, Failure> {
@@ -151,6 +167,7 @@ const METRICS: &[(&str, SeriesKind, &str)] = &[
     ("blocked_clients", SeriesKind::Gauge, "connections"),
     ("used_memory", SeriesKind::Gauge, "bytes"),
     ("slowlog_len", SeriesKind::Gauge, ""),
+    ("largest_latency_ms", SeriesKind::Gauge, "ms"),
     ("rejected_connections", SeriesKind::Counter, ""),
     ("evicted_keys", SeriesKind::Counter, ""),
     ("keyspace_hits", SeriesKind::Counter, ""),

@@ -1,6 +1,7 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
 mod points;
+mod probes;
 
 use std::cmp::Reverse;
 
@@ -43,6 +44,7 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
         charts.push(lateness(&points, &span));
     }
     charts.extend(percentiles(report));
+    charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
     charts
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -40,12 +41,40 @@ impl fmt::Debug for Watch {
 pub enum Watched {
     /// Redis, MySQL, PostgreSQL or memcached, in their own protocol.
     Server(Endpoint),
+    /// A page of Prometheus' or OpenMetrics' text.
+    Prometheus {
+        /// Where it is.
+        endpoint: Endpoint,
+        /// Names of the series to keep; empty keeps those of the process.
+        series: Vec<String>,
+    },
     /// A shell command that prints a number.
+    Command(String),
+    /// Lines of a log.
+    Log {
+        /// Where they come from.
+        source: LogSource,
+        /// Text of the lines that should not be there.
+        matching: Option<String>,
+    },
+    /// A machine, through a command prefix such as `ssh node1`; empty for this one.
+    Host(String),
+}
+
+/// Where lines come from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum LogSource {
+    /// A file, read from its end; rotation and truncation are followed.
+    File(PathBuf),
+    /// A command that prints lines for as long as it runs.
     Command(String),
 }
 
 /// Most probes of a scenario: more than anybody could read in a report.
 pub const MAX_WATCHES: usize = 50;
+
+/// Most series that one probe of a page keeps.
+pub const MAX_SERIES: usize = 64;
 
 /// An item of `watch`: a URL, or options.
 pub(crate) enum WatchItem {
@@ -58,8 +87,14 @@ pub(crate) enum WatchItem {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WatchKeys {
     url: Option<Text>,
+    prometheus: Option<Text>,
+    series: Option<Vec<Text>>,
     command: Option<Text>,
     limit: Option<Text>,
+    log: Option<Text>,
+    log_command: Option<Text>,
+    matching: Option<Text>,
+    host: Option<Text>,
     every: Option<Text>,
 }
 
@@ -110,21 +145,65 @@ fn watch(place: Place<'_>, name: String, item: Spanned<WatchItem>) -> Result<Wat
 /// Time from one look to the next where a scenario names none.
 const EVERY: Duration = Duration::from_secs(1);
 
-const HINT: &str = "write a URL, or `url` or `command` with options";
+const HINT: &str = "write a URL, or one of `url`, `prometheus`, `command`, `log`, `log_command` \
+                    and `host`";
 
 fn what(place: Place<'_>, at: &Spanned<()>, keys: WatchKeys) -> Result<Watched, ScenarioError> {
-    match (keys.url, keys.command) {
-        (Some(url), None) => {
-            if let Some(limit) = &keys.limit {
-                let mistake = Mistake::new("`limit` belongs to `command`", "take it out");
-                return Err(place.mistake(limit, mistake));
-            }
-            place.read(&url, |text| server(text, place))
+    let sources =
+        [&keys.url, &keys.prometheus, &keys.command, &keys.log, &keys.log_command, &keys.host];
+    match sources.iter().filter(|source| source.is_some()).count() {
+        0 => return Err(place.mistake(at, Mistake::new("nothing to watch", HINT))),
+        1 => {}
+        _ => {
+            let mistake = Mistake::new("a probe watches one thing", HINT);
+            return Err(place.mistake(at, mistake));
         }
-        (None, Some(command)) => Ok(Watched::Command(place.read(&command, given)?)),
-        (None, None) => Err(place.mistake(at, Mistake::new("nothing to watch", HINT))),
-        _ => Err(place.mistake(at, Mistake::new("a probe watches one thing", HINT))),
     }
+    let is_log = keys.log.is_some() || keys.log_command.is_some();
+    for (key, belongs, name, owner) in [
+        (keys.matching.as_ref(), is_log, "matching", "`log` or `log_command`"),
+        (keys.limit.as_ref(), keys.command.is_some(), "limit", "`command`"),
+        (
+            keys.series.as_ref().and_then(|list| list.first()),
+            keys.prometheus.is_some(),
+            "series",
+            "`prometheus`",
+        ),
+    ] {
+        if let Some(key) = key.filter(|_| !belongs) {
+            let message = format!("`{name}` belongs to {owner}");
+            return Err(place.mistake(key, Mistake::new(message, "take it out")));
+        }
+    }
+    // Spaces at its ends may be meant.
+    let matching = place
+        .or(keys.matching.as_ref(), None, |text| given(text).map(|_| Some(text.to_owned())))?;
+    let listed = keys.series.unwrap_or_default();
+    if let Some(series) = listed.get(MAX_SERIES) {
+        let mistake = Mistake::new(format!("more than {MAX_SERIES} series"), "watch fewer");
+        return Err(place.mistake(series, mistake));
+    }
+    if let Some(url) = &keys.url {
+        return place.read(url, |text| server(text, place));
+    }
+    if let Some(url) = &keys.prometheus {
+        return Ok(Watched::Prometheus {
+            endpoint: place.read(url, |text| page(text, place))?,
+            series: place.each(&listed, series)?,
+        });
+    }
+    if let Some(command) = &keys.command {
+        return Ok(Watched::Command(place.read(command, given)?));
+    }
+    if let Some(prefix) = &keys.host {
+        return Ok(Watched::Host(place.read(prefix, no_zero)?));
+    }
+    let source = match (&keys.log, &keys.log_command) {
+        (Some(file), _) => LogSource::File(PathBuf::from(place.read(file, given)?)),
+        (None, Some(command)) => LogSource::Command(place.read(command, given)?),
+        (None, None) => return Err(place.mistake(at, Mistake::new("nothing to watch", HINT))),
+    };
+    Ok(Watched::Log { source, matching })
 }
 
 fn server(text: &str, place: Place<'_>) -> Result<Watched, Mistake> {
@@ -133,16 +212,51 @@ fn server(text: &str, place: Place<'_>) -> Result<Watched, Mistake> {
         Service::Redis | Service::Mysql | Service::Postgres | Service::Memcached => {
             Ok(Watched::Server(endpoint))
         }
-        Service::Http | Service::Tcp => Err(Mistake::new(
-            "this cannot be watched",
+        Service::Http => Err(Mistake::new(
+            "a page over http is watched by its series",
+            "write `{ prometheus: \"http://HOST:PORT/metrics\" }`",
+        )),
+        Service::Tcp => Err(Mistake::new(
+            "bytes over TCP cannot be watched",
             "write a URL with redis, mysql, postgres or memcached, or a `command`",
         )),
     }
 }
 
+fn page(text: &str, place: Place<'_>) -> Result<Endpoint, Mistake> {
+    let endpoint = Endpoint::read(text, place.environment)?;
+    if endpoint.service != Service::Http {
+        let message = format!("`{}` is no page", endpoint.service.scheme());
+        return Err(Mistake::new(message, "write a URL such as `http://127.0.0.1:9100/metrics`"));
+    }
+    if endpoint.path.bytes().any(|byte| byte <= b' ' || byte == 0x7f) {
+        let hint = "write `%20` and the like for them";
+        return Err(Mistake::new("this path has spaces or control characters", hint));
+    }
+    Ok(endpoint)
+}
+
+fn series(text: &str) -> Result<String, Mistake> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+    if text.is_empty() || text.len() > 200 || !text.chars().all(plain) {
+        return Err(Mistake::new(
+            format!("`{}` is not the name of a series", crop(text)),
+            "write its name without labels, such as `process_open_fds`",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn given(text: &str) -> Result<String, Mistake> {
-    if text.trim().is_empty() || text.contains('\0') {
-        return Err(Mistake::new("this is no command", "write one that prints a number"));
+    if text.trim().is_empty() {
+        return Err(Mistake::new("this is empty", "write what is to be watched"));
+    }
+    no_zero(text)
+}
+
+fn no_zero(text: &str) -> Result<String, Mistake> {
+    if text.contains('\0') {
+        return Err(Mistake::new("this holds a zero byte", "take it out"));
     }
     Ok(text.trim().to_owned())
 }
@@ -172,36 +286,4 @@ impl<'de> Deserialize<'de> for WatchItem {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::scenario::parse::from_text;
-
-    const BASE: &str = "recording: a.parquet\ntarget: { url: stage }\nwatch:\n";
-
-    #[test]
-    fn probes_are_urls_or_options_and_tell_no_secret() {
-        let text = format!(
-            "{BASE}  a: redis://:s3cret@127.0.0.1\n  \
-             b: {{ command: 'echo 1', limit: 9, every: 2s }}\n"
-        );
-        let watch = from_text(&text, "s.yaml").unwrap().watch;
-        assert_eq!((watch[0].name.as_str(), watch[0].every), ("a", EVERY));
-        assert_eq!((watch[1].limit, watch[1].every), (Some(9.0), Duration::from_secs(2)));
-        assert!(!format!("{watch:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn mistakes_have_a_place_and_a_hint() {
-        for (line, message) in [
-            ("a: http://h/x", "s.yaml:4:6: this cannot be watched"),
-            ("a: { every: 2s }", "s.yaml:4:6: nothing to watch"),
-            ("a: { command: x, url: redis://h }", "a probe watches one thing"),
-            ("a: { url: redis://h, limit: 3 }", "`limit` belongs to `command`"),
-            ("a: { colour: red }", "unknown key `colour`"),
-            ("a b: redis://h", "is not a name for a probe"),
-        ] {
-            let error = from_text(&format!("{BASE}  {line}\n"), "s.yaml").unwrap_err().to_string();
-            assert!(error.contains(message), "{line}: {error}");
-        }
-    }
-}
+mod tests;

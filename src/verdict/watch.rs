@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::act::Performed;
-use crate::probe::record::{Record, Series, SeriesKind};
+use crate::probe::record::{Record, Series, SeriesKind, UNSEEN};
 use crate::scenario::acts::ActName;
 use crate::units::format_duration;
 use crate::verdict::{Finding, Outcome, finding};
@@ -22,13 +22,18 @@ pub const SILENT: &str = "watch-silent";
 pub const NEAR: f64 = 0.8;
 
 /// Counters that stand still in a healthy peak.
-const STILL: [&str; 6] = [
+const STILL: [&str; 11] = [
     "rejected_connections",
     "evicted_keys",
     "Connection_errors_max_connections",
     "deadlocks",
     "evictions",
     "listen_disabled_num",
+    "matching lines",
+    "ListenOverflows",
+    "ListenDrops",
+    "node_netstat_TcpExt_ListenOverflows",
+    "node_netstat_TcpExt_ListenDrops",
 ];
 
 /// How long after a drill its load is still seen.
@@ -64,6 +69,11 @@ fn judge_one(record: &Record, on_purpose: &[(u64, u64)]) -> Vec<Finding> {
         let title = format!("{name} sees nothing since {}: {}", at(gap.from_ns), gap.reason);
         let mut silent = finding(SILENT, Outcome::Unknown, title);
         silent.advice = format!("See what happened to what `{name}` watches at that moment.");
+        found.push(silent);
+    }
+    if let Some(unseen) = record.facts.get(UNSEEN).filter(|unseen| !unseen.is_empty()) {
+        let mut silent = finding(SILENT, Outcome::Unknown, format!("{name}: {unseen}"));
+        silent.advice = format!("Look at what `{name}` watches, or ask it for less.");
         found.push(silent);
     }
     if found.is_empty() {
@@ -112,7 +122,9 @@ fn near_limit(record: &Record, series: &Series, on_purpose: &[(u64, u64)]) -> Op
 }
 
 fn moved(record: &Record, series: &Series, on_purpose: &[(u64, u64)]) -> Option<Finding> {
-    if !STILL.contains(&series.metric.as_str()) {
+    // Of a page's series, without its labels.
+    let name = series.metric.split('{').next().unwrap_or_default();
+    if !STILL.contains(&name) {
         return None;
     }
     let (mut grown, mut first_ns) = (0.0, None);

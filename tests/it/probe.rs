@@ -1,5 +1,6 @@
 //! Probes of real servers: what they see, and what is said of it.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use peakhour::verdict::watch::judge;
 use crate::servers::{free_port, mariadb, memcached, pause, postgres, redis};
 
 /// Watches what a line of `watch` says while something happens.
-fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
+pub(crate) fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
     let text = format!("recording: a.parquet\ntarget: {{ url: stage }}\nwatch:\n  probe: {line}\n");
     let watch = from_text(&text, "s.yaml").unwrap().watch;
     let watching = start(&watch, &Servers::default(), Epoch::after(Duration::ZERO));
@@ -32,11 +33,11 @@ fn watched(line: &str, meanwhile: impl FnOnce()) -> Record {
     watching.finish().remove(0)
 }
 
-fn url(url: &str) -> String {
+pub(crate) fn url(url: &str) -> String {
     format!("{{ url: '{url}', every: 100ms }}")
 }
 
-fn title(record: &Record) -> String {
+pub(crate) fn title(record: &Record) -> String {
     let found = judge(std::slice::from_ref(record), &[]).remove(0);
     format!("{} {:?}: {}", found.check, found.outcome, found.title)
 }
@@ -136,4 +137,21 @@ fn a_server_that_hangs_is_told_as_such() {
     let record = watched(&at, || signal("-STOP"));
     signal("-CONT");
     assert!(title(&record).ends_with("no answer in time"), "{record:?}");
+}
+
+#[test]
+fn a_redis_that_stood_still_tells_how_long() {
+    let Some(server) =
+        redis(&["--latency-monitor-threshold", "50", "--enable-debug-command", "yes"])
+    else {
+        return;
+    };
+    let at = url(&format!("redis://127.0.0.1:{}", server.port));
+    let record = watched(&at, || {
+        let mut other = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        other.write_all(b"DEBUG SLEEP 0.2\r\n").unwrap();
+        other.read_exact(&mut [0; 5]).unwrap();
+    });
+    let latencies = &record.metric("largest_latency_ms").unwrap().points;
+    assert!(latencies[0].1 < 1.0 && latencies.last().unwrap().1 >= 200.0, "{record:?}");
 }
