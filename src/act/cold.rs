@@ -5,6 +5,7 @@ pub mod compare;
 pub mod forecast;
 pub mod origin;
 mod reset;
+mod sure;
 mod trickle;
 pub mod warming;
 

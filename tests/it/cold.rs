@@ -15,13 +15,16 @@ use crate::rehearsal::alone;
 use crate::support::{Ran, peakhour};
 
 /// Reads of a shop, `rate` a second for `seconds`: few targets are asked for often, most seldom.
+/// They come at random moments: what comes evenly looks bunched when one of it is late.
 fn record(folder: &Path, rate: u32, seconds: u32) {
     let mut random = ChaCha8Rng::seed_from_u64(11);
-    let step = 1_000_000_000 / u64::from(rate);
-    let lines = (0..u64::from(rate * seconds)).map(|index| {
+    let end = u64::from(seconds) * 1_000_000_000;
+    let mut moments: Vec<u64> = (0..rate * seconds).map(|_| random.random_range(0..end)).collect();
+    moments.sort_unstable();
+    let lines = moments.into_iter().enumerate().map(|(index, at_ns)| {
         let key = (0..3_u32).map(|_| random.random::<f64>()).product::<f64>() * 2_000.0;
         json!({
-            "at_ns": index * step + random.random_range(0..step / 2),
+            "at_ns": at_ns,
             "connection": index % 40,
             "method": "GET", "authority": "production.example",
             "target": format!("/item/{key:.0}"), "route": "/item/*", "status": 200,
@@ -31,13 +34,17 @@ fn record(folder: &Path, rate: u32, seconds: u32) {
     fs::write(folder.join("r.jsonl"), lines.collect::<Vec<_>>().join("\n")).unwrap();
 }
 
-/// Runs a scenario of the act; repeated where this machine made it invalid.
+/// This machine does other things as well, and the finding says so: then the run is repeated, but
+/// not more often than this.
+const ATTEMPTS: usize = 4;
+
+/// Runs a scenario of the act; repeated where noise of this machine hides the answer.
 fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
     let _alone = alone();
     let text = format!("# Cold caches.\nname: cold\nrecording: r.jsonl\ntolerance: ci\n{rest}\n");
     fs::write(folder.join("s.yaml"), text).unwrap();
     let mut last = None;
-    for attempt in 0..3 {
+    for attempt in 0..ATTEMPTS {
         let reports = format!("reports{attempt}");
         let _ = fs::remove_dir_all(folder.join(&reports));
         let all = [&["run", "s.yaml", "--reports", &reports], arguments].concat();
@@ -45,9 +52,12 @@ fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
-        let spoiled = finding(&run, "cold-start")["title"]
-            .as_str()
-            .is_some_and(|title| title.contains("did not have the recorded shape"));
+        let found = finding(&run, "cold-start");
+        let is_hidden = |title: &str| {
+            title.starts_with("noise hides") || title.contains("did not have the recorded shape")
+        };
+        let spoiled =
+            found["outcome"] == "unknown" && found["title"].as_str().is_some_and(is_hidden);
         last = Some((ran, run));
         if !spoiled {
             break;
@@ -91,6 +101,16 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
             // 60 reads a second, of which those of four seconds were missing.
             assert!((150.0..330.0).contains(&cold) && warm < 5.0, "{shown}");
             assert!(found["title"].as_str().unwrap().contains("where 4 s are allowed"), "{shown}");
+            for quantile in ["p50_ns", "p95_ns"] {
+                let median = |side: &str| {
+                    let bins = &compared["bins"].as_array().unwrap()[..5];
+                    let times = bins.iter().map(|bin| bin[side][quantile].as_u64().unwrap());
+                    let mut times: Vec<u64> = times.collect();
+                    times.sort_unstable();
+                    times[2]
+                };
+                assert!(median("cold") > 2 * median("warm"), "{quantile}\n{shown}\n{compared}");
+            }
         }
         let page = fs::read_dir(folder.path()).unwrap().flatten().find_map(|entry| {
             let run = fs::read_dir(entry.path()).ok()?.next()?.ok()?;
