@@ -4,9 +4,11 @@
 mod shop;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
+use peakhour::drive::clock::Epoch;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -210,4 +212,38 @@ fn an_origin_that_refuses_is_told_and_its_password_is_not() {
     assert_eq!(found["outcome"], "pass", "{found}");
     assert!(!format!("{}{}{run}", ran.stdout, ran.stderr).contains("s3cret"));
     assert!(Duration::from_nanos(run["acts"][0]["ended_ns"].as_u64().unwrap()).as_secs() >= 28);
+}
+
+/// Half a replay is compared with nothing, and nobody waits for the other one.
+#[test]
+fn an_interruption_in_the_cold_replay_ends_it_without_a_judgement() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 40, 120);
+    let text = "# Stopped.\nname: cold\nrecording: r.jsonl\ntarget: { url: stage }\n\
+                stage: { cache: { warm: false, warms_over: 4s } }\n\
+                acts: [ cold: { warmup: 4s, trickle: 0s } ]\n";
+    fs::write(folder.path().join("s.yaml"), text).unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("replaying on cold caches: 10 s of")), "no progress");
+    let begun = Epoch::after(Duration::ZERO);
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{rest:?}");
+    assert!(begun.now() < Duration::from_secs(60), "a minute and a half of load was left");
+    assert!(!rest.iter().any(|line| line.contains("on warm caches")), "{rest:?}");
+    let run = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let run = serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    assert!(evidence(&run)["comparison"].is_null(), "{}", evidence(&run));
+    let found = finding(&run, "cold-start");
+    assert_eq!(found["outcome"], "unknown", "{found}");
+    assert!(found["title"].as_str().unwrap().contains("interrupted"), "{found}");
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::act::cold::origin::OriginReads;
+use crate::act::cold::recovery::{self, Recovery};
 use crate::scenario::Tier;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::shape::compare::{ShapeInput, judge_shape};
@@ -30,6 +31,8 @@ pub struct Comparison {
     pub trickle_p50_ns: Option<u64>,
     /// What production took at the median for the same requests, ns.
     pub recorded_p50_ns: Option<u64>,
+    /// The stack after both replays; `None` where too few requests came before the reset.
+    pub recovery: Option<Recovery>,
 }
 
 /// The same time of both replays.
@@ -102,7 +105,9 @@ pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) ->
         Side { origin_reads: read, ..folded(&summary.seconds[from..to], slo_ns) }
     };
     let total = |reads: Option<&OriginReads>| reads.and_then(OriginReads::total);
-    let median = |times: &Histogram<u64>| (times.len() >= 20).then(|| times.value_at_quantile(0.5));
+    let median = |times: &Histogram<u64>| {
+        (times.len() >= recovery::FEWEST).then(|| times.value_at_quantile(0.5))
+    };
     Comparison {
         bin_ns: seconds as u64 * 1_000_000_000,
         bins: (0..bins)
@@ -118,6 +123,7 @@ pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) ->
             .map(|(cold, warm)| [cold, warm]),
         trickle_p50_ns: passes.trickle.and_then(|trickle| median(&trickle.latency)),
         recorded_p50_ns: median(&passes.warm.recorded_latency),
+        recovery: None,
     }
 }
 

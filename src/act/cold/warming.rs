@@ -78,6 +78,8 @@ pub struct Ratio {
     pub sustained: Option<Duration>,
     /// By the exponential fit, where one is believed.
     pub fitted: Option<Duration>,
+    /// Its time constant.
+    pub time_constant: Option<Duration>,
     /// By MSER-5.
     pub mser: Option<Duration>,
     /// Within what share of the warm run it counts as steady: the noise of its medians may be wider
@@ -173,25 +175,7 @@ const P95: Quantity = Quantity {
 /// A quantity of latency, cold over warm.
 fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
     let Quantity { of, late: late_by, unfelt, cold } = *quantity;
-    let mut last = 1.0;
-    let raw: Vec<f64> = bins
-        .iter()
-        .map(|bin| {
-            if let Some(ratio) = ratio_of(bin, of) {
-                last = ratio;
-            }
-            last
-        })
-        .collect();
-    let filtered = without_outliers(&raw, FILTER_WINDOW);
-    let felt: Vec<f64> = filtered
-        .iter()
-        .zip(bins)
-        .map(|(ratio, bin)| {
-            let warm = Duration::from_nanos(of(&bin.warm)).as_secs_f64();
-            if (ratio - 1.0).abs() * warm < unfelt { 1.0 } else { *ratio }
-        })
-        .collect();
+    let (filtered, felt) = ratios(bins, quantity);
     let at = |step: f64| bin.mul_f64(step.clamp(0.0, 1e9));
     let window = as_index(30.0 / bin.as_secs_f64()).min(bins.len() / 10).max(3) | 1;
     let medians = running_medians(&felt, window);
@@ -237,6 +221,9 @@ fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
         steady,
         sustained: rule,
         fitted: fitted.filter(|_| course == Course::WarmUp),
+        time_constant: believed
+            .filter(|_| course == Course::WarmUp)
+            .map(|fit| at(fit.time_constant)),
         mser: mser5(&filtered).map(|step| at(as_f64(step as u64))),
         within,
         late,
@@ -247,6 +234,31 @@ fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
         noise: Duration::try_from_secs_f64(known.noise).unwrap_or(Duration::MAX),
         relative_noise: known.noise / quantile(&warm, 0.5).max(1e-9),
     }
+}
+
+/// Cold over warm, bin by bin, without outliers; and the same without what nobody feels.
+fn ratios(bins: &[Bin], quantity: &Quantity) -> (Vec<f64>, Vec<f64>) {
+    let Quantity { of, unfelt, .. } = *quantity;
+    let mut last = 1.0;
+    let raw: Vec<f64> = bins
+        .iter()
+        .map(|bin| {
+            if let Some(ratio) = ratio_of(bin, of) {
+                last = ratio;
+            }
+            last
+        })
+        .collect();
+    let filtered = without_outliers(&raw, FILTER_WINDOW);
+    let felt: Vec<f64> = filtered
+        .iter()
+        .zip(bins)
+        .map(|(ratio, bin)| {
+            let warm = Duration::from_nanos(of(&bin.warm)).as_secs_f64();
+            if (ratio - 1.0).abs() * warm < unfelt { 1.0 } else { *ratio }
+        })
+        .collect();
+    (filtered, felt)
 }
 
 /// Cold over warm; `None` where there is too little to compare.

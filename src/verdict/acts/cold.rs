@@ -100,7 +100,7 @@ fn surely_too_long(comparison: &Comparison, found: &Warming, evidence: &Cold) ->
     if ends_cold(found) {
         return Some(fail(never(comparison), WARM_UP));
     }
-    let after = found.p50.steady.zip(found.p95.steady).map(|(p50, p95)| p50.max(p95));
+    let after = found.p50.steady.into_iter().chain(found.p95.steady).max();
     let title = after.filter(|after| *after > limit).map_or_else(
         || too_long("longer than ", surely, limit),
         |after| too_long("", after, limit),
@@ -141,8 +141,10 @@ fn fail(title: String, advice: &str) -> Finding {
 
 fn judged(comparison: &Comparison, found: &Warming, evidence: &Cold) -> Finding {
     let limit = Duration::from_nanos(evidence.bounds.warmup_ns);
-    if let Some(failed) = stuck(found)
-        .or_else(|| violated(found, &evidence.bounds))
+    if let Some(stuck) = stuck(comparison, found) {
+        return stuck;
+    }
+    if let Some(failed) = violated(found, &evidence.bounds)
         .or_else(|| overloaded(found, evidence))
         .or_else(|| surely_too_long(comparison, found, evidence))
     {
@@ -237,28 +239,39 @@ const WARM_UP: &str = "Warm the caches before users come, or admit users more sl
 const RAMP: &str = "Admit users by the ramp in the folder of the run, warm the caches before, or \
                     let one request of a key read it for all others.";
 
-/// The warm run is slower than the cold one was at its end: what the cold start did goes on by
-/// itself.
-fn stuck(found: &Warming) -> Option<Finding> {
+/// What the cold start did goes on by itself: without load the stack stays slower than it was before
+/// it. Where that was not watched, a warm run that is slower than the end of the cold one is no
+/// answer.
+fn stuck(comparison: &Comparison, found: &Warming) -> Option<Finding> {
     let [cold, warm] = found.late_p50;
     let by = STUCK_BY.max(found.p50.noise).as_secs_f64();
-    if warm < STUCK * cold || warm - cold < by || !found.p50.is_reversed {
-        return None;
-    }
-    let time = |seconds: f64| {
-        format_duration(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::ZERO))
+    let is_slower = warm >= STUCK * cold && warm - cold >= by && found.p50.is_reversed;
+    let Some(recovery) = comparison.recovery else {
+        let title = "the warm run was slower than the end of the cold one; whether the stack \
+                     recovers was not watched";
+        let mut unknown = finding(CHECK, Outcome::Unknown, title);
+        unknown.advice = "Set a `trickle` of 4 s or longer: its requests are sent again after the \
+                          load."
+            .into();
+        return is_slower.then_some(unknown);
     };
+    let waited = format_duration(Duration::from_nanos(recovery.waited_ns));
+    if recovery.has_recovered {
+        let title = format!(
+            "the warm run was slower than the end of the cold one, and the stack recovered {waited} \
+             after the load: there is nothing warm to compare with"
+        );
+        return is_slower.then(|| finding(CHECK, Outcome::Unknown, title));
+    }
+    let time = |ns: u64| format_duration(Duration::from_nanos(ns));
     let title = format!(
-        "METASTABLE: after the cold start the stack stays slow: {} at the median on warm caches, \
-         {} before",
-        time(warm),
-        time(cold)
+        "METASTABLE: {waited} after the load the stack is still slow: {} at the median, {} before",
+        recovery.after_ns.map_or("too few answers".to_owned(), time),
+        time(recovery.before_ns)
     );
-    let mut stuck = finding(CHECK, Outcome::Fail, title);
-    stuck.advice = "Look for work that feeds itself: retries, queues that grow, pools that \
-                    reconnect. Shed load, bound retries, and rehearse the recovery."
-        .into();
-    Some(stuck)
+    let advice = "Look for work that feeds itself: retries, queues that grow, pools that \
+                  reconnect. Shed load, bound retries, and rehearse the recovery.";
+    Some(fail(title, advice))
 }
 
 /// Cold and warm are alike, but perhaps only because neither has recovered: that the load cannot
@@ -270,7 +283,9 @@ fn perhaps_stuck(comparison: &Comparison, found: &Warming) -> Option<String> {
         than.is_some_and(|than| warm > STUCK * than && warm - than > STUCK_BY.as_secs_f64())
     };
     let slow = slower(comparison.trickle_p50_ns) && slower(comparison.recorded_p50_ns);
-    (slow || found.warm_errors > MANY_ERRORS).then(|| {
+    let has_recovered = comparison.recovery.is_some_and(|recovery| recovery.has_recovered);
+    let is_slow = slow && !has_recovered;
+    (is_slow || found.warm_errors > MANY_ERRORS).then(|| {
         "cold and warm are alike, but both are slow or fail: whether the stack recovered from the \
          cold start is not known"
             .to_owned()

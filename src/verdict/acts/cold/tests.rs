@@ -4,6 +4,7 @@
 use super::*;
 use crate::act::cold::forecast::Forecast;
 use crate::act::cold::forecast::{Reads, forecast, ramp_csv};
+use crate::act::cold::recovery::Recovery;
 use crate::act::cold::warming::tests::simulated;
 use crate::scenario::acts::cold::{CacheSize, ColdOptions};
 use crate::summary::examples::arrival;
@@ -93,14 +94,31 @@ fn an_origin_above_its_capacity_fails() {
 }
 
 #[test]
-fn a_stack_that_stays_slow_is_metastable() {
-    let mut comparison = simulated(1, 100, 0.0, 1.0);
-    for bin in &mut comparison.bins {
-        bin.warm.p50_ns *= 3;
+fn a_stack_that_stays_slow_without_load_is_metastable() {
+    let with = |factor: u64, recovery: Option<Recovery>| {
+        let mut comparison = Comparison { recovery, ..simulated(1, 100, 0.0, 1.0) };
+        for bin in &mut comparison.bins {
+            bin.warm.p50_ns *= factor;
+        }
+        start_of(&evidence(comparison))
+    };
+    let watched = |has_recovered: bool| {
+        let after_ns = Some(if has_recovered { 20_000_000 } else { 60_000_000 });
+        let waited_ns = 120_000_000_000;
+        Some(Recovery { before_ns: 20_000_000, after_ns, waited_ns, has_recovered })
+    };
+    for (factor, recovery, outcome, said) in [
+        (3, watched(false), Outcome::Fail, "METASTABLE: 2 min after the load"),
+        (1, watched(false), Outcome::Fail, "METASTABLE"),
+        (3, watched(true), Outcome::Unknown, "recovered 2 min after the load"),
+        (3, None, Outcome::Unknown, "was not watched"),
+        (1, watched(true), Outcome::Pass, "equally fast"),
+        (1, None, Outcome::Pass, "equally fast"),
+    ] {
+        let found = with(factor, recovery);
+        assert_eq!(found.outcome, outcome, "{factor} {recovery:?}: {found:?}");
+        assert!(found.title.contains(said), "{}", found.title);
     }
-    let failed = start_of(&evidence(comparison));
-    assert_eq!(failed.outcome, Outcome::Fail, "{failed:?}");
-    assert!(failed.title.starts_with("METASTABLE"), "{}", failed.title);
 }
 
 #[test]
