@@ -82,7 +82,7 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
     let twins = [("warm: false, warms_over: 4s", 99, "fail"), ("warm: true", 0, "pass")];
     for (cache, code, outcome) in twins {
         let folder = tempfile::tempdir().unwrap();
-        record(folder.path(), 60, 30);
+        record(folder.path(), 60, 20);
         let rest = format!(
             "target: {{ url: stage }}\n\
              stage: {{ service: 5ms, cache: {{ {cache}, store_latency: 60ms }} }}\n\
@@ -94,7 +94,7 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
         let found = finding(&run, "cold-start");
         assert_eq!(found["outcome"], outcome, "{shown}");
         let compared = &evidence(&run)["comparison"];
-        assert!(compared["bins"].as_array().unwrap().len() >= 30, "{shown}");
+        assert!(compared["bins"].as_array().unwrap().len() >= 20, "{shown}");
         let reads = compared["origin_reads"].as_array().unwrap();
         let [cold, warm] = [0, 1].map(|index| reads[index].as_f64().unwrap());
         if code == 0 {
@@ -203,13 +203,16 @@ fn an_origin_that_refuses_is_told_and_its_password_is_not() {
     let port = crate::servers::free_port();
     let rest = format!(
         "target: {{ url: stage }}\n\
-         acts: [ cold: {{ origin: 'mysql://u:s3cret@127.0.0.1:{port}', trickle: 0s }} ]"
+         acts: [ cold: {{ origin: 'mysql://u:s3cret@127.0.0.1:{port}', trickle: 4s,\n\
+         recovery: 1m }} ]"
     );
     let (ran, run) = rehearse(folder.path(), &rest, &[]);
     let found = finding(&run, "cold-start");
     let told = found["evidence"].to_string();
     assert!(told.contains("reads were not counted"), "{found}\n{}", ran.stderr);
     assert_eq!(found["outcome"], "pass", "{found}");
+    let recovery = &evidence(&run)["comparison"]["recovery"];
+    assert_eq!(recovery["has_recovered"], true, "the same few requests after the load: {recovery}");
     assert!(!format!("{}{}{run}", ran.stdout, ran.stderr).contains("s3cret"));
     assert!(Duration::from_nanos(run["acts"][0]["ended_ns"].as_u64().unwrap()).as_secs() >= 28);
 }
@@ -238,7 +241,7 @@ fn an_interruption_in_the_cold_replay_ends_it_without_a_judgement() {
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(105), "{rest:?}");
-    assert!(begun.now() < Duration::from_secs(60), "a minute and a half of load was left");
+    assert!(begun.now() < Duration::from_mins(1), "a minute and a half of load was left");
     assert!(!rest.iter().any(|line| line.contains("on warm caches")), "{rest:?}");
     let run = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
     let run = serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
