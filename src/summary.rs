@@ -80,6 +80,8 @@ pub struct Second {
     pub latency: Histogram<u64>,
     /// Largest lateness (due to dispatched) of the arrivals due in it, ns.
     pub max_lateness_ns: u64,
+    /// The sum of their latenesses, ns.
+    pub lateness_ns: u64,
 }
 
 /// One route of a run.

@@ -4,7 +4,9 @@
 pub mod compare;
 pub mod forecast;
 pub mod origin;
+pub mod recovery;
 mod reset;
+mod sure;
 mod trickle;
 pub mod warming;
 
@@ -16,6 +18,8 @@ use crate::act::Ground;
 use crate::act::cold::compare::{Comparison, Passes, compare};
 use crate::act::cold::forecast::{Forecast, Reads, forecast, ramp_csv};
 use crate::act::cold::origin::{Counter, OriginReads, Recorder};
+use crate::act::cold::recovery::recovery;
+use crate::act::cold::warming::warming;
 use crate::act::replay::replay;
 use crate::drive::Driven;
 use crate::drive::gauges::Gauges;
@@ -134,22 +138,19 @@ fn rehearse(
     };
     let trickled = trickle::trickle(ground, options.trickle, plan(ground)?)?;
     notes.extend(reset::reset(ground, options)?);
-    (ground.say)(&format!(
-        "cold: replaying on cold caches, then on warm ones; {} each",
-        format_duration(Duration::from_nanos(ground.facts.duration_ns))
-    ));
-    let mut pass = || {
+    let mut pass = |name: &str| {
         if ground.stop.is_requested() {
             return Err(INTERRUPTED.to_owned());
         }
-        let (driven, reads, ended) = replay_once(ground, counter.take())?;
+        // Of half a replay nothing is compared.
+        let (driven, reads, ended) = replay_once(ground, counter.take(), name)?;
         counter = ended;
+        if driven.interrupted {
+            return Err(INTERRUPTED.to_owned());
+        }
         Ok((driven, reads))
     };
-    let ((cold, cold_reads), (warm, warm_reads)) = (pass()?, pass()?);
-    if cold.interrupted || warm.interrupted {
-        return Err(INTERRUPTED.to_owned());
-    }
+    let ((cold, cold_reads), (warm, warm_reads)) = (pass("cold")?, pass("warm")?);
     let passes = Passes {
         clock_step_ns: ground.facts.clock_step_ns,
         cold: &cold.summary,
@@ -158,16 +159,37 @@ fn rehearse(
         warm_reads: warm_reads.as_ref(),
         trickle: trickled.as_ref().map(|driven| &driven.summary),
     };
-    Ok(compare(&passes, options, ground.scenario.tolerance))
+    let mut compared = compare(&passes, options, ground.scenario.tolerance);
+    if let Some(before) = compared.trickle_p50_ns {
+        let constant = warming(&compared).ok().and_then(|found| found.p50.time_constant);
+        let allowed = recovery::allowed(options.recovery, constant);
+        compared.recovery = Some(recovery(ground, before, allowed, || plan(ground))?);
+    }
+    Ok(compared)
 }
+
+/// Time between two lines on how a replay goes.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 type Pass = (Driven, Option<OriginReads>, Option<Counter>);
 
 /// Replays the plan once while the origin's reads are counted.
-fn replay_once(ground: &Ground<'_>, counter: Option<Counter>) -> Result<Pass, String> {
+fn replay_once(ground: &Ground<'_>, counter: Option<Counter>, name: &str) -> Result<Pass, String> {
     let (plan, gauges) = (plan(ground)?, Arc::<Gauges>::default());
     let recorder = counter.map(|counter| Recorder::start(counter, &gauges)).transpose()?;
     let limits = &ground.scenario.limits;
+    let whole = format_duration(Duration::from_nanos(ground.facts.duration_ns));
+    let mut told = Duration::ZERO;
+    // The plan is read as it is carried out, a little ahead.
+    let plan = plan.inspect(|arrival| {
+        if let Ok(arrival) = arrival
+            && arrival.due >= told
+        {
+            let at = format_duration(Duration::from_secs(arrival.due.as_secs()));
+            (ground.say)(&format!("cold: replaying on {name} caches: {at} of {whole}"));
+            told = arrival.due + TELL_EVERY;
+        }
+    });
     let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone());
     let (reads, counter) = recorder.map(Recorder::finish).unzip();
     let driven = driven.map_err(|error| format!("the replay broke off: {error}"))?;

@@ -141,6 +141,7 @@ impl Summary {
         second.due += 1;
         second.errors += u32::from(error);
         second.max_lateness_ns = second.max_lateness_ns.max(lateness.unwrap_or(0));
+        second.lateness_ns = second.lateness_ns.saturating_add(lateness.unwrap_or(0));
         let route = self.route(&arrival.route);
         route.arrivals += 1;
         route.errors += u64::from(error);
@@ -178,7 +179,8 @@ impl Default for Summary {
 impl Second {
     fn new() -> Self {
         let latency = coarse_times();
-        Self { due: 0, sent: 0, answered: 0, errors: 0, latency, max_lateness_ns: 0 }
+        let (max_lateness_ns, lateness_ns) = (0, 0);
+        Self { due: 0, sent: 0, answered: 0, errors: 0, latency, max_lateness_ns, lateness_ns }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -188,6 +190,7 @@ impl Second {
         self.errors += other.errors;
         histograms::merge(&mut self.latency, &other.latency);
         self.max_lateness_ns = self.max_lateness_ns.max(other.max_lateness_ns);
+        self.lateness_ns = self.lateness_ns.saturating_add(other.lateness_ns);
     }
 }
 

@@ -4,9 +4,11 @@
 mod shop;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::time::Duration;
 
+use peakhour::drive::clock::Epoch;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -15,13 +17,16 @@ use crate::rehearsal::alone;
 use crate::support::{Ran, peakhour};
 
 /// Reads of a shop, `rate` a second for `seconds`: few targets are asked for often, most seldom.
+/// They come at random moments: what comes evenly looks bunched when one of it is late.
 fn record(folder: &Path, rate: u32, seconds: u32) {
     let mut random = ChaCha8Rng::seed_from_u64(11);
-    let step = 1_000_000_000 / u64::from(rate);
-    let lines = (0..u64::from(rate * seconds)).map(|index| {
+    let end = u64::from(seconds) * 1_000_000_000;
+    let mut moments: Vec<u64> = (0..rate * seconds).map(|_| random.random_range(0..end)).collect();
+    moments.sort_unstable();
+    let lines = moments.into_iter().enumerate().map(|(index, at_ns)| {
         let key = (0..3_u32).map(|_| random.random::<f64>()).product::<f64>() * 2_000.0;
         json!({
-            "at_ns": index * step + random.random_range(0..step / 2),
+            "at_ns": at_ns,
             "connection": index % 40,
             "method": "GET", "authority": "production.example",
             "target": format!("/item/{key:.0}"), "route": "/item/*", "status": 200,
@@ -31,13 +36,17 @@ fn record(folder: &Path, rate: u32, seconds: u32) {
     fs::write(folder.join("r.jsonl"), lines.collect::<Vec<_>>().join("\n")).unwrap();
 }
 
-/// Runs a scenario of the act; repeated where this machine made it invalid.
+/// This machine does other things as well, and the finding says so: then the run is repeated, but
+/// not more often than this.
+const ATTEMPTS: usize = 4;
+
+/// Runs a scenario of the act; repeated where noise of this machine hides the answer.
 fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
     let _alone = alone();
     let text = format!("# Cold caches.\nname: cold\nrecording: r.jsonl\ntolerance: ci\n{rest}\n");
     fs::write(folder.join("s.yaml"), text).unwrap();
     let mut last = None;
-    for attempt in 0..3 {
+    for attempt in 0..ATTEMPTS {
         let reports = format!("reports{attempt}");
         let _ = fs::remove_dir_all(folder.join(&reports));
         let all = [&["run", "s.yaml", "--reports", &reports], arguments].concat();
@@ -45,9 +54,12 @@ fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
-        let spoiled = finding(&run, "cold-start")["title"]
-            .as_str()
-            .is_some_and(|title| title.contains("did not have the recorded shape"));
+        let found = finding(&run, "cold-start");
+        let is_hidden = |title: &str| {
+            title.starts_with("noise hides") || title.contains("did not have the recorded shape")
+        };
+        let spoiled =
+            found["outcome"] == "unknown" && found["title"].as_str().is_some_and(is_hidden);
         last = Some((ran, run));
         if !spoiled {
             break;
@@ -70,7 +82,7 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
     let twins = [("warm: false, warms_over: 4s", 99, "fail"), ("warm: true", 0, "pass")];
     for (cache, code, outcome) in twins {
         let folder = tempfile::tempdir().unwrap();
-        record(folder.path(), 60, 30);
+        record(folder.path(), 60, 20);
         let rest = format!(
             "target: {{ url: stage }}\n\
              stage: {{ service: 5ms, cache: {{ {cache}, store_latency: 60ms }} }}\n\
@@ -82,7 +94,7 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
         let found = finding(&run, "cold-start");
         assert_eq!(found["outcome"], outcome, "{shown}");
         let compared = &evidence(&run)["comparison"];
-        assert!(compared["bins"].as_array().unwrap().len() >= 30, "{shown}");
+        assert!(compared["bins"].as_array().unwrap().len() >= 20, "{shown}");
         let reads = compared["origin_reads"].as_array().unwrap();
         let [cold, warm] = [0, 1].map(|index| reads[index].as_f64().unwrap());
         if code == 0 {
@@ -91,6 +103,16 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
             // 60 reads a second, of which those of four seconds were missing.
             assert!((150.0..330.0).contains(&cold) && warm < 5.0, "{shown}");
             assert!(found["title"].as_str().unwrap().contains("where 4 s are allowed"), "{shown}");
+            for quantile in ["p50_ns", "p95_ns"] {
+                let median = |side: &str| {
+                    let bins = &compared["bins"].as_array().unwrap()[..5];
+                    let times = bins.iter().map(|bin| bin[side][quantile].as_u64().unwrap());
+                    let mut times: Vec<u64> = times.collect();
+                    times.sort_unstable();
+                    times[2]
+                };
+                assert!(median("cold") > 2 * median("warm"), "{quantile}\n{shown}\n{compared}");
+            }
         }
         let page = fs::read_dir(folder.path()).unwrap().flatten().find_map(|entry| {
             let run = fs::read_dir(entry.path()).ok()?.next()?.ok()?;
@@ -181,13 +203,50 @@ fn an_origin_that_refuses_is_told_and_its_password_is_not() {
     let port = crate::servers::free_port();
     let rest = format!(
         "target: {{ url: stage }}\n\
-         acts: [ cold: {{ origin: 'mysql://u:s3cret@127.0.0.1:{port}', trickle: 0s }} ]"
+         acts: [ cold: {{ origin: 'mysql://u:s3cret@127.0.0.1:{port}', trickle: 4s,\n\
+         recovery: 1m }} ]"
     );
     let (ran, run) = rehearse(folder.path(), &rest, &[]);
     let found = finding(&run, "cold-start");
     let told = found["evidence"].to_string();
     assert!(told.contains("reads were not counted"), "{found}\n{}", ran.stderr);
     assert_eq!(found["outcome"], "pass", "{found}");
+    let recovery = &evidence(&run)["comparison"]["recovery"];
+    assert_eq!(recovery["has_recovered"], true, "the same few requests after the load: {recovery}");
     assert!(!format!("{}{}{run}", ran.stdout, ran.stderr).contains("s3cret"));
     assert!(Duration::from_nanos(run["acts"][0]["ended_ns"].as_u64().unwrap()).as_secs() >= 28);
+}
+
+/// Half a replay is compared with nothing, and nobody waits for the other one.
+#[test]
+fn an_interruption_in_the_cold_replay_ends_it_without_a_judgement() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 40, 120);
+    let text = "# Stopped.\nname: cold\nrecording: r.jsonl\ntarget: { url: stage }\n\
+                stage: { cache: { warm: false, warms_over: 4s } }\n\
+                acts: [ cold: { warmup: 4s, trickle: 0s } ]\n";
+    fs::write(folder.path().join("s.yaml"), text).unwrap();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml"])
+        .current_dir(folder.path())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(lines.any(|line| line.contains("replaying on cold caches: 10 s of")), "no progress");
+    let begun = Epoch::after(Duration::ZERO);
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let rest: Vec<String> = lines.collect();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{rest:?}");
+    assert!(begun.now() < Duration::from_mins(1), "a minute and a half of load was left");
+    assert!(!rest.iter().any(|line| line.contains("on warm caches")), "{rest:?}");
+    let run = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap().path();
+    let run = serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    assert!(evidence(&run)["comparison"].is_null(), "{}", evidence(&run));
+    let found = finding(&run, "cold-start");
+    assert_eq!(found["outcome"], "unknown", "{found}");
+    assert!(found["title"].as_str().unwrap().contains("interrupted"), "{found}");
 }

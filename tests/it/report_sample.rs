@@ -265,6 +265,7 @@ fn second_of(second: u32, sample: &Sample) -> Second {
         answered: due - held - refused,
         errors: refused,
         latency,
+        lateness_ns: 0,
         max_lateness_ns: if sample.late { 400_000 * u64::from(held) + 90_000 } else { 110_000 },
     }
 }

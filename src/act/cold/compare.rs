@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::act::cold::origin::OriginReads;
+use crate::act::cold::recovery::{self, Recovery};
 use crate::scenario::Tier;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::shape::compare::{ShapeInput, judge_shape};
@@ -30,6 +31,8 @@ pub struct Comparison {
     pub trickle_p50_ns: Option<u64>,
     /// What production took at the median for the same requests, ns.
     pub recorded_p50_ns: Option<u64>,
+    /// The stack after both replays; `None` where too few requests came before the reset.
+    pub recovery: Option<Recovery>,
 }
 
 /// The same time of both replays.
@@ -56,10 +59,13 @@ pub struct Side {
     pub p95_ns: u64,
     /// Its mean.
     pub mean_ns: f64,
-    /// Answers slower than the scenario's `slo`.
+    /// Answers slower than the scenario's `slo`, by more than the lateness of any request of their
+    /// second.
     pub slow: u64,
     /// Reads of the origin, where they were counted.
     pub origin_reads: Option<f64>,
+    /// By how much this machine sent them late, on average and at most, ns.
+    pub lateness_ns: [u64; 2],
 }
 
 /// Whether a replay had the recorded shape.
@@ -101,7 +107,9 @@ pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) ->
         Side { origin_reads: read, ..folded(&summary.seconds[from..to], slo_ns) }
     };
     let total = |reads: Option<&OriginReads>| reads.and_then(OriginReads::total);
-    let median = |times: &Histogram<u64>| (times.len() >= 20).then(|| times.value_at_quantile(0.5));
+    let median = |times: &Histogram<u64>| {
+        (times.len() >= recovery::FEWEST).then(|| times.value_at_quantile(0.5))
+    };
     Comparison {
         bin_ns: seconds as u64 * 1_000_000_000,
         bins: (0..bins)
@@ -117,6 +125,7 @@ pub(super) fn compare(passes: &Passes<'_>, options: &ColdOptions, tier: Tier) ->
             .map(|(cold, warm)| [cold, warm]),
         trickle_p50_ns: passes.trickle.and_then(|trickle| median(&trickle.latency)),
         recorded_p50_ns: median(&passes.warm.recorded_latency),
+        recovery: None,
     }
 }
 
@@ -134,13 +143,18 @@ fn bin_seconds(passes: &Passes<'_>, asked: Option<Duration>) -> usize {
 
 fn folded(seconds: &[Second], slo_ns: Option<u64>) -> Side {
     let mut latency = coarse_times();
-    let (mut requests, mut errors) = (0, 0);
+    let mut slow = 0;
+    let (mut requests, mut errors, mut late, mut most_late) = (0, 0, 0_u64, 0);
     for second in seconds {
         merge(&mut latency, &second.latency);
         requests += u64::from(second.due);
         errors += u64::from(second.errors);
+        late = late.saturating_add(second.lateness_ns);
+        most_late = second.max_lateness_ns.max(most_late);
+        // What this machine sent late is not slow by the target: not even the latest of them.
+        let least = slo_ns.map(|slo| slo.saturating_add(second.max_lateness_ns).saturating_add(1));
+        slow += least.map_or(0, |least| second.latency.count_between(least, u64::MAX));
     }
-    let slow = |slo: u64| latency.count_between(slo.saturating_add(1), u64::MAX);
     Side {
         requests,
         answers: latency.len(),
@@ -148,8 +162,9 @@ fn folded(seconds: &[Second], slo_ns: Option<u64>) -> Side {
         p50_ns: latency.value_at_quantile(0.5),
         p95_ns: latency.value_at_quantile(0.95),
         mean_ns: if latency.is_empty() { 0.0 } else { latency.mean() },
-        slow: slo_ns.map_or(0, slow),
+        slow,
         origin_reads: None,
+        lateness_ns: [late.checked_div(requests).unwrap_or(0), most_late],
     }
 }
 

@@ -24,6 +24,22 @@ pub struct OriginReads {
 }
 
 impl OriginReads {
+    /// What a counter that others look at grew during a replay: its values, with moments in ns since
+    /// the start of the rehearsal, from the last look before `from_ns` to the first after `to_ns`. A
+    /// counter that fell was set to zero meanwhile.
+    pub fn of_series(points: &[(u64, f64)], from_ns: u64, to_ns: u64) -> Self {
+        let first = points.partition_point(|(at, _)| *at <= from_ns).saturating_sub(1);
+        let last = (points.partition_point(|(at, _)| *at < to_ns) + 1).min(points.len());
+        let (mut grown, mut before) = (0.0, None::<f64>);
+        let moments = points[first.min(last)..last].iter().map(|(at, value)| {
+            grown +=
+                before.map_or(0.0, |before| if *value < before { *value } else { value - before });
+            before = Some(*value);
+            (Duration::from_nanos(at.saturating_sub(from_ns)), grown)
+        });
+        Self { moments: moments.collect() }
+    }
+
     /// Reads up to a moment since the first count, between counts in proportion; `None` outside
     /// of what was counted.
     pub fn until(&self, moment: Duration) -> Option<f64> {
@@ -172,6 +188,22 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_counter_that_others_look_at_is_cut_to_the_replay() {
+        let points: Vec<(u64, f64)> = [7.0, 10.0, 30.0, 2.0, 5.0, 9.0]
+            .into_iter()
+            .zip(0..)
+            .map(|(value, second)| (second * 1_000_000_000, value))
+            .collect();
+        let reads = OriginReads::of_series(&points, 1_000_000_000, 4_000_000_000);
+        let counts: Vec<f64> = reads.moments.iter().map(|(_, count)| *count).collect();
+        assert_eq!(counts, [0.0, 20.0, 22.0, 25.0], "it was set to zero in the fourth second");
+        assert_eq!(reads.moments[3].0, Duration::from_secs(3));
+        assert_eq!(OriginReads::of_series(&[], 0, 5), OriginReads::default());
+        assert_eq!(OriginReads::of_series(&points, u64::MAX, u64::MAX).moments.len(), 1);
+        assert_eq!(OriginReads::of_series(&points, 5_000_000_000, 0).moments.len(), 0);
+    }
 
     #[test]
     fn reads_between_two_counts_are_in_proportion() {

@@ -5,7 +5,9 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::act::Ground;
+use crate::drive::stop::Stop;
 use crate::scenario::acts::cold::ColdOptions;
+use crate::units::format_duration;
 
 /// Longest that a reset may take.
 const LONGEST: Duration = Duration::from_mins(2);
@@ -41,12 +43,12 @@ pub(super) fn reset(ground: &Ground<'_>, options: &ColdOptions) -> Result<Option
         .build()
         .map_err(|error| format!("the reset cannot be started: {error}"))?;
     let begun = ground.epoch.now();
-    runtime.block_on(run(ground, command))?;
+    runtime.block_on(run(ground.stop, command, LONGEST))?;
     let took = ground.epoch.now().saturating_sub(begun);
-    Ok(Some(format!("the reset took {}", crate::units::format_duration(took))))
+    Ok(Some(format!("the reset took {}", format_duration(took))))
 }
 
-async fn run(ground: &Ground<'_>, command: &str) -> Result<(), String> {
+async fn run(stop: &Stop, command: &str, longest: Duration) -> Result<(), String> {
     let mut child = tokio::process::Command::new("/bin/sh")
         .arg("-c")
         .arg(command)
@@ -58,7 +60,7 @@ async fn run(ground: &Ground<'_>, command: &str) -> Result<(), String> {
         .spawn()
         .map_err(|error| format!("the reset cannot be started: {error}"))?;
     let mut waited = Duration::ZERO;
-    while waited < LONGEST && !ground.stop.is_requested() {
+    while waited < longest && !stop.is_requested() {
         match tokio::time::timeout(STEP, child.wait()).await {
             Ok(Ok(status)) if status.success() => return Ok(()),
             Ok(Ok(status)) => {
@@ -71,10 +73,10 @@ async fn run(ground: &Ground<'_>, command: &str) -> Result<(), String> {
     }
     kill_group(&child);
     let _ = child.wait().await;
-    if ground.stop.is_requested() {
+    if stop.is_requested() {
         return Err("the run was interrupted".to_owned());
     }
-    Err("the reset took longer than 2 minutes and was ended".to_owned())
+    Err(format!("the reset took longer than {} and was ended", format_duration(longest)))
 }
 
 /// Ends the command with whatever it has started.
@@ -82,5 +84,37 @@ fn kill_group(child: &tokio::process::Child) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok());
     if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::clock::Epoch;
+
+    fn ran(stop: &Stop, command: &str, longest: Duration) -> Result<(), String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(stop, command, longest))
+    }
+
+    #[test]
+    fn a_reset_that_hangs_is_ended_with_what_it_has_started() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("late");
+        let command = format!("(sleep 2; touch {}) & sleep 600", file.display());
+        let begun = Epoch::after(Duration::ZERO);
+        let error = ran(&Stop::new(), &command, Duration::from_millis(400)).unwrap_err();
+        assert!(error.contains("longer than 400 ms"), "{error}");
+        assert!(begun.now() < Duration::from_mins(1), "nobody waits for it");
+        ran(&Stop::new(), "sleep 3", Duration::from_mins(1)).unwrap();
+        assert!(!file.exists(), "what it has started lives on");
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_a_reset() {
+        let stop = Stop::new();
+        stop.request();
+        let error = ran(&stop, "sleep 600", Duration::from_mins(1)).unwrap_err();
+        assert!(error.contains("interrupted"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::act::cold::compare::{Bin, Comparison, Side};
+use crate::act::cold::sure::{Felt, sure};
 use crate::stats::changes::{Course, course};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::steady::{
@@ -61,6 +62,9 @@ pub struct Warming {
     pub late_p50: [f64; 2],
     /// Share of errors in the second half of the warm run.
     pub warm_errors: f64,
+    /// Reads of the origin that the first quarter of the cold run needed beyond those of the warm
+    /// one, for each of its requests; `None` where nobody counted.
+    pub excess_reads: Option<f64>,
 }
 
 /// A quantity of the cold run over that of the warm one, in the course of the run.
@@ -74,6 +78,8 @@ pub struct Ratio {
     pub sustained: Option<Duration>,
     /// By the exponential fit, where one is believed.
     pub fitted: Option<Duration>,
+    /// Its time constant.
+    pub time_constant: Option<Duration>,
     /// By MSER-5.
     pub mser: Option<Duration>,
     /// Within what share of the warm run it counts as steady: the noise of its medians may be wider
@@ -83,6 +89,16 @@ pub struct Ratio {
     pub late: f64,
     /// Its largest value but for outliers.
     pub worst: f64,
+    /// Until when the cold run was slower beyond all noise, from its start on.
+    pub surely: Duration,
+    /// The end of the cold run was slower beyond all noise.
+    pub is_cold_at_the_end: bool,
+    /// In the end it was the warm run that was slower beyond all noise.
+    pub is_reversed: bool,
+    /// The noise of a bin: by the scatter of the warm run, and by how late requests were sent.
+    pub noise: Duration,
+    /// The noise over what the warm run took.
+    pub relative_noise: f64,
 }
 
 impl Ratio {
@@ -127,27 +143,102 @@ pub fn warming(comparison: &Comparison) -> Result<Warming, String> {
         amplification: amplification(bins, bin),
         late_p50: [p50(&bins[late..], &|bin| bin.cold), p50(&bins[half..], &|bin| bin.warm)],
         warm_errors: share_of_errors(&bins[half..]),
+        excess_reads: excess_reads(bins),
     })
 }
 
 /// A quantity of latency, and what of its differences matters.
 struct Quantity {
     of: fn(&Side) -> u64,
+    /// How late the requests of a bin were, as far as it matters to it.
+    late: fn(&Side) -> u64,
     /// Differences below this many seconds are none.
     unfelt: f64,
     /// An end so many times as slow is cold.
     cold: f64,
 }
 
-const MEDIAN: Quantity =
-    Quantity { of: |side| side.p50_ns, unfelt: FELT_P50, cold: COLD_AT_THE_END_P50 };
+const MEDIAN: Quantity = Quantity {
+    of: |side| side.p50_ns,
+    late: |side| side.lateness_ns[0],
+    unfelt: FELT_P50,
+    cold: COLD_AT_THE_END_P50,
+};
 
-const P95: Quantity =
-    Quantity { of: |side| side.p95_ns, unfelt: FELT_P95, cold: COLD_AT_THE_END_P95 };
+const P95: Quantity = Quantity {
+    of: |side| side.p95_ns,
+    late: |side| side.lateness_ns[1],
+    unfelt: FELT_P95,
+    cold: COLD_AT_THE_END_P95,
+};
 
 /// A quantity of latency, cold over warm.
 fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
-    let Quantity { of, unfelt, cold } = *quantity;
+    let Quantity { of, late: late_by, unfelt, cold } = *quantity;
+    let (filtered, felt) = ratios(bins, quantity);
+    let at = |step: f64| bin.mul_f64(step.clamp(0.0, 1e9));
+    let window = as_index(30.0 / bin.as_secs_f64()).min(bins.len() / 10).max(3) | 1;
+    let medians = running_medians(&felt, window);
+    let tail = &medians[medians.len() * 3 / 4..];
+    let quantile = |values: &[f64], q: f64| quantile_of(values, q).unwrap_or(1.0);
+    // Twice the standard deviation of the medians, by the distance of their outer tenths.
+    let noise = (quantile(tail, 0.9) - quantile(tail, 0.1)) / 1.28;
+    let warm: Vec<f64> =
+        bins.iter().map(|bin| Duration::from_nanos(of(&bin.warm)).as_secs_f64()).collect();
+    let asked = STEADY_WITHIN.max(unfelt / quantile(&warm, 0.5).max(1e-9));
+    let within = asked.max(noise);
+    let late = quantile(&felt[felt.len() * 3 / 4..], 0.5);
+    // What is slower at its end than at its start does not warm up: something else came up.
+    let early = quantile(&felt[..felt.len().div_ceil(4)], 0.5);
+    let known = sure(bins, &Felt { of, late: late_by, within: asked, unfelt });
+    let is_cold_at_the_end =
+        late > cold.max(1.0 + within) && early > 0.9 * late && known.ends_slow();
+    let surely = at(as_f64(known.slow_until() as u64));
+    let rule = sustained(&felt, window, 1.0 + within).map(|step| at(as_f64(step as u64)));
+    let believed = exponential(&filtered).filter(|fit| fit.explained >= EXPLAINED);
+    let fitted = believed
+        .map(|fit| fit.steady_after(asked))
+        .filter(|step| *step < as_f64(bins.len() as u64))
+        .map(at);
+    let is_decay = believed.is_some_and(|fit| fit.excess > 2.0 * within * fit.level);
+    let course = match course(&felt) {
+        // In a short run a change costs more than it explains; a decay that explains most of the
+        // series is one all the same.
+        Course::Flat if is_decay => Course::WarmUp,
+        course => course,
+    };
+    let steady = match course {
+        _ if is_cold_at_the_end => None,
+        // Whatever it does later, a run that does not begin slower than the noise was warm.
+        _ if surely.is_zero() && !known.begins_slow() && !is_decay => Some(Duration::ZERO),
+        Course::Flat | Course::Slowdown => Some(Duration::ZERO),
+        Course::NoSteadyState => None,
+        Course::WarmUp => fitted.or(rule),
+        Course::Inconsistent => rule,
+    };
+    Ratio {
+        course,
+        steady,
+        sustained: rule,
+        fitted: fitted.filter(|_| course == Course::WarmUp),
+        time_constant: believed
+            .filter(|_| course == Course::WarmUp)
+            .map(|fit| at(fit.time_constant)),
+        mser: mser5(&filtered).map(|step| at(as_f64(step as u64))),
+        within,
+        late,
+        worst: quantile(&felt, 1.0),
+        surely,
+        is_cold_at_the_end,
+        is_reversed: known.ends_fast(),
+        noise: Duration::try_from_secs_f64(known.noise).unwrap_or(Duration::MAX),
+        relative_noise: known.noise / quantile(&warm, 0.5).max(1e-9),
+    }
+}
+
+/// Cold over warm, bin by bin, without outliers; and the same without what nobody feels.
+fn ratios(bins: &[Bin], quantity: &Quantity) -> (Vec<f64>, Vec<f64>) {
+    let Quantity { of, unfelt, .. } = *quantity;
     let mut last = 1.0;
     let raw: Vec<f64> = bins
         .iter()
@@ -167,51 +258,7 @@ fn ratio(bins: &[Bin], bin: Duration, quantity: &Quantity) -> Ratio {
             if (ratio - 1.0).abs() * warm < unfelt { 1.0 } else { *ratio }
         })
         .collect();
-    let at = |step: f64| bin.mul_f64(step.clamp(0.0, 1e9));
-    let window = as_index(30.0 / bin.as_secs_f64()).min(bins.len() / 10).max(3) | 1;
-    let medians = running_medians(&felt, window);
-    let tail = &medians[medians.len() * 3 / 4..];
-    let quantile = |values: &[f64], q: f64| quantile_of(values, q).unwrap_or(1.0);
-    // Twice the standard deviation of the medians, by the distance of their outer tenths.
-    let noise = (quantile(tail, 0.9) - quantile(tail, 0.1)) / 1.28;
-    let warm: Vec<f64> =
-        bins.iter().map(|bin| Duration::from_nanos(of(&bin.warm)).as_secs_f64()).collect();
-    let asked = STEADY_WITHIN.max(unfelt / quantile(&warm, 0.5).max(1e-9));
-    let within = asked.max(noise);
-    let late = quantile(&felt[felt.len() * 3 / 4..], 0.5);
-    // What is slower at its end than at its start does not warm up: something else came up.
-    let early = quantile(&felt[..felt.len().div_ceil(4)], 0.5);
-    let is_cold_at_the_end = late > cold.max(1.0 + within) && early > 0.9 * late;
-    let rule = sustained(&felt, window, 1.0 + within).map(|step| at(as_f64(step as u64)));
-    let believed = exponential(&filtered).filter(|fit| fit.explained >= EXPLAINED);
-    let fitted = believed
-        .map(|fit| fit.steady_after(asked))
-        .filter(|step| *step < as_f64(bins.len() as u64))
-        .map(at);
-    let is_decay = believed.is_some_and(|fit| fit.excess > 2.0 * within * fit.level);
-    let course = match course(&felt) {
-        // In a short run a change costs more than it explains; a decay that explains most of the
-        // series is one all the same.
-        Course::Flat if is_decay => Course::WarmUp,
-        course => course,
-    };
-    let steady = match course {
-        _ if is_cold_at_the_end => None,
-        Course::Flat | Course::Slowdown => Some(Duration::ZERO),
-        Course::NoSteadyState => None,
-        Course::WarmUp => fitted.or(rule),
-        Course::Inconsistent => rule,
-    };
-    Ratio {
-        course,
-        steady,
-        sustained: rule,
-        fitted: fitted.filter(|_| course == Course::WarmUp),
-        mser: mser5(&filtered).map(|step| at(as_f64(step as u64))),
-        within,
-        late,
-        worst: quantile(&felt, 1.0),
-    }
+    (filtered, felt)
 }
 
 /// Cold over warm; `None` where there is too little to compare.
@@ -249,6 +296,17 @@ fn excess(bin: &Bin) -> f64 {
     (bin.cold.mean_ns - bin.warm.mean_ns) / 1e9 * as_f64(bin.cold.answers)
 }
 
+/// By which share of the requests the reads of both runs differ in the first quarter.
+fn excess_reads(bins: &[Bin]) -> Option<f64> {
+    let early = &bins[..bins.len().div_ceil(4)];
+    let requests: u64 = early.iter().map(|bin| bin.cold.requests).sum();
+    let more = early
+        .iter()
+        .map(|bin| Some(bin.cold.origin_reads? - bin.warm.origin_reads?))
+        .sum::<Option<f64>>()?;
+    Some(more / as_f64(requests.max(1)))
+}
+
 fn violations(bins: &[Bin], side: &dyn Fn(&Bin) -> Side) -> u64 {
     // A slow error counts once, but which of them were slow is not kept.
     bins.iter().map(side).map(|side| (side.slow + side.errors).min(side.requests)).sum()
@@ -270,118 +328,4 @@ fn amplification(bins: &[Bin], length: Duration) -> Option<f64> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use rand::rngs::ChaCha8Rng;
-    use rand::{RngExt, SeedableRng};
-
-    use super::*;
-
-    /// A cold start of one-second bins: `level · (1 + excess · e^(−t/constant))`, noisy, against a
-    /// warm run of `level`.
-    pub(crate) fn simulated(seed: u64, bins: u32, excess: f64, constant: f64) -> Comparison {
-        const LEVEL: f64 = 20e6;
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut noisy = |ns: f64| {
-            let normal = (0..12).map(|_| random.random::<f64>()).sum::<f64>() - 6.0;
-            as_index(ns * (1.0 + 0.05 * normal)) as u64
-        };
-        let mut side = |p50: f64, reads: f64| Side {
-            requests: 100,
-            answers: 100,
-            p50_ns: noisy(p50),
-            p95_ns: noisy(p50 * 2.0),
-            mean_ns: p50,
-            origin_reads: Some(reads),
-            ..Side::default()
-        };
-        let bins = (0..bins).map(|bin| {
-            let missing = (-(f64::from(bin) + 0.5) / constant).exp();
-            Bin {
-                cold: side(LEVEL * (1.0 + excess * missing), 100.0 * missing),
-                warm: side(LEVEL, 2.0),
-            }
-        });
-        let bins = bins.collect();
-        Comparison { bin_ns: 1_000_000_000, bins, ..Comparison::default() }
-    }
-
-    #[test]
-    fn the_time_to_the_steady_state_is_found_over_twenty_seeds() {
-        let truth = 20.0 * (4.0_f64 / 0.05).ln();
-        let mut off = Vec::new();
-        for seed in 0..20 {
-            let found = warming(&simulated(seed, 180, 4.0, 20.0)).unwrap();
-            assert_eq!(found.p50.course, Course::WarmUp, "seed {seed}");
-            off.push(found.p50.steady.unwrap().as_secs_f64() / truth - 1.0);
-        }
-        assert!(off.iter().all(|off| off.abs() < 0.10), "{off:?}");
-    }
-
-    /// In the short and noisy series of a small machine, changes alone would show nothing.
-    #[test]
-    fn a_short_and_noisy_warm_up_is_found_as_well() {
-        for seed in 0..20 {
-            let found = warming(&simulated(seed, 20, 4.0, 3.0)).unwrap();
-            assert_eq!(found.p50.course, Course::WarmUp, "seed {seed}: {:?}", found.p50);
-        }
-    }
-
-    #[test]
-    fn a_run_without_a_warm_up_is_steady_from_the_start() {
-        for seed in 0..20 {
-            let found = warming(&simulated(seed, 60, 0.0, 20.0)).unwrap();
-            assert_eq!(found.p50.steady, Some(Duration::ZERO), "seed {seed}: {:?}", found.p50);
-            assert!(!found.p50.is_disputed());
-        }
-    }
-
-    #[test]
-    fn a_run_that_ends_too_early_never_was_steady() {
-        for constant in [40.0, 1e6] {
-            let found = warming(&simulated(1, 60, 4.0, constant)).unwrap();
-            assert_eq!(found.p50.steady, None, "{:?}", found.p50);
-        }
-    }
-
-    #[test]
-    fn what_slows_down_at_the_end_of_a_warm_run_is_no_cold_cache() {
-        let mut busy = simulated(1, 40, 0.0, 1.0);
-        for bin in busy.bins.iter_mut().skip(28) {
-            (bin.cold.p50_ns, bin.cold.p95_ns) = (bin.cold.p50_ns * 2, bin.cold.p95_ns * 4);
-        }
-        let found = warming(&busy).unwrap();
-        assert_eq!(found.p50.steady, Some(Duration::ZERO), "{:?}", found.p50);
-        assert_eq!(found.p95.steady, Some(Duration::ZERO), "{:?}", found.p95);
-    }
-
-    #[test]
-    fn excess_and_reads_add_up() {
-        let found = warming(&simulated(1, 180, 4.0, 20.0)).unwrap();
-        // 20 ms × 4 × 100 requests/s × 20 s of a decay.
-        assert!((found.excess_seconds - 160.0).abs() < 4.0, "{}", found.excess_seconds);
-        let [cold, warm] = found.peak_reads.unwrap();
-        assert!((cold - 97.5).abs() < 1.0 && (warm - 2.0).abs() < 1e-9);
-        assert!((found.amplification.unwrap() - 48.8).abs() < 1.0);
-    }
-
-    #[test]
-    fn too_few_bins_or_answers_are_not_compared() {
-        assert!(warming(&Comparison::default()).is_err());
-        assert!(warming(&simulated(1, 11, 4.0, 2.0)).is_err());
-        let mut sparse = simulated(1, 60, 4.0, 2.0);
-        for bin in sparse.bins.iter_mut().take(30) {
-            bin.warm.answers = 3;
-        }
-        assert!(warming(&sparse).unwrap_err().contains("30 of 60"));
-    }
-
-    #[test]
-    fn a_collapse_is_no_steady_state() {
-        let mut collapsed = simulated(1, 60, 0.0, 2.0);
-        for bin in &mut collapsed.bins {
-            (bin.cold.answers, bin.cold.errors) = (5, 95);
-        }
-        let found = warming(&collapsed).unwrap();
-        assert_eq!((found.p50.steady, found.errors_steady), (None, None));
-    }
-}
+pub(crate) mod tests;

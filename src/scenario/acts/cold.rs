@@ -36,6 +36,9 @@ pub struct ColdOptions {
     /// A few requests a second for this long come first, so that what is slow only for the first
     /// requests of a process (names, TLS, compilers) is not taken for a cold cache.
     pub trickle: Duration,
+    /// How long a stack that stays slow after the load may take to recover; five times the time
+    /// constant of its warm-up where absent, from two minutes to ten.
+    pub recovery: Option<Duration>,
 }
 
 /// How much a cache keeps.
@@ -69,6 +72,7 @@ impl Default for ColdOptions {
             warmup: Duration::from_mins(10),
             bins: None,
             trickle: Duration::from_secs(10),
+            recovery: None,
         }
     }
 }
@@ -87,6 +91,7 @@ pub(crate) struct ColdKeys {
     warmup: Option<Text>,
     bins: Option<Text>,
     trickle: Option<Text>,
+    recovery: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]
@@ -130,6 +135,7 @@ pub(crate) fn read(place: Place<'_>, keys: ColdKeys) -> Result<ColdOptions, Scen
             "0s" => Ok(Duration::ZERO),
             _ => fields::duration(text, Duration::ZERO..=Duration::from_mins(1)),
         })?,
+        recovery: place.or(keys.recovery.as_ref(), None, some(SECOND, HOUR))?,
     })
 }
 
@@ -191,7 +197,7 @@ mod tests {
         let read = scenario(
             "cold: { reset: 'flush it', cache: { keys: 10_000, ttl: 5m }, slo: 250ms, \
              origin: 'mysql://u:s3cret@db:3307', origin_capacity: 500/s, reads_per_miss: 2, \
-             budget: 0.5%, warmup: 2m, bins: 2s, trickle: 0s }",
+             budget: 0.5%, warmup: 2m, bins: 2s, trickle: 0s, recovery: 3m }",
         );
         let cold = read.unwrap().acts.cold.unwrap();
         assert_eq!(cold.reset.as_deref(), Some("flush it"));
@@ -202,6 +208,7 @@ mod tests {
         assert_eq!(cold.origin_capacity, Some(500.0));
         assert!((cold.budget - 0.005).abs() < 1e-12 && (cold.reads_per_miss - 2.0).abs() < 1e-12);
         assert_eq!((cold.warmup, cold.trickle), (Duration::from_mins(2), Duration::ZERO));
+        assert_eq!(cold.recovery, Some(Duration::from_mins(3)));
         assert_eq!(
             (cold.bins, cold.slo),
             (Some(Duration::from_secs(2)), Some(Duration::from_millis(250)))
