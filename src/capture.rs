@@ -100,9 +100,9 @@ pub enum CaptureError {
     /// The first bytes are of no format that is known here.
     #[error(
         "{name}: not a capture: it begins with {first_bytes}; supported are pcap and pcapng \
-         (convert others with `editcap -F pcapng`), HAR, GoReplay, sessions of Proxy Verifier, JSON \
-         Lines and access logs (describe one of your own with --log-format), plain or compressed \
-         with gzip or zstd"
+         (convert others with `editcap -F pcapng`), HAR, GoReplay, sessions of Proxy Verifier, \
+         JSON Lines and access logs (describe one of your own with --log-format), plain or \
+         compressed with gzip or zstd"
     )]
     NotACapture {
         /// Path as given.

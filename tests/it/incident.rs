@@ -148,8 +148,8 @@ fn the_healthy_release_passes() {
     assert!(sent > 2_000, "the drills are followed by the replay\n{}", rehearsed.shown);
 }
 
-/// The release brings a fault along: the run fails by these checks alone, and the first of them says
-/// these words.
+/// The release brings a fault along: the run fails by these checks alone, and the first of them
+/// says these words.
 fn finds(fault: &str, checks: &[&str], words: &[&str]) {
     let Some(rehearsed) = rehearse(fault) else { return };
     assert_eq!(rehearsed.code, 99, "{}", rehearsed.shown);
