@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{Conn, OptsBuilder};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::NoTls;
 
-use crate::act::connections::Refusal;
 use crate::act::connections::held::Held;
+use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::{Endpoint, Service};
 use crate::scenario::target::Target;
 
@@ -39,8 +38,9 @@ struct Words {
 
 /// A try to open a connection.
 pub(super) struct Attempt {
-    /// Time until connected; until admitted, where the protocol's own client connects.
-    pub(super) connect: Duration,
+    /// Time until connected, or until that was given up; `None` where the protocol's own client
+    /// connects.
+    pub(super) connect: Option<Duration>,
     /// Time until admitted or turned away.
     pub(super) total: Duration,
     pub(super) outcome: Result<Held, Refusal>,
@@ -94,10 +94,10 @@ impl Door {
             if service == Service::Mysql {
                 let outcome = mysql(address, &words, started + patience + ANSWER).await;
                 let total = started.elapsed();
-                return Attempt { connect: total, total, outcome };
+                return Attempt { connect: None, total, outcome };
             }
             let stream = connect(address, started + patience).await;
-            let connect = started.elapsed();
+            let connect = Some(started.elapsed());
             let outcome = match stream {
                 Ok(stream) => {
                     let until = Instant::now() + ANSWER;
@@ -212,8 +212,10 @@ fn strange(answer: &[u8]) -> Refusal {
     Refusal::Denied("it answers in another protocol: check the scheme of its URL".to_owned())
 }
 
-async fn http(mut stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
-    let whole = [request, b"\r\n"].concat();
+/// The second request begins with the first: a server that runs out of connections closes those that
+/// wait for a request, so that there must be no moment without one.
+async fn http(stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
+    let whole = [request, b"\r\n", request].concat();
     let answer = ask(&stream, &whole, b"\r\n\r\n").await?;
     if !answer.starts_with(b"HTTP/1.") {
         return Err(strange(&answer));
@@ -230,7 +232,6 @@ async fn http(mut stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
         let why = "it closes every connection after its answer, so that none can be held";
         return Err(Refusal::Denied(why.to_owned()));
     }
-    stream.write_all(request).await.map_err(|_| Refusal::Closed)?;
     Ok(Held::Http(stream, request.into()))
 }
 

@@ -1,5 +1,7 @@
 //! What the drills of a rehearsal did: when, how long, and what they saw.
 
+mod connections;
+
 use crate::act::{Evidence, Performed};
 use crate::report::html::table::{Kind, TableView, text, time};
 
@@ -25,9 +27,9 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
 /// What one drill saw.
 fn details(evidence: &Evidence) -> Vec<TableView> {
     match evidence {
+        Evidence::Connections(seen) => connections::tables(seen),
         Evidence::Fingerprint(_)
         | Evidence::Canary(_)
-        | Evidence::Connections(_)
         | Evidence::Payloads(_)
         | Evidence::Cold(_) => Vec::new(),
     }
