@@ -8,6 +8,7 @@ mod burst;
 mod census;
 mod door;
 mod held;
+mod ports;
 mod recovery;
 mod repeats;
 mod search;

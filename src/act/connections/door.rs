@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::NoTls;
 
 use crate::act::connections::held::Held;
+use crate::act::connections::ports::Ports;
 use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::{Endpoint, Service};
 use crate::scenario::target::Target;
@@ -25,6 +26,7 @@ pub(super) struct Door {
     pub(super) shown: String,
     address: SocketAddr,
     words: Arc<Words>,
+    ports: Arc<Ports>,
 }
 
 /// What is said to be admitted.
@@ -64,6 +66,7 @@ impl Door {
             shown: endpoint.to_string(),
             address,
             words: Arc::new(words),
+            ports: Arc::new(Ports::of_kernel()),
         }
     }
 
@@ -80,6 +83,7 @@ impl Door {
             shown: format!("http://{}", target.authority),
             address: target.address,
             words: Arc::new(words),
+            ports: Arc::new(Ports::of_kernel()),
         }
     }
 
@@ -88,7 +92,8 @@ impl Door {
         &self,
         patience: Duration,
     ) -> impl Future<Output = Attempt> + Send + 'static {
-        let (service, address, words) = (self.service, self.address, Arc::clone(&self.words));
+        let (service, address) = (self.service, self.address);
+        let (words, ports) = (Arc::clone(&self.words), Arc::clone(&self.ports));
         async move {
             let started = Instant::now();
             if service == Service::Mysql {
@@ -96,7 +101,7 @@ impl Door {
                 let total = started.elapsed();
                 return Attempt { connect: None, total, outcome };
             }
-            let stream = connect(address, started + patience).await;
+            let stream = connect(&ports, address, started + patience).await;
             let connect = Some(started.elapsed());
             let outcome = match stream {
                 Ok(stream) => {
@@ -119,8 +124,8 @@ fn request(host: &str, path: &str) -> Vec<u8> {
     format!("HEAD /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: peakhour\r\n").into_bytes()
 }
 
-async fn connect(address: SocketAddr, until: Instant) -> Result<TcpStream, Refusal> {
-    let stream = match timeout_at(until, TcpStream::connect(address)).await {
+async fn connect(ports: &Ports, address: SocketAddr, until: Instant) -> Result<TcpStream, Refusal> {
+    let stream = match timeout_at(until, ports.connect(address)).await {
         Err(_) => return Err(Refusal::Hung),
         Ok(Err(error)) => return Err(not_connected(&error)),
         Ok(Ok(stream)) => stream,

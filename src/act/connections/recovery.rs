@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::act::connections::held::{Crowd, pause};
-use crate::act::connections::search::{AT_ONCE, more};
+use crate::act::connections::search::{batch, more};
 use crate::act::connections::seen::Recovery;
 use crate::act::connections::{Site, since};
 
@@ -14,7 +14,7 @@ const NO_MORE: Duration = Duration::from_secs(10);
 pub(super) async fn recovery(site: Site<'_>, wanted: u64, released: Duration) -> Recovery {
     let mut recovery = Recovery { wanted, ..Recovery::default() };
     let mut crowd = Crowd::default();
-    let (mut at_once, mut progress) = (AT_ONCE, released);
+    let (mut at_once, mut progress) = (batch(site), released);
     while crowd.len() < wanted && !site.is_stopped() {
         let now = site.epoch().now();
         if now.saturating_sub(progress) > NO_MORE || now.saturating_sub(released) > site.within {

@@ -15,13 +15,21 @@ use crate::scenario::endpoint::Service;
 const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// Connects at once: far fewer than any queue of a kernel holds, so that it is not the limit.
-pub(super) const AT_ONCE: u64 = 32;
+const AT_ONCE: u64 = 32;
+
+/// Plain connects before the next look whether they were closed; these come one after the other.
+const IN_A_ROW: u64 = 256;
 
 /// Time between heartbeats.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
 
 /// How long a plain connection gets to be closed, before it counts as admitted.
 const GRACE: Duration = Duration::from_millis(100);
+
+/// Connections to open before the next look.
+pub(super) fn batch(site: Site<'_>) -> u64 {
+    if site.door.service == Service::Tcp { IN_A_ROW } else { AT_ONCE }
+}
 
 /// Opens the first connection. An endpoint that does not admit it has no limit to look for.
 pub(super) async fn first(site: Site<'_>, crowd: &mut Crowd) -> Result<Option<Census>, String> {
@@ -44,7 +52,7 @@ pub(super) async fn first(site: Site<'_>, crowd: &mut Crowd) -> Result<Option<Ce
 pub(super) async fn search(site: Site<'_>, crowd: &mut Crowd) -> Result<StaticLimit, String> {
     let began = site.epoch().now();
     let mut limit = StaticLimit::default();
-    let mut at_once = AT_ONCE;
+    let mut at_once = batch(site);
     let mut beaten = began;
     loop {
         let now = site.epoch().now();

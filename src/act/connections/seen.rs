@@ -142,7 +142,7 @@ pub struct Recovery {
     pub wanted: u64,
     /// Of these, served at once in the end.
     pub served: u64,
-    /// Rounds of at most 32 tries in which somebody was turned away.
+    /// Rounds of tries in which somebody was turned away.
     pub refused: u64,
     /// From the release until the end of the last of them, ns.
     pub last_refused_ns: u64,
