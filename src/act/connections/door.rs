@@ -217,8 +217,8 @@ fn strange(answer: &[u8]) -> Refusal {
     Refusal::Denied("it answers in another protocol: check the scheme of its URL".to_owned())
 }
 
-/// The second request begins with the first: a server that runs out of connections closes those that
-/// wait for a request, so that there must be no moment without one.
+/// The second request begins with the first: a server that runs out of connections closes those
+/// that wait for a request, so that there must be no moment without one.
 async fn http(stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
     let whole = [request, b"\r\n", request].concat();
     let answer = ask(&stream, &whole, b"\r\n\r\n").await?;

@@ -50,6 +50,9 @@ impl Ports {
         let mut step = 1;
         for _ in 0..TRIES {
             let Some(port) = self.next(step) else { break };
+            if port == address.port() {
+                continue; // Where nobody listens, it would be connected with itself.
+            }
             let (socket, any) = if address.is_ipv4() {
                 (TcpSocket::new_v4()?, IpAddr::V4(Ipv4Addr::UNSPECIFIED))
             } else {

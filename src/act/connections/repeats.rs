@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::act::connections::door::Attempt;
 use crate::act::connections::seen::{Late, Refusal};
 
-/// A connect that takes this much longer than the others was repeated, hung, or slow: kernels differ
-/// in when they repeat it, but none does so within a second.
+/// A connect that takes this much longer than the others was repeated, hung, or slow: kernels
+/// differ in when they repeat it, but none does so within a second.
 const LATE: Duration = Duration::from_millis(900);
 
 /// After a repeat it takes no longer than this until connected, and until that is noticed.
