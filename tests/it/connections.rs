@@ -1,5 +1,6 @@
 //! Limits of connections, found on real servers and on the stage.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -239,6 +240,29 @@ fn a_search_that_takes_longer_than_it_may_knows_no_limit() {
     let limit = found(&findings, "connections", "plain");
     assert_eq!(limit["outcome"], "unknown", "{shown}");
     assert!(limit["title"].as_str().unwrap().contains("took too long"), "{limit}");
+}
+
+#[test]
+fn an_endpoint_that_closes_its_oldest_connections_has_no_certain_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut kept = VecDeque::new();
+        while let Ok((stream, _)) = listener.accept() {
+            kept.push_back(stream);
+            if kept.len() > 50 {
+                kept.pop_front();
+            }
+        }
+    });
+    let endpoint = format!("endpoints: {{ plain: 'tcp://127.0.0.1:{port}' }}");
+    let demand = "demand: [ { service: shop, to: plain, pool: 5000 } ]";
+    let options = format!("target: false, {endpoint}, {demand}, max: 500, within: 4s");
+    let (findings, shown) = rehearse(STAGE, &options);
+    let limit = found(&findings, "connections", "plain");
+    assert_eq!(limit["outcome"], "unknown", "{shown}");
+    assert!(limit["evidence"].to_string().contains("that were held"), "{limit}");
+    assert_eq!(found(&findings, "connection-demand", "plain")["outcome"], "unknown", "{shown}");
 }
 
 #[test]

@@ -155,9 +155,12 @@ impl Crowd {
 
     /// Closes all.
     pub(super) async fn close(&mut self, site: Site<'_>) {
-        let length = if site.is_stopped() { IN_HASTE } else { ALL };
         // What was not closed by then is dropped.
-        timeout(length, self.close_all()).await.ok();
+        if site.is_stopped() {
+            timeout(IN_HASTE, self.close_all()).await.ok();
+        } else {
+            site.unless_stopped(timeout(ALL, self.close_all())).await;
+        }
     }
 
     async fn close_all(&mut self) {
