@@ -313,6 +313,8 @@ fn the_limit_of_mariadb_for_a_plain_user_is_found() {
     let (findings, shown) = rehearse(STAGE, &format!("target: false, {endpoint}"));
     let limit = found(&findings, "connections", "my");
     assert_eq!(limit["title"], "my admits 20 connections, and no more", "{shown}");
+    let evidence = limit["evidence"].to_string();
+    assert!(evidence.contains("whether connects were repeated is not known"), "{evidence}");
     assert!(!format!("{shown}{findings:?}").contains("s3cret"), "{shown}");
 }
 

@@ -40,11 +40,13 @@ pub(super) async fn bursts(site: Site<'_>, limit: u64, before: Option<&Census>) 
             Err(refusal) => refusal.is_limit() && *refusal != Refusal::Hung,
         };
         let turned_away = attempts.iter().filter(turned_away).count() as u64;
+        let untimed = attempts.iter().all(|attempt| attempt.connect.is_none());
         keep(attempts).close(site).await;
         if site.is_stopped() || trouble.is_some() {
             burst.trouble = trouble.or(Some("it was stopped".to_owned()));
             break;
         }
+        burst.untimed = untimed;
         burst.turned_away = burst.turned_away.max(turned_away);
         if late.lost() > 0 {
             burst.broken = Some(many);

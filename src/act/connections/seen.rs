@@ -111,6 +111,8 @@ pub struct Burst {
     pub broken: Option<u64>,
     /// How late the connects of the smallest that did not were.
     pub late: Late,
+    /// The protocol's own client connects, and does not tell which connects were repeated.
+    pub untimed: bool,
     /// Most of a burst that were connected, and then turned away.
     pub turned_away: u64,
     /// Why nothing, or nothing more, is known.

@@ -145,6 +145,9 @@ fn at_once(burst: &Burst) -> Vec<String> {
             let (broken, late) = (format_count(broken), late(&burst.late).join(", "));
             format!("of {broken} connects at once, {late}; of {clean} none")
         }
+        None if burst.untimed => format!(
+            "bursts of up to {clean} were admitted; whether connects were repeated is not known"
+        ),
         None => format!("bursts of up to {clean} connected at once"),
     }];
     if burst.turned_away > 0 {
