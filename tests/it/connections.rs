@@ -1,17 +1,19 @@
 //! Limits of connections, found on real servers and on the stage.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::servers::{self, pause};
-use crate::support::{peakhour, root};
+use crate::support::{peakhour, program_at, root};
 
 /// Runs the act alone; returns its findings and the output.
 fn rehearse(target: &str, options: &str) -> (Vec<Value>, String) {
@@ -96,15 +98,13 @@ fn the_limit_of_redis_is_found_with_the_connections_of_others_and_all_are_closed
     drop(others);
 }
 
-#[test]
-fn connections_end_with_a_process_that_is_killed() {
-    let Some(server) = servers::redis(&["--maxclients", "9000"]) else { return };
-    let folder = tempfile::tempdir().unwrap();
+/// Starts a search on Redis, and waits until it holds some connections.
+fn searching(server: &servers::Server, folder: &Path) -> Child {
     let endpoint = format!("endpoints: {{ redis: 'redis://127.0.0.1:{}' }}", server.port);
-    scenario(folder.path(), STAGE, &format!("target: false, {endpoint}"));
-    let mut run = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+    scenario(folder, STAGE, &format!("target: false, {endpoint}"));
+    let run = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
         .args(["run", "s.yaml", "--quiet"])
-        .current_dir(folder.path())
+        .current_dir(folder)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -113,9 +113,34 @@ fn connections_end_with_a_process_that_is_killed() {
         pause();
         connected(server.port) > 50
     });
+    assert!(rose, "nothing was opened");
+    run
+}
+
+#[test]
+fn connections_end_with_a_process_that_is_killed() {
+    let Some(server) = servers::redis(&["--maxclients", "9000"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = searching(&server, folder.path());
     run.kill().unwrap();
     run.wait().unwrap();
-    assert!(rose, "nothing was opened");
+    assert!(falls_to(server.port, 1), "{} are left", connected(server.port));
+}
+
+#[test]
+fn a_search_that_is_interrupted_ends_soon_and_holds_nothing() {
+    let Some(server) = servers::redis(&["--maxclients", "9000"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = searching(&server, folder.path());
+    let asked = Command::new("kill").args(["-INT", &run.id().to_string()]).status();
+    assert!(asked.unwrap().success());
+    // A second and the cleaning, on a machine that may be busy.
+    let code = (0..500).find_map(|_| {
+        pause();
+        run.try_wait().unwrap()
+    });
+    run.kill().ok();
+    assert_eq!(code.and_then(|code| code.code()), Some(105));
     assert!(falls_to(server.port, 1), "{} are left", connected(server.port));
 }
 
@@ -150,9 +175,11 @@ fn the_limit_of_nginx_is_what_its_listener_and_its_channel_leave() {
         format!("target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}", server.port);
     let (findings, shown) = rehearse(&target, "max: 500");
     let limit = found(&findings, "connections", "target");
-    println!("nginx, worker_connections 64: {limit:#}");
     assert_eq!(limit["title"], "target admits 62 connections, and no more", "{shown}");
-    assert!(limit["evidence"].to_string().contains("closed without a byte"), "{limit}");
+    let evidence = limit["evidence"].to_string();
+    assert!(evidence.contains("closed without a byte"), "{evidence}");
+    // It closes what is idle when it runs out, and nothing that is held is.
+    assert!(!evidence.contains("that were held"), "{evidence}");
 }
 
 #[test]
@@ -169,18 +196,145 @@ fn a_queue_that_nobody_empties_holds_its_backlog_and_one() {
     assert!(limit["evidence"].to_string().contains("connecting hung"), "{limit}");
 }
 
+fn stage_with_limit(beyond: &str) -> String {
+    format!("{STAGE}\nstage: {{ connection_limit: {{ max: 40, beyond: {beyond} }} }}")
+}
+
 #[test]
-fn the_limit_of_the_stage_is_found_however_it_turns_away() {
-    for beyond in ["banner", "stop-accepting"] {
-        let target =
-            format!("{STAGE}\nstage: {{ connection_limit: {{ max: 40, beyond: {beyond} }} }}");
-        let (findings, shown) = rehearse(&target, "max: 500");
-        let limit = found(&findings, "connections", "target");
-        assert_eq!(limit["title"], "target admits 40 connections, and no more", "{shown}");
-    }
+fn the_limit_of_a_stage_that_says_so_is_found() {
+    let (findings, shown) = rehearse(&stage_with_limit("banner"), "max: 500");
+    let limit = found(&findings, "connections", "target");
+    assert_eq!(limit["title"], "target admits 40 connections, and no more", "{shown}");
+    assert!(limit["evidence"].to_string().contains("39 of 39 were opened and served"), "{limit}");
+}
+
+#[test]
+fn the_limit_of_a_stage_that_stops_accepting_is_found() {
+    let (findings, shown) = rehearse(&stage_with_limit("stop-accepting"), "max: 500");
+    let limit = found(&findings, "connections", "target");
+    assert_eq!(limit["title"], "target admits 40 connections, and no more", "{shown}");
+}
+
+#[test]
+fn a_stage_without_a_limit_has_none_up_to_the_most_that_is_asked_for() {
     let (findings, shown) = rehearse(STAGE, "max: 100");
     let limit = found(&findings, "connections", "target");
     assert_eq!(limit["title"], "target has no limit up to 100 connections", "{shown}");
+    assert_eq!(limit["outcome"], "pass", "{shown}");
+}
+
+#[test]
+fn a_search_that_takes_longer_than_it_may_knows_no_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Everybody is accepted; a second is too short for that many.
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept() {
+            kept.push(stream);
+        }
+    });
+    let endpoint = format!("endpoints: {{ plain: 'tcp://127.0.0.1:{port}' }}");
+    let options = format!("target: false, {endpoint}, max: 19000, within: 1s");
+    let (findings, shown) = rehearse(STAGE, &options);
+    let limit = found(&findings, "connections", "plain");
+    assert_eq!(limit["outcome"], "unknown", "{shown}");
+    assert!(limit["title"].as_str().unwrap().contains("took too long"), "{limit}");
+}
+
+#[test]
+fn an_endpoint_that_closes_its_oldest_connections_has_no_certain_limit() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let mut kept = VecDeque::new();
+        while let Ok((stream, _)) = listener.accept() {
+            kept.push_back(stream);
+            if kept.len() > 50 {
+                kept.pop_front();
+            }
+        }
+    });
+    let endpoint = format!("endpoints: {{ plain: 'tcp://127.0.0.1:{port}' }}");
+    let demand = "demand: [ { service: shop, to: plain, pool: 5000 } ]";
+    let options = format!("target: false, {endpoint}, {demand}, max: 500, within: 4s");
+    let (findings, shown) = rehearse(STAGE, &options);
+    let limit = found(&findings, "connections", "plain");
+    assert_eq!(limit["outcome"], "unknown", "{shown}");
+    assert!(limit["evidence"].to_string().contains("that were held"), "{limit}");
+    assert_eq!(found(&findings, "connection-demand", "plain")["outcome"], "unknown", "{shown}");
+}
+
+#[test]
+fn a_burst_that_overflows_the_queue_is_told_by_its_repeated_connects() {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    socket.listen(15).unwrap();
+    let listener: TcpListener = socket.into();
+    let port = listener.local_addr().unwrap().port();
+    // Everybody who waits is accepted, but only now and then.
+    listener.set_nonblocking(true).unwrap();
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        loop {
+            (0..20).for_each(|_| pause());
+            while let Ok((stream, _)) = listener.accept() {
+                kept.push(stream);
+            }
+        }
+    });
+    let endpoint = format!("endpoints: {{ plain: 'tcp://127.0.0.1:{port}' }}");
+    let (findings, shown) = rehearse(STAGE, &format!("target: false, {endpoint}, max: 60"));
+    let limit = found(&findings, "connections", "plain");
+    assert_eq!(limit["title"], "plain has no limit up to 60 connections", "{shown}");
+    let evidence = limit["evidence"].to_string();
+    assert!(evidence.contains("connects at once, "), "{evidence}");
+    assert!(evidence.contains("were repeated after 1 s"), "{evidence}");
+}
+
+#[test]
+fn the_limit_of_redis_by_open_files_is_found() {
+    // It keeps 32 for itself.
+    let Some(server) = servers::redis_with_files(132) else { return };
+    let endpoint = format!("endpoints: {{ redis: 'redis://127.0.0.1:{}' }}", server.port);
+    let (findings, shown) = rehearse(STAGE, &format!("target: false, {endpoint}"));
+    let limit = found(&findings, "connections", "redis");
+    assert_eq!(limit["title"], "redis admits 100 connections, and no more", "{shown}");
+}
+
+#[test]
+fn the_limit_of_mariadb_for_a_plain_user_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = folder.path().join("init.sql");
+    fs::write(&init, "CREATE USER shop@'%' IDENTIFIED BY 's3cret';\n").unwrap();
+    let init = format!("--init-file={}", init.display());
+    let Some(server) = servers::mariadb(&["--max-connections=20", &init]) else { return };
+    let endpoint = format!("endpoints: {{ my: 'mysql://shop:s3cret@127.0.0.1:{}' }}", server.port);
+    let (findings, shown) = rehearse(STAGE, &format!("target: false, {endpoint}"));
+    let limit = found(&findings, "connections", "my");
+    assert_eq!(limit["title"], "my admits 20 connections, and no more", "{shown}");
+    let evidence = limit["evidence"].to_string();
+    assert!(evidence.contains("whether connects were repeated is not known"), "{evidence}");
+    assert!(!format!("{shown}{findings:?}").contains("s3cret"), "{shown}");
+}
+
+#[test]
+fn the_limit_of_postgres_for_a_plain_user_leaves_out_what_is_reserved() {
+    let settings = ["max_connections=20", "superuser_reserved_connections=3"];
+    let Some(server) = servers::postgres(&settings) else { return };
+    let Some(psql) = program_at(Path::new("/usr/lib/postgresql/15/bin/psql")) else { return };
+    let made = Command::new(psql)
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-p", &server.port.to_string()])
+        .args(["-c", "CREATE ROLE shop LOGIN"])
+        .stdout(Stdio::null())
+        .status();
+    assert!(made.unwrap().success());
+    let endpoint =
+        format!("endpoints: {{ pg: 'postgres://shop@127.0.0.1:{}/postgres' }}", server.port);
+    let (findings, shown) = rehearse(STAGE, &format!("target: false, {endpoint}"));
+    let limit = found(&findings, "connections", "pg");
+    assert_eq!(limit["title"], "pg admits 17 connections, and no more", "{shown}");
+    assert!(limit["evidence"].to_string().contains("of which 3 are for administrators"), "{limit}");
 }
 
 #[test]

@@ -63,6 +63,20 @@ pub(crate) fn redis(arguments: &[&str]) -> Option<Server> {
     }))
 }
 
+/// redis-server that may open so many files, and cannot raise that itself.
+pub(crate) fn redis_with_files(files: u32) -> Option<Server> {
+    let (server, prlimit) = (program("redis-server")?, program("prlimit")?);
+    start(|folder, port| {
+        let mut command = Command::new(&prlimit);
+        command.arg(format!("--nofile={files}:{files}"));
+        command.args(["setpriv", "--bounding-set", "-sys_resource"]);
+        command.args(["--inh-caps", "-sys_resource", "--"]).arg(&server);
+        command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
+        command.arg("--dir").arg(folder);
+        (command, Ready::says(b"PING\r\n", b"+PONG"))
+    })
+}
+
 /// memcached with further arguments.
 pub(crate) fn memcached(arguments: &[&str]) -> Option<Server> {
     let program = program("memcached")?;

@@ -79,10 +79,12 @@ fn field(text: &str, name: &str) -> Option<u64> {
 }
 
 async fn postgres(client: &Client) -> Option<Census> {
+    // What backends of other users do is hidden from plain ones, their kind included.
     const ASK: &str = "SELECT count(*), current_setting('max_connections'), \
                        current_setting('superuser_reserved_connections')::int + \
                        coalesce(current_setting('reserved_connections', true)::int, 0) \
-                       FROM pg_stat_activity WHERE backend_type = 'client backend'";
+                       FROM pg_stat_activity WHERE backend_type = 'client backend' OR \
+                       (backend_type IS NULL AND usesysid IS NOT NULL AND datid IS NOT NULL)";
     let rows = client.simple_query(ASK).await.ok()?;
     let row = rows.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mysql_async::{Conn, OptsBuilder};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_postgres::NoTls;
 
-use crate::act::connections::Refusal;
 use crate::act::connections::held::Held;
+use crate::act::connections::ports::Ports;
+use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::{Endpoint, Service};
 use crate::scenario::target::Target;
 
@@ -26,6 +26,7 @@ pub(super) struct Door {
     pub(super) shown: String,
     address: SocketAddr,
     words: Arc<Words>,
+    ports: Arc<Ports>,
 }
 
 /// What is said to be admitted.
@@ -39,8 +40,9 @@ struct Words {
 
 /// A try to open a connection.
 pub(super) struct Attempt {
-    /// Time until connected; until admitted, where the protocol's own client connects.
-    pub(super) connect: Duration,
+    /// Time until connected, or until that was given up; `None` where the protocol's own client
+    /// connects.
+    pub(super) connect: Option<Duration>,
     /// Time until admitted or turned away.
     pub(super) total: Duration,
     pub(super) outcome: Result<Held, Refusal>,
@@ -64,6 +66,7 @@ impl Door {
             shown: endpoint.to_string(),
             address,
             words: Arc::new(words),
+            ports: Arc::new(Ports::of_kernel()),
         }
     }
 
@@ -80,6 +83,7 @@ impl Door {
             shown: format!("http://{}", target.authority),
             address: target.address,
             words: Arc::new(words),
+            ports: Arc::new(Ports::of_kernel()),
         }
     }
 
@@ -88,16 +92,17 @@ impl Door {
         &self,
         patience: Duration,
     ) -> impl Future<Output = Attempt> + Send + 'static {
-        let (service, address, words) = (self.service, self.address, Arc::clone(&self.words));
+        let (service, address) = (self.service, self.address);
+        let (words, ports) = (Arc::clone(&self.words), Arc::clone(&self.ports));
         async move {
             let started = Instant::now();
             if service == Service::Mysql {
                 let outcome = mysql(address, &words, started + patience + ANSWER).await;
                 let total = started.elapsed();
-                return Attempt { connect: total, total, outcome };
+                return Attempt { connect: None, total, outcome };
             }
-            let stream = connect(address, started + patience).await;
-            let connect = started.elapsed();
+            let stream = connect(&ports, address, started + patience).await;
+            let connect = Some(started.elapsed());
             let outcome = match stream {
                 Ok(stream) => {
                     let until = Instant::now() + ANSWER;
@@ -119,8 +124,8 @@ fn request(host: &str, path: &str) -> Vec<u8> {
     format!("HEAD /{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: peakhour\r\n").into_bytes()
 }
 
-async fn connect(address: SocketAddr, until: Instant) -> Result<TcpStream, Refusal> {
-    let stream = match timeout_at(until, TcpStream::connect(address)).await {
+async fn connect(ports: &Ports, address: SocketAddr, until: Instant) -> Result<TcpStream, Refusal> {
+    let stream = match timeout_at(until, ports.connect(address)).await {
         Err(_) => return Err(Refusal::Hung),
         Ok(Err(error)) => return Err(not_connected(&error)),
         Ok(Ok(stream)) => stream,
@@ -212,8 +217,10 @@ fn strange(answer: &[u8]) -> Refusal {
     Refusal::Denied("it answers in another protocol: check the scheme of its URL".to_owned())
 }
 
-async fn http(mut stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
-    let whole = [request, b"\r\n"].concat();
+/// The second request begins with the first: a server that runs out of connections closes those
+/// that wait for a request, so that there must be no moment without one.
+async fn http(stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
+    let whole = [request, b"\r\n", request].concat();
     let answer = ask(&stream, &whole, b"\r\n\r\n").await?;
     if !answer.starts_with(b"HTTP/1.") {
         return Err(strange(&answer));
@@ -230,7 +237,6 @@ async fn http(mut stream: TcpStream, request: &[u8]) -> Result<Held, Refusal> {
         let why = "it closes every connection after its answer, so that none can be held";
         return Err(Refusal::Denied(why.to_owned()));
     }
-    stream.write_all(request).await.map_err(|_| Refusal::Closed)?;
     Ok(Held::Http(stream, request.into()))
 }
 

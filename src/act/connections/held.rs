@@ -9,16 +9,17 @@ use mysql_async::prelude::Queryable;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_postgres::Client;
 
+use crate::act::connections::Site;
 use crate::act::connections::door::ask;
 
 /// A connection that was admitted.
 pub(super) enum Held {
     Redis(TcpStream),
     Memcached(TcpStream),
-    /// With a request under way, all of which but the last line was sent.
+    /// With a second request under way, all of which but the last line was sent.
     Http(TcpStream, Arc<[u8]>),
     Tcp(TcpStream),
     Mysql(Box<Conn>),
@@ -28,8 +29,14 @@ pub(super) enum Held {
 /// Longest wait for a heartbeat, and for a farewell.
 const BEAT: Duration = Duration::from_secs(3);
 
+/// Longest wait for the heartbeats, and for the farewells, of all.
+const ALL: Duration = Duration::from_secs(10);
+
+/// Longest wait for the farewells of all after the user wished it to end.
+const IN_HASTE: Duration = Duration::from_millis(500);
+
 /// Heartbeats and farewells at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// More than these are reset instead of closed: each that is closed keeps one of this machine's
 /// ports for a minute, and the acts that follow need ports, too.
@@ -105,6 +112,8 @@ fn is_closed(stream: &TcpStream) -> bool {
 #[derive(Default)]
 pub(super) struct Crowd {
     pub(super) all: Vec<Held>,
+    /// Those that the endpoint closed while they were held.
+    pub(super) lost: u64,
 }
 
 impl Crowd {
@@ -112,11 +121,13 @@ impl Crowd {
         self.all.len() as u64
     }
 
-    /// Keeps everybody alive; returns how many were closed by the other side, and forgets them.
-    pub(super) async fn beat(&mut self) -> u64 {
+    /// Keeps everybody alive; counts and forgets those that were closed by the other side. When the
+    /// user wishes it to end, those not yet heard of are closed, too.
+    pub(super) async fn beat(&mut self, site: Site<'_>) {
         let before = self.all.len();
         let mut waiting = std::mem::take(&mut self.all).into_iter();
         let mut beating = JoinSet::new();
+        let until = Instant::now() + ALL;
         loop {
             while beating.len() < AT_ONCE {
                 let Some(mut held) = waiting.next() else { break };
@@ -125,12 +136,14 @@ impl Crowd {
                     is_alive.then_some(held)
                 });
             }
-            match beating.join_next().await {
-                Some(ended) => self.all.extend(ended.ok().flatten()),
-                None => break,
+            let next = timeout_at(until, beating.join_next());
+            match site.unless_stopped(next).await {
+                Some(Ok(Some(ended))) => self.all.extend(ended.ok().flatten()),
+                Some(_) => break,
+                None => return,
             }
         }
-        (before - self.all.len()) as u64
+        self.lost += (before - self.all.len()) as u64;
     }
 
     /// Closes one; `false` where there is none.
@@ -141,7 +154,16 @@ impl Crowd {
     }
 
     /// Closes all.
-    pub(super) async fn close(&mut self) {
+    pub(super) async fn close(&mut self, site: Site<'_>) {
+        // What was not closed by then is dropped.
+        if site.is_stopped() {
+            timeout(IN_HASTE, self.close_all()).await.ok();
+        } else {
+            site.unless_stopped(timeout(ALL, self.close_all())).await;
+        }
+    }
+
+    async fn close_all(&mut self) {
         let in_form = self.all.len() <= CLOSED_IN_FORM;
         let mut closing = JoinSet::new();
         for held in std::mem::take(&mut self.all) {

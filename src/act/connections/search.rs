@@ -7,7 +7,8 @@ use tokio::task::JoinSet;
 use crate::act::connections::census::{Census, count};
 use crate::act::connections::door::Attempt;
 use crate::act::connections::held::{Crowd, pause};
-use crate::act::connections::{Ended, Refusal, Site, StaticLimit, since};
+use crate::act::connections::seen::{Ended, Refusal, StaticLimit, TRIES};
+use crate::act::connections::{Site, since};
 use crate::scenario::endpoint::Service;
 
 /// Longest wait for a connect: one that is repeated takes more than a second.
@@ -16,17 +17,19 @@ const PATIENCE: Duration = Duration::from_millis(2_500);
 /// Connects at once: far fewer than any queue of a kernel holds, so that it is not the limit.
 const AT_ONCE: u64 = 32;
 
+/// Plain connects before the next look whether they were closed; these come one after the other.
+const IN_A_ROW: u64 = 256;
+
 /// Time between heartbeats.
 const BEAT_EVERY: Duration = Duration::from_secs(10);
-
-/// Longest search.
-const LONGEST: Duration = Duration::from_secs(50);
 
 /// How long a plain connection gets to be closed, before it counts as admitted.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// How often one is turned away before it is the limit, and not a moment's weakness.
-const TRIES: u64 = 3;
+/// Connections to open before the next look.
+pub(super) fn batch(site: Site<'_>) -> u64 {
+    if site.door.service == Service::Tcp { IN_A_ROW } else { AT_ONCE }
+}
 
 /// Opens the first connection. An endpoint that does not admit it has no limit to look for.
 pub(super) async fn first(site: Site<'_>, crowd: &mut Crowd) -> Result<Option<Census>, String> {
@@ -49,7 +52,7 @@ pub(super) async fn first(site: Site<'_>, crowd: &mut Crowd) -> Result<Option<Ce
 pub(super) async fn search(site: Site<'_>, crowd: &mut Crowd) -> Result<StaticLimit, String> {
     let began = site.epoch().now();
     let mut limit = StaticLimit::default();
-    let mut at_once = AT_ONCE;
+    let mut at_once = batch(site);
     let mut beaten = began;
     loop {
         let now = site.epoch().now();
@@ -58,7 +61,7 @@ pub(super) async fn search(site: Site<'_>, crowd: &mut Crowd) -> Result<StaticLi
             break;
         }
         if now.saturating_sub(beaten) > BEAT_EVERY {
-            limit.lost += crowd.beat().await;
+            crowd.beat(site).await;
             beaten = site.epoch().now();
         }
         let many = at_once.min(site.max - crowd.len());
@@ -70,7 +73,9 @@ pub(super) async fn search(site: Site<'_>, crowd: &mut Crowd) -> Result<StaticLi
             break;
         }
     }
-    limit.lost += crowd.beat().await;
+    if !site.is_stopped() {
+        crowd.beat(site).await;
+    }
     limit.held = crowd.len();
     if let Some(first) = crowd.all.first_mut()
         && let Some(census) = count(first).await
@@ -80,9 +85,11 @@ pub(super) async fn search(site: Site<'_>, crowd: &mut Crowd) -> Result<StaticLi
         limit.reserved = census.reserved;
     }
     if limit.refusal.is_some() && !site.is_stopped() {
-        limit.confirmed = confirm(site, crowd).await;
+        confirm(site, crowd, &mut limit).await;
         limit.held = limit.held.max(crowd.len());
+        crowd.beat(site).await;
     }
+    limit.lost = crowd.lost;
     limit.took_ns = since(site.epoch(), began);
     Ok(limit)
 }
@@ -93,7 +100,7 @@ fn ended(site: Site<'_>, crowd: &Crowd, so_far: Duration) -> Option<Ended> {
     } else if crowd.len() >= site.max {
         Some(if site.by_files { Ended::OpenFiles } else { Ended::Max })
     } else {
-        (so_far > LONGEST).then_some(Ended::Time)
+        (so_far > site.within).then_some(Ended::Time)
     }
 }
 
@@ -103,7 +110,7 @@ fn check(refusal: &Refusal) -> Result<(), String> {
 }
 
 /// Opens up to so many more; returns how one of them was turned away.
-async fn more(site: Site<'_>, crowd: &mut Crowd, many: u64) -> Option<Refusal> {
+pub(super) async fn more(site: Site<'_>, crowd: &mut Crowd, many: u64) -> Option<Refusal> {
     if site.door.service == Service::Tcp {
         return more_plain(site, crowd, many).await;
     }
@@ -114,21 +121,26 @@ async fn more(site: Site<'_>, crowd: &mut Crowd, many: u64) -> Option<Refusal> {
 /// Nothing but the connect proves a plain connection, and of several connects at once a kernel
 /// completes more than its queue holds; so each waits for the one before.
 async fn more_plain(site: Site<'_>, crowd: &mut Crowd, many: u64) -> Option<Refusal> {
+    let older = crowd.all.len();
     let mut refused = None;
     for _ in 0..many {
         if site.is_stopped() {
             break;
         }
-        let attempt = site.door.open(PATIENCE).await;
+        let Some(attempt) = site.unless_stopped(site.door.open(PATIENCE)).await else { break };
         refused = sort(crowd, vec![attempt]);
         if refused.is_some() {
             break;
         }
     }
-    pause(GRACE).await;
-    let before = crowd.len();
+    site.unless_stopped(pause(GRACE)).await;
+    let newer = crowd.all.split_off(older.min(crowd.all.len()));
     crowd.all.retain(|held| !held.is_turned_away());
-    if crowd.len() < before { Some(Refusal::Closed) } else { refused }
+    crowd.lost += (older - crowd.all.len()) as u64;
+    let opened = newer.len();
+    let before = crowd.all.len();
+    crowd.all.extend(newer.into_iter().filter(|held| !held.is_turned_away()));
+    if crowd.all.len() - before < opened { Some(Refusal::Closed) } else { refused }
 }
 
 /// Keeps those admitted; returns how the last of the others was turned away, failures that say
@@ -154,16 +166,9 @@ pub(super) async fn together(site: Site<'_>, many: u64, patience: Duration) -> V
     for _ in 0..many {
         opening.spawn(site.door.open(patience));
     }
-    let mut stop = site.ground.stop.subscribe();
     let mut attempts = Vec::new();
-    loop {
-        tokio::select! {
-            ended = opening.join_next() => match ended {
-                Some(ended) => attempts.extend(ended.ok()),
-                None => break,
-            },
-            _ = stop.wait_for(|requested| *requested) => break,
-        }
+    while let Some(Some(ended)) = site.unless_stopped(opening.join_next()).await {
+        attempts.extend(ended.ok());
     }
     attempts
 }
@@ -179,7 +184,7 @@ async fn stands(
         if site.is_stopped() {
             return Ok(None);
         }
-        pause(Duration::from_millis(100 * attempt)).await;
+        site.unless_stopped(pause(Duration::from_millis(100 * attempt))).await;
         match more(site, crowd, 1).await {
             None => return Ok(None),
             Some(again) => {
@@ -191,26 +196,40 @@ async fn stands(
     Ok(Some(refusal))
 }
 
-/// Closes one, opens one, and is turned away with the next: how often of three.
-async fn confirm(site: Site<'_>, crowd: &mut Crowd) -> u64 {
-    let mut confirmed = 0;
+/// Closes one, opens one, and is turned away with the next: how often of three. A queue that nobody
+/// empties makes no room; there it is what one more meets.
+async fn confirm(site: Site<'_>, crowd: &mut Crowd, limit: &mut StaticLimit) {
+    let may_be_queue = site.door.service == Service::Tcp && limit.refusal == Some(Refusal::Hung);
     for _ in 0..TRIES {
         if site.is_stopped() || !crowd.close_one().await {
+            return;
+        }
+        if !has_room(site, crowd, if may_be_queue { 2 } else { ROOM_MS.len() }).await {
+            limit.queue = may_be_queue && limit.confirmed == 0;
             break;
         }
-        // The endpoint needs a moment to notice.
-        let mut is_open = false;
-        for pause_ms in [20, 50, 100, 200, 400, 800] {
-            pause(Duration::from_millis(pause_ms)).await;
-            is_open = more(site, crowd, 1).await.is_none();
-            if is_open || site.is_stopped() {
-                break;
-            }
-        }
-        if !is_open {
-            break; // A queue that nobody empties makes no room.
-        }
-        confirmed += u64::from(more(site, crowd, 1).await.is_some());
+        limit.confirmed += u64::from(more(site, crowd, 1).await.is_some_and(|by| by.is_limit()));
     }
-    confirmed
+    for _ in 0..TRIES {
+        if limit.queue && !site.is_stopped() {
+            limit.confirmed += u64::from(more(site, crowd, 1).await == Some(Refusal::Hung));
+        }
+    }
+}
+
+/// Waits between tries after one was closed: an endpoint needs a moment to notice.
+const ROOM_MS: [u64; 6] = [20, 50, 100, 200, 400, 800];
+
+/// Opens one in place of the one that was closed.
+async fn has_room(site: Site<'_>, crowd: &mut Crowd, tries: usize) -> bool {
+    for wait in ROOM_MS.into_iter().take(tries) {
+        site.unless_stopped(pause(Duration::from_millis(wait))).await;
+        if site.is_stopped() {
+            break;
+        }
+        if more(site, crowd, 1).await.is_none() {
+            return true;
+        }
+    }
+    false
 }

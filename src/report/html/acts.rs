@@ -1,5 +1,6 @@
 //! What the drills of a rehearsal did: when, how long, and what they saw.
 
+mod connections;
 mod payloads;
 
 use crate::act::canary::Canary;
@@ -32,7 +33,7 @@ fn details(evidence: &Evidence) -> Vec<TableView> {
     match evidence {
         Evidence::Fingerprint(seen) => nodes(seen),
         Evidence::Canary(seen) => streams(seen),
-        Evidence::Connections(_) => Vec::new(),
+        Evidence::Connections(seen) => connections::tables(seen),
         Evidence::Payloads(evidence) => payloads::tables(evidence),
         Evidence::Cold(evidence) => cold::tables(evidence),
     }

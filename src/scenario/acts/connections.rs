@@ -1,6 +1,7 @@
 //! Options of the act `connections`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_yaml::Spanned;
@@ -18,6 +19,12 @@ pub const TARGET: &str = "target";
 /// 28 000 ephemeral ports to one endpoint.
 pub const DEFAULT_MAX: u32 = 20_000;
 
+/// Longest search for the limit of one endpoint, where the scenario says nothing.
+pub const DEFAULT_WITHIN: Duration = Duration::from_secs(50);
+
+/// Shortest and longest search that may be asked for.
+const WITHIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_hours(1)];
+
 /// Most of instances, processes, threads and connections of a pool; their product fits 64 bits.
 const MAX_FACTOR: u32 = 10_000;
 
@@ -33,6 +40,8 @@ pub struct ConnectionsOptions {
     pub target: bool,
     /// Never open more at once.
     pub max: u32,
+    /// Longest search for the limit of one endpoint.
+    pub within: Duration,
     /// Who will need connections.
     pub demand: Vec<Demand>,
     /// How many generations of the services hold their pools at once during a release.
@@ -74,6 +83,7 @@ pub(crate) struct ConnectionsKeys {
     endpoints: Option<BTreeMap<String, Text>>,
     target: Option<bool>,
     max: Option<Text>,
+    within: Option<Text>,
     demand: Option<Vec<DemandKeys>>,
     generations: Option<Text>,
     drill: Option<bool>,
@@ -115,6 +125,9 @@ pub(crate) fn read(
         demand: demand.collect::<Result<_, _>>()?,
         target,
         max: number(place, keys.max.as_ref(), DEFAULT_MAX, 60_000)?,
+        within: place.or(keys.within.as_ref(), DEFAULT_WITHIN, |text| {
+            fields::duration(text, WITHIN[0]..=WITHIN[1])
+        })?,
         generations: number(place, keys.generations.as_ref(), 2, 10)?,
         drill: keys.drill.unwrap_or(false),
         endpoints,

@@ -5,9 +5,10 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::act::connections::{
-    Connections, DemandSum, Ended, EndpointSeen, LazyPools, StaticLimit,
+use crate::act::connections::seen::{
+    Burst, DemandSum, Ended, Late, LazyPools, Recovery, StaticLimit, TRIES,
 };
+use crate::act::connections::{Connections, EndpointSeen};
 use crate::units::{format_count, format_duration};
 use crate::verdict::{Finding, Outcome, finding};
 
@@ -58,33 +59,53 @@ fn of_endpoint(seen: &EndpointSeen) -> Vec<Finding> {
 fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     let (name, total) = (&seen.name, format_count(limit.total()));
     let mut found = match (&limit.refusal, limit.ended) {
-        (Some(_), _) => {
+        (Some(_), _) if limit.is_certain() => {
             let title = format!("{name} admits {total} connections, and no more");
             finding(CHECK, Outcome::Pass, title)
+        }
+        (Some(_), _) => {
+            let title = format!("{name} turned some away at {total} connections; no certain limit");
+            let mut unknown = finding(CHECK, Outcome::Unknown, title);
+            unknown.advice =
+                "Repeat it while nobody else opens or closes connections there.".into();
+            unknown
         }
         (None, Some(Ended::Max)) => {
             finding(CHECK, Outcome::Pass, format!("{name} has no limit up to {total} connections"))
         }
-        (None, ended) => {
-            let why = match ended {
-                Some(Ended::OpenFiles) => "this process may open no more files",
-                Some(Ended::Time) => "the search took too long",
-                _ => "the search was stopped",
-            };
-            let title = format!("{name} has no limit up to {total} connections, then {why}");
-            let mut unknown = finding(CHECK, Outcome::Unknown, title);
-            unknown.advice = "Raise this machine's limit on open files (ulimit -n), or lower \
-                              `max` in the act's options."
-                .into();
-            unknown
-        }
+        (None, ended) => unmet(name, &total, ended),
     };
-    if limit.lost > 0 && limit.refusal.is_none() {
+    if limit.lost > 0 {
         found.outcome = Outcome::Unknown;
         found.advice = "It closes connections that are in use: look into its log for why.".into();
     }
+    if found.outcome == Outcome::Pass
+        && let Some(why) = seen.burst.as_ref().and_then(|burst| burst.trouble.as_ref())
+    {
+        found.outcome = Outcome::Unknown;
+        found.advice = format!("The limit stands. For how many may come at once, repair: {why}.");
+    }
     found.evidence = evidence(seen, limit);
     found
+}
+
+/// A search that ended before anybody was turned away.
+fn unmet(name: &str, total: &str, ended: Option<Ended>) -> Finding {
+    let (why, advice) = match ended {
+        Some(Ended::OpenFiles) => (
+            "this process may open no more files",
+            "Raise this machine's limit on open files (ulimit -n), or lower `max` in the act's \
+             options.",
+        ),
+        Some(Ended::Time) => {
+            ("the search took too long", "Raise `within` in the act's options, or lower `max`.")
+        }
+        _ => ("the search was stopped", "Repeat it, and let it end by itself."),
+    };
+    let title = format!("{name} has no limit up to {total} connections, then {why}");
+    let mut unknown = finding(CHECK, Outcome::Unknown, title);
+    unknown.advice = advice.into();
+    unknown
 }
 
 fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
@@ -97,7 +118,12 @@ fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
     )];
     if let Some(refusal) = &limit.refusal {
         lines.push(format!("the next one was turned away: {}", refusal.text()));
-        lines.push(format!("confirmed {} of 3 times at one less and one more", limit.confirmed));
+        let how = if limit.queue {
+            "one more was turned away; closing one makes no room, as in a queue nobody empties"
+        } else {
+            "at one less and one more"
+        };
+        lines.push(format!("confirmed {} of {TRIES} times: {how}", limit.confirmed));
     }
     if let Some(configured) = limit.configured {
         let (all, kept) = (format_count(configured), format_count(limit.reserved));
@@ -106,20 +132,61 @@ fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
     if limit.lost > 0 {
         lines.push(format!("it closed {} that were held", format_count(limit.lost)));
     }
-    if let Some(burst) = &seen.burst {
-        lines.push(burst.broken.map_or_else(
-            || format!("bursts of up to {} connected at once", format_count(burst.clean)),
-            |broken| {
-                let (broken, retried) = (format_count(broken), format_count(burst.retried));
-                format!("of {broken} connects at once, {retried} had to be repeated or hung")
-            },
-        ));
-    }
-    if let Some(recovery) = seen.recovery_ns {
-        let took = format_duration(Duration::from_nanos(recovery));
-        lines.push(format!("all but one were admitted again {took} after the release"));
-    }
+    lines.extend(seen.burst.iter().flat_map(at_once));
+    lines.extend(seen.recovery.as_ref().map(recovered));
     lines
+}
+
+/// How many may come at once.
+fn at_once(burst: &Burst) -> Vec<String> {
+    let clean = format_count(burst.clean);
+    let mut lines = vec![match burst.broken {
+        Some(broken) => {
+            let (broken, late) = (format_count(broken), late(&burst.late).join(", "));
+            format!("of {broken} connects at once, {late}; of {clean} none")
+        }
+        None if burst.untimed => format!(
+            "bursts of up to {clean} were admitted; whether connects were repeated is not known"
+        ),
+        None => format!("bursts of up to {clean} connected at once"),
+    }];
+    if burst.turned_away > 0 {
+        let away = format_count(burst.turned_away);
+        lines.push(format!("of a burst, {away} were connected, and then turned away"));
+    }
+    let trouble = burst.trouble.as_ref();
+    lines.extend(trouble.map(|why| format!("larger bursts are not known: {why}")));
+    lines
+}
+
+/// Connects that were late, by how.
+fn late(late: &Late) -> Vec<String> {
+    let repeated = late.repeated.iter();
+    let mut parts: Vec<String> = repeated
+        .map(|(after, many)| format!("{} were repeated after {after} s", format_count(*many)))
+        .collect();
+    if late.hung > 0 {
+        parts.push(format!("{} hung", format_count(late.hung)));
+    }
+    if late.slow > 0 {
+        parts.push(format!("{} were slow without being repeated", format_count(late.slow)));
+    }
+    parts
+}
+
+fn recovered(recovery: &Recovery) -> String {
+    let time = |ns: u64| format_duration(Duration::from_nanos(ns));
+    let (served, wanted) = (format_count(recovery.served), format_count(recovery.wanted));
+    let how = if recovery.refused > 0 {
+        format!("the last was turned away {} after it", time(recovery.last_refused_ns))
+    } else {
+        "nobody was turned away".to_owned()
+    };
+    let took = time(recovery.took_ns);
+    if let Some(why) = &recovery.trouble {
+        return format!("recovery is not known: {served} of {wanted} in {took}, then {why}");
+    }
+    format!("{served} of {wanted} were opened and served again within {took} of the release; {how}")
 }
 
 /// The limit against the demand.
@@ -127,7 +194,10 @@ fn compared(seen: &EndpointSeen, limit: &StaticLimit, demand: &DemandSum) -> Fin
     let (usable, needed) = (limit.usable(), demand.total().max(1));
     let percent = usable.saturating_mul(100) / needed;
     let is_bounded = limit.refusal.is_some();
-    let outcome = if percent >= HEADROOM_PERCENT {
+    let is_doubtful = limit.lost > 0 || (is_bounded && !limit.is_certain());
+    let outcome = if is_doubtful {
+        Outcome::Unknown
+    } else if percent >= HEADROOM_PERCENT {
         Outcome::Pass
     } else if percent < 100 && is_bounded {
         Outcome::Fail
@@ -153,7 +223,11 @@ fn compared(seen: &EndpointSeen, limit: &StaticLimit, demand: &DemandSum) -> Fin
             format_count(demand.generations)
         ));
     }
+    if is_doubtful {
+        found.evidence.insert(0, "the limit is not certain".to_owned());
+    }
     found.advice = match (outcome, is_bounded) {
+        _ if is_doubtful => format!("Find the limit of {} first.", seen.name),
         (Outcome::Pass, _) => String::new(),
         (_, true) => format!(
             "Raise the limit of {} (and its limit on open files), or make the pools smaller; mind \
@@ -168,7 +242,7 @@ fn compared(seen: &EndpointSeen, limit: &StaticLimit, demand: &DemandSum) -> Fin
 /// The demand at once.
 fn drilled(seen: &EndpointSeen, pools: &LazyPools) -> Finding {
     let turned_away: u64 = pools.refused.values().sum();
-    let outcome = if turned_away > 0 || pools.retried > 0 {
+    let outcome = if turned_away > 0 || (pools.late.lost() > 0 && pools.trouble.is_none()) {
         Outcome::Fail
     } else if pools.trouble.is_some() || pools.opened < pools.needed || pools.needed == 0 {
         Outcome::Unknown
@@ -191,10 +265,7 @@ fn drilled(seen: &EndpointSeen, pools: &LazyPools) -> Finding {
     )];
     let refused = pools.refused.iter();
     found.evidence.extend(refused.map(|(how, many)| format!("{} {how}", format_count(*many))));
-    if pools.retried > 0 {
-        let retried = format_count(pools.retried);
-        found.evidence.push(format!("{retried} connects had to be repeated or hung"));
-    }
+    found.evidence.extend(late(&pools.late).into_iter().map(|part| format!("connects: {part}")));
     found.evidence.extend(pools.trouble.clone());
     if pools.asked < pools.needed {
         found.evidence.push(format!("only {} were tried", format_count(pools.asked)));

@@ -1,5 +1,5 @@
 use super::*;
-use crate::act::connections::Refusal;
+use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::Service;
 
 fn seen(held: u64, connections: u64) -> EndpointSeen {
@@ -16,7 +16,7 @@ fn seen(held: u64, connections: u64) -> EndpointSeen {
             ..StaticLimit::default()
         }),
         burst: None,
-        recovery_ns: None,
+        recovery: None,
         own_count: None,
         demand: Some(DemandSum {
             connections,
@@ -56,6 +56,55 @@ fn a_search_that_met_no_limit_never_fails() {
     assert_eq!(outcome(open.clone(), CHECK), Outcome::Unknown);
     open.limit.as_mut().unwrap().ended = Some(Ended::Max);
     assert_eq!(outcome(open, CHECK), Outcome::Pass);
+}
+
+#[test]
+fn a_limit_that_was_not_confirmed_or_cost_others_their_connection_is_not_known() {
+    // Of these, one would pass and the other one fail.
+    for needed in [10, 900] {
+        let mut doubtful = seen(300, needed);
+        doubtful.limit.as_mut().unwrap().confirmed = 2;
+        for check in [CHECK, DEMAND] {
+            assert_eq!(outcome(doubtful.clone(), check), Outcome::Unknown, "{check}");
+        }
+        let mut lossy = seen(300, needed);
+        lossy.limit.as_mut().unwrap().lost = 1;
+        for check in [CHECK, DEMAND] {
+            assert_eq!(outcome(lossy.clone(), check), Outcome::Unknown, "{check}");
+        }
+    }
+    assert_eq!(outcome(seen(300, 10), CHECK), Outcome::Pass);
+}
+
+#[test]
+fn what_this_machine_could_not_do_is_said_and_not_known() {
+    let why = "this machine has no port left to connect from".to_owned();
+    let mut troubled = seen(300, 10);
+    troubled.burst = Some(Burst { clean: 64, trouble: Some(why.clone()), ..Burst::default() });
+    let findings = judge(&Connections { endpoints: vec![troubled], stopped: false });
+    assert_eq!(findings[0].outcome, Outcome::Unknown);
+    assert!(findings[0].evidence.iter().any(|line| line.contains(&why)), "{findings:?}");
+    let late = Late { hung: 3, ..Late::default() };
+    let pools = LazyPools { needed: 9, asked: 9, opened: 6, late, ..LazyPools::default() };
+    let with = |pools: LazyPools| EndpointSeen { drills: vec![pools], ..seen(900, 9) };
+    assert_eq!(outcome(with(pools.clone()), LAZY_POOLS), Outcome::Fail);
+    let ours = LazyPools { trouble: Some(why), ..pools };
+    assert_eq!(outcome(with(ours), LAZY_POOLS), Outcome::Unknown);
+}
+
+#[test]
+fn recovery_says_what_was_served_and_who_was_turned_away_last() {
+    let recovery = Recovery {
+        wanted: 99,
+        served: 99,
+        refused: 2,
+        last_refused_ns: 30_000_000,
+        took_ns: 70_000_000,
+        trouble: None,
+    };
+    let said = recovered(&recovery);
+    assert!(said.starts_with("99 of 99 were opened and served again within 70"), "{said}");
+    assert!(said.contains("the last was turned away 30"), "{said}");
 }
 
 #[test]
