@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::stop::Stop;
 use crate::plan::facts::Facts;
+use crate::probe::Watching;
 use crate::recording::file::reader::RecordingReader;
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
@@ -46,6 +47,8 @@ pub struct Ground<'a> {
     pub folder: &'a Path,
     /// The user has consented to caches being emptied.
     pub consent: bool,
+    /// The probes that watch meanwhile.
+    pub watching: Option<&'a Watching>,
     /// What the embedded stage lends, where it is the target.
     pub stage: Option<&'a StageHandle>,
 }

@@ -22,6 +22,7 @@ use crate::act::cold::recovery::recovery;
 use crate::act::cold::warming::warming;
 use crate::act::replay::replay;
 use crate::drive::Driven;
+use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::Gauges;
 use crate::plan::arrivals::Plan;
 use crate::plan::outline;
@@ -143,8 +144,10 @@ fn rehearse(
             return Err(INTERRUPTED.to_owned());
         }
         // Of half a replay nothing is compared.
+        let from_ns = nanoseconds(ground.epoch.now());
         let (driven, reads, ended) = replay_once(ground, counter.take(), name)?;
         counter = ended;
+        let reads = reads.or_else(|| origin::watched(ground, options, from_ns));
         if driven.interrupted {
             return Err(INTERRUPTED.to_owned());
         }

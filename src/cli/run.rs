@@ -163,7 +163,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
-    let (epoch, stop) = (Epoch::after(Duration::ZERO), Stop::new());
+    let stop = Stop::new();
     listen(voice, &stop);
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
@@ -172,11 +172,12 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         target: &target,
         recording: &recording.reader,
         facts: &facts,
-        epoch,
+        epoch: Epoch::after(Duration::ZERO),
         stop: &stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
+        watching: None,
         stage: lent.as_ref(),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice)? else {
@@ -218,11 +219,15 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         facts: &facts,
         health: &health,
     });
+    told(&report, rehearsal, out).map(|()| exit)
+}
+
+/// Writes the reports; the result of an hour is told even where it cannot be kept.
+fn told(report: &Report, rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<()> {
     let mut written = Vec::new();
-    let outcome = write_all(&report, rehearsal, out, &mut written);
-    // The result of an hour is told even where it cannot be kept.
-    outputs::result(&terminal::render(&report, style(voice), &written));
-    outcome.map(|()| exit)
+    let outcome = write_all(report, rehearsal, out, &mut written);
+    outputs::result(&terminal::render(report, style(rehearsal.voice), &written));
+    outcome
 }
 
 /// The acts with all probes watching; `None` where this machine could not carry the plan out,

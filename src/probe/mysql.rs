@@ -69,6 +69,7 @@ const METRICS: &[(&str, SeriesKind, &str)] = &[
     ("Aborted_connects", SeriesKind::Counter, ""),
     ("Connection_errors_max_connections", SeriesKind::Counter, ""),
     ("Questions", SeriesKind::Counter, ""),
+    ("Com_select", SeriesKind::Counter, ""),
     ("Slow_queries", SeriesKind::Counter, ""),
     ("Innodb_buffer_pool_reads", SeriesKind::Counter, ""),
     ("Innodb_buffer_pool_read_requests", SeriesKind::Counter, ""),

@@ -66,7 +66,7 @@ pub(crate) fn redis(arguments: &[&str]) -> Option<Server> {
 /// redis-server that may open so many files, and cannot raise that itself.
 pub(crate) fn redis_with_files(files: u32) -> Option<Server> {
     let (server, prlimit) = (program("redis-server")?, program("prlimit")?);
-    start(|folder, port| {
+    Some(start(|folder, port| {
         let mut command = Command::new(&prlimit);
         command.arg(format!("--nofile={files}:{files}"));
         command.args(["setpriv", "--bounding-set", "-sys_resource"]);
@@ -74,7 +74,7 @@ pub(crate) fn redis_with_files(files: u32) -> Option<Server> {
         command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""]);
         command.arg("--dir").arg(folder);
         (command, Ready::says(b"PING\r\n", b"+PONG"))
-    })
+    }))
 }
 
 /// memcached with further arguments.

@@ -11,6 +11,7 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 use tokio::runtime::Runtime;
 
 use crate::act::Ground;
+use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::Gauges;
 use crate::scenario::acts::cold::{ColdOptions, Origin};
 use crate::scenario::endpoint::Endpoint;
@@ -81,11 +82,37 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(super) fn open(ground: &Ground<'_>, options: &ColdOptions) -> Result<Option<Counter>, String> {
     match (&options.origin, ground.stage) {
         (Some(Origin::Mysql(endpoint)), _) => connect(ground, endpoint).map(Some),
-        (Some(Origin::Probe(name)), _) => Err(format!("nothing is watched as `{name}`")),
+        (Some(Origin::Probe(name)), _) => match watched_reads(ground, name) {
+            Some(_) => Ok(None),
+            None => Err(format!("nothing that counts reads is watched as `{name}`")),
+        },
         (None, Some(stage)) => Ok(Some(Counter::Stage(Arc::clone(&stage.store_reads)))),
         (None, None) => Ok(None),
     }
 }
+
+/// What a probe saw of the origin during a replay that began at `from_ns` of the rehearsal and has
+/// just ended.
+pub(super) fn watched(
+    ground: &Ground<'_>,
+    options: &ColdOptions,
+    from_ns: u64,
+) -> Option<OriginReads> {
+    let Some(Origin::Probe(name)) = &options.origin else { return None };
+    let points = watched_reads(ground, name)?;
+    let reads = OriginReads::of_series(&points, from_ns, nanoseconds(ground.epoch.now()));
+    Some(reads).filter(|reads| reads.moments.len() > 1)
+}
+
+/// Values of the counter of reads of a probe, with moments in ns since the rehearsal's start.
+fn watched_reads(ground: &Ground<'_>, name: &str) -> Option<Vec<(u64, f64)>> {
+    let records = ground.watching?.snapshot();
+    let record = records.iter().find(|record| record.name == *name)?;
+    READS.iter().find_map(|metric| Some(record.metric(metric)?.points.clone()))
+}
+
+/// Counters of probes that count reads of a store: what MySQL and PostgreSQL call them.
+const READS: [&str; 2] = ["Com_select", "xact_commit"];
 
 fn connect(ground: &Ground<'_>, endpoint: &Endpoint) -> Result<Counter, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()

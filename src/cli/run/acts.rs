@@ -39,7 +39,8 @@ pub(super) fn perform_watched(
 ) -> Result<(PerformedAll, Vec<Record>), DriveError> {
     let servers = &ground.recording.header().servers;
     let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
-    let mut performed = perform_all(ground, plan, voice)?;
+    let ground = Ground { watching: Some(&watching), ..*ground };
+    let mut performed = perform_all(&ground, plan, voice)?;
     let probes = watching.finish();
     performed.findings.extend(watch::judge(&probes, &performed.acts));
     Ok((performed, probes))
