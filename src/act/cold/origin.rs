@@ -25,9 +25,9 @@ pub struct OriginReads {
 }
 
 impl OriginReads {
-    /// What a counter that others look at grew during a replay: its values, with moments in ns since
-    /// the start of the rehearsal, from the last look before `from_ns` to the first after `to_ns`. A
-    /// counter that fell was set to zero meanwhile.
+    /// What a counter that others look at grew during a replay: its values, with moments in ns
+    /// since the start of the rehearsal, from the last look before `from_ns` to the first after
+    /// `to_ns`. A counter that fell was set to zero meanwhile.
     pub fn of_series(points: &[(u64, f64)], from_ns: u64, to_ns: u64) -> Self {
         let first = points.partition_point(|(at, _)| *at <= from_ns).saturating_sub(1);
         let last = (points.partition_point(|(at, _)| *at < to_ns) + 1).min(points.len());

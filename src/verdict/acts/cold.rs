@@ -239,8 +239,8 @@ const WARM_UP: &str = "Warm the caches before users come, or admit users more sl
 const RAMP: &str = "Admit users by the ramp in the folder of the run, warm the caches before, or \
                     let one request of a key read it for all others.";
 
-/// What the cold start did goes on by itself: without load the stack stays slower than it was before
-/// it. Where that was not watched, a warm run that is slower than the end of the cold one is no
+/// What the cold start did goes on by itself: without load the stack stays slower than it was
+/// before it. Where that was not watched, a warm run that is slower than the end of the cold one is no
 /// answer.
 fn stuck(comparison: &Comparison, found: &Warming) -> Option<Finding> {
     let [cold, warm] = found.late_p50;
@@ -258,8 +258,8 @@ fn stuck(comparison: &Comparison, found: &Warming) -> Option<Finding> {
     let waited = format_duration(Duration::from_nanos(recovery.waited_ns));
     if recovery.has_recovered {
         let title = format!(
-            "the warm run was slower than the end of the cold one, and the stack recovered {waited} \
-             after the load: there is nothing warm to compare with"
+            "the warm run was slower than the end of the cold one, and the stack recovered \
+             {waited} after the load: there is nothing warm to compare with"
         );
         return is_slower.then(|| finding(CHECK, Outcome::Unknown, title));
     }

@@ -77,8 +77,8 @@ pub(super) fn foreseen_lines(foreseen: &Forecast, ramp_file: Option<&str>) -> Ve
         format!("an LRU cache of {} keys", format_count(keys))
     });
     let mut lines = vec![format!(
-        "{} reads of {} keys through {cache}: {:.0} reads of the origin when cold, {:.0} when warm, \
-         up to {:.1} times as many in one bin",
+        "{} reads of {} keys through {cache}: {:.0} reads of the origin when cold, {:.0} when \
+         warm, up to {:.1} times as many in one bin",
         format_count(foreseen.reads),
         format_count(foreseen.keys),
         foreseen.cold_reads,
