@@ -240,8 +240,8 @@ const RAMP: &str = "Admit users by the ramp in the folder of the run, warm the c
                     let one request of a key read it for all others.";
 
 /// What the cold start did goes on by itself: without load the stack stays slower than it was
-/// before it. Where that was not watched, a warm run that is slower than the end of the cold one is no
-/// answer.
+/// before it. Where that was not watched, a warm run that is slower than the end of the cold one
+/// is no answer.
 fn stuck(comparison: &Comparison, found: &Warming) -> Option<Finding> {
     let [cold, warm] = found.late_p50;
     let by = STUCK_BY.max(found.p50.noise).as_secs_f64();
