@@ -144,6 +144,25 @@ fn the_findings_and_faults_are_those_of_the_program() {
 }
 
 #[test]
+fn the_example_of_acts_and_probes_is_read() {
+    let readme = readme();
+    let example = readme.split("```yaml\n").nth(2).and_then(|rest| rest.split("```").next());
+    let capture = root().join("captures/nginx-first/peak.pcap.gz").display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = format!(
+        "recording: {capture}\ntarget: {{ url: 'http://10.1.2.3', allow: [10.1.2.3] }}\n{}",
+        example.unwrap()
+    );
+    fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+    let ran = peakhour_with(folder.path(), &["plan", "s.yaml"], &[("REDIS_PASSWORD", "s3cret")]);
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, 0, "{shown}");
+    let acts = "\nacts               fingerprint, canary, connections, payloads, cold, replay\n";
+    assert!(ran.stdout.contains(acts), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+#[test]
 fn the_scenario_is_complete_and_its_token_is_not_printed() {
     let readme = readme();
     let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
