@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use crate::act::Ground;
 use crate::act::canary::heartbeat::Beats;
-use crate::act::canary::open::{Open, poll};
+use crate::act::canary::open::{Open, SETTLING, poll};
 use crate::act::canary::stream::{DIGITS, Marked};
 use crate::act::request::{Server, get};
 use crate::act::wall::unix_ns;
 use crate::drive::clock::nanoseconds;
-use crate::scenario::acts::canary::{CanaryOptions, Source};
+use crate::scenario::acts::canary::CanaryOptions;
 use crate::scenario::nodes::Node;
 use crate::scenario::{Scenario, TargetSpec};
 
@@ -163,9 +163,9 @@ fn patience(scenario: &Scenario) -> Duration {
 async fn open_all(nodes: &[Node], options: &CanaryOptions, prefix: &str) -> Vec<Open> {
     let streams = options.streams.iter();
     let mut open: Vec<Open> = streams.map(|stream| Open::new(nodes, stream, prefix)).collect();
-    // A command needs a moment until it follows its log.
-    if options.streams.iter().any(|each| matches!(each.source, Source::Command(_))) {
-        poll(&mut open, Duration::from_millis(500)).await;
+    // A command needs a moment until it follows its log; files of a node are read by one, too.
+    if open.iter().any(Open::is_by_command) {
+        poll(&mut open, SETTLING).await;
     }
     open
 }

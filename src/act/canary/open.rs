@@ -59,6 +59,9 @@ struct Running {
     complaint: JoinHandle<String>,
 }
 
+/// A command follows its log after this long at most, also on a busy machine.
+pub(super) const SETTLING: Duration = Duration::from_secs(1);
+
 /// A command that failed so often in a row is not waited for.
 const FAILURES_MAX: u32 = 3;
 
@@ -96,6 +99,11 @@ impl Open {
             failures: 0,
             missed_until_ns: 0,
         }
+    }
+
+    /// A command reads it.
+    pub(super) fn is_by_command(&self) -> bool {
+        matches!(self.lines, Lines::Running(_))
     }
 
     /// Why no more can be expected of it.
