@@ -63,8 +63,7 @@ fn a_replay_of_a_coarse_log_claims_nothing_finer_than_its_clock() {
         log.push_str(&line);
     }
     fs::write(folder.path().join("peak.log"), log).unwrap();
-    let scenario =
-        "name: coarse\nrecording: peak.log\ntolerance: ci\ntarget: { url: stage }\n";
+    let scenario = "name: coarse\nrecording: peak.log\ntolerance: ci\ntarget: { url: stage }\n";
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
     let ran = peakhour(folder.path(), &["run", "s.yaml", "--out", "json=run.json"]);
     let shown = format!("{}\n{}", ran.stdout, ran.stderr);
