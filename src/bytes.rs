@@ -3,6 +3,14 @@
 //! All parsers of captured data stand on it, so that hostile input ends in an `Option`, never in
 //! an index out of bounds.
 
+/// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
+/// promise.
+pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// Reads integers and slices from the front of a byte slice.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {

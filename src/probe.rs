@@ -10,7 +10,7 @@ mod memcached;
 mod prometheus;
 mod exposition;
 mod command;
-mod group;
+pub(crate) mod group;
 mod log;
 mod lines;
 mod tail;
@@ -53,19 +53,14 @@ pub fn start(watches: &[Watch], servers: &Servers, epoch: Epoch) -> Watching {
     }
     let (ready, looked) = mpsc::channel();
     let shared = Shared { records: Arc::clone(&records), epoch, stop: stop.clone(), ready };
-    let (watches, servers) = (watches.to_vec(), servers.clone());
-    let thread = std::thread::spawn(move || follow_all(watches, servers, &shared));
-    let seen = watches_len(&records);
-    for _ in 0..seen {
+    let (all, servers) = (watches.to_vec(), servers.clone());
+    let thread = std::thread::spawn(move || follow_all(all, servers, &shared));
+    for _ in watches {
         if looked.recv_timeout(PATIENCE + Duration::from_secs(1)).is_err() {
             break;
         }
     }
     Watching { records, stop, thread: Some(thread) }
-}
-
-fn watches_len(records: &Mutex<Vec<Record>>) -> usize {
-    records.lock().unwrap_or_else(PoisonError::into_inner).len()
 }
 
 impl Watching {

@@ -1,44 +1,10 @@
-//! Commands of the user, each in a process group of its own that ends with its owner.
+//! What commands of the user say, in words that may be told.
 
-use std::io;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
 
-/// A command that a shell carries out.
-pub(super) struct Shell {
-    /// Its process; whoever reads from it takes its pipes.
-    pub(super) child: Child,
-    group: Option<Pid>,
-}
-
-impl Shell {
-    /// Starts a command with pipes. Must be called within a runtime that has I/O enabled.
-    pub(super) fn start(command: &str) -> io::Result<Self> {
-        let child = Command::new("sh")
-            .arg("-c")
-            .arg(command)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, group })
-    }
-}
-
-// What the command started in its turn, such as an `ssh`, ends with it.
-impl Drop for Shell {
-    fn drop(&mut self) {
-        if let Some(group) = self.group {
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
+use crate::bytes::fnv1a;
 
 /// Reads what a command complains of until it ends, and keeps the last of it.
 pub(super) async fn complaint(mut errors: impl AsyncRead + Unpin) -> String {
@@ -107,16 +73,9 @@ pub(super) fn hide_secrets(line: &str) -> String {
         authority.split_once('@').is_some_and(|(user, _)| user.contains(':'))
     });
     if has_user || WORDS.iter().any(is_told) {
-        return format!("(hidden, hash {:08x})", hash(line) & 0xffff_ffff);
+        return format!("(hidden, hash {:08x})", fnv1a(line.bytes()) & 0xffff_ffff);
     }
     line.to_owned()
-}
-
-/// FNV-1a, which is the same on every machine and in every version.
-pub(super) fn hash(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// A text as one word of a shell's command.

@@ -17,13 +17,13 @@ use ::bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::bytes::fnv1a;
 use crate::capture::CaptureError;
 use crate::capture::documents::{Documents, Known, Numbers};
 use crate::capture::elements::{Element, End, Pattern, State, elements};
 use crate::capture::har::bodies::{request_body, response_bytes};
 use crate::capture::har::entry::{Answer, Entry, Pair, Timings};
 use crate::capture::heads::{Draft, Line, Url, request_head, response_head, url_of};
-use crate::capture::import::fnv1a;
 use crate::capture::lenient::Several;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;

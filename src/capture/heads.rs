@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
-use crate::capture::import::{fnv1a, line_of};
+use crate::bytes::fnv1a;
+use crate::capture::import::line_of;
 use crate::protocol::Protocol;
 use crate::protocol::http1::head::{MAX_HEAD, Progress, Scan, read};
 use crate::protocol::http1::start::Kind;

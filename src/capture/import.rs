@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::bytes::fnv1a;
 use crate::capture::pairing::{Answer, Paired, Request};
 use crate::capture::segments::read_segments;
 use crate::capture::source::Source;
@@ -323,14 +324,6 @@ fn cookies(head: &Head<'_>) -> Option<u64> {
     let mut values = head.values("cookie").peekable();
     values.peek()?;
     Some(fnv1a(values.flat_map(|value| value.iter().copied().chain(*b";"))))
-}
-
-/// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
-/// promise.
-pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }
 
 /// Bytes as text: what is not UTF-8 is percent-escaped. The flag tells whether anything was.

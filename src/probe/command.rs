@@ -18,7 +18,8 @@ const MAX_OUTPUT: u64 = 4 << 10;
 
 impl Shell {
     pub(crate) async fn look(&self) -> Result<Readings, Failure> {
-        let mut group = Group::spawn(&self.command, Stdio::null())?;
+        let mut group =
+            Group::spawn(&self.command, [Stdio::null(), Stdio::piped(), Stdio::null()])?;
         let output = group.child.stdout.take();
         let reading = async move {
             let mut printed = Vec::new();

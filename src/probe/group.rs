@@ -6,20 +6,23 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
-/// A running command of the scenario. Its errors are not kept: they may tell anything.
+/// A running command of the scenario.
 pub(crate) struct Group {
+    /// Its process; whoever reads from it takes its pipes.
     pub(crate) child: Child,
     id: Option<Pid>,
 }
 
 impl Group {
-    pub(crate) fn spawn(command: &str, stdin: Stdio) -> io::Result<Self> {
+    /// Starts a command with its input, output and errors. Must be called within a runtime that
+    /// has I/O enabled.
+    pub(crate) fn spawn(command: &str, [input, output, errors]: [Stdio; 3]) -> io::Result<Self> {
         let child = Command::new("sh")
             .arg("-c")
             .arg(command)
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stdin(input)
+            .stdout(output)
+            .stderr(errors)
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -32,6 +35,11 @@ impl Group {
         if let Some(id) = self.id.take() {
             let _ = kill_process_group(id, Signal::KILL);
         }
+    }
+
+    /// Lets what the command started live on, such as a server that it began again.
+    pub(crate) fn leave(mut self) {
+        self.id = None;
     }
 
     /// How the command ended, for people; it is about to.

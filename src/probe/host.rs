@@ -30,7 +30,10 @@ const SCRIPT: &str = "for f in loadavg meminfo net/sockstat net/netstat; do cat 
 
 impl Host {
     pub(crate) fn open(prefix: &str) -> Result<Self, Failure> {
-        let mut group = Group::spawn(&format!("exec {prefix} sh"), Stdio::piped())?;
+        let mut group = Group::spawn(
+            &format!("exec {prefix} sh"),
+            [Stdio::piped(), Stdio::piped(), Stdio::null()],
+        )?;
         let (input, output) = (group.child.stdin.take(), group.child.stdout.take());
         let (Some(input), Some(output)) = (input, output) else {
             return Err(Failure::passing("the command has no input and output"));

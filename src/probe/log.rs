@@ -69,7 +69,7 @@ pub(crate) struct LogCommand {
 
 impl LogCommand {
     pub(crate) fn open(command: &str, matching: Option<String>) -> Result<Self, Failure> {
-        let mut group = Group::spawn(command, Stdio::null())?;
+        let mut group = Group::spawn(command, [Stdio::null(), Stdio::piped(), Stdio::null()])?;
         let output = group.child.stdout.take();
         let output = output.ok_or_else(|| Failure::passing("the command has no output"))?;
         let lines = Arc::new(Mutex::new(Lines::new(matching)));

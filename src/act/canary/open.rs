@@ -1,5 +1,6 @@
 //! A stream that is being read: a file, or a command, which is begun again where it ends.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
@@ -9,8 +10,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::act::canary::Mark;
 use crate::act::canary::stream::{Counter, Marked, Seen};
 use crate::act::canary::tail::{Changed, Tail};
-use crate::act::shell::{Shell, complaint, ending, quoted};
+use crate::act::shell::{complaint, ending, quoted};
 use crate::drive::clock::{monotonic_ns, nanoseconds};
+use crate::probe::group::Group;
 use crate::scenario::acts::canary::{On, Source, Stream};
 use crate::scenario::nodes::Node;
 
@@ -55,7 +57,7 @@ enum Lines {
 /// A command that goes on.
 struct Running {
     command: String,
-    shell: Shell,
+    shell: Group,
     complaint: JoinHandle<String>,
 }
 
@@ -226,7 +228,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const BEGINNING: Duration = Duration::from_secs(2);
 
 fn start(command: String) -> Result<Lines, String> {
-    let mut shell = Shell::start(&command)
+    let mut shell = Group::spawn(&command, [(); 3].map(|()| Stdio::piped()))
         .map_err(|error| format!("no shell could be started here: {}", error.kind()))?;
     let errors = shell.child.stderr.take().ok_or("its command has no pipes")?;
     // Read all the time: a command must not wait for somebody to hear its complaints.

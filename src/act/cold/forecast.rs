@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bytes::fnv1a;
 use crate::plan::{Arrival, Touch};
 use crate::scenario::acts::cold::{CacheSize, ColdOptions};
 use crate::stats::counts::as_f64;
@@ -63,9 +64,7 @@ impl Reads {
 /// What a read is cached by: its target, whatever its method and headers (FNV-1a).
 fn key_of(head: &[u8]) -> u64 {
     let target = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
-    target.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    fnv1a(target.iter().copied())
 }
 
 /// What is to be expected of a cold start.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::act::Ground;
 use crate::drive::stop::Stop;
+use crate::probe::group::Group;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::units::format_duration;
 
@@ -49,42 +50,32 @@ pub(super) fn reset(ground: &Ground<'_>, options: &ColdOptions) -> Result<Option
 }
 
 async fn run(stop: &Stop, command: &str, longest: Duration) -> Result<(), String> {
-    let mut child = tokio::process::Command::new("/bin/sh")
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
+    let mut group = Group::spawn(command, [(); 3].map(|()| Stdio::null()))
         .map_err(|error| format!("the reset cannot be started: {error}"))?;
     let mut waited = Duration::ZERO;
     while waited < longest && !stop.is_requested() {
-        match tokio::time::timeout(STEP, child.wait()).await {
-            Ok(Ok(status)) if status.success() => return Ok(()),
+        let ended = match tokio::time::timeout(STEP, group.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
             Ok(Ok(status)) => {
                 let code = status.code().map_or("a signal".to_owned(), |code| code.to_string());
-                return Err(format!("the reset failed, ending with {code}: run it by hand"));
+                Err(format!("the reset failed, ending with {code}: run it by hand"))
             }
-            Ok(Err(error)) => return Err(format!("the reset was lost: {error}")),
-            Err(_) => waited += STEP,
-        }
+            Ok(Err(error)) => Err(format!("the reset was lost: {error}")),
+            Err(_) => {
+                waited += STEP;
+                continue;
+            }
+        };
+        // A server that it has begun again is meant to stay.
+        group.leave();
+        return ended;
     }
-    kill_group(&child);
-    let _ = child.wait().await;
+    group.end();
+    let _ = group.child.wait().await;
     if stop.is_requested() {
         return Err("the run was interrupted".to_owned());
     }
     Err(format!("the reset took longer than {} and was ended", format_duration(longest)))
-}
-
-/// Ends the command with whatever it has started.
-fn kill_group(child: &tokio::process::Child) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok());
-    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
-    }
 }
 
 #[cfg(test)]
@@ -108,6 +99,17 @@ mod tests {
         assert!(begun.now() < Duration::from_mins(1), "nobody waits for it");
         ran(&Stop::new(), "sleep 3", Duration::from_mins(1)).unwrap();
         assert!(!file.exists(), "what it has started lives on");
+    }
+
+    #[test]
+    fn what_a_reset_has_begun_again_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("late");
+        let command = format!("(sleep 1; touch {}) &", file.display());
+        ran(&Stop::new(), &command, Duration::from_mins(1)).unwrap();
+        assert!(!file.exists(), "nobody waits for it");
+        ran(&Stop::new(), "sleep 2", Duration::from_mins(1)).unwrap();
+        assert!(file.exists());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Asks one node for its facts and its clock, over the user's command.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -8,9 +9,10 @@ use tokio::time::timeout;
 
 use crate::act::fingerprint::script::Script;
 use crate::act::fingerprint::{ClockOffset, NodeFacts};
-use crate::act::shell::{Shell, complaint, ending};
+use crate::act::shell::{complaint, ending};
 use crate::act::wall::unix_ns;
 use crate::drive::stop::Stop;
+use crate::probe::group::Group;
 use crate::scenario::nodes::Node;
 use crate::units::format_duration;
 
@@ -33,7 +35,7 @@ pub(super) async fn ask(node: Node, script: &Script, within: Duration, stop: Sto
 type Asked = (std::collections::BTreeMap<String, super::Fact>, Option<ClockOffset>);
 
 async fn answer(node: &Node, script: &Script) -> Result<Asked, String> {
-    let mut shell = Shell::start(&format!("{} sh -s", node.run))
+    let mut shell = Group::spawn(&format!("{} sh -s", node.run), [(); 3].map(|()| Stdio::piped()))
         .map_err(|error| format!("no shell could be started here: {error}"))?;
     let pipes = (shell.child.stdin.take(), shell.child.stdout.take(), shell.child.stderr.take());
     let (Some(input), Some(output), Some(errors)) = pipes else {
@@ -59,7 +61,7 @@ async fn answer(node: &Node, script: &Script) -> Result<Asked, String> {
 }
 
 /// Why a node said nothing.
-async fn reason(shell: &mut Shell, complaint: &str) -> String {
+async fn reason(shell: &mut Group, complaint: &str) -> String {
     let ended = timeout(Duration::from_secs(1), shell.child.wait()).await;
     ending(ended.ok().and_then(Result::ok), complaint)
 }

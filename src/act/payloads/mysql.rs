@@ -22,16 +22,9 @@ const SMALLEST: u64 = 1 << 10;
 
 /// Looks for the largest packet that a server takes.
 pub(super) fn packets(rig: &Rig<'_>, name: &str) -> Sweep {
-    let unknown = |reason| Sweep::unknown(name, What::MysqlPacket, "", reason);
-    let Some(endpoint) = rig.options.endpoints.get(name) else {
-        return unknown("there is no such endpoint".to_owned());
-    };
-    let address = match rig.ground.reach(endpoint) {
-        Ok(address) => address,
-        Err(error) => return unknown(error.to_string()),
-    };
-    let Ok(runtime) = Rig::runtime() else {
-        return unknown("this machine gave no event loop".to_owned());
+    let (endpoint, address, runtime) = match rig.endpoint(name) {
+        Ok(found) => found,
+        Err(reason) => return Sweep::unknown(name, What::MysqlPacket, "", reason),
     };
     let opts = opts(endpoint, address);
     let mut sweep = Sweep::new(name, What::MysqlPacket, "");
@@ -43,7 +36,7 @@ pub(super) fn packets(rig: &Rig<'_>, name: &str) -> Sweep {
             }
             Ok(Err(fate)) | Err(fate) => {
                 sweep.unknown =
-                    Some(format!("its max_allowed_packet is not known: {}", { fate.told() }));
+                    Some(format!("its max_allowed_packet is not known: {}", fate.told()));
             }
         }
     });

@@ -45,16 +45,9 @@ const CUT: Duration = Duration::from_millis(100);
 
 /// Sweeps large values at an endpoint.
 pub(super) fn sweep(mut rig: Rig<'_>, name: &str, what: What) -> Sweep {
-    let unknown = |reason| Sweep::unknown(name, what, "", reason);
-    let Some(endpoint) = rig.options.endpoints.get(name) else {
-        return unknown("there is no such endpoint".to_owned());
-    };
-    let address = match rig.ground.reach(endpoint) {
-        Ok(address) => address,
-        Err(error) => return unknown(error.to_string()),
-    };
-    let Ok(runtime) = Rig::runtime() else {
-        return unknown("this machine gave no event loop".to_owned());
+    let (endpoint, address, runtime) = match rig.endpoint(name) {
+        Ok(found) => found,
+        Err(reason) => return Sweep::unknown(name, what, "", reason),
     };
     let mut sweep = Sweep::new(name, what, "");
     let small = Small::Redis(hello(endpoint), command(&[b"PING"]));

@@ -1,6 +1,7 @@
 //! Climbs from size to size: one large request at a time, at random moments.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
@@ -16,6 +17,7 @@ use crate::act::payloads::evidence::{
 use crate::act::payloads::sizes::repeats;
 use crate::drive::clock::nanoseconds;
 use crate::scenario::acts::payloads::PayloadsOptions;
+use crate::scenario::endpoint::Endpoint;
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::slopes::median;
 use crate::units::{format_duration, format_size};
@@ -83,6 +85,17 @@ impl<'a> Rig<'a> {
     /// A runtime for one sweep.
     pub(super) fn runtime() -> io::Result<Runtime> {
         Builder::new_current_thread().enable_all().build()
+    }
+
+    /// An endpoint of the act, where it listens, and a runtime for its sweep; or why not.
+    pub(super) fn endpoint(
+        &self,
+        name: &str,
+    ) -> Result<(&'a Endpoint, SocketAddr, Runtime), String> {
+        let endpoint = self.options.endpoints.get(name).ok_or("there is no such endpoint")?;
+        let address = self.ground.reach(endpoint).map_err(|error| error.to_string())?;
+        let runtime = Self::runtime().map_err(|_| "this machine gave no event loop")?;
+        Ok((endpoint, address, runtime))
     }
 
     pub(super) fn now_ns(&self) -> u64 {

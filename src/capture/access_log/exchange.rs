@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::bytes::fnv1a;
 use crate::capture::access_log::entry::{Entry, Miss, Moment};
 use crate::capture::access_log::text::is_token;
-use crate::capture::import::{fnv1a, text};
+use crate::capture::import::text;
 use crate::protocol::Protocol;
 use crate::recording::route::route_of;
 use crate::recording::{Exchange, Flags, Response};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bytes::fnv1a;
 use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
 use crate::recording::file::batch::{Group, Row};
@@ -139,10 +140,7 @@ impl Iterator for AllBodySizes {
 /// A number for a resource, equal for equal authorities and targets: FNV-1a of 64 bits over the
 /// authority, a zero byte and the target. It is the same on every machine and in every version.
 pub fn target_hash(authority: &str, target: &str) -> u64 {
-    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x0100_0000_01b3;
-    let bytes = authority.bytes().chain([0]).chain(target.bytes());
-    bytes.fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    fnv1a(authority.bytes().chain([0]).chain(target.bytes()))
 }
 
 /// The outlines of a recording, in the order of time.
