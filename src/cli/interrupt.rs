@@ -1,13 +1,19 @@
-//! Ctrl-C and SIGTERM: the first asks for a graceful end, the second ends at once.
+//! Ctrl-C and SIGTERM: the first asks for a graceful end, a later one ends at once.
 
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::exit::Exit;
 use crate::cli::outputs;
+use crate::drive::clock::Epoch;
+
+/// Signals that follow the first one as closely as this are the same wish: `timeout`, shells and
+/// process managers signal a process, and then its whole group.
+const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// The interruptions of this process.
 #[derive(Debug)]
@@ -31,17 +37,24 @@ impl Interrupt {
             .name("interrupt".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
-                    for first in [true, false] {
+                    let mut first: Option<Epoch> = None;
+                    loop {
                         tokio::select! {
                             _ = interrupt.recv() => {}
                             _ = terminate.recv() => {}
                         }
-                        if !first {
-                            outputs::note(false, "interrupted again: ending without a report");
-                            std::process::exit(i32::from(Exit::Interrupted.code()));
+                        match first {
+                            None => {
+                                first = Some(Epoch::after(Duration::ZERO));
+                                // The receiver is gone once everything was done.
+                                let _ = sender.send(());
+                            }
+                            Some(first) if first.now() < SAME_WISH => {}
+                            Some(_) => {
+                                outputs::note(false, "interrupted again: ending without a report");
+                                std::process::exit(i32::from(Exit::Interrupted.code()));
+                            }
                         }
-                        // The receiver is gone once everything was done; then there is no one.
-                        let _ = sender.send(());
                     }
                 });
             })

@@ -110,8 +110,10 @@ fn end(folder: &Path, output: &Output) -> Rehearsed {
     );
     let report = fs::read_dir(folder.join("reports")).ok().and_then(|mut runs| runs.next());
     let report = report.map(|run| fs::read_to_string(run.unwrap().path().join("run.json")));
-    let run: Value =
-        report.map_or(Value::Null, |text| serde_json::from_str(&text.unwrap()).unwrap());
+    let run: Value = report.map_or(Value::Null, |text| {
+        let text = text.unwrap_or_else(|problem| panic!("no run.json: {problem}\n{shown}"));
+        serde_json::from_str(&text).unwrap()
+    });
     nothing_is_left(&folder.join("stacks"), &run, &shown);
     Rehearsed { code: output.status.code().unwrap_or(-1), shown, run }
 }

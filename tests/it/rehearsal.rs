@@ -121,7 +121,8 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
     while begun().is_none() && child.try_wait().unwrap().is_none() {
         std::thread::yield_now();
     }
-    let kill = ["-c", "sleep 3; kill -INT \"$0\""];
+    // Twice, as `timeout` and terminals do that signal a process and its whole group.
+    let kill = ["-c", "sleep 3; kill -INT \"$0\"; sleep 0.1; kill -INT \"$0\""];
     let pid = child.id().to_string();
     assert!(std::process::Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
@@ -135,4 +136,30 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
     assert!(fates["unsent: interrupted"].as_u64().unwrap() > 0, "{fates:?}");
     let all = fates.values().map(|count| count.as_u64().unwrap()).sum::<u64>();
     assert_eq!((all, planned), (planned, run["facts"]["arrivals"].as_u64().unwrap()));
+}
+
+/// The answers never come, so that there is always something in flight to wait for.
+#[test]
+fn a_later_interruption_ends_a_run_at_once() {
+    let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let scenario = format!(
+        "name: silent\nrecording: {}\ntarget: {{ url: 'http://{}', allow: [127.0.0.1] }}\n",
+        root().join("captures/nginx-first/peak.pcap.gz").display(),
+        silent.local_addr().unwrap()
+    );
+    fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+    let script = "\"$0\" run s.yaml --reports reports & run=$!; \
+                  until [ -e reports/*/recording.parquet ] || ! kill -0 $run; do sleep 0.1; done; sleep 3; \
+                  kill -INT $run; sleep 1; kill -INT $run; wait $run";
+    let output = std::process::Command::new("bash")
+        .args(["-c", script])
+        .arg(assert_cmd::cargo::cargo_bin("peakhour"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(105), "{said}");
+    assert!(said.contains("interrupted: finishing"), "{said}");
+    assert!(said.contains("interrupted again: ending without a report"), "{said}");
 }
