@@ -52,7 +52,7 @@ pub fn stage(command: &StageCommand, voice: Voice) -> anyhow::Result<Exit> {
     let counters = stage.stop();
     outputs::result(&format!(
         "connections: {} accepted, {} at once, {} refused\nrequests: {}\ncache: {} hits, {} \
-         misses\nbodies refused: {}\nblocked: {}\nstalls: {}\n",
+         misses\nbodies refused: {}\nblocked: {}\nstalls: {}\nslowed by retries: {}\n",
         format_count(counters.connections_accepted),
         format_count(counters.connections_peak),
         format_count(counters.connections_refused),
@@ -62,6 +62,7 @@ pub fn stage(command: &StageCommand, voice: Voice) -> anyhow::Result<Exit> {
         format_count(counters.bodies_refused),
         format_duration(counters.blocked),
         counters.stalled,
+        format_count(counters.stormed),
     ));
     Ok(Exit::Pass)
 }

@@ -69,6 +69,7 @@ pub(crate) struct StageFileKeys {
     pub(crate) body_limit: Option<Text>,
     pub(crate) block_per_byte: Option<Text>,
     pub(crate) stall: Option<StallKeys>,
+    pub(crate) retry_storm: Option<RetryStormKeys>,
 }
 
 #[derive(Default, Deserialize)]
@@ -92,6 +93,13 @@ pub(crate) struct ConnectionLimitKeys {
 pub(crate) struct StallKeys {
     pub(crate) at: Text,
     pub(crate) length: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetryStormKeys {
+    pub(crate) beyond: Text,
+    pub(crate) adds: Text,
 }
 
 /// A word, or a list of words.

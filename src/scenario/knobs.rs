@@ -19,6 +19,8 @@ pub struct StageKnobs {
     pub block_ns_per_byte: u64,
     /// The whole stage stands still once; `None` is healthy.
     pub stall: Option<Stall>,
+    /// Overload that keeps itself going; `None` is healthy.
+    pub retry_storm: Option<RetryStorm>,
 }
 
 /// A cache in front of a slow store.
@@ -63,6 +65,15 @@ pub struct Stall {
     pub length: Duration,
 }
 
+/// Work that feeds itself: once it has begun, it stays when the load is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryStorm {
+    /// It begins when more requests than this wait at once.
+    pub beyond: u32,
+    /// Time by which every answer is late from then on.
+    pub adds: Duration,
+}
+
 impl Default for StageKnobs {
     fn default() -> Self {
         Self {
@@ -77,6 +88,7 @@ impl Default for StageKnobs {
             body_limit: None,
             block_ns_per_byte: 0,
             stall: None,
+            retry_storm: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::scenario::acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys};
-use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
+use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
@@ -298,6 +298,12 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
         knobs.stall = Some(Stall {
             at: place.read(&keys.at, |text| fields::duration(text, Duration::ZERO..=24 * HOUR))?,
             length: place.read(&keys.length, up_to_an_hour)?,
+        });
+    }
+    if let Some(keys) = keys.retry_storm {
+        knobs.retry_storm = Some(RetryStorm {
+            beyond: place.read(&keys.beyond, count)?,
+            adds: place.read(&keys.adds, up_to_an_hour)?,
         });
     }
     Ok(knobs)

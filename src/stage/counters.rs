@@ -39,6 +39,8 @@ pub struct Counters {
     pub blocked: Duration,
     /// Times the stage stood still; counted when it begins.
     pub stalled: u64,
+    /// Answers that a retry storm made late.
+    pub stormed: u64,
 }
 
 /// The counters while they are counted. Each has one writer, the stage's thread.
@@ -60,6 +62,7 @@ pub(in crate::stage) struct Gauges {
     pub(in crate::stage) bodies_broken: Gauge,
     pub(in crate::stage) blocked_ns: Gauge,
     pub(in crate::stage) stalled: Gauge,
+    pub(in crate::stage) stormed: Gauge,
 }
 
 impl Gauges {
@@ -81,6 +84,7 @@ impl Gauges {
             bodies_broken: self.bodies_broken.get(),
             blocked: Duration::from_nanos(self.blocked_ns.get()),
             stalled: self.stalled.get(),
+            stormed: self.stormed.get(),
         }
     }
 }

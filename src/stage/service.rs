@@ -1,6 +1,6 @@
 //! One request of the stage: its body is read, its answer looked up and waited for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,29 @@ pub(in crate::stage) struct Shared {
     cache: Mutex<Cache>,
     started: Instant,
     stall_is_set: AtomicBool,
+    /// Requests that wait for their answer now.
+    waiting: AtomicU32,
+    is_storming: AtomicBool,
+}
+
+/// A request that waits; it ends with its connection, too.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    /// One more than there may be begins the storm.
+    fn begin(shared: &'a Shared) -> Self {
+        let waiting = shared.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        if shared.knobs.retry_storm.is_some_and(|storm| waiting > storm.beyond) {
+            shared.is_storming.store(true, Ordering::Relaxed);
+        }
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Shared {
@@ -37,6 +60,8 @@ impl Shared {
             cache: Mutex::new(Cache::new(&knobs.cache)),
             started: Instant::now(),
             stall_is_set: AtomicBool::new(false),
+            waiting: AtomicU32::new(0),
+            is_storming: AtomicBool::new(false),
             knobs,
         }
     }
@@ -53,6 +78,12 @@ impl Shared {
     /// Empties the cache; see [`Cache::empty`].
     pub(in crate::stage) fn empty_cache(&self) {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner).empty();
+    }
+
+    /// What the storm adds to an answer.
+    fn storm(&self) -> Duration {
+        let is_storming = self.is_storming.load(Ordering::Relaxed);
+        self.knobs.retry_storm.filter(|_| is_storming).map_or(Duration::ZERO, |storm| storm.adds)
     }
 
     async fn wait_until(&self, moment: Duration) {
@@ -154,6 +185,7 @@ fn block(shared: &Shared, body_bytes: u64) {
 async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
     let gauges = &shared.gauges;
     let mut moment = shared.now();
+    let _waiting = Waiting::begin(shared);
     if matches!(*method, Method::GET | Method::HEAD) {
         let found = {
             let mut cache = shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
@@ -180,8 +212,11 @@ async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
             }
         }
     }
-    if shared.knobs.service > Duration::ZERO {
-        shared.wait_until(moment.saturating_add(shared.knobs.service)).await;
+    let storm = shared.storm();
+    gauges.stormed.add(u64::from(storm > Duration::ZERO));
+    let service = shared.knobs.service.saturating_add(storm);
+    if service > Duration::ZERO {
+        shared.wait_until(moment.saturating_add(service)).await;
     }
 }
 

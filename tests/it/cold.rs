@@ -122,6 +122,31 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
     }
 }
 
+/// A cold cache whose misses queue. What they start goes on without load in one twin, and ends with
+/// them in the other.
+#[test]
+fn a_stage_that_stays_slow_without_load_is_metastable_and_its_twin_is_not() {
+    for (storm, is_stuck) in [("retry_storm: { beyond: 8, adds: 150ms }, ", true), ("", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        record(folder.path(), 60, 15);
+        let rest = format!(
+            "target: {{ url: stage }}\n\
+             stage: {{ {storm}service: 5ms, \
+                       cache: {{ warm: false, store_latency: 60ms, store_pool: 1 }} }}\n\
+             acts: [ cold: {{ trickle: 5s, bins: 1s, recovery: 8s }} ]"
+        );
+        let (ran, run) = rehearse(folder.path(), &rest, &[]);
+        let found = finding(&run, "cold-start");
+        let shown = format!("{storm}\n{}\n{}\n{:#}", ran.stdout, ran.stderr, evidence(&run));
+        let said = found["title"].as_str().unwrap_or_default();
+        assert_eq!(said.contains("METASTABLE"), is_stuck, "{said}\n{shown}");
+        if is_stuck {
+            assert_eq!((ran.code, &found["outcome"]), (99, &Value::from("fail")), "{shown}");
+            assert!(found["advice"].as_str().unwrap().contains("retries"), "{found:#}");
+        }
+    }
+}
+
 #[test]
 fn a_reset_without_consent_is_not_run_and_nothing_is_known() {
     let folder = tempfile::tempdir().unwrap();

@@ -127,6 +127,22 @@ fn connections_end_with_a_process_that_is_killed() {
     assert!(falls_to(server.port, 1), "{} are left", connected(server.port));
 }
 
+/// What a dead server refuses is no limit.
+#[test]
+fn a_server_that_dies_in_the_search_has_no_known_limit() {
+    let Some(mut server) = servers::redis(&["--maxclients", "9000"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = searching(&server, folder.path());
+    server.kill();
+    assert_eq!(run.wait().unwrap().code(), Some(98), "nothing is known of what was asked for");
+    let report = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap();
+    let report = fs::read_to_string(report.path().join("run.json")).unwrap();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let limit = found(report["findings"].as_array().unwrap(), "connections", "redis");
+    assert_eq!(limit["outcome"], "unknown", "{limit:#}");
+    assert!(limit["title"].as_str().unwrap().contains("went away"), "{limit:#}");
+}
+
 #[test]
 fn a_search_that_is_interrupted_ends_soon_and_holds_nothing() {
     let Some(server) = servers::redis(&["--maxclients", "9000"]) else { return };

@@ -67,6 +67,10 @@ pub enum What {
     RedisGet,
     /// Lists that are read.
     RedisRange,
+    /// Hashes that are read.
+    RedisHash,
+    /// Hashes that are deleted.
+    RedisDelete,
     /// Packets of a statement.
     MysqlPacket,
 }
@@ -80,6 +84,8 @@ impl What {
             Self::RedisSet => "SET of values",
             Self::RedisGet => "GET of values",
             Self::RedisRange => "LRANGE of lists",
+            Self::RedisHash => "HGETALL of hashes",
+            Self::RedisDelete => "DEL of hashes",
             Self::MysqlPacket => "packets",
         }
     }

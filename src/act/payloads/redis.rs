@@ -19,7 +19,8 @@ use crate::scenario::endpoint::Endpoint;
 use crate::units::format_size;
 
 /// What is swept.
-pub(super) const SWEEPS: [What; 3] = [What::RedisSet, What::RedisGet, What::RedisRange];
+pub(super) const SWEEPS: [What; 5] =
+    [What::RedisSet, What::RedisGet, What::RedisRange, What::RedisHash, What::RedisDelete];
 
 /// What the keys of this program begin with.
 const PREFIX: &str = "peakhour:";
@@ -30,7 +31,7 @@ const EXPIRY: &[u8] = b"60";
 /// Smallest value: below, nothing is felt.
 const SMALLEST: u64 = 16 << 10;
 
-/// Bytes of an element of a list, and elements added by one command.
+/// Bytes of an element of a list or hash, and elements added by one command.
 const ELEMENT: usize = 1_000;
 const ELEMENTS_AT_ONCE: u64 = 500;
 
@@ -39,6 +40,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Longest that cleaning may take: who stops a run does not wait, and what is left expires.
 const CLEANING: Duration = Duration::from_secs(1);
+
+/// Between making what is deleted and deleting it.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// After a stop, for what was on its way when its connection was cut.
 const CUT: Duration = Duration::from_millis(100);
@@ -200,22 +204,32 @@ impl RedisLoad {
         Ok(room)
     }
 
-    /// A list, which expires from its first element on.
-    async fn push_list(&self, stream: &mut TcpStream, bytes: u64) -> Result<(), Fate> {
+    /// A list or a hash, which expires from its first element on.
+    async fn fill(&self, stream: &mut TcpStream, bytes: u64, is_list: bool) -> Result<(), Fate> {
         let element = [b'x'; ELEMENT];
-        let mut left = (bytes / ELEMENT as u64).max(1);
-        let mut verb: &[u8] = b"RPUSH";
-        while left > 0 {
-            let count = left.min(ELEMENTS_AT_ONCE);
-            let mut words: Vec<&[u8]> = vec![verb, self.key.as_bytes()];
-            words.extend((0..count).map(|_| &element[..]));
-            let expire = command(&[b"EXPIRE", self.key.as_bytes(), EXPIRY]);
+        let (key, count) = (self.key.as_bytes(), (bytes / ELEMENT as u64).max(1));
+        let mut done = 0;
+        while done < count {
+            let now = (count - done).min(ELEMENTS_AT_ONCE);
+            let fields: Vec<String> = (done..done + now).map(|field| field.to_string()).collect();
+            let mut words: Vec<&[u8]> = match (is_list, done) {
+                (false, _) => vec![b"HSET", key],
+                (true, 0) => vec![b"RPUSH", key],
+                // What is gone meanwhile need not begin again.
+                (true, _) => vec![b"RPUSHX", key],
+            };
+            for field in &fields {
+                if !is_list {
+                    words.push(field.as_bytes());
+                }
+                words.push(&element);
+            }
+            // In one transaction: nothing is ever there without its expiry.
+            let expire = command(&[b"EXPIRE", key, EXPIRY]);
             for step in [command(&[b"MULTI"]), command(&words), expire, command(&[b"EXEC"])] {
                 self.server.ask(stream, &step, 0, &[]).await?;
             }
-            left -= count;
-            // A list that is gone meanwhile must not come back without its expiry.
-            verb = b"RPUSHX";
+            done += now;
         }
         Ok(())
     }
@@ -232,7 +246,8 @@ impl Load for RedisLoad {
         let preparing = async {
             match self.what {
                 What::RedisGet => self.set(&mut stream, bytes).await.map(drop),
-                What::RedisRange => self.push_list(&mut stream, bytes).await,
+                What::RedisRange => self.fill(&mut stream, bytes, true).await,
+                What::RedisHash => self.fill(&mut stream, bytes, false).await,
                 _ => Ok(()),
             }
         };
@@ -250,6 +265,14 @@ impl Load for RedisLoad {
             return Sent::at(rig.now_ns(), Fate::NoConnection);
         };
         let key = self.key.as_bytes();
+        // What is deleted must be there each time anew; its making is not what is judged.
+        if self.what == What::RedisDelete {
+            let made = rig.within(self.fill(&mut stream, bytes, false)).await;
+            if let Err(fate) = made.unwrap_or_else(Err) {
+                return Sent::at(rig.now_ns(), fate);
+            }
+            rig.wait(SETTLING).await;
+        }
         let begun_ns = rig.now_ns();
         let asking = async {
             match self.what {
@@ -260,16 +283,25 @@ impl Load for RedisLoad {
                     let range = command(&[b"LRANGE", key, b"0", b"-1"]);
                     self.server.ask(&mut stream, &range, 0, &[]).await
                 }
+                What::RedisHash => {
+                    self.server.ask(&mut stream, &command(&[b"HGETALL", key]), 0, &[]).await
+                }
+                What::RedisDelete => {
+                    self.server.ask(&mut stream, &command(&[b"DEL", key]), 0, &[]).await
+                }
                 _ => self.set(&mut stream, bytes).await,
             }
         };
         let asked = rig.within(asking).await.unwrap_or_else(Err);
         let done_ns = rig.now_ns();
-        let is_read = self.what != What::RedisSet;
+        let is_read = !matches!(self.what, What::RedisSet | What::RedisDelete);
         match asked {
             Ok((value, first_byte_ns)) => {
                 self.connection = Some(stream);
-                let gone = matches!(value, Value::Null | Value::Array { length: 0, .. });
+                let gone = matches!(
+                    value,
+                    Value::Null | Value::Array { length: 0, .. } | Value::Integer(0)
+                );
                 // Its minute was over: that is no refusal.
                 let fate = if gone { Fate::Stopped } else { Fate::Done };
                 Sent { fate, begun_ns, done_ns, first_byte_ns: first_byte_ns.filter(|_| is_read) }

@@ -122,7 +122,7 @@ impl<'a> Rig<'a> {
     }
 
     /// Waits for a while, unless it is stopped.
-    async fn wait(&self, length: Duration) {
+    pub(super) async fn wait(&self, length: Duration) {
         let mut stop = self.ground.stop.subscribe();
         tokio::select! {
             biased;

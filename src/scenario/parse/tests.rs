@@ -79,6 +79,7 @@ stage:
   body_limit: 1MiB
   block_per_byte: 2us
   stall: { at: 10s, length: 2s }
+  retry_storm: { beyond: 8, adds: 60ms }
 ",
     );
     assert_eq!(scenario.name, "checkout peak");
@@ -105,6 +106,8 @@ stage:
     assert_eq!((stage.body_limit, stage.block_ns_per_byte), (Some(1 << 20), 2000));
     let stall = Stall { at: Duration::from_secs(10), length: Duration::from_secs(2) };
     assert_eq!(stage.stall, Some(stall));
+    let storm = RetryStorm { beyond: 8, adds: Duration::from_millis(60) };
+    assert_eq!(stage.retry_storm, Some(storm));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::act::connections::seen::{
-    Burst, DemandSum, Ended, Late, LazyPools, Recovery, StaticLimit, TRIES,
+    Burst, DemandSum, Ended, Late, LazyPools, Recovery, Refusal, StaticLimit, TRIES,
 };
 use crate::act::connections::{Connections, EndpointSeen};
 use crate::units::{format_count, format_duration};
@@ -63,6 +63,10 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
             let title = format!("{name} admits {total} connections, and no more");
             finding(CHECK, Outcome::Pass, title)
         }
+        (Some(_), _) if is_gone(limit) => {
+            let title = format!("{name} went away in the search: nobody listens any more");
+            finding(CHECK, Outcome::Unknown, title)
+        }
         (Some(_), _) => {
             let title = format!("{name} turned some away at {total} connections; no certain limit");
             let mut unknown = finding(CHECK, Outcome::Unknown, title);
@@ -77,7 +81,12 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     };
     if limit.lost > 0 {
         found.outcome = Outcome::Unknown;
-        found.advice = "It closes connections that are in use: look into its log for why.".into();
+        found.advice = if is_gone(limit) {
+            "It has crashed, or was ended: look into its log for why, begin it again, and repeat."
+        } else {
+            "It closes connections that are in use: look into its log for why."
+        }
+        .into();
     }
     if found.outcome == Outcome::Pass
         && let Some(why) = seen.burst.as_ref().and_then(|burst| burst.trouble.as_ref())
@@ -87,6 +96,11 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     }
     found.evidence = evidence(seen, limit);
     found
+}
+
+/// It closed what was held, and serves nobody any more.
+fn is_gone(limit: &StaticLimit) -> bool {
+    limit.held == 0 && limit.lost > 0 && limit.refusal == Some(Refusal::NoListener)
 }
 
 /// A search that ended before anybody was turned away.
@@ -109,6 +123,9 @@ fn unmet(name: &str, total: &str, ended: Option<Ended>) -> Finding {
 }
 
 fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
+    if is_gone(limit) {
+        return vec![format!("it closed {} that were held", format_count(limit.lost))];
+    }
     let mut lines = vec![limit.others.map_or_else(
         || format!("{} were held here; those of others are not known", format_count(limit.held)),
         |others| {

@@ -36,13 +36,22 @@ fn bystanders_of_a_large_value_of_a_real_redis_are_found_and_explained() {
     // Production's largest body would be stored as it is: 4 times it is 64 MiB.
     let (ran, report) = run(folder.path(), 16 << 20, &scenario);
     let shown = format!("{}\n{}", ran.stdout, ran.stderr);
-    for what in ["redis-set", "redis-get", "redis-range"] {
+    let sweeps = ["redis-set", "redis-get", "redis-range", "redis-hash", "redis-delete"];
+    for what in sweeps {
         let sweep = sweep(&report, what);
         assert_eq!(sweep["unknown"], serde_json::Value::Null, "{sweep:#}");
+        let largest = sweep["rungs"].as_array().unwrap().last().unwrap();
+        let fates = largest["requests"].as_array().unwrap().iter().map(|big| &big["fate"]);
+        assert!(fates.clone().count() > 0 && fates.clone().all(|fate| fate == "done"), "{sweep:#}");
     }
-    // Both build the whole answer before anybody else gets a turn.
-    let found = ["GET of values at store", "LRANGE of lists at store"]
-        .map(|begins| finding(&report, "payload-blocking", begins));
+    let counted = says(&server, "INFO commandstats");
+    for command in ["set", "get", "lrange", "hgetall", "del"] {
+        assert!(counted.contains(&format!("cmdstat_{command}:")), "{command}: {counted}");
+    }
+    // All of them build the whole answer before anybody else gets a turn.
+    let found =
+        ["GET of values at store", "LRANGE of lists at store", "HGETALL of hashes at store"]
+            .map(|begins| finding(&report, "payload-blocking", begins));
     let failed = found.into_iter().find(|found| found["outcome"] == "fail");
     let failed = failed.unwrap_or_else(|| panic!("{found:#?}\n{shown}"));
     println!("{failed:#}");
@@ -67,9 +76,9 @@ fn the_keys_expire_from_the_start_also_when_peakhour_is_killed() {
         &recording(4_096),
         &scenario(&server, "redis://127.0.0.1:PORT", options),
     );
-    // Three kills, to meet values as well as lists.
+    // Several kills, to meet values as well as lists and hashes.
     let mut met = 0;
-    for prefix in ["string", "list"] {
+    for prefix in ["string", "list", "hash"] {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
             .args(["run", "s.yaml", "-q"])
             .current_dir(folder.path())
@@ -134,6 +143,39 @@ fn a_stop_ends_the_act_soon_and_leaves_no_key() {
     assert_eq!(child.wait().unwrap().code(), Some(105));
     assert!(says(&server, "DBSIZE").starts_with(":0"), "a key is left");
     assert_eq!(says(&server, "CLIENT LIST").matches("cmd=").count(), 1, "a connection is left");
+}
+
+/// The act says so, and the replay that follows is made.
+#[test]
+fn a_redis_that_dies_in_the_act_is_unknown_and_the_rehearsal_goes_on() {
+    let _alone = alone();
+    let Some(mut server) = servers::redis(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let options = "repeats: 100\n      max: 4MiB\n      budget: 60s\n  - replay";
+    let scenario = scenario(&server, "redis://127.0.0.1:PORT", options);
+    prepare(folder.path(), &recording(4_096), &scenario);
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml", "-q", "--out", "json=run.json"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..4_000 {
+        if says(&server, "DBSIZE").starts_with(":1") || child.try_wait().unwrap().is_some() {
+            break;
+        }
+        pause();
+    }
+    server.kill();
+    child.wait().unwrap();
+    let report = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    for begins in ["GET of values at store", "LRANGE of lists at store"] {
+        let found = finding(&report, "payload-blocking", begins);
+        assert_eq!(found["outcome"], "unknown", "{found:#}");
+    }
+    assert!(report["totals"]["sent"].as_u64().unwrap() > 0, "{report:#}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use peakhour::scenario::knobs::{BeyondLimit, CacheKnobs, ConnectionLimit, StageKnobs, Stall};
+use peakhour::scenario::knobs::{
+    BeyondLimit, CacheKnobs, ConnectionLimit, RetryStorm, StageKnobs, Stall,
+};
 use peakhour::stage::faults::Fault;
 
 use crate::stage::client::Client;
@@ -110,6 +112,30 @@ fn a_limit_of_none_serves_nobody() {
     let stage = stage(limited(0, BeyondLimit::Banner));
     assert!(Client::connect(stage.address).rest().starts_with(b"-ERR"));
     assert_eq!(stage.stop().connections_accepted, 0);
+}
+
+// Overload
+
+#[test]
+fn a_retry_storm_stays_when_its_cause_is_gone_and_never_begins_below_it() {
+    let storm = Some(RetryStorm { beyond: 2, adds: Duration::from_millis(1) });
+    for (together, slowed) in [(2, 0), (3, 2)] {
+        let service = Duration::from_secs(1);
+        let stage = stage(StageKnobs { service, retry_storm: storm, ..StageKnobs::default() });
+        let mut clients: Vec<_> = (0..together).map(|_| Client::connect(stage.address)).collect();
+        for client in &mut clients {
+            client.send(request("GET /"));
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
+        // What comes when those are gone.
+        let before = stage.counters().stormed;
+        for _ in 0..2 {
+            assert_eq!(clients[0].ask(request("GET /")).status, 200);
+        }
+        assert_eq!(stage.stop().stormed - before, slowed, "{together} together");
+    }
 }
 
 // Bodies

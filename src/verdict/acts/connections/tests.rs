@@ -1,5 +1,4 @@
 use super::*;
-use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::Service;
 
 fn seen(held: u64, connections: u64) -> EndpointSeen {
@@ -45,6 +44,17 @@ fn the_limit_must_be_the_demand_of_all_generations_and_a_reserve() {
     ] {
         assert_eq!(outcome(seen(limit - 2, 100), DEMAND), expected, "{limit}");
     }
+}
+
+#[test]
+fn a_server_that_went_away_has_no_limit_of_nothing() {
+    let mut gone = seen(0, 100);
+    let limit = gone.limit.as_mut().unwrap();
+    (limit.refusal, limit.lost) = (Some(Refusal::NoListener), 97);
+    (limit.others, limit.confirmed) = (None, 0);
+    let findings = judge(&Connections { endpoints: vec![gone], stopped: false });
+    assert!(findings[0].title.contains("redis went away in the search"), "{findings:#?}");
+    assert!(findings.iter().all(|found| found.outcome == Outcome::Unknown), "{findings:#?}");
 }
 
 #[test]

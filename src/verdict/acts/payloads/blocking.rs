@@ -314,9 +314,13 @@ fn advice(what: What) -> String {
             "Build large responses off the event loop, stream them or split them into pages; then \
              rehearse again."
         }
-        What::RedisSet | What::RedisGet | What::RedisRange => {
-            "Split or compress values above the safe size, read lists in parts (LRANGE with \
-             bounds, HSCAN), delete with UNLINK, and keep what is large in a server of its own."
+        What::RedisSet
+        | What::RedisGet
+        | What::RedisRange
+        | What::RedisHash
+        | What::RedisDelete => {
+            "Split or compress values above the safe size, read lists and hashes in parts (LRANGE \
+             with bounds, HSCAN), delete with UNLINK, and keep what is large in a server of its own."
         }
     }
     .into()
