@@ -149,15 +149,19 @@ fn a_later_interruption_ends_a_run_at_once() {
         silent.local_addr().unwrap()
     );
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
-    let script = "\"$0\" run s.yaml --reports reports & run=$!; \
-                  until [ -e reports/*/recording.parquet ] || ! kill -0 $run; do sleep 0.1; done; sleep 3; \
-                  kill -INT $run; sleep 1; kill -INT $run; wait $run";
-    let output = std::process::Command::new("bash")
-        .args(["-c", script])
-        .arg(assert_cmd::cargo::cargo_bin("peakhour"))
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml", "--reports", "reports"])
         .current_dir(folder.path())
-        .output()
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
         .unwrap();
+    // The first asks whether anybody is there, the second is of the load.
+    let _accepted = [silent.accept().unwrap(), silent.accept().unwrap()];
+    let kill = ["-c", "kill -INT \"$0\"; sleep 1; kill -INT \"$0\""];
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(105), "{said}");
     assert!(said.contains("interrupted: finishing"), "{said}");
