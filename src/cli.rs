@@ -7,6 +7,7 @@ pub mod outputs;
 pub mod files;
 pub mod load;
 pub mod out;
+pub mod record;
 pub mod import;
 pub mod inspect;
 pub mod plan;
@@ -48,6 +49,8 @@ pub struct Arguments {
 /// The subcommands, in the order of the data flow.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Record live traffic as a reverse proxy, where nobody may run tcpdump.
+    Record(record::Record),
     /// Turn a capture (pcap, pcapng, JSON Lines, access logs; gz and zst) into a recording.
     Import(import::Import),
     /// Say what is in a recording or capture: shape, mix, sizes, connections, losses.
@@ -78,6 +81,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         colour: !arguments.no_color && outputs::stdout_wants_colour(),
     };
     match arguments.command {
+        Command::Record(command) => record::record(&command, voice),
         Command::Import(command) => import::import(&command, voice),
         Command::Inspect(command) => inspect::inspect(&command),
         Command::Plan(command) => plan::plan(&command, voice),

@@ -19,6 +19,7 @@ pub mod stats;
 pub mod protocol;
 pub mod recording;
 pub mod capture;
+pub mod record;
 pub mod shape;
 pub mod scenario;
 pub mod plan;

@@ -11,7 +11,7 @@ pub mod endpoint;
 pub mod problem;
 pub mod parse;
 mod keys;
-mod fields;
+pub(crate) mod fields;
 mod place;
 pub mod nodes;
 pub mod acts;

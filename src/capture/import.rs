@@ -11,7 +11,7 @@ use crate::capture::pairing::{Answer, Paired, Request};
 use crate::capture::segments::read_segments;
 use crate::capture::source::Source;
 use crate::capture::streams::{Origin, Streams};
-use crate::capture::tcp::Reassembly;
+use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::{CaptureError, Segment};
 use crate::protocol::Protocol;
 use crate::protocol::http1::head::{Head, Progress, Scan, read, salvage};
@@ -144,6 +144,29 @@ impl Import {
                 sink(tally.found(origin, paired));
             });
         });
+    }
+
+    /// Takes the next event of a connection whose bytes needed no reassembly: each piece of it is
+    /// entered as a frame.
+    pub fn event(&mut self, event: &Event<'_>, sink: &mut dyn FnMut(Found)) {
+        let Self { streams, tally, ledger, first_ns, .. } = self;
+        match event.what {
+            What::Data(data) => {
+                let bytes = data.bytes.len() as u64;
+                ledger.frames.enter(1);
+                ledger.frames.end("passed on", 1);
+                ledger.stream_bytes.enter(bytes);
+                first_ns.get_or_insert(data.mark.at_ns);
+                tally.start_ns.get_or_insert(data.mark.at_ns);
+                tally.latest_ns = tally.latest_ns.max(data.mark.at_ns);
+            }
+            What::Gap(bytes) => {
+                ledger.note("gaps", 1);
+                ledger.note("gap bytes", bytes);
+            }
+            What::End(_) | What::Closed => {}
+        }
+        streams.event(event, ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
     }
 
     /// Ends all connections and says what was found. The clock's resolution is not known here.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// The moment a run starts, for people and file names only; no measurement uses it.
+/// The moment something starts, for people and file names; no measurement uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment(Timestamp);
 
@@ -15,6 +15,11 @@ impl Moment {
     /// RFC 3339 in UTC, whole seconds.
     pub fn rfc3339(self) -> String {
         self.0.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// Nanoseconds since the Unix epoch, to date what is recorded.
+    pub fn unix_ns(self) -> i64 {
+        i64::try_from(self.0.as_nanosecond()).unwrap_or(i64::MAX)
     }
 
     /// A part of a file name that sorts by time: `20261122-103000`.

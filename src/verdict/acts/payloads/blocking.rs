@@ -320,7 +320,7 @@ fn advice(what: What) -> String {
         | What::RedisHash
         | What::RedisDelete => {
             "Split or compress values above the safe size, read lists and hashes in parts (LRANGE \
-             with bounds, HSCAN), delete with UNLINK, and keep what is large in a server of its own."
+             with bounds, HSCAN), delete with UNLINK, keep what is large in a server of its own."
         }
     }
     .into()

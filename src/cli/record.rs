@@ -1,0 +1,217 @@
+//! `peakhour record`: live traffic becomes a recording, by a reverse proxy in front of a server.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::capture::import::{Found, Import, Imported};
+use crate::cli::exit::Exit;
+use crate::cli::files::check_recording;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{Voice, outputs, wall_clock};
+use crate::drive::stop::Stop;
+use crate::record::{Clock, Passed, QUEUE, Tee};
+use crate::recording::file::writer::{RecordingWriter, unfinished};
+use crate::recording::redaction::{REDACTED_HEADERS, redact};
+use crate::recording::{FORMAT_VERSION, Header};
+use crate::scenario::fields;
+use crate::units::{format_count, format_duration};
+
+/// Arguments of `record`.
+#[derive(Debug, clap::Args)]
+pub struct Record {
+    /// Where clients connect to.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The server that answers them, HTTP/1 without TLS.
+    #[arg(long, value_name = "HOST:PORT")]
+    upstream: String,
+    /// The recording to write, once the last connection has ended.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// End by itself after so long; otherwise Ctrl-C or SIGTERM ends it.
+    #[arg(long = "for", value_name = "DURATION", value_parser = length)]
+    length: Option<Duration>,
+    /// At the end, how long open connections are still served.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = length)]
+    grace: Duration,
+    /// Keep credentials (cookies, Authorization, tokens) as they were sent. The recording then
+    /// holds secrets of your users.
+    #[arg(long)]
+    keep_secrets: bool,
+}
+
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+fn length(text: &str) -> Result<Duration, String> {
+    fields::duration(text, Duration::ZERO..=LONGEST).map_err(|mistake| mistake.to_string())
+}
+
+/// Runs `record`.
+pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
+    check_recording(&command.output, &[])?;
+    let upstream = resolved(&command.upstream)?;
+    let listener = TcpListener::bind(command.listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .with_context(|| format!("cannot listen on {}", command.listen))?;
+    let listen = listener.local_addr().context("cannot listen")?;
+    if listen == upstream {
+        bail!("{listen} is both --listen and --upstream: every connection would go to itself");
+    }
+    let stop = Stop::new();
+    let stopping = stop.clone();
+    let quiet = voice.quiet;
+    Interrupt::listen()?.then(move || {
+        outputs::note(quiet, "interrupted: serving what is open, then writing the recording");
+        stopping.request();
+    })?;
+    let writer = RecordingWriter::create(&command.output)?;
+    let passed = Arc::<Passed>::default();
+    let (recorder, mut seen) = mpsc::channel(QUEUE);
+    let clock = Clock::showing(wall_clock::now().unix_ns());
+    let tee = Tee { upstream, clock, recorder, passed: Arc::clone(&passed) };
+    let served = serve(tee, listener, stop, command)?;
+    outputs::note(voice.quiet, &format!("recording http://{listen} -> {upstream}; Ctrl-C ends it"));
+
+    let mut import = Import::default();
+    let mut keeping = Keeping { writer, failed: None, redacted: !command.keep_secrets };
+    while let Some(seen) = seen.blocking_recv() {
+        import.event(&seen.event(), &mut |found| keeping.keep(found));
+    }
+    let mut imported = import.finish(&mut |found| keeping.keep(found));
+    served.join().map_err(|_| anyhow::anyhow!("the proxy's thread panicked"))??;
+    passed.account(&mut imported.ledger);
+    written(command, voice, keeping, imported, &passed)
+}
+
+fn resolved(upstream: &str) -> anyhow::Result<SocketAddr> {
+    let advice = "name it as HOST:PORT, such as 127.0.0.1:8080";
+    let mut addresses = upstream
+        .to_socket_addrs()
+        .with_context(|| format!("--upstream {upstream} is no address; {advice}"))?;
+    addresses.next().with_context(|| format!("--upstream {upstream} has no address; {advice}"))
+}
+
+/// The proxy, on a thread of its own: writing a recording must not delay it.
+fn serve(
+    tee: Tee,
+    listener: TcpListener,
+    stop: Stop,
+    command: &Record,
+) -> anyhow::Result<thread::JoinHandle<io::Result<()>>> {
+    let (length, grace) = (command.length, command.grace);
+    let serving = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            if let Some(length) = length {
+                let (stop, ends) = (stop.clone(), Instant::now() + length);
+                tokio::spawn(async move {
+                    sleep_until(ends).await;
+                    stop.request();
+                });
+            }
+            tee.serve(listener, stop.subscribe(), grace).await;
+            Ok(())
+        })
+    };
+    thread::Builder::new()
+        .name("proxy".to_owned())
+        .spawn(serving)
+        .context("cannot start the proxy's thread")
+}
+
+/// Exchanges on their way to the file. Where that fails, the proxy goes on.
+struct Keeping {
+    writer: RecordingWriter,
+    failed: Option<anyhow::Error>,
+    redacted: bool,
+}
+
+impl Keeping {
+    fn keep(&mut self, found: Found) {
+        let (Found::Exchange(mut exchange), None) = (found, &self.failed) else { return };
+        if self.redacted {
+            redact(&mut exchange);
+        }
+        if let Err(error) = self.writer.push(exchange) {
+            let error = anyhow::Error::from(error);
+            let goes_on = "connections are passed on, but recorded no more";
+            outputs::note(false, &format!("error: {error:#}; {goes_on}"));
+            self.failed = Some(error);
+        }
+    }
+}
+
+fn written(
+    command: &Record,
+    voice: Voice,
+    keeping: Keeping,
+    imported: Imported,
+    passed: &Passed,
+) -> anyhow::Result<Exit> {
+    let file = command.output.display();
+    let connections = passed.connections.load(Ordering::Relaxed);
+    if let Some(error) = keeping.failed {
+        return Err(error.context("the recording broke off"));
+    }
+    if imported.exchanges == 0 {
+        drop(keeping.writer);
+        for left in unfinished(&command.output) {
+            let _ = std::fs::remove_file(left);
+        }
+        bail!(
+            "no HTTP/1 request came through ({} connections, {} without upstream); nothing was \
+             written. Point clients at {} and check that {} answers",
+            format_count(connections),
+            format_count(passed.no_upstream.load(Ordering::Relaxed)),
+            command.listen,
+            command.upstream
+        );
+    }
+    let headers = REDACTED_HEADERS.iter().filter(|_| keeping.redacted);
+    let redacted_headers = headers.map(|name| (*name).to_owned()).collect();
+    let length = format_duration(Duration::from_nanos(imported.duration_ns));
+    let header = keeping.writer.finish(Header {
+        format_version: FORMAT_VERSION,
+        origin: format!("recorded at {} in front of {}", command.listen, command.upstream),
+        started_unix_ns: imported.started_unix_ns,
+        duration_ns: imported.duration_ns,
+        clock_resolution_ns: 1,
+        exchanges: imported.exchanges,
+        connections: imported.connections,
+        servers: imported.servers,
+        redacted_headers,
+        ledger: imported.ledger,
+    })?;
+    let [copies, bytes] = passed.dropped.each_ref().map(|count| count.load(Ordering::Relaxed));
+    if copies > 0 {
+        outputs::note(
+            voice.quiet,
+            &format!(
+                "warning: the recorder was behind, and {} bytes in {} pieces are missing from \
+                 the recording; all were passed on",
+                format_count(bytes),
+                format_count(copies)
+            ),
+        );
+    }
+    outputs::note(
+        voice.quiet,
+        &format!(
+            "{} exchanges on {} connections in {length} -> {file}\nwhat became of every byte: \
+             peakhour inspect {file}",
+            format_count(header.exchanges),
+            format_count(header.connections),
+        ),
+    );
+    Ok(Exit::Pass)
+}
