@@ -4,6 +4,7 @@
 //! waits for the recorder: where it falls behind, copies are dropped and counted, and its streams
 //! have a gap there, as those of a capture that lost packets.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use crate::capture::import::MAX_SERVERS;
 use crate::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
 use crate::recording::ledger::Ledger;
 
@@ -97,9 +99,23 @@ pub struct Passed {
     pub accept_errors: AtomicU64,
     /// Copies dropped, and their bytes.
     pub dropped: [AtomicU64; 2],
+    /// Where clients connected to: who replays to these replays to the upstream.
+    fronts: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl Passed {
+    /// Where clients connected to, as many as are kept.
+    pub fn fronts(&self) -> Vec<SocketAddr> {
+        self.fronts.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
+    }
+
+    fn keep_front(&self, front: SocketAddr) {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        if fronts.len() < MAX_SERVERS {
+            fronts.insert(front);
+        }
+    }
+
     /// Enters what never reached the recorder.
     pub fn account(&self, ledger: &mut Ledger) {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -144,6 +160,7 @@ impl Tee {
                 accepted = listener.accept() => accepted,
             };
             if let Ok((client, address)) = accepted {
+                client.local_addr().into_iter().for_each(|front| self.passed.keep_front(front));
                 let number = self.passed.connections.fetch_add(1, Ordering::Relaxed);
                 let ends = [address, self.upstream];
                 let link = Link { number, ends, client: Some(Side::First) };

@@ -51,7 +51,7 @@ impl Interrupt {
                             }
                             Some(first) if first.now() < SAME_WISH => {}
                             Some(_) => {
-                                outputs::note(false, "interrupted again: ending without a report");
+                                outputs::note(false, "interrupted again: ending at once");
                                 std::process::exit(i32::from(Exit::Interrupted.code()));
                             }
                         }

@@ -87,6 +87,9 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
         import.event(&seen.event(), &mut |found| keeping.keep(found));
     }
     let mut imported = import.finish(&mut |found| keeping.keep(found));
+    imported.servers.addresses.extend(passed.fronts());
+    imported.servers.addresses.sort_unstable();
+    imported.servers.addresses.dedup();
     served.join().map_err(|_| anyhow::anyhow!("the proxy's thread panicked"))??;
     passed.account(&mut imported.ledger);
     written(command, voice, keeping, imported, &passed)

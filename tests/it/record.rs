@@ -134,6 +134,13 @@ fn what_goes_through_to_a_real_nginx_is_recorded_as_it_was() {
     theirs.sort();
     assert_eq!(ours, theirs);
     assert_eq!(reader.header().connections, 6);
+    // Neither the server nor the proxy in front of it may be put under load with it.
+    let mut servers: Vec<u16> =
+        reader.header().servers.addresses.iter().map(SocketAddr::port).collect();
+    servers.sort_unstable();
+    let mut expected = [port, server.port];
+    expected.sort_unstable();
+    assert_eq!(servers, expected);
     let posted = exchanges.iter().find(|each| each.method == "POST").unwrap();
     assert_eq!(posted.request_body_bytes, 100_000);
     let odd_one = exchanges.iter().find(|each| each.target == "/items/odd").unwrap();

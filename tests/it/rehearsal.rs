@@ -165,5 +165,5 @@ fn a_later_interruption_ends_a_run_at_once() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(105), "{said}");
     assert!(said.contains("interrupted: finishing"), "{said}");
-    assert!(said.contains("interrupted again: ending without a report"), "{said}");
+    assert!(said.contains("interrupted again: ending at once"), "{said}");
 }
