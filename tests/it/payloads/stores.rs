@@ -2,7 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use crate::payloads::{finding, prepare, recording, run, sweep};
 use crate::rehearsal::alone;
@@ -24,6 +25,27 @@ fn says(server: &Server, line: &str) -> String {
     let mut said = String::new();
     stream.read_to_string(&mut said).unwrap();
     said
+}
+
+/// Starts a rehearsal whose report becomes `run.json`.
+fn start(folder: &Path) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml", "-q", "--out", "json=run.json"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until a value is stored, or the rehearsal has ended.
+fn await_a_key(server: &Server, child: &mut Child) {
+    for _ in 0..4_000 {
+        if says(server, "DBSIZE").starts_with(":1") || child.try_wait().unwrap().is_some() {
+            return;
+        }
+        pause();
+    }
 }
 
 #[test]
@@ -79,13 +101,7 @@ fn the_keys_expire_from_the_start_also_when_peakhour_is_killed() {
     // Several kills, to meet values as well as lists and hashes.
     let mut met = 0;
     for prefix in ["string", "list", "hash"] {
-        let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
-            .args(["run", "s.yaml", "-q"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = start(folder.path());
         for _ in 0..4_000 {
             let key = says(&server, "RANDOMKEY");
             let key = key.lines().nth(1).unwrap_or_default().to_owned();
@@ -125,19 +141,8 @@ fn a_stop_ends_the_act_soon_and_leaves_no_key() {
         &recording(4_096),
         &scenario(&server, "redis://127.0.0.1:PORT", options),
     );
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
-        .args(["run", "s.yaml"])
-        .current_dir(folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    for _ in 0..4_000 {
-        if says(&server, "DBSIZE").starts_with(":1") || child.try_wait().unwrap().is_some() {
-            break;
-        }
-        pause();
-    }
+    let mut child = start(folder.path());
+    await_a_key(&server, &mut child);
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(105));
@@ -154,19 +159,8 @@ fn a_redis_that_dies_in_the_act_is_unknown_and_the_rehearsal_goes_on() {
     let options = "repeats: 100\n      max: 4MiB\n      budget: 60s\n  - replay";
     let scenario = scenario(&server, "redis://127.0.0.1:PORT", options);
     prepare(folder.path(), &recording(4_096), &scenario);
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
-        .args(["run", "s.yaml", "-q", "--out", "json=run.json"])
-        .current_dir(folder.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    for _ in 0..4_000 {
-        if says(&server, "DBSIZE").starts_with(":1") || child.try_wait().unwrap().is_some() {
-            break;
-        }
-        pause();
-    }
+    let mut child = start(folder.path());
+    await_a_key(&server, &mut child);
     server.kill();
     child.wait().unwrap();
     let report = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
