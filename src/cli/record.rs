@@ -1,7 +1,7 @@
 //! `peakhour record`: live traffic becomes a recording, by a reverse proxy in front of a server.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -58,7 +58,7 @@ fn length(text: &str) -> Result<Duration, String> {
 /// Runs `record`.
 pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     check_recording(&command.output, &[])?;
-    let upstream = resolved(&command.upstream)?;
+    let upstream = resolved(&command.upstream, voice)?;
     let listener = TcpListener::bind(command.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .with_context(|| format!("cannot listen on {}", command.listen))?;
@@ -95,13 +95,24 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     written(command, voice, keeping, imported, &passed)
 }
 
-fn resolved(upstream: &str) -> anyhow::Result<SocketAddr> {
+/// The first address of a name that answers, or else the first: the server may begin later.
+fn resolved(upstream: &str, voice: Voice) -> anyhow::Result<SocketAddr> {
     let advice = "name it as HOST:PORT, such as 127.0.0.1:8080";
-    let mut addresses = upstream
+    let addresses: Vec<SocketAddr> = upstream
         .to_socket_addrs()
-        .with_context(|| format!("--upstream {upstream} is no address; {advice}"))?;
-    addresses.next().with_context(|| format!("--upstream {upstream} has no address; {advice}"))
+        .with_context(|| format!("--upstream {upstream} is no address; {advice}"))?
+        .collect();
+    let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, PATIENCE).is_ok();
+    if let Some(address) = addresses.iter().find(answers) {
+        return Ok(*address);
+    }
+    outputs::note(voice.quiet, &format!("warning: {upstream} does not answer yet"));
+    let first = addresses.first().copied();
+    first.with_context(|| format!("--upstream {upstream} has no address; {advice}"))
 }
+
+/// For an address of the upstream to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The proxy, on a thread of its own: writing a recording must not delay it.
 fn serve(
