@@ -4,70 +4,49 @@
 //! waits for the recorder: where it falls behind, copies are dropped and counted, and its streams
 //! have a gap there, as those of a capture that lost packets.
 
+pub mod copies;
+
 use std::collections::BTreeSet;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::capture::import::MAX_SERVERS;
-use crate::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
+use crate::capture::tcp::{End, Link, Side};
+use crate::record::copies::{Copies, Seen};
 use crate::recording::ledger::Ledger;
 
 /// Bytes read at once, and the largest copy.
-const CHUNK: usize = 16 << 10;
+const CHUNK: usize = 64 << 10;
 
-/// Copies that may wait for the recorder: 64 MiB of full ones.
-pub const QUEUE: usize = 4_096;
+/// Bytes of copies that may wait for the recorder.
+pub const ROOM: u64 = 256 << 20;
 
 /// Longest wait for the upstream to accept.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// Longest wait for a client to leave a connection that the upstream has ended.
+const LEAVING: Duration = Duration::from_secs(30);
 
 /// Pause after the kernel handed out no connection, such as for want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// Where copies end that the recorder had no time for.
 const DROPPED: &str = "dropped: the recorder was behind";
-
-/// What was seen of a connection, in the order in which it passed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
-    link: Link,
-    side: Side,
-    piece: Piece,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Data(Mark, Bytes),
-    Gap(u64),
-    End(End),
-    Closed,
-}
-
-impl Seen {
-    /// As reassembly would tell it.
-    pub fn event(&self) -> Event<'_> {
-        let what = match &self.piece {
-            Piece::Data(mark, bytes) => What::Data(Data { mark: *mark, bytes, fresh: true }),
-            Piece::Gap(bytes) => What::Gap(*bytes),
-            Piece::End(end) => What::End(*end),
-            Piece::Closed => What::Closed,
-        };
-        Event { link: self.link, side: self.side, what }
-    }
-}
 
 /// Wall-clock moments that never step back: counted from one reading of the wall clock.
 #[derive(Clone, Copy, Debug)]
@@ -95,15 +74,24 @@ pub struct Passed {
     pub connections: AtomicU64,
     /// Connections that were closed because the upstream accepted none.
     pub no_upstream: AtomicU64,
-    /// Times the kernel handed out no connection.
-    pub accept_errors: AtomicU64,
+    /// Times this machine had no connection to give: no files, no ports.
+    pub local_errors: AtomicU64,
+    /// Connections of which nothing was copied, since the recorder was behind when they began.
+    pub unrecorded: AtomicU64,
     /// Copies dropped, and their bytes.
     pub dropped: [AtomicU64; 2],
+    /// Bytes that wait for the recorder.
+    waiting: AtomicU64,
     /// Where clients connected to: who replays to these replays to the upstream.
     fronts: Mutex<BTreeSet<SocketAddr>>,
 }
 
 impl Passed {
+    /// The recorder has taken this.
+    pub fn taken(&self, seen: &Seen) {
+        self.waiting.fetch_sub(seen.cost(), Ordering::Relaxed);
+    }
+
     /// Where clients connected to, as many as are kept.
     pub fn fronts(&self) -> Vec<SocketAddr> {
         self.fronts.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
@@ -125,24 +113,40 @@ impl Passed {
             account.end(DROPPED, amount);
         }
         ledger.note("connections without upstream", read(&self.no_upstream));
-        ledger.note("times no connection was handed out", read(&self.accept_errors));
+        ledger.note("connections not recorded", read(&self.unrecorded));
+        ledger.note("times this machine had no connection to give", read(&self.local_errors));
     }
 }
 
 /// What all connections share.
 #[derive(Clone, Debug)]
 pub struct Tee {
-    /// Where everything goes.
-    pub upstream: SocketAddr,
-    /// The moments of the copies.
-    pub clock: Clock,
-    /// The recorder's queue; see [`QUEUE`].
-    pub recorder: Sender<Seen>,
-    /// What is counted.
-    pub passed: Arc<Passed>,
+    upstream: SocketAddr,
+    clock: Clock,
+    room: u64,
+    recorder: UnboundedSender<Seen>,
+    passed: Arc<Passed>,
+    /// Where bytes are read into: idle connections need no buffer of their own.
+    scratch: Arc<Mutex<Vec<u8>>>,
 }
 
+/// A client can be told nothing more.
+struct Gone;
+
 impl Tee {
+    /// A proxy in front of `upstream`. Of what it hands to `recorder`, `room` bytes may wait; see
+    /// [`ROOM`] and [`Passed::taken`].
+    pub fn new(
+        upstream: SocketAddr,
+        clock: Clock,
+        room: u64,
+        recorder: UnboundedSender<Seen>,
+        passed: Arc<Passed>,
+    ) -> Self {
+        let scratch = Arc::new(Mutex::new(vec![0; CHUNK]));
+        Self { upstream, clock, room, recorder, passed, scratch }
+    }
+
     /// Passes connections on until `stop` becomes true, then for `grace` those that are open.
     pub async fn serve(
         self,
@@ -166,7 +170,7 @@ impl Tee {
                 let link = Link { number, ends, client: Some(Side::First) };
                 connections.spawn(self.clone().connection(client, link, is_cut.clone()));
             } else {
-                self.passed.accept_errors.fetch_add(1, Ordering::Relaxed);
+                self.passed.local_errors.fetch_add(1, Ordering::Relaxed);
                 sleep_until(Instant::now() + ACCEPT_PAUSE).await;
             }
         }
@@ -184,124 +188,107 @@ impl Tee {
         link: Link,
         mut is_cut: watch::Receiver<bool>,
     ) {
-        let Ok(Ok(mut server)) = timeout(CONNECT, TcpStream::connect(self.upstream)).await else {
-            self.passed.no_upstream.fetch_add(1, Ordering::Relaxed);
-            return;
+        let connected = tokio::select! {
+            connected = timeout(CONNECT, TcpStream::connect(self.upstream)) => connected,
+            _ = is_cut.wait_for(|cut| *cut) => return,
+        };
+        let mut server = match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(server) => server,
+            Err(error) => {
+                let is_ours = matches!(
+                    Errno::from_io_error(&error),
+                    Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL)
+                );
+                let passed = &self.passed;
+                let count = if is_ours { &passed.local_errors } else { &passed.no_upstream };
+                count.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
         };
         // Small messages must not wait; it fails only on a connection that is gone.
         let _ = (client.set_nodelay(true), server.set_nodelay(true));
-        let copies = Copies { tee: &self, link, flow: Mutex::default() };
-        let end = {
+        let copies = Copies::begin(&self, link);
+        let ended = {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
-            let both = async {
-                tokio::try_join!(
-                    pump(Side::First, from_client, to_server, &copies),
-                    pump(Side::Second, from_server, to_client, &copies),
-                )
-            };
+            let both = both(
+                pump(Side::First, from_client, to_server, &copies),
+                pump(Side::Second, from_server, to_client, &copies),
+            );
             tokio::select! {
-                ended = both => ended.map_or_else(|end| end, |_| End::Fin),
-                _ = is_cut.wait_for(|cut| *cut) => End::Cut,
+                ended = both => ended,
+                _ = is_cut.wait_for(|cut| *cut) => Ok(()),
             }
         };
-        if end == End::Reset {
-            // The other side is to see the same.
-            for stream in [&client, &server] {
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
+        if ended.is_err() {
+            // The server is to see that its client is gone.
+            let _ = SockRef::from(&server).set_linger(Some(Duration::ZERO));
         }
-        drop((client, server));
-        copies.close(end).await;
+        copies.close(if ended.is_err() { End::Reset } else { End::Cut });
+    }
+
+    /// What is there to read; empty at the end.
+    fn read(&self, from: &ReadHalf<'_>) -> io::Result<Bytes> {
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = from.try_read(&mut scratch)?;
+        Ok(Bytes::copy_from_slice(&scratch[..count]))
+    }
+}
+
+/// Both directions to their ends. Once the server has said everything, its client is given a while.
+async fn both(
+    up: impl Future<Output = Result<(), Gone>>,
+    down: impl Future<Output = Result<(), Gone>>,
+) -> Result<(), Gone> {
+    let (mut up, mut down) = (pin!(up), pin!(down));
+    tokio::select! {
+        ended = &mut up => {
+            ended?;
+            down.await
+        }
+        ended = &mut down => {
+            ended?;
+            timeout(LEAVING, up).await.unwrap_or(Ok(()))
+        }
     }
 }
 
 /// Passes one direction on until its end.
+///
+/// What the server has sent before it failed must still reach the client. So only the client's
+/// failure ends both directions at once; bytes for a server that takes no more are read and
+/// forgotten meanwhile, since a socket that is closed over unread bytes resets its peer.
 async fn pump(
     side: Side,
-    mut from: ReadHalf<'_>,
+    from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     copies: &Copies<'_>,
-) -> Result<(), End> {
-    let mut buffer = vec![0; CHUNK];
+) -> Result<(), Gone> {
+    let mut is_heard = true;
     loop {
-        let count = from.read(&mut buffer).await.map_err(|_| End::Reset)?;
-        if count == 0 {
-            copies.flow().ended[side.index()] = true;
-            // A peer that is gone already has nothing left to be told.
-            let _ = to.shutdown().await;
-            return Ok(());
-        }
-        copies.data(side, &buffer[..count]);
-        to.write_all(&buffer[..count]).await.map_err(|_| End::Reset)?;
-    }
-}
-
-/// The copies of one connection.
-struct Copies<'a> {
-    tee: &'a Tee,
-    link: Link,
-    flow: Mutex<Flow>,
-}
-
-/// How far the two directions are.
-#[derive(Default)]
-struct Flow {
-    tick: u64,
-    offsets: [u64; 2],
-    /// Bytes that were dropped since the last copy.
-    lost: [u64; 2],
-    ended: [bool; 2],
-}
-
-impl Copies<'_> {
-    fn flow(&self) -> std::sync::MutexGuard<'_, Flow> {
-        self.flow.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Hands a copy over, or drops it; never waits.
-    fn data(&self, side: Side, bytes: &[u8]) {
-        let at_ns = self.tee.clock.now_ns();
-        let (mut flow, index, length) = (self.flow(), side.index(), bytes.len() as u64);
-        flow.tick += 1;
-        let ack = Some(flow.offsets[side.other().index()]);
-        let mark = Mark { at_ns, tick: flow.tick, offset: flow.offsets[index], ack };
-        flow.offsets[index] += length;
-        let offer = |piece| self.tee.recorder.try_send(self.seen(side, piece)).is_ok();
-        let caught_up = flow.lost[index] == 0 || offer(Piece::Gap(flow.lost[index]));
-        if caught_up {
-            flow.lost[index] = 0;
-        }
-        if !caught_up || !offer(Piece::Data(mark, Bytes::copy_from_slice(bytes))) {
-            flow.lost[index] += length;
-            for (count, amount) in self.tee.passed.dropped.iter().zip([1, length]) {
-                count.fetch_add(amount, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Tells the recorder that nothing more comes; its sockets are closed, so it may wait.
-    async fn close(&self, end: End) {
-        let (lost, ended) = {
-            let flow = self.flow();
-            (flow.lost, flow.ended)
+        let read = match from.readable().await {
+            Ok(()) => copies.tee.read(&from),
+            Err(error) => Err(error),
         };
-        for side in [Side::First, Side::Second] {
-            let index = side.index();
-            if lost[index] > 0 {
-                self.tell(side, Piece::Gap(lost[index])).await;
+        let end = match read {
+            Ok(bytes) if !bytes.is_empty() => {
+                if is_heard {
+                    copies.data(side, &bytes);
+                    is_heard = to.write_all(&bytes).await.is_ok();
+                    if !is_heard && side == Side::Second {
+                        return Err(Gone);
+                    }
+                }
+                continue;
             }
-            self.tell(side, Piece::End(if ended[index] { End::Fin } else { end })).await;
-        }
-        self.tell(Side::First, Piece::Closed).await;
-    }
-
-    async fn tell(&self, side: Side, piece: Piece) {
-        // The recorder is gone only with the process.
-        let _ = self.tee.recorder.send(self.seen(side, piece)).await;
-    }
-
-    fn seen(&self, side: Side, piece: Piece) -> Seen {
-        Seen { link: self.link, side, piece }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
+            Ok(_) => End::Fin,
+            Err(_) if side == Side::First => return Err(Gone),
+            Err(_) => End::Reset,
+        };
+        copies.flow().ended[side.index()] = Some(end);
+        // A peer that is gone already has nothing left to be told.
+        let _ = to.shutdown().await;
+        return Ok(());
     }
 }

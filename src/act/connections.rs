@@ -206,6 +206,9 @@ async fn look(site: Site<'_>, drill: bool, seen: &mut EndpointSeen) {
         Ok(limit) => seen.limit = Some(limit),
         Err(why) => seen.trouble = Some(why),
     }
+    if seen.limit.as_ref().is_some_and(StaticLimit::is_gone) {
+        return;
+    }
     let held = seen.limit.as_ref().map_or(0, |limit| limit.held);
     let is_queue = seen.limit.as_ref().is_some_and(|limit| limit.queue);
     let is_bounded = seen.limit.as_ref().is_some_and(|limit| limit.refusal.is_some());

@@ -133,8 +133,8 @@ fn warn(imported: &ImportOutcome, voice: Voice) {
 }
 
 /// What redaction does not do, said where it matters.
-const KEPT: &str = "credentials in headers, URLs and forms were replaced; other bodies, such as \
-                    JSON, are kept as they were";
+pub(crate) const KEPT: &str = "credentials in headers, URLs and forms were replaced; other bodies, \
+                               such as JSON, are kept as they were";
 
 /// JSON Lines are written in the order of time, so they go through a recording first.
 fn import_lines(

@@ -22,6 +22,11 @@ pub struct Interrupt(Receiver<()>);
 impl Interrupt {
     /// Takes over SIGINT and SIGTERM, on a thread of its own.
     pub fn listen() -> anyhow::Result<Self> {
+        Self::listen_and(|| {})
+    }
+
+    /// The same; whoever does not wait for the graceful end gets `clean` called first.
+    pub fn listen_and(clean: impl Fn() + Send + 'static) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
         let problem = "cannot listen for interruptions";
         let runtime =
@@ -51,6 +56,7 @@ impl Interrupt {
                             }
                             Some(first) if first.now() < SAME_WISH => {}
                             Some(_) => {
+                                clean();
                                 outputs::note(false, "interrupted again: ending at once");
                                 std::process::exit(i32::from(Exit::Interrupted.code()));
                             }

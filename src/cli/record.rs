@@ -1,24 +1,28 @@
 //! `peakhour record`: live traffic becomes a recording, by a reverse proxy in front of a server.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use socket2::{Domain, Socket, Type};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
 use crate::capture::import::{Found, Import, Imported};
 use crate::cli::exit::Exit;
 use crate::cli::files::check_recording;
+use crate::cli::import::KEPT;
 use crate::cli::interrupt::Interrupt;
+use crate::cli::load::listed;
 use crate::cli::{Voice, outputs, wall_clock};
+use crate::drive::health::raise_open_files_limit;
 use crate::drive::stop::Stop;
-use crate::record::{Clock, Passed, QUEUE, Tee};
+use crate::record::{Clock, Passed, ROOM, Tee};
 use crate::recording::file::writer::{RecordingWriter, unfinished};
 use crate::recording::redaction::{REDACTED_HEADERS, redact};
 use crate::recording::{FORMAT_VERSION, Header};
@@ -59,32 +63,49 @@ fn length(text: &str) -> Result<Duration, String> {
 pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     check_recording(&command.output, &[])?;
     let upstream = resolved(&command.upstream, voice)?;
-    let listener = TcpListener::bind(command.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .with_context(|| format!("cannot listen on {}", command.listen))?;
-    let listen = listener.local_addr().context("cannot listen")?;
-    if listen == upstream {
-        bail!("{listen} is both --listen and --upstream: every connection would go to itself");
+    if is_itself(command.listen, upstream) {
+        bail!(
+            "{upstream} is both --listen and --upstream: every connection would go to itself; let \
+             the server listen on another port"
+        );
     }
+    let listener =
+        listener(command.listen).with_context(|| format!("cannot listen on {}", command.listen))?;
+    let listen = listener.local_addr().context("cannot listen")?;
+    // A connection takes two.
+    let files = raise_open_files_limit();
     let stop = Stop::new();
     let stopping = stop.clone();
     let quiet = voice.quiet;
-    Interrupt::listen()?.then(move || {
+    let output = command.output.clone();
+    Interrupt::listen_and(move || forget(&output))?.then(move || {
         outputs::note(quiet, "interrupted: serving what is open, then writing the recording");
         stopping.request();
     })?;
     let writer = RecordingWriter::create(&command.output)?;
     let passed = Arc::<Passed>::default();
-    let (recorder, mut seen) = mpsc::channel(QUEUE);
+    let (recorder, mut seen) = mpsc::unbounded_channel();
     let clock = Clock::showing(wall_clock::now().unix_ns());
-    let tee = Tee { upstream, clock, recorder, passed: Arc::clone(&passed) };
+    let tee = Tee::new(upstream, clock, ROOM, recorder, Arc::clone(&passed));
     let served = serve(tee, listener, stop, command)?;
-    outputs::note(voice.quiet, &format!("recording http://{listen} -> {upstream}; Ctrl-C ends it"));
+    outputs::note(
+        voice.quiet,
+        &format!(
+            "recording http://{listen} -> {upstream}, {} connections at once; Ctrl-C ends it",
+            format_count(files / 2)
+        ),
+    );
 
     let mut import = Import::default();
     let mut keeping = Keeping { writer, failed: None, redacted: !command.keep_secrets };
+    let mut warned = false;
     while let Some(seen) = seen.blocking_recv() {
+        passed.taken(&seen);
         import.event(&seen.event(), &mut |found| keeping.keep(found));
+        if !warned && passed.local_errors.load(Ordering::Relaxed) > 0 {
+            warned = true;
+            outputs::note(false, OUT_OF_CONNECTIONS);
+        }
     }
     let mut imported = import.finish(&mut |found| keeping.keep(found));
     imported.servers.addresses.extend(passed.fronts());
@@ -92,7 +113,38 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     imported.servers.addresses.dedup();
     served.join().map_err(|_| anyhow::anyhow!("the proxy's thread panicked"))??;
     passed.account(&mut imported.ledger);
-    written(command, voice, keeping, imported, &passed)
+    written(command, voice, Done { listen, keeping, imported, passed: &passed })
+}
+
+/// Said at once: clients are waiting.
+const OUT_OF_CONNECTIONS: &str = "warning: this machine has no connection to give, and clients \
+                                  wait; raise its limit on open files (ulimit -n)";
+
+/// Connections that may wait to be accepted: the peak comes at once, and a thread may be busy.
+const BACKLOG: i32 = 4_096;
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Whether connections to the upstream would arrive here.
+fn is_itself(listen: SocketAddr, upstream: SocketAddr) -> bool {
+    let [own, theirs] = [listen.ip().to_canonical(), upstream.ip().to_canonical()];
+    // An address to which a socket can be bound is one of this machine's.
+    let is_local = || UdpSocket::bind((theirs, 0)).is_ok();
+    listen.port() == upstream.port() && (own == theirs || (own.is_unspecified() && is_local()))
+}
+
+/// Removes what was written of a recording.
+fn forget(output: &Path) {
+    for left in unfinished(output) {
+        let _ = std::fs::remove_file(left);
+    }
 }
 
 /// The first address of a name that answers, or else the first: the server may begin later.
@@ -158,36 +210,40 @@ impl Keeping {
         }
         if let Err(error) = self.writer.push(exchange) {
             let error = anyhow::Error::from(error);
-            let goes_on = "connections are passed on, but recorded no more";
+            let goes_on = "connections are passed on, but nothing is recorded any more, and no \
+                           file will be written: end this and record to another disk";
             outputs::note(false, &format!("error: {error:#}; {goes_on}"));
             self.failed = Some(error);
         }
     }
 }
 
-fn written(
-    command: &Record,
-    voice: Voice,
+/// What was done until the end.
+struct Done<'a> {
+    listen: SocketAddr,
     keeping: Keeping,
     imported: Imported,
-    passed: &Passed,
-) -> anyhow::Result<Exit> {
+    passed: &'a Passed,
+}
+
+fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exit> {
+    let Done { listen, keeping, imported, passed } = done;
     let file = command.output.display();
     let connections = passed.connections.load(Ordering::Relaxed);
     if let Some(error) = keeping.failed {
-        return Err(error.context("the recording broke off"));
+        drop(keeping.writer);
+        forget(&command.output);
+        let advice = "make room on its disk, or name a file on another one with -o";
+        return Err(error.context(format!("nothing was written to {file}; {advice}")));
     }
     if imported.exchanges == 0 {
         drop(keeping.writer);
-        for left in unfinished(&command.output) {
-            let _ = std::fs::remove_file(left);
-        }
+        forget(&command.output);
         bail!(
-            "no HTTP/1 request came through ({} connections, {} without upstream); nothing was \
-             written. Point clients at {} and check that {} answers",
+            "no HTTP/1 request came through ({} connections; {}); nothing was written. Point \
+             clients that speak it, without TLS, at {listen}, and check that {} answers",
             format_count(connections),
-            format_count(passed.no_upstream.load(Ordering::Relaxed)),
-            command.listen,
+            listed(&imported.ledger.notes),
             command.upstream
         );
     }
@@ -196,7 +252,7 @@ fn written(
     let length = format_duration(Duration::from_nanos(imported.duration_ns));
     let header = keeping.writer.finish(Header {
         format_version: FORMAT_VERSION,
-        origin: format!("recorded at {} in front of {}", command.listen, command.upstream),
+        origin: format!("recorded at {listen} in front of {}", command.upstream),
         started_unix_ns: imported.started_unix_ns,
         duration_ns: imported.duration_ns,
         clock_resolution_ns: 1,
@@ -217,6 +273,9 @@ fn written(
                 format_count(copies)
             ),
         );
+    }
+    if !header.redacted_headers.is_empty() {
+        outputs::note(voice.quiet, KEPT);
     }
     outputs::note(
         voice.quiet,

@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use peakhour::capture::import::{Found, Import};
@@ -32,11 +32,20 @@ fn shop() -> Option<Server> {
     })
 }
 
-/// Starts the proxy, and waits until it listens.
-fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Child, u16) {
-    let port = free_port();
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
-        .args(["record", "--listen", &format!("127.0.0.1:{port}")])
+/// A proxy, which does not outlive its test.
+struct Proxy(Child);
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the proxy on a port that it says.
+fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy, u16) {
+    let child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["record", "--listen", "127.0.0.1:0"])
         .args(["--upstream", &format!("127.0.0.1:{upstream}"), "-o", "live.parquet"])
         .args(arguments)
         .current_dir(folder)
@@ -44,19 +53,22 @@ fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Child, u16) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Asking it would be a connection of the recording: its own word is enough.
+    let mut proxy = Proxy(child);
     let mut said = Vec::new();
-    let errors = child.stderr.as_mut().unwrap();
+    let errors = proxy.0.stderr.as_mut().unwrap();
     while !said.ends_with(b"ends it\n") {
         let mut byte = [0];
         assert_eq!(errors.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
         said.push(byte[0]);
     }
-    (child, port)
+    let said = String::from_utf8(said).unwrap();
+    let (_, rest) = said.split_once("recording http://127.0.0.1:").unwrap();
+    (proxy, rest.split(' ').next().unwrap().parse().unwrap())
 }
 
 /// Ends the proxy as a process manager does; its exit code and last words.
-fn end(mut child: Child) -> (Option<i32>, String) {
+fn end(mut proxy: Proxy) -> (Option<i32>, String) {
+    let child = &mut proxy.0;
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     let mut said = String::new();
@@ -157,12 +169,12 @@ fn what_goes_through_to_a_real_nginx_is_recorded_as_it_was() {
 fn it_ends_by_itself_and_keeps_secrets_where_it_is_told_to() {
     let Some(server) = shop() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let arguments = ["--for", "2s", "--grace", "0s", "--keep-secrets"];
-    let (mut child, port) = start(folder.path(), server.port, &arguments);
+    let arguments = ["--for", "6s", "--grace", "0s", "--keep-secrets"];
+    let (mut proxy, port) = start(folder.path(), server.port, &arguments);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let request = "GET /items/1 HTTP/1.1\r\nHost: shop.example\r\nCookie: id=s3cret\r\n\r\n";
     ask(&mut stream, request, 1);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(proxy.0.wait().unwrap().code(), Some(0));
     let (_, exchanges) = recorded(&folder.path().join("live.parquet"));
     assert!(String::from_utf8_lossy(&exchanges[0].request_head).contains("id=s3cret"));
 }
@@ -170,12 +182,16 @@ fn it_ends_by_itself_and_keeps_secrets_where_it_is_told_to() {
 #[test]
 fn without_an_upstream_nothing_is_written_and_the_reason_is_told() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, port) = start(folder.path(), free_port(), &[]);
+    // Bound, so that nobody else gets it, but nobody listens.
+    let closed = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    closed.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    let nobody = closed.local_addr().unwrap().as_socket().unwrap().port();
+    let (child, port) = start(folder.path(), nobody, &[]);
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap_or(0), 0, "it is closed");
     let (code, said) = end(child);
     assert_eq!(code, Some(104), "{said}");
-    assert!(said.contains("no HTTP/1 request came through (1 connections, 1 without"), "{said}");
+    assert!(said.contains("came through (1 connections; connections without up"), "{said}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something is left");
 }
 
@@ -188,6 +204,7 @@ fn what_cannot_be_recorded_is_refused() {
     let taken = taken.local_addr().unwrap().to_string();
     for (listen, upstream, said) in [
         (&address, &address, "both --listen and --upstream"),
+        (&format!("0.0.0.0:{port}"), &format!("localhost:{port}"), "both --listen and --upstream"),
         (&address, &"nowhere".to_owned(), "name it as HOST:PORT"),
         (&taken, &address, "cannot listen on"),
     ] {
@@ -205,10 +222,10 @@ fn what_cannot_be_recorded_is_refused() {
 fn a_recorder_that_is_behind_delays_nobody_and_loses_nothing_silently() {
     let Some(server) = shop() else { return };
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, server.port));
-    let (recorder, mut copies) = mpsc::channel(7);
+    let (recorder, mut copies) = mpsc::unbounded_channel();
     let passed = Arc::<Passed>::default();
     let clock = Clock::showing(1_000_000_000);
-    let tee = Tee { upstream, clock, recorder, passed: Arc::clone(&passed) };
+    let tee = Tee::new(upstream, clock, 2_000, recorder, Arc::clone(&passed));
     let (stop, stopped) = watch::channel(false);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -220,36 +237,120 @@ fn a_recorder_that_is_behind_delays_nobody_and_loses_nothing_silently() {
             tee.serve(listener, stopped, Duration::from_secs(1)).await;
         });
     });
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let request = "GET /items/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+    let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let request = |item: &str| format!("GET /items/{item} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+    let mut stream = connect();
     for _ in 0..50 {
-        ask(&mut stream, request, 1);
+        ask(&mut stream, &request("1"), 1);
     }
-    let dropped = passed.dropped.each_ref().map(|count| count.load(Ordering::Relaxed));
-    assert_eq!(dropped[0], 2 * 50 - 7, "50 requests and answers, and room for 7");
+    // What begins meanwhile is not even begun to be copied.
+    ask(&mut connect(), &request("unseen"), 1);
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    let dropped = passed.dropped.each_ref().map(read);
+    assert!(dropped[0] > 80, "there is room for a few of 102: {dropped:?}");
+    assert_eq!(read(&passed.unrecorded), 1);
 
     // It catches up, and the streams go on behind their gaps.
     let mut import = Import::default();
-    let mut found = 0;
-    let mut keep = |each: Found| found += u64::from(matches!(each, Found::Exchange(_)));
-    for _ in 0..7 {
-        import.event(&copies.blocking_recv().unwrap().event(), &mut keep);
+    let mut found = Vec::new();
+    let mut keep = |each: Found| {
+        if let Found::Exchange(exchange) = each {
+            found.push((exchange.target, exchange.response.map(|response| response.status)));
+        }
+    };
+    while let Ok(seen) = copies.try_recv() {
+        passed.taken(&seen);
+        import.event(&seen.event(), &mut keep);
     }
-    ask(&mut stream, request, 1);
+    ask(&mut stream, &request("last"), 1);
     drop(stream);
-    pause();
     stop.send(true).unwrap();
     while let Some(seen) = copies.blocking_recv() {
+        passed.taken(&seen);
         import.event(&seen.event(), &mut keep);
     }
     proxy.join().unwrap();
     let mut imported = import.finish(&mut keep);
     passed.account(&mut imported.ledger);
-    // Three pairs and a request before, one pair behind.
-    assert_eq!(found, 5, "{:?}", imported.ledger);
     let ledger = &imported.ledger;
+    assert_eq!(found[0], ("/items/1".to_owned(), Some(200)), "{found:?}");
+    assert_eq!(found.last().unwrap(), &("/items/last".to_owned(), Some(200)), "{found:?}");
+    assert!(found.iter().all(|(target, _)| target != "/items/unseen"), "{found:?}");
     assert!(ledger.reconciles(), "{ledger:?}");
     assert_eq!(ledger.frames.count("dropped: the recorder was behind"), dropped[0], "{ledger:?}");
-    assert_eq!(ledger.frames.total, 2 * 51, "{ledger:?}");
-    assert_eq!(ledger.notes["gap bytes"], dropped[1], "{ledger:?}");
+    assert_eq!(ledger.frames.total, 2 * 52, "{ledger:?}");
+    assert_eq!(ledger.stream_bytes.count("dropped: the recorder was behind"), dropped[1]);
+    assert!(ledger.notes["gap bytes"] > 0, "{ledger:?}");
+}
+
+/// A server of one connection, which does with it what a test needs.
+fn serve_once(serve: impl FnOnce(TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        // The first only asks whether anybody is there.
+        drop(listener.accept());
+        serve(listener.accept().unwrap().0);
+    });
+    port
+}
+
+/// It refuses a body without reading it, and leaves: its reset must not overtake its answer.
+#[test]
+fn an_early_answer_reaches_a_client_that_still_sends() {
+    let answer = "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let upstream = serve_once(move |mut stream| {
+        stream.read_exact(&mut [0; 10]).unwrap();
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (child, port) = start(folder.path(), upstream, &[]);
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let head = "POST /big HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 30000000\r\n\r\n";
+    client.write_all(head.as_bytes()).unwrap();
+    client.write_all(&vec![b'x'; 30_000_000]).unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).unwrap();
+    assert_eq!(said, answer);
+    drop(client);
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, exchanges) = recorded(&folder.path().join("live.parquet"));
+    assert_eq!(exchanges[0].response.as_ref().unwrap().status, 413);
+}
+
+/// A client that has said everything, and reads slowly; a server that sends much, and then fails.
+#[test]
+fn every_byte_of_a_large_answer_passes_a_half_closed_connection_before_a_reset() {
+    let body: Vec<u8> = (0..8_000_000_u32).map(|index| (index % 251) as u8).collect();
+    let sent = body.clone();
+    let upstream = serve_once(move |mut stream| {
+        let mut asked = String::new();
+        stream.read_to_string(&mut asked).unwrap();
+        assert!(asked.ends_with("\r\n\r\n"), "{asked}");
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9000000\r\n\r\n").unwrap();
+        stream.write_all(&sent).unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (child, port) = start(folder.path(), upstream, &[]);
+    let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    client.write_all(b"GET /large HTTP/1.1\r\nHost: shop.example\r\n\r\n").unwrap();
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    let mut seen = Vec::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = client.read(&mut buffer).unwrap();
+        if count == 0 {
+            break;
+        }
+        seen.extend_from_slice(&buffer[..count]);
+        pause();
+    }
+    let begins = seen.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(seen[begins..] == body, "{} of {} bytes", seen.len() - begins, body.len());
+    let (code, said) = end(child);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, exchanges) = recorded(&folder.path().join("live.parquet"));
+    let answer = exchanges[0].response.as_ref().unwrap();
+    assert_eq!((answer.status, answer.body_bytes), (200, None), "its end never came");
 }

@@ -4,6 +4,7 @@
 //! since each is a load of its own on the machine.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -122,7 +123,7 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
         std::thread::yield_now();
     }
     // Twice, as `timeout` and terminals do that signal a process and its whole group.
-    let kill = ["-c", "sleep 3; kill -INT \"$0\"; sleep 0.1; kill -INT \"$0\""];
+    let kill = ["-c", "sleep 3; kill -INT \"$0\"; kill -TERM \"$0\""];
     let pid = child.id().to_string();
     assert!(std::process::Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
@@ -149,7 +150,7 @@ fn a_later_interruption_ends_a_run_at_once() {
         silent.local_addr().unwrap()
     );
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
         .args(["run", "s.yaml", "--reports", "reports"])
         .current_dir(folder.path())
         .stdout(std::process::Stdio::null())
@@ -158,12 +159,19 @@ fn a_later_interruption_ends_a_run_at_once() {
         .unwrap();
     // The first asks whether anybody is there, the second is of the load.
     let _accepted = [silent.accept().unwrap(), silent.accept().unwrap()];
-    let kill = ["-c", "kill -INT \"$0\"; sleep 1; kill -INT \"$0\""];
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(105), "{said}");
-    assert!(said.contains("interrupted: finishing"), "{said}");
+    let kill = |script: &str| {
+        let script = ["-c", script, &pid];
+        assert!(std::process::Command::new("sh").args(script).status().unwrap().success());
+    };
+    kill("kill -INT \"$0\"");
+    let mut said = String::new();
+    let mut errors = BufReader::new(child.stderr.take().unwrap());
+    while !said.contains("interrupted: finishing") {
+        assert!(errors.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    kill("sleep 1; kill -INT \"$0\"");
+    errors.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(105), "{said}");
     assert!(said.contains("interrupted again: ending at once"), "{said}");
 }

@@ -39,6 +39,11 @@ impl StaticLimit {
         self.refusal.is_some() && self.confirmed >= TRIES && self.lost == 0
     }
 
+    /// It closed what was held, and serves nobody any more.
+    pub fn is_gone(&self) -> bool {
+        self.held == 0 && self.lost > 0 && self.refusal == Some(Refusal::NoListener)
+    }
+
     /// What services may have: privileged users get more of some servers.
     pub fn usable(&self) -> u64 {
         let plain = self.configured.map(|all| all.saturating_sub(self.reserved));

@@ -61,6 +61,7 @@ pub(super) fn sweep(mut rig: Rig<'_>, name: &str, what: What) -> Sweep {
             what,
             key: key(),
             connection: None,
+            is_filled: false,
         };
         let room = match load.room().await {
             Ok(room) => room,
@@ -165,6 +166,8 @@ struct RedisLoad {
     what: What,
     key: String,
     connection: Option<TcpStream>,
+    /// What is to be deleted is there.
+    is_filled: bool,
 }
 
 impl RedisLoad {
@@ -213,7 +216,7 @@ impl RedisLoad {
             let now = (count - done).min(ELEMENTS_AT_ONCE);
             let fields: Vec<String> = (done..done + now).map(|field| field.to_string()).collect();
             let mut words: Vec<&[u8]> = match (is_list, done) {
-                (false, _) => vec![b"HSET", key],
+                (false, _) => vec![b"HMSET", key],
                 (true, 0) => vec![b"RPUSH", key],
                 // What is gone meanwhile need not begin again.
                 (true, _) => vec![b"RPUSHX", key],
@@ -247,7 +250,10 @@ impl Load for RedisLoad {
             match self.what {
                 What::RedisGet => self.set(&mut stream, bytes).await.map(drop),
                 What::RedisRange => self.fill(&mut stream, bytes, true).await,
-                What::RedisHash => self.fill(&mut stream, bytes, false).await,
+                What::RedisHash | What::RedisDelete => {
+                    self.is_filled = true;
+                    self.fill(&mut stream, bytes, false).await
+                }
                 _ => Ok(()),
             }
         };
@@ -264,12 +270,15 @@ impl Load for RedisLoad {
         let Ok(mut stream) = self.connection().await else {
             return Sent::at(rig.now_ns(), Fate::NoConnection);
         };
+        let is_filled = std::mem::take(&mut self.is_filled);
         let key = self.key.as_bytes();
         // What is deleted must be there each time anew; its making is not what is judged.
         if self.what == What::RedisDelete {
-            let made = rig.within(self.fill(&mut stream, bytes, false)).await;
-            if let Err(fate) = made.unwrap_or_else(Err) {
-                return Sent::at(rig.now_ns(), fate);
+            if !is_filled
+                && !matches!(rig.within(self.fill(&mut stream, bytes, false)).await, Ok(Ok(())))
+            {
+                // That it could not be made again says nothing about deleting it.
+                return Sent::at(rig.now_ns(), Fate::Stopped);
             }
             rig.wait(SETTLING).await;
         }

@@ -6,7 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use crate::act::connections::seen::{
-    Burst, DemandSum, Ended, Late, LazyPools, Recovery, Refusal, StaticLimit, TRIES,
+    Burst, DemandSum, Ended, Late, LazyPools, Recovery, StaticLimit, TRIES,
 };
 use crate::act::connections::{Connections, EndpointSeen};
 use crate::units::{format_count, format_duration};
@@ -48,6 +48,13 @@ fn of_endpoint(seen: &EndpointSeen) -> Vec<Finding> {
         return vec![unknown];
     };
     let mut findings = vec![found(seen, limit)];
+    if limit.is_gone() {
+        if seen.demand.is_some() {
+            let title = format!("{}: not known, since it went away", seen.name);
+            findings.push(finding(DEMAND, Outcome::Unknown, title));
+        }
+        return findings;
+    }
     if let Some(demand) = &seen.demand {
         findings.push(compared(seen, limit, demand));
     }
@@ -63,7 +70,7 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
             let title = format!("{name} admits {total} connections, and no more");
             finding(CHECK, Outcome::Pass, title)
         }
-        (Some(_), _) if is_gone(limit) => {
+        (Some(_), _) if limit.is_gone() => {
             let title = format!("{name} went away in the search: nobody listens any more");
             finding(CHECK, Outcome::Unknown, title)
         }
@@ -81,7 +88,7 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     };
     if limit.lost > 0 {
         found.outcome = Outcome::Unknown;
-        found.advice = if is_gone(limit) {
+        found.advice = if limit.is_gone() {
             "It has crashed, or was ended: look into its log for why, begin it again, and repeat."
         } else {
             "It closes connections that are in use: look into its log for why."
@@ -96,11 +103,6 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     }
     found.evidence = evidence(seen, limit);
     found
-}
-
-/// It closed what was held, and serves nobody any more.
-fn is_gone(limit: &StaticLimit) -> bool {
-    limit.held == 0 && limit.lost > 0 && limit.refusal == Some(Refusal::NoListener)
 }
 
 /// A search that ended before anybody was turned away.
@@ -123,7 +125,7 @@ fn unmet(name: &str, total: &str, ended: Option<Ended>) -> Finding {
 }
 
 fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
-    if is_gone(limit) {
+    if limit.is_gone() {
         return vec![format!("it closed {} that were held", format_count(limit.lost))];
     }
     let mut lines = vec![limit.others.map_or_else(

@@ -120,7 +120,7 @@ fn a_limit_of_none_serves_nobody() {
 fn a_retry_storm_stays_when_its_cause_is_gone_and_never_begins_below_it() {
     let storm = Some(RetryStorm { beyond: 2, adds: Duration::from_millis(1) });
     for (together, slowed) in [(2, 0), (3, 2)] {
-        let service = Duration::from_secs(1);
+        let service = Duration::from_secs(3);
         let stage = stage(StageKnobs { service, retry_storm: storm, ..StageKnobs::default() });
         let mut clients: Vec<_> = (0..together).map(|_| Client::connect(stage.address)).collect();
         for client in &mut clients {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::act::connections::seen::Refusal;
 use crate::scenario::endpoint::Service;
 
 fn seen(held: u64, connections: u64) -> EndpointSeen {
