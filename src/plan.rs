@@ -62,6 +62,7 @@ fn outline_source(
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
         speed,
+        ramp: scenario.ramp.clone(),
         groups: std::mem::take(&mut selection.groups),
         stride,
     });

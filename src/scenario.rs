@@ -5,6 +5,7 @@
 
 pub mod expectation;
 pub mod knobs;
+pub mod ramp;
 mod hosts;
 pub mod target;
 pub mod endpoint;
@@ -25,6 +26,7 @@ use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::nodes::Node;
+use crate::scenario::ramp::Ramp;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
@@ -40,6 +42,8 @@ pub struct Scenario {
     pub window: Window,
     /// Share of sessions kept (below 1), or copies made of them (above 1).
     pub scale: f64,
+    /// How users are let in; `None` lets all in from the start.
+    pub ramp: Option<Ramp>,
     /// Speed of time: 2 replays an hour in half an hour.
     pub speed: f64,
     /// When a request is sent.

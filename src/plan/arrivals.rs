@@ -15,6 +15,7 @@ use crate::plan::source::Rows;
 use crate::plan::{Arrival, PlanError, Recorded, Touch};
 use crate::recording::{Exchange, Flags};
 use crate::scenario::MethodPolicy;
+use crate::scenario::ramp::Ramp;
 
 /// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
 /// the number of connections and on what is due within [`crate::plan::scale::CLONE_SHIFT`], not on
@@ -34,6 +35,8 @@ pub struct Plan {
     seqs: HashMap<u64, u32>,
     /// All arrivals of each connection; empty until they have been counted.
     totals: HashMap<u64, u32>,
+    /// Groups that have begun, and whether the ramp let them in.
+    let_in: HashMap<u64, bool>,
     touched: Touched,
     names: Names,
     notes: Notes,
@@ -48,7 +51,8 @@ pub(crate) struct Choice {
     pub(crate) start: Duration,
     pub(crate) scale: Scale,
     pub(crate) speed: Speed,
-    /// Group of each connection; empty when every group is played once.
+    pub(crate) ramp: Option<Ramp>,
+    /// Group of each connection; empty when every group is played once, and from the start.
     pub(crate) groups: HashMap<u64, u64>,
     /// What is added to a connection's number for each copy.
     pub(crate) stride: u64,
@@ -87,6 +91,7 @@ impl Plan {
             index: 0,
             seqs: HashMap::new(),
             totals,
+            let_in: HashMap::new(),
             touched: Touched::default(),
             names: Names::default(),
             notes: Notes::default(),
@@ -130,6 +135,10 @@ impl Plan {
             self.skip(Skip::LeftOutByScale);
             return Ok(());
         }
+        if !self.lets_in(group, at) {
+            self.skip(Skip::NotLetIn);
+            return Ok(());
+        }
         // A recording from elsewhere may say GET where its bytes say DELETE, and may lack the flag
         // of a body that was cut.
         if !is_asked_with(&exchange.request_head, &exchange.method) {
@@ -158,6 +167,15 @@ impl Plan {
             return Err(PlanError::TooFarAhead { pending: self.ahead.len() });
         }
         Ok(())
+    }
+
+    /// A group is let in, or not, when it begins: users who were turned away do not come later.
+    fn lets_in(&mut self, group: u64, at: Duration) -> bool {
+        let choice = &self.choice;
+        choice.ramp.as_ref().is_none_or(|ramp| {
+            let share = || ramp.share(choice.speed.due(at));
+            *self.let_in.entry(group).or_insert_with(|| choice.scale.is_let_in(group, share()))
+        })
     }
 
     fn skip(&mut self, reason: Skip) {

@@ -48,6 +48,13 @@ impl Scale {
         self.whole + u32::from(u128::from(draw) < self.threshold)
     }
 
+    /// Whether a group that begins while this share is let in is among them.
+    pub(crate) fn is_let_in(self, group: u64, share: f64) -> bool {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 2^64")]
+        let threshold = (share * 2.0_f64.powi(64)) as u128;
+        u128::from(draw(self.seed, group, 0, Purpose::LetIn)) < threshold
+    }
+
     /// How much later than recorded a copy of a group is played: nothing for the first one, and
     /// uniform below [`CLONE_SHIFT`] for the others, so that copies do not add up to bursts that
     /// never were.
@@ -72,6 +79,7 @@ pub(crate) const CLONE_SHIFT: Duration = Duration::from_secs(30);
 enum Purpose {
     Keep = 1,
     Shift = 2,
+    LetIn = 3,
 }
 
 /// A random number of its own for each group, copy and purpose, whatever was drawn before.

@@ -26,6 +26,7 @@ pub(crate) enum Skip {
     OtherMethod,
     BodyMismatch,
     LeftOutByScale,
+    NotLetIn,
 }
 
 impl Skip {
@@ -41,6 +42,7 @@ impl Skip {
             Self::OtherMethod => "method does not match its head",
             Self::BodyMismatch => "body does not match its head",
             Self::LeftOutByScale => "left out by scale",
+            Self::NotLetIn => "not let in yet by the ramp",
         }
     }
 }
@@ -173,7 +175,7 @@ pub(crate) fn select(
         if let Some(skip) = skip {
             *selection.skipped.entry(skip.name().to_owned()).or_default() += 1;
         }
-        if !scale.is_one() {
+        if !scale.is_one() || scenario.ramp.is_some() {
             ties.tie(outline.connection, outline.session, skip.is_none())?;
         }
     }

@@ -13,6 +13,7 @@ use crate::recording::file::rows::Outline;
 use crate::recording::{Exchange, Flags, Response};
 use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::ramp::Ramp;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
 fn scenario() -> Scenario {
@@ -21,6 +22,7 @@ fn scenario() -> Scenario {
         recording: PathBuf::from("none"),
         window: Window::All,
         scale: 1.0,
+        ramp: None,
         speed: 1.0,
         pace: Pace::Recorded,
         seed: 1,
@@ -127,6 +129,36 @@ fn the_same_input_gives_the_same_plan_and_another_seed_another_one() {
         arrivals.iter().map(|arrival| arrival.connection).collect()
     };
     assert_ne!(connections(&arrivals), connections(&other_arrivals));
+}
+
+/// Sessions of ten seconds that begin evenly over a hundred.
+#[test]
+fn a_ramp_lets_whole_sessions_in_by_when_they_begin() {
+    let mut exchanges: Vec<Exchange> = (0..2_000_u64)
+        .flat_map(|session| {
+            (0..3).map(move |part| exchange(session * 50 + part * 5_000, session, 9_000 + session))
+        })
+        .collect();
+    exchanges.sort_by_key(|exchange| exchange.at);
+    let file = std::env::temp_dir().join(format!("peakhour-ramp-{}.csv", std::process::id()));
+    std::fs::write(&file, "at_seconds,share_of_users\n0,0.25\n25,1\n").unwrap();
+    let ramp = Ramp::read(&file.display().to_string()).ok();
+    std::fs::remove_file(&file).unwrap();
+    // Twice as fast: the ramp's 25 s are 50 s of the recording.
+    let ramped = Scenario { ramp: ramp.clone(), speed: 2.0, ..scenario() };
+    let (facts, arrivals) = planned(&exchanges, &ramped).unwrap();
+    let mut requests: BTreeMap<u64, u32> = BTreeMap::new();
+    for arrival in &arrivals {
+        *requests.entry(arrival.connection).or_default() += 1;
+    }
+    assert!(requests.values().all(|count| *count == 3), "a session is let in as a whole");
+    let early = requests.range(..1_000).count();
+    assert!((200..300).contains(&early), "{early} of 1000 where a quarter is let in");
+    assert_eq!(requests.range(1_000..).count(), 1_000);
+    assert_eq!(facts.skipped["not let in yet by the ramp"], 3 * (1_000 - early as u64));
+    assert_eq!(planned(&exchanges, &ramped).unwrap().0.fingerprint, facts.fingerprint);
+    let (all, _) = planned(&exchanges, &Scenario { speed: 2.0, ..scenario() }).unwrap();
+    assert_ne!(all.fingerprint, facts.fingerprint);
 }
 
 /// The figures are part of the format: whoever changes them changes every plan that was ever kept.

@@ -21,6 +21,7 @@ pub(crate) struct Keys {
     pub(crate) recording: Text,
     pub(crate) window: Option<Text>,
     pub(crate) scale: Option<Text>,
+    pub(crate) ramp: Option<Text>,
     pub(crate) speed: Option<Text>,
     pub(crate) pace: Option<Text>,
     pub(crate) seed: Option<Text>,

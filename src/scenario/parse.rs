@@ -16,6 +16,7 @@ use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnob
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
+use crate::scenario::ramp::Ramp;
 use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
@@ -75,6 +76,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         recording: place.read(&keys.recording, recording)?,
         window: place.or(keys.window.as_ref(), Window::All, fields::window)?,
         scale: place.or(keys.scale.as_ref(), 1.0, scale)?,
+        ramp: place.or(keys.ramp.as_ref(), None, |text| Ramp::read(text).map(Some))?,
         speed: place.or(keys.speed.as_ref(), 1.0, speed)?,
         pace: place.or(keys.pace.as_ref(), Pace::Recorded, pace)?,
         seed: place.or(keys.seed.as_ref(), 1, seed)?,

@@ -191,6 +191,18 @@ fn a_forecast_above_the_capacity_warns_before_anything_is_sent() {
     let reports = fs::read_dir(folder.path().join("reports0")).unwrap().next().unwrap().unwrap();
     let ramp = fs::read_to_string(reports.path().join("ramp.csv")).unwrap();
     assert!(ramp.starts_with("at_seconds,share_of_users,reads_per_second\n0.000,0."), "{ramp}");
+
+    // The ramp is part of a plan that is rehearsed next.
+    fs::write(folder.path().join("ramp.csv"), ramp).unwrap();
+    let ramped = "name: ramped\nrecording: r.jsonl\ntarget: { url: stage }\nramp: RAMP\n";
+    fs::write(folder.path().join("r.yaml"), ramped.replace("RAMP", "ramp.csv")).unwrap();
+    let ran = peakhour(folder.path(), &["plan", "r.yaml"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("not let in yet by the ramp"), "{}", ran.stdout);
+    fs::write(folder.path().join("r.yaml"), ramped.replace("RAMP", "none.csv")).unwrap();
+    let ran = peakhour(folder.path(), &["plan", "r.yaml"]);
+    assert_eq!(ran.code, 104, "{}", ran.stdout);
+    assert!(ran.stderr.contains("r.yaml:4:7") && ran.stderr.contains("none.csv"), "{}", ran.stderr);
 }
 
 /// The forecast of a cache of known size against the selects that a real MariaDB counts.

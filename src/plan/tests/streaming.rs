@@ -25,6 +25,7 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
+        ramp: None,
         groups: (0..100_000).map(|connection| (connection, connection)).collect(),
         stride: 100_000,
     };
@@ -45,6 +46,7 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
+        ramp: None,
         // A clone is waiting when the error comes.
         groups: [(0, 0)].into(),
         stride: 1,

@@ -236,8 +236,8 @@ fn overloaded(found: &Warming, evidence: &Cold) -> Option<Finding> {
 const WARM_UP: &str = "Warm the caches before users come, or admit users more slowly; check that \
                        what stands behind the caches has room for the misses of the first minutes.";
 
-const RAMP: &str = "Admit users by the ramp in the folder of the run, warm the caches before, or \
-                    let one request of a key read it for all others.";
+const RAMP: &str = "Admit users by the ramp in the folder of the run (rehearse it with `ramp:`), \
+                    warm the caches before, or let one request of a key read it for all others.";
 
 /// What the cold start did goes on by itself: without load the stack stays slower than it was
 /// before it. Where that was not watched, a warm run that is slower than the end of the cold one
