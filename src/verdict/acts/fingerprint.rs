@@ -26,7 +26,7 @@ pub const CLOCK_OFFSET: &str = "clock-offset";
 /// A clock may be wrong by this: more, and logs of two nodes cannot be read side by side.
 pub const CLOCK_OFFSET_MAX: Duration = Duration::from_secs(2);
 
-/// A share of errors is another one when it is this many standard errors away ...
+/// A share of errors is another one when it is this many standard errors above the others' ...
 pub const FUNNEL_Z: f64 = 4.0;
 
 /// ... and this many times as large as that of the other nodes.
@@ -256,9 +256,7 @@ fn oddity(own: &Behaviour, all: &[&Behaviour]) -> Option<String> {
     let (requests, errors) = (sum(|each| each.requests), sum(|each| each.errors));
     let share = |errors: u32, requests: u32| f64::from(errors) / f64::from(requests.max(1));
     let (theirs, ours) = (share(errors, requests), share(own.errors, own.requests));
-    let mean = share(errors + own.errors, requests + own.requests);
-    let z = (ours - mean) / (mean * (1.0 - mean) / f64::from(own.requests)).sqrt();
-    // With few requests a node is odd where all of them fail and those of its peers do not.
+    let z = distance([own.errors, own.requests], [errors, requests]);
     if z > FUNNEL_Z && ours > theirs * FUNNEL_RATIO {
         return Some(format!(
             "{} fails {} of requests, its peers {}",
@@ -280,6 +278,19 @@ fn oddity(own: &Behaviour, all: &[&Behaviour]) -> Option<String> {
         let (own_text, usual) = (format_duration(median), format_duration(usual));
         format!("{} takes {own_text} to answer, its peers {usual}", own.node)
     })
+}
+
+/// How many standard errors a share lies above another one, by Agresti and Caffo: a success and a
+/// failure are added to each, so that neither none of many nor all of few is taken for certain.
+///
+/// Not from the mean of all nodes: of two, the odd one is half of that mean, and hides in it.
+fn distance(own: [u32; 2], others: [u32; 2]) -> f64 {
+    let [ours, theirs] = [own, others].map(|[errors, requests]| {
+        let requests = f64::from(requests) + 2.0;
+        let share = (f64::from(errors) + 1.0) / requests;
+        (share, share * (1.0 - share) / requests)
+    });
+    (ours.0 - theirs.0) / (ours.1 + theirs.1).sqrt()
 }
 
 fn clock_offset(nodes: &[NodeFacts]) -> Finding {

@@ -110,6 +110,29 @@ fn a_clock_that_is_wrong_for_sure_fails() {
 }
 
 #[test]
+fn one_of_two_nodes_stands_out_and_chance_does_not() {
+    let behaviour = |node: &str, errors: u32, requests: u32| Behaviour {
+        node: node.to_owned(),
+        requests,
+        errors,
+        unanswered: if requests < 10 { errors } else { 0 },
+        median_ns: Some(4_000_000),
+        ..Behaviour::default()
+    };
+    for (errors, requests, outcome) in [
+        (25, 50, Outcome::Fail),
+        (14, 50, Outcome::Fail),
+        (4, 50, Outcome::Pass),
+        (0, 50, Outcome::Pass),
+        (5, 5, Outcome::Fail),
+        (1, 1, Outcome::Pass),
+    ] {
+        let found = node_behaviour(&[behaviour("a", 0, 50), behaviour("b", errors, requests)]);
+        assert_eq!(found.outcome, outcome, "{errors} of {requests}: {found:?}");
+    }
+}
+
+#[test]
 fn a_node_that_fails_or_lags_stands_out_of_the_funnel() {
     let behaviour = |node: &str, errors: u32, median_ms: u64| Behaviour {
         node: node.to_owned(),
