@@ -136,8 +136,7 @@ impl Import {
         let Self { reassembly, streams, tally, ledger, first_ns } = self;
         first_ns.get_or_insert(segment.at_ns);
         if !segment.payload.is_empty() {
-            tally.start_ns.get_or_insert(segment.at_ns);
-            tally.latest_ns = tally.latest_ns.max(segment.at_ns);
+            tally.saw(segment.at_ns);
         }
         reassembly.segment(segment, ledger, &mut |event, ledger| {
             streams.event(&event, ledger, &mut |origin, paired| {
@@ -149,16 +148,14 @@ impl Import {
     /// Takes the next event of a connection whose bytes needed no reassembly: each piece of it is
     /// entered as a frame.
     pub fn event(&mut self, event: &Event<'_>, sink: &mut dyn FnMut(Found)) {
-        let Self { streams, tally, ledger, first_ns, .. } = self;
+        let Self { streams, tally, ledger, .. } = self;
         match event.what {
             What::Data(data) => {
                 let bytes = data.bytes.len() as u64;
                 ledger.frames.enter(1);
                 ledger.frames.end("passed on", 1);
                 ledger.stream_bytes.enter(bytes);
-                first_ns.get_or_insert(data.mark.at_ns);
-                tally.start_ns.get_or_insert(data.mark.at_ns);
-                tally.latest_ns = tally.latest_ns.max(data.mark.at_ns);
+                tally.saw(data.mark.at_ns);
             }
             What::Gap(bytes) => {
                 ledger.note("gaps", 1);
@@ -199,6 +196,12 @@ impl Import {
 }
 
 impl Tally {
+    /// Payload was sent then.
+    fn saw(&mut self, at_ns: i64) {
+        self.start_ns.get_or_insert(at_ns);
+        self.latest_ns = self.latest_ns.max(at_ns);
+    }
+
     fn found(&mut self, origin: Origin, paired: Paired) -> Found {
         match paired {
             Paired::Exchange(request, answer) => {

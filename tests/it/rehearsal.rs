@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
@@ -96,6 +97,17 @@ fn each_fault_of_the_stage_is_found_first_by_its_own_detector() {
     }
 }
 
+/// A run of `s.yaml` under way.
+fn started(folder: &Path) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
+        .args(["run", "s.yaml", "--reports", "reports"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
 fn an_interrupted_run_writes_its_report_and_ends_in_105() {
     let _alone = alone();
@@ -106,14 +118,7 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
         capture.display()
     );
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
-    let program = assert_cmd::cargo::cargo_bin("peakhour");
-    let mut child = std::process::Command::new(program)
-        .args(["run", "s.yaml", "--reports", "reports"])
-        .current_dir(folder.path())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = started(folder.path());
     // The run has begun once its own copy of the recording stands; the load follows at once.
     let begun = || {
         let runs = fs::read_dir(folder.path().join("reports")).ok()?;
@@ -125,7 +130,7 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
     // Twice, as `timeout` and terminals do that signal a process and its whole group.
     let kill = ["-c", "sleep 3; kill -INT \"$0\"; kill -TERM \"$0\""];
     let pid = child.id().to_string();
-    assert!(std::process::Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
+    assert!(Command::new("sh").args(kill).arg(&pid).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let shown = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(105), "{shown}");
@@ -150,19 +155,13 @@ fn a_later_interruption_ends_a_run_at_once() {
         silent.local_addr().unwrap()
     );
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
-    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
-        .args(["run", "s.yaml", "--reports", "reports"])
-        .current_dir(folder.path())
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = started(folder.path());
     // The first asks whether anybody is there, the second is of the load.
     let _accepted = [silent.accept().unwrap(), silent.accept().unwrap()];
     let pid = child.id().to_string();
     let kill = |script: &str| {
         let script = ["-c", script, &pid];
-        assert!(std::process::Command::new("sh").args(script).status().unwrap().success());
+        assert!(Command::new("sh").args(script).status().unwrap().success());
     };
     kill("kill -INT \"$0\"");
     let mut said = String::new();

@@ -47,19 +47,30 @@ fn of_endpoint(seen: &EndpointSeen) -> Vec<Finding> {
         unknown.advice = format!("Check that {} can be used from here.", seen.address);
         return vec![unknown];
     };
-    let mut findings = vec![found(seen, limit)];
     if limit.is_gone() {
-        if seen.demand.is_some() {
-            let title = format!("{}: not known, since it went away", seen.name);
-            findings.push(finding(DEMAND, Outcome::Unknown, title));
-        }
-        return findings;
+        return gone(seen, limit);
     }
+    let mut findings = vec![found(seen, limit)];
     if let Some(demand) = &seen.demand {
         findings.push(compared(seen, limit, demand));
     }
     findings.extend(seen.drills.iter().map(|pools| drilled(seen, pools)));
     findings
+}
+
+/// Of a server that ended in the search nothing else is known.
+fn gone(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<Finding> {
+    let title = format!("{} went away in the search: nobody listens any more", seen.name);
+    let mut gone = finding(CHECK, Outcome::Unknown, title);
+    gone.evidence = vec![format!("it closed {} that were held", format_count(limit.lost))];
+    gone.advice =
+        "It has crashed, or was ended: look into its log for why, begin it again, and repeat."
+            .into();
+    let demand = seen.demand.as_ref().map(|_| {
+        let title = format!("{}: not known, since it went away", seen.name);
+        finding(DEMAND, Outcome::Unknown, title)
+    });
+    std::iter::once(gone).chain(demand).collect()
 }
 
 /// The limit itself.
@@ -69,10 +80,6 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
         (Some(_), _) if limit.is_certain() => {
             let title = format!("{name} admits {total} connections, and no more");
             finding(CHECK, Outcome::Pass, title)
-        }
-        (Some(_), _) if limit.is_gone() => {
-            let title = format!("{name} went away in the search: nobody listens any more");
-            finding(CHECK, Outcome::Unknown, title)
         }
         (Some(_), _) => {
             let title = format!("{name} turned some away at {total} connections; no certain limit");
@@ -88,12 +95,7 @@ fn found(seen: &EndpointSeen, limit: &StaticLimit) -> Finding {
     };
     if limit.lost > 0 {
         found.outcome = Outcome::Unknown;
-        found.advice = if limit.is_gone() {
-            "It has crashed, or was ended: look into its log for why, begin it again, and repeat."
-        } else {
-            "It closes connections that are in use: look into its log for why."
-        }
-        .into();
+        found.advice = "It closes connections that are in use: look into its log for why.".into();
     }
     if found.outcome == Outcome::Pass
         && let Some(why) = seen.burst.as_ref().and_then(|burst| burst.trouble.as_ref())
@@ -125,9 +127,6 @@ fn unmet(name: &str, total: &str, ended: Option<Ended>) -> Finding {
 }
 
 fn evidence(seen: &EndpointSeen, limit: &StaticLimit) -> Vec<String> {
-    if limit.is_gone() {
-        return vec![format!("it closed {} that were held", format_count(limit.lost))];
-    }
     let mut lines = vec![limit.others.map_or_else(
         || format!("{} were held here; those of others are not known", format_count(limit.held)),
         |others| {
