@@ -16,6 +16,12 @@ pub enum Protocol {
     Http2,
     /// HTTP/3 over QUIC.
     Http3,
+    /// Redis and its kin, in RESP.
+    Redis,
+    /// MySQL and `MariaDB`.
+    Mysql,
+    /// PostgreSQL.
+    Postgres,
 }
 
 impl Protocol {
@@ -25,11 +31,15 @@ impl Protocol {
             Self::Http1 => "http1",
             Self::Http2 => "http2",
             Self::Http3 => "http3",
+            Self::Redis => "redis",
+            Self::Mysql => "mysql",
+            Self::Postgres => "postgres",
         }
     }
 
     /// The protocol of a name in the `protocol` column.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Http1, Self::Http2, Self::Http3].into_iter().find(|known| known.name() == name)
+        let all = [Self::Http1, Self::Http2, Self::Http3, Self::Redis, Self::Mysql, Self::Postgres];
+        all.into_iter().find(|known| known.name() == name)
     }
 }

@@ -106,6 +106,10 @@ impl Flags {
     pub const SYNTHESISED: Self = Self(1 << 11);
     /// The client found the answer in its cache: nothing was sent.
     pub const FROM_CACHE: Self = Self(1 << 12);
+    /// The server answered with an error, in a protocol whose answers have no status.
+    pub const ERROR_REPLY: Self = Self(1 << 13);
+    /// The connection became a WebSocket after this exchange.
+    pub const WEBSOCKET: Self = Self(1 << 14);
 
     /// All bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {

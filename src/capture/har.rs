@@ -151,9 +151,9 @@ impl Import {
         let bucket = if is_answered { "exchange" } else { "request without response" };
         self.ledger.messages.end(bucket, 1);
         let version = match exchange.protocol {
-            Protocol::Http1 => return,
             Protocol::Http2 => "entries spoken in HTTP/2",
             Protocol::Http3 => "entries spoken in HTTP/3",
+            _ => return,
         };
         self.ledger.note(version, 1);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::bytes::fnv1a;
-use crate::capture::import::line_of;
+use crate::capture::line::line_of;
 use crate::protocol::Protocol;
 use crate::protocol::http1::head::{MAX_HEAD, Progress, Scan, read};
 use crate::protocol::http1::start::Kind;

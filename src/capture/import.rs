@@ -7,15 +7,13 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::bytes::fnv1a;
+use crate::capture::line::line_of;
 use crate::capture::pairing::{Answer, Paired, Request};
 use crate::capture::segments::read_segments;
 use crate::capture::source::Source;
 use crate::capture::streams::{Origin, Streams};
 use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::{CaptureError, Segment};
-use crate::protocol::Protocol;
-use crate::protocol::http1::head::{Head, Progress, Scan, read, salvage};
-use crate::protocol::http1::start::{Kind, Start};
 use crate::recording::ledger::Ledger;
 use crate::recording::route::route_of;
 use crate::recording::{Exchange, Flags, Response, Servers, host_of};
@@ -249,7 +247,7 @@ impl Tally {
 }
 
 fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
-    let line = line_of(&request.head);
+    let line = request.line.map_or_else(|| line_of(&request.head), |line| *line);
     let mut flags = request.flags;
     if let Some(answer) = &answer {
         flags.insert(answer.flags);
@@ -265,8 +263,8 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
             fnv1a(b"connection ".iter().chain(&connection.to_le_bytes()).copied())
         }),
         seq: request.seq,
-        stream: None,
-        protocol: Protocol::Http1,
+        stream: request.stream,
+        protocol: request.protocol,
         method: line.method,
         scheme: line.scheme,
         authority: line.authority,
@@ -292,109 +290,4 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
 fn between(from_ns: i64, to_ns: i64) -> Duration {
     let nanoseconds = (i128::from(to_ns) - i128::from(from_ns)).max(0);
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
-}
-
-/// The text columns of a request.
-pub(super) struct Line {
-    pub(super) method: String,
-    pub(super) scheme: String,
-    pub(super) authority: String,
-    pub(super) target: String,
-    /// A hash of all `Cookie` values.
-    pub(super) cookies: Option<u64>,
-    pub(super) is_escaped: bool,
-}
-
-pub(super) fn line_of(bytes: &[u8]) -> Line {
-    let whole = read(Kind::Request, bytes, &mut Scan::default());
-    let head = match whole {
-        Progress::Whole { head, .. } => Some(head),
-        _ => salvage(Kind::Request, bytes),
-    };
-    let (method, target) = match head.map(|head| head.start) {
-        Some(Start::Request { method, target, .. }) => (method, target),
-        _ => (&[][..], &[][..]),
-    };
-    let (scheme, authority) = destination(head.as_ref(), target);
-    let (method, method_escaped) = text(method);
-    let (target, target_escaped) = text(target);
-    let (authority, authority_escaped) = text(authority);
-    Line {
-        method,
-        scheme: scheme.to_owned(),
-        authority,
-        target,
-        cookies: head.as_ref().and_then(cookies),
-        is_escaped: method_escaped || target_escaped || authority_escaped,
-    }
-}
-
-/// The scheme, and the authority of an absolute target or else of the `Host` header.
-fn destination<'a>(head: Option<&Head<'a>>, target: &'a [u8]) -> (&'static str, &'a [u8]) {
-    let after = |prefix: &[u8]| {
-        let (front, rest) = target.split_at_checked(prefix.len())?;
-        front.eq_ignore_ascii_case(prefix).then_some(rest)
-    };
-    let absolute = after(b"http://")
-        .map(|rest| ("http", rest))
-        .or_else(|| after(b"https://").map(|rest| ("https", rest)));
-    if let Some((scheme, rest)) = absolute {
-        let authority = rest.split(|byte| b"/?#".contains(byte)).next().unwrap_or_default();
-        let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
-        return (scheme, host);
-    }
-    ("http", head.and_then(|head| head.values("host").next()).unwrap_or_default())
-}
-
-fn cookies(head: &Head<'_>) -> Option<u64> {
-    let mut values = head.values("cookie").peekable();
-    values.peek()?;
-    Some(fnv1a(values.flat_map(|value| value.iter().copied().chain(*b";"))))
-}
-
-/// Bytes as text: what is not UTF-8 is percent-escaped. The flag tells whether anything was.
-pub(crate) fn text(bytes: &[u8]) -> (String, bool) {
-    let (mut text, mut is_escaped) = (String::with_capacity(bytes.len()), false);
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            is_escaped = true;
-            text.push('%');
-            for digit in [byte >> 4, byte & 15] {
-                text.extend(char::from_digit(u32::from(digit), 16).map(|c| c.to_ascii_uppercase()));
-            }
-        }
-    }
-    (text, is_escaped)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_keeps_utf8_and_escapes_the_rest() {
-        assert_eq!(text("/zürich".as_bytes()), ("/zürich".into(), false));
-        assert_eq!(text(b"/z\xfcrich"), ("/z%FCrich".into(), true));
-    }
-
-    #[test]
-    fn the_hash_of_cookies_never_changes() {
-        assert_eq!(fnv1a(b"a".iter().copied()), 0xaf63_dc4c_8601_ec8c);
-        let line = line_of(b"GET / HTTP/1.1\r\nCookie: a=1\r\ncookie: b=2\r\n\r\n");
-        assert_eq!(line.cookies, Some(fnv1a(b"a=1;b=2;".iter().copied())));
-        assert_eq!(line_of(b"GET / HTTP/1.1\r\n\r\n").cookies, None);
-    }
-
-    #[test]
-    fn the_authority_is_that_of_an_absolute_target_first() {
-        let authority = |head: &[u8]| {
-            let line = line_of(head);
-            format!("{} {}", line.scheme, line.authority)
-        };
-        assert_eq!(authority(b"GET / HTTP/1.1\r\nHost: a:80\r\n\r\n"), "http a:80");
-        assert_eq!(authority(b"GET http://u@b/x HTTP/1.1\r\nHost: a\r\n\r\n"), "http b");
-        assert_eq!(authority(b"GET HTTPS://b:1?q HTTP/1.1\r\n\r\n"), "https b:1");
-        assert_eq!(authority(b"GET / HTTP/1.1\r\n\r\n"), "http ");
-    }
 }

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 
 use ::bytes::Bytes;
 
+use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
+use crate::protocol::Protocol;
 use crate::recording::Flags;
 
 /// Most requests of one connection that wait for their responses. Servers allow far fewer;
@@ -32,6 +34,12 @@ pub struct Request {
     pub seq: u32,
     /// It names no version, so its response may have no head.
     pub is_simple: bool,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Its stream, in protocols that have streams.
+    pub stream: Option<u32>,
+    /// Its text columns, where they are not to be read from `head`.
+    pub line: Option<Box<Line>>,
     /// What is odd.
     pub flags: Flags,
 }

@@ -4,13 +4,14 @@
 //! next certain start line that stands at the front of a segment; a gap inside a body of known
 //! length is stepped over.
 
+mod talk;
 mod conversation;
 mod messages;
 
 use std::collections::HashMap;
 
 use crate::capture::pairing::Paired;
-use crate::capture::streams::conversation::Conversation;
+use crate::capture::streams::talk::Talk;
 use crate::capture::tcp::{Event, Link, What};
 use crate::recording::ledger::Ledger;
 
@@ -36,12 +37,12 @@ pub type Sink<'s> = &'s mut dyn FnMut(Origin, Paired);
 /// The conversations of all connections.
 #[derive(Debug, Default)]
 pub struct Streams {
-    conversations: HashMap<u64, Conversation>,
+    talks: HashMap<u64, Talk>,
     numbered: u64,
     kept: usize,
 }
 
-/// What a conversation needs while it works on an event.
+/// What a reader needs while it works on an event.
 struct Turn<'t> {
     ledger: &'t mut Ledger,
     sink: Sink<'t>,
@@ -50,26 +51,42 @@ struct Turn<'t> {
     pressed: bool,
 }
 
+impl Turn<'_> {
+    /// The number of a connection that has its first message.
+    fn next_number(&mut self) -> u64 {
+        let number = *self.numbered;
+        *self.numbered += 1;
+        number
+    }
+
+    /// Hands out what is complete; each message that began ends here.
+    fn hand_out(&mut self, origin: Origin, done: Paired) {
+        let bucket = match &done {
+            Paired::Exchange(_, Some(_)) => "exchange",
+            Paired::Exchange(_, None) => "request without response",
+            Paired::Orphan(_) => "response without request",
+        };
+        self.ledger.messages.end(bucket, 1);
+        (self.sink)(origin, done);
+    }
+}
+
 impl Streams {
     /// Takes the next event of a connection. Every byte of it ends in `ledger.stream_bytes`,
     /// every message in `ledger.messages`.
     pub fn event(&mut self, event: &Event<'_>, ledger: &mut Ledger, sink: Sink<'_>) {
-        if matches!(event.what, What::End(_) | What::Closed)
-            && !self.conversations.contains_key(&event.link.number)
-        {
+        let number = event.link.number;
+        if matches!(event.what, What::End(_) | What::Closed) && !self.talks.contains_key(&number) {
             return;
         }
-        let conversation = self
-            .conversations
-            .entry(event.link.number)
-            .or_insert_with(|| Conversation::new(event.link));
-        let before = conversation.kept();
+        let talk = self.talks.entry(number).or_insert_with(|| Talk::new(event.link));
+        let before = talk.kept();
         let pressed = self.kept > MAX_KEPT_IN_ALL;
         let mut turn = Turn { ledger, sink, numbered: &mut self.numbered, pressed };
-        conversation.event(event, &mut turn);
-        self.kept = self.kept + conversation.kept() - before;
+        talk.event(event, &mut turn);
+        self.kept = self.kept + talk.kept() - before;
         if event.what == What::Closed
-            && let Some(closed) = self.conversations.remove(&event.link.number)
+            && let Some(closed) = self.talks.remove(&number)
         {
             self.kept -= closed.kept();
         }

@@ -9,7 +9,7 @@ use ::bytes::Bytes;
 use crate::bytes::fnv1a;
 use crate::capture::access_log::entry::{Entry, Miss, Moment};
 use crate::capture::access_log::text::is_token;
-use crate::capture::import::text;
+use crate::capture::line::text;
 use crate::protocol::Protocol;
 use crate::recording::route::route_of;
 use crate::recording::{Exchange, Flags, Response};

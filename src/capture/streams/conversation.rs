@@ -2,6 +2,7 @@
 
 use crate::capture::pairing::{Answer, Paired, Queue};
 use crate::capture::reader::{Front, Reader, State, look};
+use crate::capture::streams::talk::{Handover, Piece};
 use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Data, End, Event, Link, Side, What};
 use crate::protocol::http1::head::{Progress, Scan, salvage};
@@ -29,6 +30,8 @@ pub(super) struct Conversation {
     pub(super) number: Option<u64>,
     /// Bytes of messages that are not complete.
     pub(super) messages_kept: usize,
+    /// Another protocol is spoken: who reads on.
+    pub(super) handover: Option<Handover>,
 }
 
 impl Conversation {
@@ -48,6 +51,7 @@ impl Conversation {
             cut: None,
             number: None,
             messages_kept: 0,
+            handover: None,
         }
     }
 
@@ -69,6 +73,10 @@ impl Conversation {
         if turn.pressed {
             self.queue.forget(usize::MAX);
         }
+        if self.handover.is_some() {
+            // Nothing of this protocol comes any more. The orphan was counted as a message.
+            turn.ledger.messages.total -= u64::from(self.queue.close());
+        }
         self.hand_out(turn);
     }
 
@@ -82,6 +90,10 @@ impl Conversation {
         }
         let mut left = data;
         while !left.bytes.is_empty() {
+            if let Some(handover) = &mut self.handover {
+                handover.pieces.push(Piece::new(side, &left));
+                return;
+            }
             let used = match &self.reader(side).state {
                 State::Over(bucket) => {
                     turn.ledger.stream_bytes.end(bucket, left.bytes.len() as u64);
@@ -156,8 +168,8 @@ impl Conversation {
                 return data.bytes.len();
             }
             Front::Other(name) => {
-                self.reader(side).clear();
-                turn.ledger.stream_bytes.end(name, old as u64);
+                joined.truncate(old);
+                self.reader(side).buffer = joined;
                 self.other_protocol(name, turn);
                 return 0;
             }
@@ -210,16 +222,27 @@ impl Conversation {
         }
     }
 
-    /// Another protocol is spoken: neither side is read.
+    /// Another protocol is spoken: what was collected of heads is read anew by its reader.
     fn other_protocol(&mut self, name: &'static str, turn: &mut Turn<'_>) {
         turn.ledger.note(&format!("connections with {name}"), 1);
+        let mut pieces = Vec::new();
         for side in [Side::First, Side::Second] {
             // Whatever was under way on the other side has no end, but it was a message.
             if matches!(self.reader(side).state, State::Body(_)) {
                 self.end_body(side, false, turn);
             }
-            self.stop(side, name, turn);
+            let reader = self.reader(side);
+            let bytes = std::mem::take(&mut reader.buffer);
+            if let Some(mark) = reader.first.filter(|_| !bytes.is_empty()) {
+                pieces.push(Piece { side, mark, bytes, fresh: true });
+            } else {
+                turn.ledger.stream_bytes.end(name, bytes.len() as u64);
+            }
+            self.reader(side).stop(name);
         }
+        pieces.sort_by_key(|piece| piece.mark.tick);
+        let Self { number, client, is_begun, .. } = *self;
+        self.handover = Some(Handover { to: name, pieces, number, client, is_begun });
     }
 
     /// `side` is not read any more.
@@ -302,14 +325,8 @@ impl Conversation {
     fn hand_out(&mut self, turn: &mut Turn<'_>) {
         while let Some(done) = self.queue.take_done() {
             self.messages_kept = self.messages_kept.saturating_sub(size_of_message(&done));
-            let bucket = match &done {
-                Paired::Exchange(_, Some(_)) => "exchange",
-                Paired::Exchange(_, None) => "request without response",
-                Paired::Orphan(_) => "response without request",
-            };
-            turn.ledger.messages.end(bucket, 1);
             let link = Link { client: self.client, ..self.link };
-            (turn.sink)(Origin { connection: self.number.unwrap_or(0), link }, done);
+            turn.hand_out(Origin { connection: self.number.unwrap_or(0), link }, done);
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::capture::reader::State;
 use crate::capture::streams::conversation::{Conversation, bucket_of};
 use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
+use crate::protocol::Protocol;
 use crate::protocol::http1::body::{BodyDecoder, Framing};
 use crate::protocol::http1::framing::{Delimited, of_request, of_response};
 use crate::protocol::http1::head::Head;
@@ -16,10 +17,7 @@ use crate::recording::Flags;
 impl Conversation {
     /// A message begins on `side`.
     pub(super) fn message(&mut self, side: Side, head: &Head<'_>, mark: Mark, turn: &mut Turn<'_>) {
-        if self.number.is_none() {
-            self.number = Some(*turn.numbered);
-            *turn.numbered += 1;
-        }
+        self.number.get_or_insert_with(|| turn.next_number());
         match head.start {
             Start::Request { .. } => {
                 self.client = Some(side);
@@ -143,6 +141,9 @@ impl Conversation {
             body_bytes: 0,
             seq: 0,
             is_simple: head.version() == Version::Http09,
+            protocol: Protocol::Http1,
+            stream: None,
+            line: None,
             flags,
         });
         // The orphan was counted as a message, and is now part of this one.

@@ -1,0 +1,104 @@
+//! One connection, whatever is spoken on it: the reader of its protocol, and how one reader hands
+//! over to another.
+
+use crate::capture::streams::Turn;
+use crate::capture::streams::conversation::Conversation;
+use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
+
+/// One connection. It is taken for HTTP/1 until its bytes tell otherwise.
+#[derive(Debug)]
+pub(super) struct Talk {
+    speaker: Speaker,
+}
+
+/// Who reads the bytes.
+#[derive(Debug)]
+enum Speaker {
+    Http1(Box<Conversation>),
+    /// Nobody does: they end in the bucket.
+    Unread(&'static str),
+}
+
+/// A connection goes on in another protocol.
+#[derive(Debug)]
+#[expect(dead_code, reason = "for readers that go on where HTTP/1 stopped")]
+pub(super) struct Handover {
+    /// Its name, which is also a bucket of bytes.
+    pub(super) to: &'static str,
+    /// What was seen of it, in the order of time: bytes that ended in no bucket yet.
+    pub(super) pieces: Vec<Piece>,
+    /// The connection's number, once it had a message.
+    pub(super) number: Option<u64>,
+    /// Who sends requests, as far as it is known.
+    pub(super) client: Option<Side>,
+    /// The start of the connection was seen.
+    pub(super) is_begun: bool,
+}
+
+/// Bytes of one side.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) side: Side,
+    pub(super) mark: Mark,
+    pub(super) bytes: Vec<u8>,
+    pub(super) fresh: bool,
+}
+
+impl Piece {
+    pub(super) fn new(side: Side, data: &Data<'_>) -> Self {
+        Self { side, mark: data.mark, bytes: data.bytes.to_vec(), fresh: data.fresh }
+    }
+}
+
+impl Talk {
+    pub(super) fn new(link: Link) -> Self {
+        Self { speaker: Speaker::Http1(Box::new(Conversation::new(link))) }
+    }
+
+    /// Bytes held.
+    pub(super) fn kept(&self) -> usize {
+        match &self.speaker {
+            Speaker::Http1(conversation) => conversation.kept(),
+            Speaker::Unread(_) => 0,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
+        let mut handover = self.speaker.event(event, turn);
+        while let Some(next) = handover.take() {
+            let (speaker, pieces) = Speaker::taking_over(next, turn);
+            self.speaker = speaker;
+            for piece in pieces {
+                let Piece { side, mark, ref bytes, fresh } = piece;
+                if let Some(again) = &mut handover {
+                    again.pieces.push(piece);
+                } else {
+                    let what = What::Data(Data { mark, bytes, fresh });
+                    handover = self.speaker.event(&Event { side, what, ..*event }, turn);
+                }
+            }
+        }
+    }
+}
+
+impl Speaker {
+    /// The reader of what is spoken now, and what it reads first.
+    fn taking_over(handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
+        (Self::Unread(handover.to), handover.pieces)
+    }
+
+    fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) -> Option<Handover> {
+        match self {
+            Self::Http1(conversation) => {
+                conversation.event(event, turn);
+                conversation.handover.take()
+            }
+            Self::Unread(bucket) => {
+                if let What::Data(data) = event.what {
+                    turn.ledger.stream_bytes.end(bucket, data.bytes.len() as u64);
+                }
+                None
+            }
+        }
+    }
+}
