@@ -4,6 +4,7 @@ pub mod exit;
 pub mod wall_clock;
 pub mod interrupt;
 pub mod outputs;
+pub mod accounts;
 pub mod files;
 pub mod load;
 pub mod out;

@@ -1,5 +1,7 @@
 //! `peakhour import`: a capture becomes a recording.
 
+mod dry;
+
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -25,11 +27,14 @@ pub struct Import {
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "jsonl")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["jsonl", "dry_run"])]
     output: Option<PathBuf>,
     /// Write JSON Lines to this file instead; `-` is standard output.
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     jsonl: Option<PathBuf>,
+    /// Read everything, say what would be imported and what became of every packet; write nothing.
+    #[arg(long, conflicts_with_all = ["output", "jsonl"])]
+    dry_run: bool,
     /// Keep credentials (cookies, Authorization, tokens) as they were captured. The recording then
     /// holds secrets of your users.
     #[arg(long)]
@@ -98,6 +103,10 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
         for source in &mut sources {
             source.read_as(content);
         }
+    }
+    if command.dry_run {
+        dry::read_only(sources, command.log_format(), voice)?;
+        return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {
         return import_lines(command, sources, lines, voice);

@@ -5,13 +5,13 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli::accounts::accounts;
 use crate::cli::exit::Exit;
 use crate::cli::load::load;
 use crate::cli::outputs::printable;
 use crate::cli::{outputs, wall_clock};
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
-use crate::recording::ledger::Account;
 use crate::units::{format_count, format_duration, format_share, format_size};
 
 /// Arguments of `inspect`.
@@ -109,16 +109,7 @@ fn described(header: &Header, contents: &Contents) -> String {
     }
     table(&mut text, "statuses", &contents.statuses, header.exchanges);
     table(&mut text, "routes", &contents.routes, header.exchanges);
-    account(&mut text, "frames", &header.ledger.frames);
-    account(&mut text, "stream bytes", &header.ledger.stream_bytes);
-    account(&mut text, "messages", &header.ledger.messages);
-    if !header.ledger.notes.is_empty() {
-        let _ = writeln!(text, "\nnotes");
-        for (name, amount) in &header.ledger.notes {
-            let _ = writeln!(text, "{:>12}  {name}", format_count(*amount));
-        }
-    }
-    text
+    text + &accounts(&header.ledger)
 }
 
 fn first_of(names: &[String]) -> String {
@@ -141,14 +132,5 @@ fn table(text: &mut String, title: &str, counts: &BTreeMap<String, u64>, all: u6
     }
     if rows.len() > SHOWN {
         let _ = writeln!(text, "{:>12}  more", format_count((rows.len() - SHOWN) as u64));
-    }
-}
-
-/// An account: what entered, and where it ended.
-fn account(text: &mut String, title: &str, account: &Account) {
-    let verdict = if account.reconciles() { "every one accounted for" } else { "DOES NOT ADD UP" };
-    let _ = writeln!(text, "\n{title}: {}, {verdict}", format_count(account.total));
-    for (name, count) in &account.buckets {
-        let _ = writeln!(text, "{:>12}  {name}", format_count(*count));
     }
 }

@@ -155,3 +155,24 @@ fn what_was_captured_does_not_command_the_terminal() {
     assert!(ran.code == 0 && !ran.stdout.contains(['\x1b', '\x07']), "{ran:?}");
     assert!(ran.stdout.contains("started              not known"), "{ran:?}");
 }
+
+#[test]
+fn a_dry_run_tells_what_an_import_would_and_writes_nothing() {
+    let folder = folder();
+    fs::write(folder.path().join("lines"), SECRETS).unwrap();
+    for input in ["a.gz", "lines"] {
+        let before = left(folder.path());
+        let dry = peakhour(folder.path(), &["import", input, "--dry-run"]);
+        assert!(dry.code == 0 && left(folder.path()) == before, "{dry:?}");
+        assert!(!dry.stdout.contains("s3cret"), "{dry:?}");
+        let output = format!("{input}.parquet");
+        let wet = peakhour(folder.path(), &["import", input, "-o", &output]);
+        let found = dry.stdout.split(';').next().unwrap();
+        assert!(wet.code == 0 && wet.stderr.contains(found), "{dry:?} {wet:?}");
+        let inspected = peakhour(folder.path(), &["inspect", &output]).stdout;
+        let ledger = dry.stdout.split_once("\nframes:").unwrap().1;
+        assert!(inspected.ends_with(ledger), "{inspected} {ledger}");
+    }
+    let ran = peakhour(folder.path(), &["import", "a.gz", "--dry-run", "-o", "out"]);
+    assert_eq!(ran.code, 104, "{ran:?}");
+}

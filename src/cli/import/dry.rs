@@ -1,0 +1,39 @@
+//! `import --dry-run`: what would be imported, and what became of every packet.
+
+use crate::capture::access_log::format::Format;
+use crate::capture::import::read_capture;
+use crate::capture::source::{Content, Source};
+use crate::cli::accounts::accounts;
+use crate::cli::files::Scratch;
+use crate::cli::outputs::printable;
+use crate::cli::{Voice, load, outputs};
+use crate::units::format_count;
+
+/// Reads captures and tells their ledger. Packets are read and paired, and nothing is written; of
+/// other formats, which are put in order on disk, a scratch file comes and goes.
+pub(super) fn read_only(
+    sources: Vec<Source>,
+    format: Option<&Format>,
+    voice: Voice,
+) -> anyhow::Result<()> {
+    let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
+    let (exchanges, connections, ledger, warnings) =
+        if format.is_none() && sources.iter().all(is_packets) {
+            let read = read_capture(sources, &mut |_| {})?;
+            (read.exchanges, read.connections, read.ledger, read.warnings)
+        } else {
+            let scratch = Scratch::create()?;
+            let read = load::import(sources, &scratch.recording(), true, format)?;
+            (read.header.exchanges, read.header.connections, read.header.ledger, read.warnings)
+        };
+    for warning in &warnings {
+        outputs::note(voice.quiet, &format!("warning: {warning}"));
+    }
+    let found = format!(
+        "{} exchanges on {} connections; nothing was written\n",
+        format_count(exchanges),
+        format_count(connections)
+    );
+    outputs::result(&printable(&(found + &accounts(&ledger))));
+    Ok(())
+}
