@@ -20,8 +20,9 @@ trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
 
 head -c 8000 /dev/urandom | base64 -w 0 | head -c 8000 > "$work/large"
 head -c 300 "$work/large" > "$work/small"
+user=; [ "$(id -u)" != 0 ] || user='user root;' # Its workers must read the folder.
 cat > "$work/nginx.conf" <<CONF
-daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
+$user daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
 events { worker_connections 1024; }
 http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p;
 fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
@@ -50,12 +51,13 @@ kind=$1 mtu=$2 file=$3
 ip link set lo up mtu "$mtu"
 [ "$mtu" -gt 1500 ] || ethtool -K lo tso off gso off gro off > /dev/null
 nginx -c "$work/nginx.conf" -p "$work" & server=$!
-tcpdump -i lo -B 1000000 -s 0 -w "$file" "tcp port $port" 2> "$work/tcpdump.txt" & dump=$!
+tcpdump -Z root -i lo -B 500000 -s 0 -w "$file" "tcp port $port" 2> "$work/tcpdump.txt" & dump=$!
 sleep 1
-wrk -t1 -c50 -d600s -s "$work/requests.lua" "http://127.0.0.1:$port/$kind/" > /dev/null & load=$!
-while [ "$(stat -c %s "$file")" -lt $((megabytes * 1000000)) ]; do sleep 0.2; done
+wrk -t1 -c50 -d600s -s "$work/requests.lua" "http://127.0.0.1:$port/$kind/" > "$work/wrk.txt" & load=$!
+while [ "$(stat -c %s "$file" 2> /dev/null || echo 0)" -lt $((megabytes * 1000000)) ]; do sleep 0.2; done
 kill -INT $load || true; wait $load || true
 sleep 2; kill -INT $dump; wait $dump || true
+! grep Non-2xx "$work/wrk.txt" >&2 # Errors are no measure of anything.
 kill $server; grep dropped "$work/tcpdump.txt"
 SH
 export work port megabytes

@@ -15,8 +15,9 @@ work=$(mktemp -d)
 trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
 
 head -c 2000 /dev/zero | tr '\0' x > "$work/page"
+user=; [ "$(id -u)" != 0 ] || user='user root;' # Its workers must read the folder.
 cat > "$work/nginx.conf" <<CONF
-daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
+$user daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
 events { worker_connections 1024; }
 http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p;
 fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
@@ -26,6 +27,7 @@ nginx -c "$work/nginx.conf" -p "$work" & sleep 1
 
 load() { # PORT -> requests a second, median latency
     wrk -t1 -c20 -d"${seconds}s" --latency "http://127.0.0.1:$1/page" > "$work/wrk.txt"
+    ! grep Non-2xx "$work/wrk.txt" >&2 # Errors are no measure of anything.
     awk '/Requests\/sec/ { rate = $2 } /^ *50%/ { median = $2 } END { printf "%s/s %s", rate, median }' \
         "$work/wrk.txt"
 }

@@ -174,6 +174,47 @@ fn an_exchange_that_does_not_fit_is_refused_by_name() {
 }
 
 #[test]
+fn exchanges_in_order_go_straight_into_the_recording() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("peak.parquet");
+    let mut writer = RecordingWriter::create_within(&path, 0).unwrap();
+    for number in 0..70 {
+        writer.push(plain(number, 0, 0)).unwrap();
+    }
+    assert_eq!(names(directory.path()), ["peak.parquet.inprogress"]);
+    // One that is late costs a run.
+    writer.push(plain(3, 9, 9)).unwrap();
+    assert_eq!(names(directory.path()).len(), 2);
+    writer.finish(header()).unwrap();
+    assert_eq!(names(directory.path()), ["peak.parquet"]);
+    let found = read(&path);
+    assert_eq!((found.len(), found[4].connection, found[4].seq), (71, 9, 9));
+}
+
+#[test]
+fn a_writer_that_holds_back_reworks_everything_in_order() {
+    let directory = tempdir().unwrap();
+    for sort_bytes in [0, SORT_BYTES] {
+        let path = directory.path().join("peak.parquet");
+        let mut writer = RecordingWriter::create_within(&path, sort_bytes).unwrap();
+        writer.hold_back();
+        for number in [2, 0, 1, 3] {
+            writer.push(plain(number, 7, 0)).unwrap();
+        }
+        let mut count = 0;
+        writer
+            .sort(&mut |exchange| {
+                exchange.connection = count;
+                count += 1;
+            })
+            .unwrap();
+        assert_eq!(writer.finish(header()).unwrap().connections, 4);
+        let numbered: Vec<u64> = read(&path).iter().map(|exchange| exchange.connection).collect();
+        assert_eq!(numbered, [0, 1, 2, 3], "by time");
+    }
+}
+
+#[test]
 fn nothing_is_left_behind_unless_finished() {
     let directory = tempdir().unwrap();
     let path = directory.path().join("peak.parquet");

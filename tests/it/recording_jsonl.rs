@@ -151,7 +151,8 @@ fn a_bad_line_is_named_without_its_values() {
         (line(r#","seq":-1"#), "2, column 77: invalid value, expected u32"),
         (
             line(r#","protocol":"s3cret""#),
-            "2, column 88: unknown variant, expected one of `http1`, `http2`, `http3`",
+            "2, column 88: unknown variant, expected one of `http1`, `http2`, \
+             `http3`, `redis`, `mysql`, `postgres`",
         ),
         (line(r#","request_body":{"base64":"s3cret!"}"#), "2, column 104: base64 is not valid"),
         (

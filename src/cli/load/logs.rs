@@ -63,6 +63,7 @@ pub(super) fn from_logs(
     writer: &mut RecordingWriter,
     redacted: bool,
 ) -> anyhow::Result<(Header, Vec<String>)> {
+    writer.hold_back();
     let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redacted)))?;
     let mut connections = Connections::new(imported.clock_resolution_ns);
     writer.sort(&mut |exchange| connections.place(exchange))?;

@@ -1,5 +1,7 @@
 //! The first line of a message, as it is in the wild.
 
+use memchr::memchr;
+
 /// Longest method, in bytes: enough for every registered one, and a bound on how long bytes
 /// without a blank are taken for the beginning of a request.
 pub const MAX_METHOD: usize = 256;
@@ -146,17 +148,30 @@ fn is_target(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    let is_token_byte =
-        |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    !bytes.is_empty() && bytes.iter().all(is_token_byte)
+    !bytes.is_empty() && bytes.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
+
+/// Which bytes a token may have. A table, since each name of each header line is looked at.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        table[byte as usize] = byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~'
+            );
+        byte += 1;
+    }
+    table
+};
 
 pub(super) fn is_blank(byte: u8) -> bool {
     byte == b' ' || byte == b'\t'
 }
 
 pub(super) fn find(wanted: u8, bytes: &[u8], from: usize) -> Option<usize> {
-    Some(from + bytes.get(from..)?.iter().position(|byte| *byte == wanted)?)
+    Some(from + memchr(wanted, bytes.get(from..)?)?)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::recording::file::{RecordingError, columns};
 pub(super) const GROUP_ROWS: usize = 64 * 1024;
 
 /// Bytes of a row group, which lies in memory whole because it is written column by column.
-pub(super) const GROUP_BYTES: usize = 64 * 1024 * 1024;
+pub(super) const GROUP_BYTES: usize = 32 * 1024 * 1024;
 
 /// A Parquet file with the columns of a recording, under construction.
 pub(super) struct TableWriter {

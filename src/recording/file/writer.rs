@@ -1,10 +1,15 @@
 //! Writes a recording: sorts exchanges that arrive as they complete, within a bound of memory.
+//!
+//! Exchanges complete nearly in the order in which they began. So those that are held are sorted
+//! now and then, and the earlier half of them is written straight into the recording. An exchange
+//! that completes so late that its place was written already is put aside, in sorted runs on the
+//! disk, and in the end the recording is merged with those.
 
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::recording::file::merge::{Merge, Run, key};
+use crate::recording::file::merge::{Key, Merge, Run, key};
 use crate::recording::file::numbers::{Numbers, RUNS_MAX};
 use crate::recording::file::reader::exchanges_of_run;
 use crate::recording::file::scratch::{self, Scratch};
@@ -14,9 +19,9 @@ use crate::recording::file::{
 };
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header};
 
-/// Bytes of exchanges held for sorting before they are put aside in a file: a quarter of a
-/// million typical ones, far more than complete while one of them is still being answered.
-pub const SORT_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of exchanges held for sorting: a hundred thousand small ones, far more than complete
+/// while most of them are still being answered.
+pub const SORT_BYTES: usize = 64 * 1024 * 1024;
 
 /// Runs that are merged into a longer one as soon as there are so many: each that is open takes a
 /// few megabytes.
@@ -26,9 +31,15 @@ const RUNS_MERGED: usize = 64;
 pub struct RecordingWriter {
     target: PathBuf,
     table: TableWriter,
-    held: Vec<Exchange>,
-    held_bytes: usize,
+    /// Exchanges that come behind all that was written.
+    held: Held,
+    /// Exchanges whose place in the table is taken.
+    late: Held,
     sort_bytes: usize,
+    /// The last that was written straight into the table.
+    written: Option<Key>,
+    /// Nothing is written before [`RecordingWriter::sort`].
+    holds_back: bool,
     /// Sorted runs put aside, by how often their rows have been merged. A higher level holds
     /// earlier rows.
     levels: Vec<Vec<Scratch>>,
@@ -50,15 +61,23 @@ impl RecordingWriter {
         Ok(Self {
             target: path.to_owned(),
             table: TableWriter::create(path, ".inprogress")?,
-            held: Vec::new(),
-            held_bytes: 0,
+            held: Held::default(),
+            late: Held::default(),
             sort_bytes,
+            written: None,
+            holds_back: false,
             levels: Vec::new(),
             runs_made: 0,
             exchanges: 0,
             connections: Numbers::default(),
             end: Duration::ZERO,
         })
+    }
+
+    /// Writes nothing before [`RecordingWriter::sort`] is called, which may then rework every
+    /// exchange. To be called before the first is added.
+    pub fn hold_back(&mut self) {
+        self.holds_back = true;
     }
 
     /// Adds an exchange; any order will do. A body over [`CELL_BYTES_MAX`] is cut and flagged.
@@ -72,9 +91,12 @@ impl RecordingWriter {
             return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
         }
         self.exchanges += 1;
-        self.held_bytes += held_bytes(&exchange);
+        if self.holds_back || self.written.is_some_and(|written| key(&exchange) < written) {
+            self.late.push(exchange);
+            return if self.late.bytes > self.sort_bytes { self.put_aside() } else { Ok(()) };
+        }
         self.held.push(exchange);
-        if self.held_bytes > self.sort_bytes { self.put_aside() } else { Ok(()) }
+        if self.held.bytes > self.sort_bytes { self.write_straight() } else { Ok(()) }
     }
 
     /// Writes everything and gives the file its name. Returns the header as written:
@@ -97,36 +119,79 @@ impl RecordingWriter {
     }
 
     /// Writes everything pushed so far in its order. `rework` may change each exchange on its way,
-    /// as long as the order stays: what can be told only in the order of time is told here.
+    /// as long as the order stays: what can be told only in the order of time is told here. It
+    /// sees all of them where the writer was told to hold back, and else those not written yet.
     pub fn sort(&mut self, rework: &mut dyn FnMut(&mut Exchange)) -> Result<(), RecordingError> {
-        if self.held.is_empty() && self.levels.is_empty() {
+        let is_late = !self.late.rows.is_empty() || !self.levels.is_empty();
+        if !is_late && self.held.rows.is_empty() {
             return Ok(());
         }
-        self.connections = Numbers::default();
-        self.end = Duration::ZERO;
+        if self.holds_back {
+            self.connections = Numbers::default();
+            self.end = Duration::ZERO;
+        }
+        let mut runs: Vec<Run> = Vec::new();
+        let written = if is_late && self.written.is_some() {
+            let suffix = self.suffix();
+            let next = TableWriter::create(&self.target, &suffix)?;
+            let (written, _) = mem::replace(&mut self.table, next).finish(Vec::new())?;
+            Some(written)
+        } else {
+            None
+        };
+        if let Some(written) = &written {
+            runs.push(open(written)?);
+        }
         let put_aside: Vec<Scratch> =
             mem::take(&mut self.levels).into_iter().rev().flatten().collect();
-        let mut runs = put_aside.iter().map(open).collect::<Result<Vec<_>, _>>()?;
-        self.held.sort_by_key(key);
-        runs.push(Box::new(mem::take(&mut self.held).into_iter().map(Ok)));
+        for run in &put_aside {
+            runs.push(open(run)?);
+        }
+        for held in [&mut self.late, &mut self.held] {
+            runs.push(Box::new(held.take_sorted().into_iter().map(Ok)));
+        }
         for exchange in Merge::of(runs)? {
             let mut exchange = exchange?;
             rework(&mut exchange);
-            if !self.connections.insert(exchange.connection) {
-                return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
-            }
-            self.end = self.end.max(last_moment(&exchange));
-            self.table.push(exchange)?;
+            self.write(exchange)?;
         }
         Ok(())
     }
 
-    /// Sorts what is held and writes it as a run.
+    /// Writes the earlier half of what is held; its other half still waits for stragglers.
+    fn write_straight(&mut self) -> Result<(), RecordingError> {
+        let rows = self.held.take_sorted();
+        let mut left = self.sort_bytes / 2;
+        let kept = rows.iter().rev().take_while(|row| {
+            let bytes = held_bytes(row);
+            let fits = bytes <= left;
+            left = left.saturating_sub(bytes);
+            fits
+        });
+        let split = rows.len() - kept.count();
+        for (at, exchange) in rows.into_iter().enumerate() {
+            if at < split {
+                self.written = Some(key(&exchange));
+                self.write(exchange)?;
+            } else {
+                self.held.push(exchange);
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, exchange: Exchange) -> Result<(), RecordingError> {
+        if !self.connections.insert(exchange.connection) {
+            return Err(RecordingError::TooManyConnections { limit: RUNS_MAX });
+        }
+        self.end = self.end.max(last_moment(&exchange));
+        self.table.push(exchange)
+    }
+
+    /// Sorts what came late and writes it as a run.
     fn put_aside(&mut self) -> Result<(), RecordingError> {
-        self.held.sort_by_key(key);
-        self.held_bytes = 0;
-        let held = mem::take(&mut self.held);
-        let mut run = self.write_run(Box::new(held.into_iter().map(Ok)))?;
+        let late = self.late.take_sorted();
+        let mut run = self.write_run(Box::new(late.into_iter().map(Ok)))?;
         for level in 0.. {
             if self.levels.len() == level {
                 self.levels.push(Vec::new());
@@ -142,14 +207,41 @@ impl RecordingWriter {
         Ok(())
     }
 
-    fn write_run(&mut self, rows: Run) -> Result<Scratch, RecordingError> {
-        let suffix = format!(".run-{}.inprogress", self.runs_made);
+    /// A name for the next file beside the recording.
+    fn suffix(&mut self) -> String {
         self.runs_made += 1;
+        format!(".run-{}.inprogress", self.runs_made - 1)
+    }
+
+    fn write_run(&mut self, rows: Run) -> Result<Scratch, RecordingError> {
+        let suffix = self.suffix();
         let mut table = TableWriter::create(&self.target, &suffix)?;
         for row in rows {
             table.push(row?)?;
         }
         table.finish(Vec::new()).map(|(scratch, _)| scratch)
+    }
+}
+
+/// Exchanges in memory.
+#[derive(Default)]
+struct Held {
+    rows: Vec<Exchange>,
+    bytes: usize,
+}
+
+impl Held {
+    fn push(&mut self, exchange: Exchange) {
+        self.bytes += held_bytes(&exchange);
+        self.rows.push(exchange);
+    }
+
+    /// All of them, in order; those of one key as they came.
+    fn take_sorted(&mut self) -> Vec<Exchange> {
+        self.bytes = 0;
+        let mut rows = mem::take(&mut self.rows);
+        rows.sort_by_key(key);
+        rows
     }
 }
 
