@@ -13,6 +13,7 @@ mod legacy;
 mod blocks;
 mod pcapng;
 pub mod pcap;
+mod merge;
 mod layer;
 mod link;
 mod tunnel;

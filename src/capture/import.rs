@@ -9,7 +9,7 @@ use ::bytes::Bytes;
 use crate::bytes::fnv1a;
 use crate::capture::line::line_of;
 use crate::capture::pairing::{Answer, Paired, Request};
-use crate::capture::segments::read_segments;
+use crate::capture::segments::{read_merged, repeated_payload};
 use crate::capture::source::Source;
 use crate::capture::streams::{Origin, Streams};
 use crate::capture::tcp::{Event, Reassembly, What};
@@ -67,38 +67,23 @@ pub struct Imported {
     pub warnings: Vec<String>,
 }
 
-/// Reads captures, one after the other as if they were one file cut in pieces.
+/// Reads captures in the order of time, whatever the order in which they are given: pieces of one
+/// capture come one after the other, captures of one time are merged frame by frame. What two of
+/// them saw both is a retransmission, and counted as such.
 pub fn read_capture(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
     let mut import = Import::default();
     let mut frames = Ledger::default();
-    let (mut resolution, mut warnings) = (0, Vec::new());
-    let mut until: Option<(i64, String)> = None;
-    for source in sources {
-        let name = source.name().to_owned();
-        let facts = read_segments(source, &mut frames, &mut |segment| {
-            import.segment(segment, sink);
-        })?;
-        resolution = facts.clock_resolution_ns.max(resolution);
-        warnings.extend(facts.warnings);
-        if let (Some(first), Some((last, before))) = (facts.earliest_ns, &until)
-            && first < *last
-        {
-            warnings.push(format!(
-                "{name} begins before {before} ends, but pieces are read in the order given: name \
-                 them in the order of time, or merge captures of one time with `mergecap` first"
-            ));
-        }
-        if let Some(latest) = facts.latest_ns {
-            until = Some((latest, name));
-        }
-    }
+    let facts = read_merged(sources, &mut frames, &mut |segment| import.segment(segment, sink))?;
     let mut imported = import.finish(sink);
     imported.ledger.merge(&frames);
-    imported.clock_resolution_ns = resolution;
-    imported.warnings = warnings;
+    let steps = facts.iter().map(|facts| facts.clock_resolution_ns);
+    imported.clock_resolution_ns = steps.max().unwrap_or(0);
+    let repeated = repeated_payload(&facts, &imported.ledger);
+    imported.warnings = facts.into_iter().flat_map(|facts| facts.warnings).collect();
+    imported.warnings.extend(repeated);
     Ok(imported)
 }
 

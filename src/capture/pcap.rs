@@ -20,6 +20,8 @@ pub struct FrameReader<R> {
     notes: Notes,
     /// Bytes of the frame that was handed out last, still at the front of the window.
     handed_out: usize,
+    /// A frame that was looked for and not handed out, with its time.
+    ready: Option<(Found, i64)>,
     /// For frames without a time of their own.
     last_at_ns: i64,
 }
@@ -43,7 +45,7 @@ impl<R: Read> FrameReader<R> {
         let name = name.to_owned();
         match opened {
             Ok(Ok(format)) => {
-                Ok(Self { name, window, format, notes, handed_out: 0, last_at_ns: 0 })
+                Ok(Self { name, window, format, notes, handed_out: 0, ready: None, last_at_ns: 0 })
             }
             Ok(Err(what)) => Err(CaptureError::Unsupported {
                 name,
@@ -57,15 +59,29 @@ impl<R: Read> FrameReader<R> {
     /// The next frame in the order of the file, `None` at its end.
     #[expect(clippy::should_implement_trait, reason = "a frame borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
+        if self.peek()?.is_none() {
+            return Ok(None);
+        }
+        let Some((found, at_ns)) = self.ready.take() else { return Ok(None) };
+        self.handed_out = found.consumed;
+        let (start, end) = found.data;
+        let data = self.window.bytes().get(start..end).unwrap_or_default();
+        Ok(Some(Frame { at_ns, link: found.link, data, wire_bytes: found.wire_bytes }))
+    }
+
+    /// Time of the next frame, which stays to be read; `None` at the end.
+    pub fn peek(&mut self) -> Result<Option<i64>, CaptureError> {
+        if let Some((_, at_ns)) = self.ready {
+            return Ok(Some(at_ns));
+        }
         let Some(found) = self.find()? else { return Ok(None) };
         let at_ns = found.at_ns.unwrap_or_else(|| {
             self.notes.count("frame without a usable time", 1);
             self.last_at_ns
         });
         self.last_at_ns = at_ns;
-        let (start, end) = found.data;
-        let data = self.window.bytes().get(start..end).unwrap_or_default();
-        Ok(Some(Frame { at_ns, link: found.link, data, wire_bytes: found.wire_bytes }))
+        self.ready = Some((found, at_ns));
+        Ok(Some(at_ns))
     }
 
     /// What was seen besides frames so far; complete after the last frame.
@@ -94,13 +110,11 @@ impl<R: Read> FrameReader<R> {
             Format::Pcap(legacy) => legacy.next(&mut self.window, &mut self.notes),
             Format::Pcapng(pcapng) => pcapng.next(&mut self.window, &mut self.notes),
         };
-        let found = found.map_err(|source| CaptureError::Read {
+        found.map_err(|source| CaptureError::Read {
             name: self.name.clone(),
             offset: self.window.offset(),
             source,
-        })?;
-        self.handed_out = found.map_or(0, |found| found.consumed);
-        Ok(found)
+        })
     }
 }
 

@@ -1,20 +1,23 @@
 //! A capture's TCP segments, and the account of every frame that led to one or did not.
 
 use crate::capture::fragments::{Added, Fragments};
+use crate::capture::merge::{Member, members, merge};
 use crate::capture::packet::{Dissected, dissect, dissect_datagram};
-use crate::capture::pcap::FrameReader;
 use crate::capture::source::{Content, Source};
 use crate::capture::{CaptureError, Segment};
 use crate::recording::ledger::Ledger;
+use crate::units::format_count;
 
 /// What is known about a capture once it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadFacts {
+    /// The capture's name.
+    pub name: String,
     /// [`Content::Pcap`] or [`Content::Pcapng`].
     pub content: Content,
     /// Smallest step of the capture's clock, in nanoseconds; of several clocks the coarsest.
     pub clock_resolution_ns: u64,
-    /// Number of frames.
+    /// Number of its frames.
     pub frames: u64,
     /// Earliest time of a frame, nanoseconds since the Unix epoch; `None` without frames.
     pub earliest_ns: Option<i64>,
@@ -33,43 +36,73 @@ pub fn read_segments(
     ledger: &mut Ledger,
     sink: &mut dyn FnMut(&Segment<'_>),
 ) -> Result<ReadFacts, CaptureError> {
-    let content = source.content();
-    if !matches!(content, Content::Pcap | Content::Pcapng) {
-        return Err(source.not_a_capture());
-    }
     let name = source.name().to_owned();
-    let mut frames = FrameReader::new(source, &name)?;
+    let facts = read_merged(vec![source], ledger, sink)?;
+    facts.into_iter().next().ok_or(CaptureError::Empty { name })
+}
+
+/// Reads captures to their ends and hands out their segments in the order of time, as
+/// [`merge`](crate::capture::merge) tells it; what is known about each of them, in the order of
+/// their first frames. Warnings name the file where there are several.
+///
+/// An IP datagram may have fragments in several of them.
+pub fn read_merged(
+    sources: Vec<Source>,
+    ledger: &mut Ledger,
+    sink: &mut dyn FnMut(&Segment<'_>),
+) -> Result<Vec<ReadFacts>, CaptureError> {
+    let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
+    if let Some(other) = sources.iter().find(|source| !is_packets(source)) {
+        return Err(other.not_a_capture());
+    }
+    let mut members = members(sources)?;
     let mut reading = Reading { ledger, sink, fragments: Fragments::default(), frames: 0 };
-    let mut times: Option<(i64, i64)> = None;
-    let outcome = loop {
-        match frames.next() {
-            Ok(Some(frame)) => {
-                let at = frame.at_ns;
-                times = Some(times.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
-                reading.frame(at, &dissect(&frame));
-            }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
-    let count = reading.frames;
+    let outcome = merge(&mut members, &mut |frame| reading.frame(frame.at_ns, &dissect(frame)));
     reading.finish();
-    for (name, amount) in &frames.notes().counts {
+    let is_one = members.len() == 1;
+    let facts = members.iter().map(|member| facts(member, is_one, ledger)).collect();
+    outcome.map(|()| facts)
+}
+
+/// What is known about one of the captures; its notes become those of the ledger.
+fn facts(member: &Member, is_one: bool, ledger: &mut Ledger) -> ReadFacts {
+    let source = member.frames.source();
+    for (name, amount) in &member.frames.notes().counts {
         ledger.note(name, *amount);
     }
-    outcome?;
-    let mut warnings = frames.notes().warnings.clone();
-    if let Some(damage) = frames.source().damage() {
+    let mut warnings = member.frames.notes().warnings.clone();
+    if let Some(damage) = source.damage() {
         ledger.note("compressed input is cut or damaged", 1);
         warnings.push(format!("{damage}: what comes before it was used"));
     }
-    Ok(ReadFacts {
-        content,
-        clock_resolution_ns: frames.clock_resolution_ns(),
-        frames: count,
-        earliest_ns: times.map(|(earliest, _)| earliest),
-        latest_ns: times.map(|(_, latest)| latest),
+    if !is_one {
+        for warning in &mut warnings {
+            *warning = format!("{}: {warning}", source.name());
+        }
+    }
+    ReadFacts {
+        name: source.name().to_owned(),
+        content: source.content(),
+        clock_resolution_ns: member.frames.clock_resolution_ns(),
+        frames: member.count,
+        earliest_ns: member.times.map(|(earliest, _)| earliest),
+        latest_ns: member.times.map(|(_, latest)| latest),
         warnings,
+    }
+}
+
+/// Says that captures of one time saw the same traffic: two fifths of the payload came again,
+/// which no network does on its own.
+pub(crate) fn repeated_payload(facts: &[ReadFacts], ledger: &Ledger) -> Option<String> {
+    let overlap = |pair: &[ReadFacts]| matches!(pair, [a, b] if b.earliest_ns < a.latest_ns);
+    let (again, all) = (ledger.stream_bytes.count("retransmitted"), ledger.stream_bytes.total);
+    (facts.windows(2).any(overlap) && again > 0 && again / 2 >= all / 5).then(|| {
+        format!(
+            "captures overlap in time and {} of {} payload bytes were captured again, as at two \
+             interfaces: each is used once",
+            format_count(again),
+            format_count(all)
+        )
     })
 }
 

@@ -12,11 +12,13 @@ pub(crate) struct Window<R> {
     /// Position in the input of the first byte that is not consumed.
     offset: u64,
     ended: bool,
+    /// Bytes to ask for next.
+    chunk: usize,
 }
 
 impl<R: Read> Window<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), start: 0, offset: 0, ended: false }
+        Self { reader, buffer: Vec::new(), start: 0, offset: 0, ended: false, chunk: FIRST_BYTES }
     }
 
     /// Makes `wanted` bytes visible if the input has that many; says how many are visible.
@@ -33,9 +35,22 @@ impl<R: Read> Window<R> {
             self.buffer.drain(..self.start);
             self.start = 0;
         }
-        let missing = (wanted - visible).max(READ_BYTES);
-        let read = (&mut self.reader).take(missing as u64).read_to_end(&mut self.buffer)?;
-        self.ended = read < missing;
+        // Whatever there is now: a pipe that grows slowly is not waited for beyond what is wanted.
+        while !self.ended && self.bytes().len() < wanted {
+            let filled = self.buffer.len();
+            self.buffer.resize(filled + self.chunk, 0);
+            let room = self.buffer.get_mut(filled..).unwrap_or_default();
+            let read = self.reader.read(room);
+            self.buffer.truncate(filled + read.as_ref().map_or(0, |read| *read));
+            match read {
+                Ok(read) => {
+                    self.ended = read == 0;
+                    self.chunk = (self.chunk * 2).min(READ_BYTES);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(self.bytes().len())
     }
 
@@ -65,9 +80,39 @@ impl<R: Read> Window<R> {
 /// Large enough that moving the rest of a record to the front costs little.
 const READ_BYTES: usize = 256 * 1024;
 
+/// A file that is opened long before it is read holds little: a thousand pieces of a capture are
+/// a few megabytes.
+const FIRST_BYTES: usize = 4 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Hands out a few bytes at a time, and fails when it is asked for more than there are yet.
+    struct Pipe(usize);
+
+    impl Read for Pipe {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = self.0.min(10);
+            self.0 -= count;
+            if count == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            buffer[..count].fill(7);
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn no_more_is_read_than_was_asked_for_and_is_there() {
+        let mut window = Window::new(Pipe(30));
+        assert_eq!(window.reach(4).unwrap(), 10);
+        window.consume(4);
+        assert_eq!(window.reach(6).unwrap(), 6);
+        assert_eq!(window.reach(26).unwrap(), 26);
+        assert!(window.reach(27).is_err());
+        assert_eq!(window.bytes(), [7; 26]);
+    }
 
     #[test]
     fn what_was_consumed_is_gone_and_the_rest_moves_up() {

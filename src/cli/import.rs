@@ -22,8 +22,8 @@ use crate::units::format_count;
 #[derive(Debug, clap::Args)]
 pub struct Import {
     /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, JSON Lines or
-    /// access logs, plain, gz or zst; `-` is standard input. Several are read one after the other,
-    /// as the pieces of one capture; lines of several logs are put in the order of time.
+    /// access logs, plain, gz or zst; `-` is standard input. Several are put in the order of time,
+    /// whatever the order here: pieces of one capture, or captures of one time.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.

@@ -225,6 +225,11 @@ pub(crate) fn exchanges(talk: &Talk) -> Vec<Exchange> {
 
 /// The pieces as a capture file.
 pub(crate) fn file_of(pieces: &[Piece]) -> Source {
+    named_file_of("made by hand", pieces)
+}
+
+/// The same with a name.
+pub(crate) fn named_file_of(name: &str, pieces: &[Piece]) -> Source {
     let mut file = pcap_header(Order::Big, MICROSECONDS, 101);
     for piece in pieces {
         let ports = if piece.client { [4000_u16, 80] } else { [80, 4000] };
@@ -242,5 +247,5 @@ pub(crate) fn file_of(pieces: &[Piece]) -> Source {
         let fraction = u32::try_from(piece.at_ns % 1_000_000_000 / 1_000).unwrap();
         file.extend(record(Order::Big, seconds, fraction, &packet));
     }
-    Source::from_reader("made by hand", Box::new(Cursor::new(file))).unwrap()
+    Source::from_reader(name, Box::new(Cursor::new(file))).unwrap()
 }
