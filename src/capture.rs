@@ -33,6 +33,7 @@ mod lenient;
 pub mod har;
 pub mod gor;
 pub mod sessions;
+pub mod vegeta;
 pub mod access_log;
 
 use std::io;
@@ -103,8 +104,8 @@ pub enum CaptureError {
     #[error(
         "{name}: not a capture: it begins with {first_bytes}; supported are pcap and pcapng \
          (convert others with `editcap -F pcapng`), HAR, GoReplay, sessions of Proxy Verifier, \
-         JSON Lines and access logs (describe one of your own with --log-format), plain or \
-         compressed with gzip or zstd"
+         vegeta targets, JSON Lines and access logs (describe one of your own with \
+         --log-format), plain or compressed with gzip or zstd"
     )]
     NotACapture {
         /// Path as given.

@@ -2,6 +2,8 @@
 //!
 //! A bare number is refused everywhere: it means seconds to one tool and milliseconds to another.
 
+pub mod rate;
+
 use std::time::Duration;
 
 use bytesize::ByteSize;

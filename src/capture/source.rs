@@ -1,18 +1,18 @@
 //! Opens a capture by what is in it, not by its name: plain, gzip or zstd, from a path or from
 //! standard input.
 
+mod content;
+
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::capture::CaptureError;
-use crate::capture::elements::{Pattern, elements};
-use crate::capture::gor_header::gor_header;
 
 /// An open capture, decompressed while it is read.
 ///
@@ -20,6 +20,8 @@ use crate::capture::gor_header::gor_header;
 /// before stays usable, and [`Source::damage`] says so.
 pub struct Source {
     name: String,
+    /// The folder that it lies in; none for standard input.
+    folder: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     head: Vec<u8>,
     /// What the user says it is.
@@ -42,7 +44,7 @@ pub enum Content {
     Gor,
     /// A JSON object with `sessions`, of Proxy Verifier or `traffic_dump`.
     Sessions,
-    /// Targets of vegeta, as text or JSON: they have no times.
+    /// Targets of vegeta, as text or JSON: they have no times of their own.
     Targets,
     /// A Parquet file, such as a recording.
     Parquet,
@@ -58,7 +60,10 @@ impl Source {
         }
         let name = path.display().to_string();
         match File::open(path) {
-            Ok(file) => Self::from_reader(&name, Box::new(file)),
+            Ok(file) => {
+                let folder = path.parent().map(|parent| Path::new(".").join(parent));
+                Ok(Self { folder, ..Self::from_reader(&name, Box::new(file))? })
+            }
             Err(source) => Err(CaptureError::Open { name, source }),
         }
     }
@@ -82,7 +87,14 @@ impl Source {
             });
         }
         let input = Cursor::new(head.clone()).chain(BufReader::new(decoder));
-        Ok(Self { name: name.to_owned(), stop: Arc::default(), head, forced: None, input })
+        Ok(Self {
+            name: name.to_owned(),
+            folder: None,
+            stop: Arc::default(),
+            head,
+            forced: None,
+            input,
+        })
     }
 
     /// Once this is set there is nothing more to read: whoever takes what is found has failed,
@@ -96,6 +108,11 @@ impl Source {
         &self.name
     }
 
+    /// The folder of the file; `None` where it is none, such as standard input.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
     /// Takes it for what the user says it is.
     pub fn read_as(&mut self, content: Content) {
         self.forced = Some(content);
@@ -106,29 +123,12 @@ impl Source {
         if let Some(content) = self.forced {
             return content;
         }
-        let first_byte = self.head.iter().find(|byte| !byte.is_ascii_whitespace());
-        match self.head.first_chunk::<4>() {
-            Some([0x0a, 0x0d, 0x0d, 0x0a]) => Content::Pcapng,
-            Some(b"PAR1") => Content::Parquet,
-            Some(magic) if PCAP_MAGICS.contains(&u32::from_be_bytes(*magic)) => Content::Pcap,
-            _ if first_byte == Some(&b'{') => json_content(&self.head),
-            _ if is_gor(&self.head) => Content::Gor,
-            _ if is_target(&self.head) => Content::Targets,
-            // A byte order mark, as some browsers write it.
-            _ => match self.head.strip_prefix(b"\xef\xbb\xbf") {
-                Some(text) if text.trim_ascii_start().starts_with(b"{") => json_content(text),
-                _ => Content::Unknown,
-            },
-        }
+        content::told(&self.head)
     }
 
     /// The error for a source that is no capture of packets.
     pub fn not_a_capture(&self) -> CaptureError {
         let name = self.name.clone();
-        if self.content() == Content::Targets {
-            let what = "a list of vegeta targets (it does not say when each was asked for)";
-            return CaptureError::Unsupported { name, what: what.to_owned(), advice: TIMES_NEEDED };
-        }
         // The names of fields in the stream of Go values that it wrote then.
         if self.head.windows(10).any(|window| window == b"RawRequest") {
             let what = "a GoReplay file from before version 0.10".to_owned();
@@ -180,10 +180,6 @@ const MAGIC_BYTES: usize = 4;
 /// Enough for every magic number, and for a JSON file that opens with some blank lines.
 const HEAD_BYTES: usize = 512;
 
-/// Microseconds, nanoseconds and the variant with longer record heads, in both byte orders.
-const PCAP_MAGICS: [u32; 6] =
-    [0xa1b2_c3d4, 0xd4c3_b2a1, 0xa1b2_3c4d, 0x4d3c_b2a1, 0xa1b2_cd34, 0x34cd_b2a1];
-
 /// Formats a user may well try, with what to do about each.
 const FOREIGN: [(&[u8], &str, &str); 7] = [
     (
@@ -198,42 +194,6 @@ const FOREIGN: [(&[u8], &str, &str); 7] = [
     (b"snoop\0\0\0", "a snoop capture", "convert it with `editcap -F pcapng`"),
     (b"GMBU", "a Network Monitor capture", "convert it with `editcap -F pcapng`"),
 ];
-
-/// What to do with requests without times.
-const TIMES_NEEDED: &str = "import a capture, a HAR or an access log of that traffic, or write \
-                            JSON Lines with the `at_ns` that you want for each";
-
-/// What a JSON object is, by the keys that the head shows.
-fn json_content(mut head: &[u8]) -> Content {
-    const KEYS: &[Pattern] = &[&["log"], &["sessions"], &["meta"], &["url"], &["at_ns"]];
-    let mut seen = [false; KEYS.len()];
-    // Reading from memory does not fail, and a cut is expected.
-    let _ = elements(&mut head, KEYS, &mut |element| seen[element.pattern] = true);
-    match seen {
-        [true, ..] => Content::Har,
-        [_, true, ..] | [_, _, true, ..] => Content::Sessions,
-        [_, _, _, true, false] => Content::Targets,
-        _ => Content::JsonLines,
-    }
-}
-
-/// The head begins with the header of a `GoReplay` record: type, ID, time and perhaps latency.
-fn is_gor(head: &[u8]) -> bool {
-    head.split(|byte| *byte == b'\n').next().is_some_and(|line| gor_header(line).is_some())
-}
-
-/// The first line that is no comment asks for an absolute URL, without a version behind it.
-fn is_target(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    let Some(line) = lines.find(|line| !line.is_empty() && !line.starts_with(b"#")) else {
-        return false;
-    };
-    let mut words = line.split(|byte| *byte == b' ');
-    let (method, url) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    method.iter().all(u8::is_ascii_uppercase)
-        && (url.starts_with(b"http://") || url.starts_with(b"https://"))
-        && words.next().is_none()
-}
 
 /// Reads until `limit` bytes or the end; a single read may return less than there is.
 fn read_head(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
@@ -378,8 +338,8 @@ mod tests {
                 b"GET / HTTP",
                 "test: not a capture: it begins with 47 45 54 20 2f 20 48 54; supported are pcap \
                  and pcapng (convert others with `editcap -F pcapng`), HAR, GoReplay, sessions of \
-                 Proxy Verifier, JSON Lines and access logs (describe one of your own with \
-                 --log-format), plain or compressed with gzip or zstd",
+                 Proxy Verifier, vegeta targets, JSON Lines and access logs (describe one of \
+                 your own with --log-format), plain or compressed with gzip or zstd",
             ),
             (
                 b"BZh91AY&SY",

@@ -10,20 +10,22 @@ use anyhow::Context;
 use crate::capture::access_log::format::{Format, NAMES};
 use crate::capture::access_log::template::Template;
 use crate::capture::source::{Content, Source};
+use crate::capture::vegeta::Pace;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
-use crate::cli::load::{self, ImportOutcome};
+use crate::cli::load::{self, ImportOutcome, Options};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line;
 use crate::units::format_count;
+use crate::units::rate::{Rate, parse_rate};
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
 pub struct Import {
-    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, JSON Lines or
-    /// access logs, plain, gz or zst; `-` is standard input. Several are put in the order of time,
-    /// whatever the order here: pieces of one capture, or captures of one time.
+    /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, vegeta targets,
+    /// JSON Lines or access logs, plain, gz or zst; `-` is standard input. Several are put in the
+    /// order of time, whatever the order here: pieces of one capture, or captures of one time.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.
@@ -40,15 +42,23 @@ pub struct Import {
     #[arg(long)]
     keep_secrets: bool,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
-    /// sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
-    /// end of each request), apache (the same, stamped with the arrival), common, combined, json,
-    /// nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
+    /// sessions, vegeta, jsonl; or an access log: nginx (the common or combined format, stamped
+    /// with the end of each request), apache (the same, stamped with the arrival), common,
+    /// combined, json, nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
     #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
     format: Option<Given>,
     /// Read the captures as access logs of this format string, nginx' `log_format` or Apache's
     /// `LogFormat`.
     #[arg(long, value_name = "STRING", value_parser = format_written)]
     log_format: Option<Given>,
+    /// How many vegeta targets are asked for in a second, or in another time: `100`, `100/1m`.
+    /// They say what to ask for and not when.
+    #[arg(long, value_name = "N[/TIME]", value_parser = parse_rate)]
+    rate: Option<Rate>,
+    /// Deal vegeta targets out over so many connections in turn, instead of one for each target.
+    #[arg(long, value_name = "N", requires = "rate")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
 }
 
 /// What captures are, as the user says.
@@ -59,6 +69,14 @@ enum Given {
 }
 
 impl Import {
+    fn options(&self) -> Options {
+        Options {
+            keep_secrets: self.keep_secrets,
+            format: self.log_format().cloned(),
+            pace: self.rate.map(|rate| Pace { rate, connections: self.connections }),
+        }
+    }
+
     fn log_format(&self) -> Option<&Format> {
         match self.log_format.as_ref().or(self.format.as_ref()) {
             Some(Given::Log(format)) => Some(format),
@@ -78,12 +96,13 @@ fn format_named(name: &str) -> Result<Given, String> {
 }
 
 /// Formats that are no access logs.
-const CONTENTS: [(&str, Content); 6] = [
+const CONTENTS: [(&str, Content); 7] = [
     ("pcap", Content::Pcap),
     ("pcapng", Content::Pcapng),
     ("har", Content::Har),
     ("gor", Content::Gor),
     ("sessions", Content::Sessions),
+    ("vegeta", Content::Targets),
     ("jsonl", Content::JsonLines),
 ];
 
@@ -116,7 +135,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     };
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
-    let imported = load::import(sources, output, !command.keep_secrets, command.log_format())?;
+    let imported = load::import(sources, output, &command.options())?;
     warn(&imported, voice);
     let header = &imported.header;
     if !command.keep_secrets {
@@ -157,8 +176,7 @@ fn import_lines(
         check_output(lines, &command.captures)?;
     }
     let scratch = Scratch::create()?;
-    let redacted = !command.keep_secrets;
-    warn(&load::import(sources, &scratch.recording(), redacted, command.log_format())?, voice);
+    warn(&load::import(sources, &scratch.recording(), &command.options())?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

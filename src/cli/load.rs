@@ -14,6 +14,7 @@ use crate::capture::access_log::format::Format;
 use crate::capture::access_log::sample::Sampled;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
+use crate::capture::vegeta::Pace;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
 use crate::cli::load::logs::{Input, from_logs, told};
@@ -51,7 +52,7 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
         return opened(path.to_owned(), Vec::new(), None);
     }
     let scratch = Scratch::create()?;
-    let imported = import(vec![source], &scratch.recording(), true, None)?;
+    let imported = import(vec![source], &scratch.recording(), &Options::default())?;
     opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
@@ -63,7 +64,7 @@ pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loade
         return opened(path.to_owned(), Vec::new(), None);
     }
     outputs::note(voice.quiet, &format!("importing {}", path.display()));
-    let imported = import(vec![source], into, true, None)?;
+    let imported = import(vec![source], into, &Options::default())?;
     opened(into.to_owned(), imported.warnings, None)
 }
 
@@ -85,13 +86,22 @@ pub struct ImportOutcome {
     pub warnings: Vec<String>,
 }
 
-/// Imports captures that are pieces of one. Exchanges are redacted unless the user said otherwise.
-/// With a format given, the captures are logs of it.
+/// What the user says of captures that is not in them.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Credentials stay as they were captured.
+    pub keep_secrets: bool,
+    /// The captures are logs of this format.
+    pub format: Option<Format>,
+    /// How fast targets are asked for, which have no times.
+    pub pace: Option<Pace>,
+}
+
+/// Imports captures of one kind. Exchanges are redacted unless the user said otherwise.
 pub fn import(
     sources: Vec<Source>,
     recording: &Path,
-    redacted: bool,
-    format: Option<&Format>,
+    options: &Options,
 ) -> anyhow::Result<ImportOutcome> {
     if let Some(recording) = sources.iter().find(|source| source.content() == Content::Parquet) {
         bail!(
@@ -103,12 +113,13 @@ pub fn import(
     let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
     let origin = names.join(", ");
     let content = sources.first().map_or(Content::Unknown, Source::content);
-    let input = told(sources, format)?;
+    let input = told(sources, options.format.as_ref())?;
+    let redacted = !options.keep_secrets;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
         Input::Packets(sources) => from_packets(sources, &mut writer, redacted)?,
         Input::Documents(content, sources) => {
-            from_documents(content, sources, &mut writer, redacted)?
+            from_documents(content, sources, &mut writer, options)?
         }
         Input::Logs(logs) => from_logs(logs, &mut writer, redacted)?,
         Input::Lines(sources) => from_lines(sources, &mut writer, redacted)?,

@@ -123,7 +123,7 @@ pub fn read_lines(
 
 /// Reads up to and including a line end. Returns how long the line is, `None` at the end of the
 /// input; `text` has the line, unless it reaches `limit`.
-fn read_line(
+pub(crate) fn read_line(
     input: &mut dyn BufRead,
     text: &mut Vec<u8>,
     limit: usize,
@@ -156,8 +156,9 @@ fn read_line(
     }
 }
 
+/// How long a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Length {
+pub(crate) enum Length {
     Whole,
     TooLong,
 }

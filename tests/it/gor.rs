@@ -231,15 +231,6 @@ fn pieces_are_one_capture_in_any_order_and_compression() {
 }
 
 #[test]
-fn lists_without_times_are_refused_with_advice() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("t.txt"), "GET http://a/\n\nPOST http://a/b\nX: y\n").unwrap();
-    let ran = peakhour(folder.path(), &["import", "t.txt", "-o", "r.parquet"]);
-    assert_ne!(ran.code, 0);
-    assert!(ran.stderr.contains("a list of vegeta targets") && ran.stderr.contains("`at_ns`"));
-}
-
-#[test]
 fn sessions_are_connections() {
     let transaction = |at: u64, more: &str| {
         format!(

@@ -3,13 +3,16 @@
 
 use std::sync::atomic::Ordering;
 
+use anyhow::bail;
+
 use crate::capture::documents::{Documents, Settle};
 use crate::capture::gor::read_gor;
 use crate::capture::har::read_har;
 use crate::capture::sessions::read_sessions;
 use crate::capture::source::{Content, Source};
+use crate::capture::vegeta::{Pace, read_targets};
 use crate::cli::files::Scratch;
-use crate::cli::load::ready;
+use crate::cli::load::{Options, ready};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
@@ -20,11 +23,13 @@ pub(super) fn from_documents(
     content: Content,
     sources: Vec<Source>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    options: &Options,
 ) -> anyhow::Result<(Header, Vec<String>)> {
+    let redacted = !options.keep_secrets;
+    let pace = pace(content, &sources, options)?;
     let scratch = Scratch::create()?;
     let mut sorting = RecordingWriter::create(&scratch.recording())?;
-    let mut documents = read(content, sources, &mut |exchange| {
+    let mut documents = read((content, pace), sources, &mut |exchange| {
         sorting.push(ready(exchange, redacted)).map_err(Into::into)
     })?;
     sorting.finish(header(&documents, 0))?;
@@ -39,8 +44,23 @@ pub(super) fn from_documents(
     Ok((header, documents.warnings))
 }
 
+/// Targets have no times, and only they have none.
+fn pace(content: Content, sources: &[Source], options: &Options) -> anyhow::Result<Option<Pace>> {
+    let name = sources.first().map_or("", Source::name);
+    match (content, options.pace) {
+        (Content::Targets, None) => bail!(
+            "{name}: vegeta targets do not say when each was asked for; say how fast, such as \
+             `peakhour import {name} --rate 100/s -o FILE`, or import a capture, a HAR or an \
+             access log of that traffic"
+        ),
+        (Content::Targets, pace) => Ok(pace),
+        (_, Some(_)) => bail!("{name}: has times of its own; --rate is for vegeta targets"),
+        (_, None) => Ok(None),
+    }
+}
+
 fn read(
-    content: Content,
+    (content, pace): (Content, Option<Pace>),
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Exchange) -> anyhow::Result<()>,
 ) -> anyhow::Result<Documents> {
@@ -54,9 +74,10 @@ fn read(
             }
         }
     };
-    let documents = match content {
-        Content::Gor => read_gor(sources, &mut push)?,
-        Content::Sessions => read_sessions(sources, &mut push)?,
+    let documents = match (content, pace) {
+        (_, Some(pace)) => read_targets(sources, pace, &mut push)?,
+        (Content::Gor, _) => read_gor(sources, &mut push)?,
+        (Content::Sessions, _) => read_sessions(sources, &mut push)?,
         _ => read_har(sources, &mut push)?,
     };
     failed.map_or(Ok(documents), Err)

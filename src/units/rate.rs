@@ -1,0 +1,91 @@
+//! A number of things in a time, as vegeta spells it: `100`, `100/s`, `100/1m`, `0.5/s`.
+
+use std::time::Duration;
+
+use crate::units::{UnitError, parse_duration};
+
+/// So many in so long, kept exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// In billionths; never 0.
+    billionths: u64,
+    /// Nanoseconds; never 0.
+    per_ns: u64,
+}
+
+const HINT: &str = "write a number for one a second, or such as `100/s`, `100/1m` or `0.5/1s`";
+
+impl Rate {
+    /// The moment of the thing with this number, from 0: they are spaced evenly. It saturates
+    /// after 584 years.
+    pub fn moment(self, number: u64) -> Duration {
+        let of_one = u128::from(self.per_ns) * 1_000_000_000;
+        // 64 bits of number and 64 of period may be more than 128 with the billion.
+        let whole = u128::from(number).saturating_mul(of_one) / u128::from(self.billionths);
+        Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))
+    }
+}
+
+/// The rate of a text. Zero, and what is too fast for a clock of nanoseconds, are refused.
+pub fn parse_rate(text: &str) -> Result<Rate, UnitError> {
+    let refused = |problem: &str| UnitError { problem: format!("`{text}` {problem}"), hint: HINT };
+    let (count, period) = text.trim().split_once('/').unwrap_or((text.trim(), "1s"));
+    let per = if period.starts_with(|first: char| first.is_ascii_digit()) {
+        parse_duration(period)
+    } else {
+        parse_duration(&format!("1{period}"))
+    };
+    let per = per.map_err(|_| refused("has no time behind its `/`"))?;
+    let billionths = billionths(count).ok_or_else(|| refused("does not begin with a number"))?;
+    let per_ns = u64::try_from(per.as_nanos()).unwrap_or(u64::MAX);
+    let ns_of_one = u128::from(per_ns) * 1_000_000_000 / u128::from(billionths.max(1));
+    if billionths == 0 || per_ns == 0 || ns_of_one == 0 {
+        return Err(refused("is no rate at which anything can be sent"));
+    }
+    Ok(Rate { billionths, per_ns })
+}
+
+/// A decimal number with at most nine digits behind the point.
+fn billionths(text: &str) -> Option<u64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) || fraction.len() > 9 {
+        return None;
+    }
+    let fraction: u64 = format!("{fraction:0<9}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000_000)?.checked_add(fraction)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_spaced_evenly_and_exactly() {
+        for (text, number, ns) in [
+            ("100", 1, 10_000_000),
+            ("100/s", 250, 2_500_000_000),
+            ("100/1s", 1, 10_000_000),
+            ("100/1m", 1, 600_000_000),
+            ("90/m", 3, 2_000_000_000),
+            ("3/s", 1, 333_333_333),
+            ("3/s", 3, 1_000_000_000), // No drift: each moment is a multiple of the exact rate.
+            ("0.5", 1, 2_000_000_000),
+            ("1/250ms", 2, 500_000_000),
+            (" 1 ", u64::MAX, u64::MAX),
+        ] {
+            let rate = parse_rate(text).unwrap();
+            assert_eq!(rate.moment(number), Duration::from_nanos(ns), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_rate_is_refused_with_a_hint() {
+        for text in
+            ["", "0", "0/1s", "-1", "1/0s", "infinity", "1/", "1/5", "1e3", "9999999999/s", ".5"]
+        {
+            let error = parse_rate(text).unwrap_err().to_string();
+            assert!(error.contains("`100/1m`"), "{text}: {error}");
+        }
+    }
+}
