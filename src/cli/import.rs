@@ -124,7 +124,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
         }
     }
     if command.dry_run {
-        dry::read_only(sources, command.log_format(), voice)?;
+        dry::read_only(sources, &command.options(), voice)?;
         return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {

@@ -104,7 +104,9 @@ fn bodies_are_read_beside_the_list_and_below_and_nowhere_else() {
     std::os::unix::fs::symlink("../secret", lists.join("link")).unwrap();
     let absolute = folder.path().join("secret").display().to_string();
     let names = ["bodies/one", "./two", "../secret", &absolute, "link", "bodies", "none"];
-    let text: String = names.iter().map(|name| format!("POST http://a/\n@{name}\n\n")).collect();
+    let targets: Vec<String> =
+        names.iter().map(|name| format!("POST http://a/\n@{name}\n\n")).collect();
+    let text = targets.concat();
     fs::write(lists.join("list"), text).unwrap();
     let (found, said) = bodies(folder.path(), "lists/list");
     assert_eq!(found, ["first", "second"]);

@@ -1,10 +1,10 @@
 //! `import --dry-run`: what would be imported, and what became of every packet.
 
-use crate::capture::access_log::format::Format;
 use crate::capture::import::read_capture;
 use crate::capture::source::{Content, Source};
 use crate::cli::accounts::accounts;
 use crate::cli::files::Scratch;
+use crate::cli::load::Options;
 use crate::cli::outputs::printable;
 use crate::cli::{Voice, load, outputs};
 use crate::units::format_count;
@@ -13,17 +13,17 @@ use crate::units::format_count;
 /// other formats, which are put in order on disk, a scratch file comes and goes.
 pub(super) fn read_only(
     sources: Vec<Source>,
-    format: Option<&Format>,
+    options: &Options,
     voice: Voice,
 ) -> anyhow::Result<()> {
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
     let (exchanges, connections, ledger, warnings) =
-        if format.is_none() && sources.iter().all(is_packets) {
+        if options.format.is_none() && sources.iter().all(is_packets) {
             let read = read_capture(sources, &mut |_| {})?;
             (read.exchanges, read.connections, read.ledger, read.warnings)
         } else {
             let scratch = Scratch::create()?;
-            let read = load::import(sources, &scratch.recording(), true, format)?;
+            let read = load::import(sources, &scratch.recording(), options)?;
             (read.header.exchanges, read.header.connections, read.header.ledger, read.warnings)
         };
     for warning in &warnings {
