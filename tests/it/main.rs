@@ -21,6 +21,7 @@ mod corpus_streams; // Byte streams of foreign captures, compared with hashes of
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
+mod sessions_yaml; // Sessions as people write them, in YAML.
 mod targets; // Targets of vegeta: at a rate, with bodies from beside them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.

@@ -14,6 +14,7 @@ pub(super) fn told(head: &[u8]) -> Content {
         _ if first_byte == Some(&b'{') => json_content(head),
         _ if is_gor(head) => Content::Gor,
         _ if is_target(head) => Content::Targets,
+        _ if is_yaml_of_sessions(head) => Content::Sessions,
         // A byte order mark, as some browsers write it.
         _ => match head.strip_prefix(b"\xef\xbb\xbf") {
             Some(text) if text.trim_ascii_start().starts_with(b"{") => json_content(text),
@@ -57,6 +58,15 @@ fn json_content(mut head: &[u8]) -> Content {
 /// The head begins with the header of a `GoReplay` record: type, ID, time and perhaps latency.
 fn is_gor(head: &[u8]) -> bool {
     head.split(|byte| *byte == b'\n').next().is_some_and(|line| gor_header(line).is_some())
+}
+
+/// The first line that is no comment and no marker of YAML is one of the two keys.
+fn is_yaml_of_sessions(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
+    let says = |line: &&[u8]| !line.is_empty() && !line.starts_with(b"#") && *line != b"---";
+    lines
+        .find(says)
+        .is_some_and(|line| line.starts_with(b"meta:") || line.starts_with(b"sessions:"))
 }
 
 /// The first line that is no comment asks for an absolute URL, without a version behind it.
