@@ -3,6 +3,7 @@
 //! an exchange is marked as made ([`crate::recording::Flags::SYNTHESISED`]).
 
 pub mod stamp;
+pub mod zone;
 pub mod text;
 pub mod entry;
 pub mod common;
@@ -25,8 +26,8 @@ use std::net::SocketAddr;
 
 use crate::capture::access_log::entry::{Entry, Miss};
 use crate::capture::access_log::exchange::{Remarks, UNNAMED_HOST, exchange};
-use crate::capture::access_log::format::Format;
 use crate::capture::access_log::sample::Log;
+use crate::capture::access_log::stamp::Known;
 use crate::capture::import::{MAX_AUTHORITY, MAX_SERVERS};
 use crate::recording::file::{self, RecordingError};
 use crate::recording::ledger::Ledger;
@@ -128,6 +129,9 @@ struct Import {
 struct Counts {
     methods_assumed: u64,
     moments_unknown: u64,
+    /// Of the current log: times without a zone.
+    zones_unknown: u64,
+    shown_twice: u64,
     uncorrected: u64,
     bodies_unknown: u64,
 }
@@ -147,7 +151,7 @@ impl Import {
             self.lines += 1;
             self.ledger.frames.enter(1);
             let made = if whole {
-                self.line(&mut log.format, &text)
+                self.line(&mut log, &text)
             } else {
                 Err(Ended::Miss(Miss::NotUnderstood("it is longer than 64 KiB")))
             };
@@ -173,13 +177,22 @@ impl Import {
     }
 
     /// The exchange of a line, and the step of its clock.
-    fn line(&mut self, format: &mut Format, text: &[u8]) -> Result<(Exchange, u64), Ended> {
+    fn line(&mut self, log: &mut Log, text: &[u8]) -> Result<(Exchange, u64), Ended> {
         let text = text.strip_suffix(b"\n").unwrap_or(text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         if text.trim_ascii().is_empty() {
             return Err(Ended::Empty);
         }
-        let entry = format.read(text).map_err(Ended::Miss)?;
+        let mut entry = log.format.read(text).map_err(Ended::Miss)?;
+        if let (Some(zone), Known::Not | Known::ByRule) = (&log.zone, entry.time.zone) {
+            let (ns, is_twice) = zone.moment(entry.time.ns);
+            entry.time.ns = ns;
+            self.counts.shown_twice += u64::from(is_twice);
+            self.counts.zones_unknown += 1;
+        } else {
+            self.counts.zones_unknown += u64::from(entry.time.zone == Known::Not);
+        }
+        entry.time.ns = entry.time.ns.saturating_add(log.clock_shift_ns());
         let (exchange, remarks) = exchange(&entry, self.lines).map_err(Ended::Miss)?;
         file::check(&exchange)
             .map_err(|_| Ended::Miss(Miss::NotUnderstood("no recording can hold its numbers")))?;
@@ -225,7 +238,7 @@ impl Import {
     }
 
     fn warn(&mut self, log: &Log, bad: u64) {
-        let Log { name, format, damage, .. } = log;
+        let Log { name, damage, zone, .. } = log;
         if let (Some(first), 1..) = (&self.first_bad, bad) {
             self.warnings.push(format!(
                 "{name}: {bad} lines were not understood; the first problem is in line {first}"
@@ -234,18 +247,29 @@ impl Import {
         if let Some(damage) = damage {
             self.warnings.push(format!("{name}: {damage}; it was read up to there"));
         }
-        if format.has_no_zone() {
-            self.warnings.push(format!("{name}: its times have no zone and were taken for UTC"));
+        match (std::mem::take(&mut self.counts.zones_unknown), zone) {
+            (0, _) => {}
+            (_, None) => self.warnings.push(format!(
+                "{name}: its times have no zone and were taken for UTC (say another with \
+                 --time-zone)"
+            )),
+            (_, Some(zone)) => self.warnings.push(format!(
+                "{name}: its times have no zone and were taken for those of {}",
+                zone.name
+            )),
         }
     }
 
     fn finish(mut self) -> Imported {
-        let Counts { methods_assumed, moments_unknown, uncorrected, bodies_unknown } = self.counts;
+        let Counts { methods_assumed, moments_unknown, uncorrected, bodies_unknown, .. } =
+            self.counts;
         let ledger = &mut self.ledger;
         ledger.note("method not logged, taken for GET", methods_assumed);
         ledger.note("arrival or end of the request: not known which", moments_unknown);
         ledger.note("end of the request taken for its arrival: no duration", uncorrected);
         ledger.note("request body not in the log", bodies_unknown);
+        let twice = self.counts.shown_twice;
+        ledger.note("time that its zone's clock showed twice or never", twice);
         let mut warnings = self.warnings;
         if moments_unknown > 0 {
             warnings.push(

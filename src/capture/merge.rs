@@ -18,7 +18,7 @@ use crate::capture::source::Source;
 /// A capture of several that are read together.
 #[derive(Debug)]
 pub(crate) struct Member {
-    /// The file; its times are as they stand in it.
+    /// The file.
     pub(crate) frames: FrameReader<Source>,
     /// Its frames so far.
     pub(crate) count: u64,
@@ -33,7 +33,9 @@ pub(crate) fn members(sources: Vec<Source>) -> Result<Vec<Member>, CaptureError>
     let mut members = Vec::new();
     for source in sources {
         let name = source.name().to_owned();
+        let shift_ns = source.clock_shift_ns();
         let mut frames = FrameReader::new(source, &name)?;
+        frames.shift_clock(shift_ns);
         let due_ns = frames.peek()?;
         members.push(Member { frames, count: 0, times: None, due_ns });
     }

@@ -22,6 +22,8 @@ pub struct FrameReader<R> {
     handed_out: usize,
     /// A frame that was looked for and not handed out, with its time.
     ready: Option<(Found, i64)>,
+    /// Added to the times of the file.
+    shift_ns: i64,
     /// For frames without a time of their own.
     last_at_ns: i64,
 }
@@ -45,7 +47,8 @@ impl<R: Read> FrameReader<R> {
         let name = name.to_owned();
         match opened {
             Ok(Ok(format)) => {
-                Ok(Self { name, window, format, notes, handed_out: 0, ready: None, last_at_ns: 0 })
+                let (handed_out, ready, shift_ns, last_at_ns) = (0, None, 0, 0);
+                Ok(Self { name, window, format, notes, handed_out, ready, shift_ns, last_at_ns })
             }
             Ok(Err(what)) => Err(CaptureError::Unsupported {
                 name,
@@ -54,6 +57,11 @@ impl<R: Read> FrameReader<R> {
             }),
             Err(source) => Err(CaptureError::Read { name, offset: window.offset(), source }),
         }
+    }
+
+    /// Adds to the times of all frames that are read from now on.
+    pub fn shift_clock(&mut self, ns: i64) {
+        self.shift_ns = ns;
     }
 
     /// The next frame in the order of the file, `None` at its end.
@@ -75,7 +83,8 @@ impl<R: Read> FrameReader<R> {
             return Ok(Some(at_ns));
         }
         let Some(found) = self.find()? else { return Ok(None) };
-        let at_ns = found.at_ns.unwrap_or_else(|| {
+        let shifted = found.at_ns.map(|at_ns| at_ns.saturating_add(self.shift_ns));
+        let at_ns = shifted.unwrap_or_else(|| {
             self.notes.count("frame without a usable time", 1);
             self.last_at_ns
         });

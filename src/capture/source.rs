@@ -24,6 +24,8 @@ pub struct Source {
     folder: Option<PathBuf>,
     stop: Arc<AtomicBool>,
     head: Vec<u8>,
+    /// Added to its times, in nanoseconds: its clock was as much behind.
+    clock_shift_ns: i64,
     /// What the user says it is.
     forced: Option<Content>,
     input: Chain<Cursor<Vec<u8>>, BufReader<Decoder>>,
@@ -90,6 +92,7 @@ impl Source {
         Ok(Self {
             name: name.to_owned(),
             folder: None,
+            clock_shift_ns: 0,
             stop: Arc::default(),
             head,
             forced: None,
@@ -111,6 +114,16 @@ impl Source {
     /// The folder of the file; `None` where it is none, such as standard input.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Adds to its times, in nanoseconds.
+    pub fn shift_clock(&mut self, ns: i64) {
+        self.clock_shift_ns = ns;
+    }
+
+    /// What is to be added to its times, in nanoseconds; whoever reads the times does it.
+    pub fn clock_shift_ns(&self) -> i64 {
+        self.clock_shift_ns
     }
 
     /// Takes it for what the user says it is.

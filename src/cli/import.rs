@@ -1,5 +1,6 @@
 //! `peakhour import`: a capture becomes a recording.
 
+mod clocks;
 mod dry;
 
 use std::io::{BufWriter, Write};
@@ -9,10 +10,12 @@ use anyhow::Context;
 
 use crate::capture::access_log::format::{Format, NAMES};
 use crate::capture::access_log::template::Template;
+use crate::capture::access_log::zone::Zone;
 use crate::capture::source::{Content, Source};
 use crate::capture::vegeta::Pace;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
+use crate::cli::import::clocks::ClockOffset;
 use crate::cli::load::{self, ImportOutcome, Options};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
@@ -59,6 +62,14 @@ pub struct Import {
     #[arg(long, value_name = "N", requires = "rate")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..))]
     connections: Option<u32>,
+    /// Where the clocks of access logs stood whose times do not say, such as those of `HAProxy`:
+    /// a name such as `Europe/Berlin`, or an offset such as `+02:00`; otherwise UTC.
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true, value_parser = Zone::parse)]
+    time_zone: Option<Zone>,
+    /// Move the times of one of the captures or logs, whose clock was behind (`+250ms`) or before
+    /// (`-1s`) that of the others. May be given for several.
+    #[arg(long, value_name = "CAPTURE=+TIME", value_parser = clocks::parse)]
+    clock_offset: Vec<ClockOffset>,
 }
 
 /// What captures are, as the user says.
@@ -74,6 +85,7 @@ impl Import {
             keep_secrets: self.keep_secrets,
             format: self.log_format().cloned(),
             pace: self.rate.map(|rate| Pace { rate, connections: self.connections }),
+            zone: self.time_zone.clone(),
         }
     }
 
@@ -123,6 +135,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
             source.read_as(content);
         }
     }
+    clocks::apply(&command.clock_offset, &command.captures, &mut sources)?;
     if command.dry_run {
         dry::read_only(sources, &command.options(), voice)?;
         return Ok(Exit::Pass);

@@ -12,6 +12,7 @@ use anyhow::bail;
 
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::sample::Sampled;
+use crate::capture::access_log::zone::Zone;
 use crate::capture::import::{Found, read_capture};
 use crate::capture::source::{Content, Source};
 use crate::capture::vegeta::Pace;
@@ -95,6 +96,8 @@ pub struct Options {
     pub format: Option<Format>,
     /// How fast targets are asked for, which have no times.
     pub pace: Option<Pace>,
+    /// Where the clocks of logs stood whose times do not say.
+    pub zone: Option<Zone>,
 }
 
 /// Imports captures of one kind. Exchanges are redacted unless the user said otherwise.
@@ -114,6 +117,7 @@ pub fn import(
     let origin = names.join(", ");
     let content = sources.first().map_or(Content::Unknown, Source::content);
     let input = told(sources, options.format.as_ref())?;
+    refuse_clocks(&input, options)?;
     let redacted = !options.keep_secrets;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
@@ -121,7 +125,7 @@ pub fn import(
         Input::Documents(content, sources) => {
             from_documents(content, sources, &mut writer, options)?
         }
-        Input::Logs(logs) => from_logs(logs, &mut writer, redacted)?,
+        Input::Logs(logs) => from_logs(logs, &mut writer, options)?,
         Input::Lines(sources) => from_lines(sources, &mut writer, redacted)?,
     };
     refuse_empty(&origin, content, &header, &warnings)?;
@@ -130,6 +134,23 @@ pub fn import(
         header.redacted_headers = REDACTED_HEADERS.iter().map(|name| (*name).to_owned()).collect();
     }
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })
+}
+
+/// Zones are for times without one, and clocks are set right where times are read one by one.
+fn refuse_clocks(input: &Input, options: &Options) -> anyhow::Result<()> {
+    let is_shifted = |source: &&Source| source.clock_shift_ns() != 0;
+    let shifted = match input {
+        Input::Packets(_) | Input::Logs(_) => None,
+        Input::Documents(_, sources) => sources.iter().find(is_shifted),
+        Input::Lines(sources) => sources.iter().map(|lines| lines.get_ref().1).find(is_shifted),
+    };
+    if let Some(source) = shifted {
+        bail!("{}: --clock-offset is for packets and access logs", source.name());
+    }
+    if options.zone.is_some() && !matches!(input, Input::Logs(_)) {
+        bail!("--time-zone is for access logs: the times of other captures have their zone");
+    }
+    Ok(())
 }
 
 /// What the files hold: pieces of one capture are of one format.

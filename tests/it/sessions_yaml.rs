@@ -1,6 +1,7 @@
 //! Aim: sessions in YAML are those in JSON, and what Proxy Verifier adds is used where a recording
 //! has a place for it.
 
+use std::fmt::Write;
 use std::fs;
 use std::io::Cursor;
 
@@ -116,7 +117,7 @@ fn aliases_cannot_fill_the_memory() {
     let mut text = "sessions:\n- a0: &a0 [x]\n".to_owned();
     for level in 1..10 {
         let before = format!("*a{}, ", level - 1).repeat(9);
-        text += &format!("- a{level}: &a{level} [{before}]\n");
+        writeln!(text, "- a{level}: &a{level} [{before}]").unwrap();
     }
     let (exchanges, documents) = read(text.as_bytes());
     assert!(exchanges.is_empty());

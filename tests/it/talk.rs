@@ -230,6 +230,11 @@ pub(crate) fn file_of(pieces: &[Piece]) -> Source {
 
 /// The same with a name.
 pub(crate) fn named_file_of(name: &str, pieces: &[Piece]) -> Source {
+    Source::from_reader(name, Box::new(Cursor::new(bytes_of(pieces)))).unwrap()
+}
+
+/// The bytes of that file.
+pub(crate) fn bytes_of(pieces: &[Piece]) -> Vec<u8> {
     let mut file = pcap_header(Order::Big, MICROSECONDS, 101);
     for piece in pieces {
         let ports = if piece.client { [4000_u16, 80] } else { [80, 4000] };
@@ -247,5 +252,5 @@ pub(crate) fn named_file_of(name: &str, pieces: &[Piece]) -> Source {
         let fraction = u32::try_from(piece.at_ns % 1_000_000_000 / 1_000).unwrap();
         file.extend(record(Order::Big, seconds, fraction, &packet));
     }
-    Source::from_reader(name, Box::new(Cursor::new(file))).unwrap()
+    file
 }

@@ -118,11 +118,6 @@ impl Format {
             Self::Custom(_) => "log of the given format",
         }
     }
-
-    /// The times of its lines have no zone, and were taken for UTC.
-    pub fn has_no_zone(&self) -> bool {
-        matches!(self, Self::Haproxy)
-    }
 }
 
 /// Where the line does not tell which moment its time is, the user may.

@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
 use crate::capture::access_log::format::Format;
+use crate::capture::access_log::zone::Zone;
 use crate::capture::source::Source;
 
 /// Longest line read, in bytes: servers allow heads of 8 to 32 KiB, and escapes make four bytes of
@@ -22,6 +23,8 @@ pub struct Log {
     pub name: String,
     /// How its lines are read.
     pub format: Format,
+    /// Where its clock stood, if its times do not say.
+    pub zone: Option<Zone>,
     /// Why decompression ended early, once it did.
     pub damage: Option<String>,
     input: Sampled,
@@ -47,9 +50,14 @@ impl Log {
         let name = source.name().to_owned();
         let input = Cursor::new(sample).chain(source);
         Ok(match format {
-            Some(format) => Ok(Self { name, format, damage: None, input }),
+            Some(format) => Ok(Self { name, format, zone: None, damage: None, input }),
             None => Err(input),
         })
+    }
+
+    /// What is added to its times, in nanoseconds.
+    pub(super) fn clock_shift_ns(&self) -> i64 {
+        self.input.get_ref().1.clock_shift_ns()
     }
 
     /// Reads the next line into `text`. Returns whether it is whole; `None` at the end.

@@ -16,6 +16,20 @@ pub struct Stamp {
     pub ns: i64,
     /// Smallest difference that the text can show, in nanoseconds.
     pub step_ns: u64,
+    /// How `ns` is known to be UTC.
+    pub zone: Known,
+}
+
+/// How the zone of a time is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Known {
+    /// It is not: `ns` is what a clock showed, taken for UTC.
+    #[default]
+    Not,
+    /// By the rules of the format, which servers may break.
+    ByRule,
+    /// It is written beside the time, or there can be only one.
+    Written,
 }
 
 /// A duration, and the step that it was written with.
@@ -38,8 +52,8 @@ pub const MILLISECOND: u64 = 1_000_000;
 pub fn common(text: &[u8]) -> Option<Stamp> {
     let text = str::from_utf8(text).ok()?;
     let (clock, offset) = match text.split_once(' ') {
-        Some((clock, offset)) => (clock, offset_seconds(offset.trim())?),
-        None => (text, 0),
+        Some((clock, offset)) => (clock, Some(offset_seconds(offset.trim())?)),
+        None => (text, None),
     };
     let mut parts = clock.splitn(2, ':');
     let mut date = parts.next()?.split('/');
@@ -55,14 +69,14 @@ pub fn iso(text: &[u8]) -> Option<Stamp> {
     let clock = clock.strip_prefix(['T', 't', ' ', '_'])?;
     let zone = clock.find(['Z', 'z', '+', '-', ' ']);
     let (clock, offset) = match zone {
-        Some(zone) => (&clock[..zone], offset_seconds(clock[zone..].trim())?),
-        None => (clock, 0),
+        Some(zone) => (&clock[..zone], Some(offset_seconds(clock[zone..].trim())?)),
+        None => (clock, None),
     };
     at(date_of(date)?, clock, offset)
 }
 
 /// A date and a time of day of two fields: `2012-04-01`, or `28/Jun/2017`, and `00:00:13.363`.
-pub fn date_and_time(date: &[u8], clock: &[u8], offset: i64) -> Option<Stamp> {
+pub fn date_and_time(date: &[u8], clock: &[u8], offset: Option<i64>) -> Option<Stamp> {
     at(date_of(str::from_utf8(date).ok()?)?, str::from_utf8(clock).ok()?, offset)
 }
 
@@ -77,7 +91,7 @@ pub fn epoch(text: &[u8]) -> Option<Stamp> {
         _ => 1,
     };
     let span = decimal(text, unit)?;
-    Some(Stamp { ns: i64::try_from(span.ns).ok()?, step_ns: span.step_ns })
+    Some(Stamp { ns: i64::try_from(span.ns).ok()?, step_ns: span.step_ns, zone: Known::Written })
 }
 
 /// Whatever is a moment: of the common log format, of ISO 8601, or seconds since the epoch.
@@ -89,7 +103,7 @@ pub fn any(text: &[u8]) -> Option<Stamp> {
 pub fn patterned(pattern: &str, text: &[u8]) -> Option<Stamp> {
     let parsed = BrokenDownTime::parse(pattern, text).ok()?;
     let date = parsed.to_datetime().ok()?;
-    let offset = i64::from(parsed.offset().map_or(0, Offset::seconds));
+    let offset = parsed.offset().map(|offset| i64::from(offset.seconds()));
     let step_ns = if pattern.contains('f') || pattern.contains('N') { 1_000 } else { SECOND };
     stamp(date, offset, step_ns)
 }
@@ -129,7 +143,7 @@ fn date_of(text: &str) -> Option<Date> {
 }
 
 /// A time of day on a date, as far from UTC as `offset` says.
-fn at(date: Date, clock: &str, offset: i64) -> Option<Stamp> {
+fn at(date: Date, clock: &str, offset: Option<i64>) -> Option<Stamp> {
     let (clock, fraction) = clock.split_once(['.', ',']).unwrap_or((clock, ""));
     let mut parts = clock.split(':');
     let (hour, minute) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
@@ -144,10 +158,11 @@ fn at(date: Date, clock: &str, offset: i64) -> Option<Stamp> {
     stamp(date.to_datetime(time), offset, of_second.step_ns)
 }
 
-fn stamp(date: DateTime, offset: i64, step_ns: u64) -> Option<Stamp> {
+fn stamp(date: DateTime, offset: Option<i64>, step_ns: u64) -> Option<Stamp> {
     let utc: Timestamp = Offset::UTC.to_timestamp(date).ok()?;
-    let ns = utc.as_nanosecond() - i128::from(offset) * i128::from(SECOND);
-    Some(Stamp { ns: i64::try_from(ns).ok()?, step_ns })
+    let ns = utc.as_nanosecond() - i128::from(offset.unwrap_or(0)) * i128::from(SECOND);
+    let zone = if offset.is_some() { Known::Written } else { Known::Not };
+    Some(Stamp { ns: i64::try_from(ns).ok()?, step_ns, zone })
 }
 
 /// `Z`, `+02:00`, `-0730` or `+02`, in seconds.
@@ -183,7 +198,8 @@ mod tests {
 
     #[test]
     fn moments_of_every_format_are_the_same_one() {
-        let second = |ns| Some(Stamp { ns, step_ns: SECOND });
+        let zone = Known::Written;
+        let second = |ns| Some(Stamp { ns, step_ns: SECOND, zone });
         let ns = 1_431_857_103_000_000_000;
         assert_eq!(common(b"17/May/2015:10:05:03 +0000"), second(ns));
         // The same moment in summer time, and west of Greenwich by half an hour more.
@@ -191,10 +207,11 @@ mod tests {
         assert_eq!(common(b"17/May/2015:06:35:03 -0330"), second(ns));
         assert_eq!(iso(b"2015-05-17T12:05:03+02:00"), second(ns));
         assert_eq!(epoch(b"1431857103"), second(ns));
-        assert_eq!(date_and_time(b"2015-05-17", b"10:05:03", 0), second(ns));
-        let finer = |ns, step_ns| Some(Stamp { ns, step_ns });
+        assert_eq!(date_and_time(b"2015-05-17", b"10:05:03", Some(0)), second(ns));
+        let finer = |ns, step_ns| Some(Stamp { ns, step_ns, zone });
         assert_eq!(iso(b"2015-05-17T10:05:03.127531Z"), finer(ns + 127_531_000, 1_000));
-        assert_eq!(common(b"17/May/2015:10:05:03.584"), finer(ns + 584_000_000, MILLISECOND));
+        let unknown = Stamp { ns: ns + 584_000_000, step_ns: MILLISECOND, zone: Known::Not };
+        assert_eq!(common(b"17/May/2015:10:05:03.584"), Some(unknown));
         assert_eq!(epoch(b"1431857103.12"), finer(ns + 120_000_000, MILLISECOND));
         assert_eq!(epoch(b"1431857103584"), finer(ns + 584_000_000, MILLISECOND));
         assert_eq!(epoch(b"1431857103.1234567"), finer(ns + 123_456_700, 1));

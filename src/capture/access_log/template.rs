@@ -199,7 +199,7 @@ impl<'a> Reading<'a> {
             Field::Fraction(unit) => {
                 let fraction = stamp::decimal(value, *unit);
                 let ns = fraction.and_then(|fraction| i64::try_from(fraction.ns).ok());
-                self.fraction = ns.map(|ns| Stamp { ns, step_ns: *unit });
+                self.fraction = ns.map(|ns| Stamp { ns, step_ns: *unit, ..Stamp::default() });
             }
             Field::Duration(unit) => entry.duration = stamp::decimal(value, *unit),
             Field::Method => entry.method = present(unescape(value)),

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::capture::access_log::common::status_of;
 use crate::capture::access_log::entry::{Entry, Miss, Moment, Read};
-use crate::capture::access_log::stamp::{self, MILLISECOND, SECOND, Stamp, offset_seconds};
+use crate::capture::access_log::stamp::{self, Known, MILLISECOND, SECOND, Stamp, offset_seconds};
 use crate::capture::access_log::text::{Text, is_absent, number, present};
 
 /// Most fields of a line that are looked at.
@@ -15,7 +15,8 @@ const MAX_FIELDS: usize = 256;
 #[derive(Clone, Debug, Default)]
 pub struct W3c {
     fields: Vec<String>,
-    offset: i64,
+    /// As a directive says; otherwise it is UTC by the rules.
+    offset: Option<i64>,
     software: Software,
 }
 
@@ -63,7 +64,7 @@ impl W3c {
                 self.software = Software::Iis;
             }
             "software" => self.software = Software::Other,
-            "gmt-offset" => self.offset = offset_seconds(value).unwrap_or(0),
+            "gmt-offset" => self.offset = offset_seconds(value),
             _ => {}
         }
     }
@@ -101,6 +102,10 @@ impl W3c {
         }
         let time: Option<Stamp> = stamp::date_and_time(&date, &clock, self.offset);
         entry.time = time.ok_or(bad("its date and time are none"))?;
+        if entry.time.zone == Known::Not {
+            let is_sure = self.software == Software::CloudFront;
+            entry.time.zone = if is_sure { Known::Written } else { Known::ByRule };
+        }
         if entry.authority.is_empty() {
             entry.authority = host;
         }

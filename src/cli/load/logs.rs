@@ -7,7 +7,7 @@ use crate::capture::access_log::format::Format;
 use crate::capture::access_log::read_logs;
 use crate::capture::access_log::sample::{Log, Sampled};
 use crate::capture::source::{Content, Source};
-use crate::cli::load::{one_content, ready};
+use crate::cli::load::{Options, one_content, ready};
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::{FORMAT_VERSION, Header};
 
@@ -59,11 +59,15 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
 /// Lines are in the order in which requests ended, so that connections are told apart only after
 /// sorting by arrival.
 pub(super) fn from_logs(
-    logs: Vec<Log>,
+    mut logs: Vec<Log>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    options: &Options,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     writer.hold_back();
+    for log in &mut logs {
+        log.zone.clone_from(&options.zone);
+    }
+    let redacted = !options.keep_secrets;
     let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redacted)))?;
     let mut connections = Connections::new(imported.clock_resolution_ns);
     writer.sort(&mut |exchange| connections.place(exchange))?;
