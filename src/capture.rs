@@ -16,6 +16,7 @@ pub mod pcap;
 mod merge;
 mod layer;
 mod link;
+mod wireless;
 mod tunnel;
 mod fragments;
 mod packet;

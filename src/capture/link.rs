@@ -3,6 +3,7 @@
 use crate::bytes::Cursor;
 use crate::capture::frame::LinkType;
 use crate::capture::layer::{Layer, Peeled, Piece};
+use crate::capture::wireless;
 
 /// Peels one header off a frame. A frame that is not whole, or does not lead to IP, ends in the
 /// returned bucket.
@@ -20,7 +21,10 @@ pub(crate) fn peel(layer: Layer, piece: Piece<'_>) -> Peeled<'_> {
 const CUT: &str = "link header cut";
 
 /// Bucket of frames that carry something else.
-const NOT_IP: &str = "not ip";
+pub(crate) const NOT_IP: &str = "not ip";
+
+/// Bucket of frames whose link layer nobody here can read.
+const UNSUPPORTED: &str = "link type not supported";
 
 fn captured(link: LinkType, piece: Piece<'_>) -> Peeled<'_> {
     let peeled = match link {
@@ -31,12 +35,16 @@ fn captured(link: LinkType, piece: Piece<'_>) -> Peeled<'_> {
         LinkType(51) => pppoe(piece), // Without its Ethernet header.
         LinkType(12 | 14 | 101 | 228 | 229) => Some(Ok((Layer::Ip, piece))),
         LinkType(104) => hdlc(piece),
+        LinkType(105) => wireless::wireless(piece, false),
         LinkType(113) => cooked(piece),
+        LinkType(127) => wireless::radiotap(piece),
+        LinkType(149 | 258) => packet_tap(link, piece),
+        LinkType(192) => wireless::per_packet(piece),
         LinkType(219) => Some(Ok((Layer::EtherType(0x8847), piece))),
         LinkType(239) => netfilter_log(piece),
         LinkType(276) => cooked_2(piece),
         LinkType::UNDECLARED => Some(Err("interface not declared")),
-        _ => Some(Err("link type not supported")),
+        _ => Some(Err(UNSUPPORTED)),
     };
     peeled.unwrap_or(Err(CUT))
 }
@@ -58,7 +66,8 @@ fn ethernet(piece: Piece<'_>) -> Option<Peeled<'_>> {
     }
 }
 
-fn logical_link(piece: Piece<'_>) -> Option<Peeled<'_>> {
+/// Peels a header of logical link control off, with the Ethernet type behind it.
+pub(crate) fn logical_link(piece: Piece<'_>) -> Option<Peeled<'_>> {
     match piece.cursor().array::<3>()? {
         [0xaa, 0xaa, 0x03] => {
             let mut cursor = piece.cursor();
@@ -169,6 +178,25 @@ fn loopback(piece: Piece<'_>) -> Option<Peeled<'_>> {
         2 | 10 | 24 | 28 | 30 => next(piece, 4, Layer::Ip),
         _ => Some(Err(NOT_IP)),
     }
+}
+
+/// Apple's packet tap: its own length, whether a packet follows, and the link type of that. It is
+/// also written under a number that anybody may use, where the header must look right.
+fn packet_tap(link: LinkType, piece: Piece<'_>) -> Option<Peeled<'_>> {
+    const RECORD: LinkType = LinkType(258);
+    const HEADER_BYTES: std::ops::RangeInclusive<u32> = 108..=1024;
+    const PACKET: u32 = 1;
+    let mut cursor = piece.cursor();
+    let mut next = || cursor.array::<4>().map(u32::from_le_bytes);
+    let (length, kind, inner) = (next()?, next()?, next()?);
+    if !HEADER_BYTES.contains(&length) {
+        return Some(Err(if link == RECORD { "link header malformed" } else { UNSUPPORTED }));
+    }
+    if kind != PACKET {
+        return Some(Err(NOT_IP));
+    }
+    let inner = LinkType(i32::try_from(inner).unwrap_or(-2));
+    Some(Ok((Layer::Link(inner), piece.behind(length as usize)?)))
 }
 
 /// Hardware type of netlink, whose cooked frames have no Ethernet type.

@@ -8,7 +8,7 @@ use crate::wire::{
 };
 
 /// Reads frames of one link type.
-fn frames(link: u32, frames: &[Vec<u8>]) -> ReadBack {
+pub(crate) fn frames(link: u32, frames: &[Vec<u8>]) -> ReadBack {
     let mut file = pcap_header(Order::Little, MICROSECONDS, link);
     for frame in frames {
         file.extend(record(Order::Little, 1, 0, frame));
@@ -26,20 +26,20 @@ fn cut_frame(link: u32, frame: &[u8], captured: usize) -> ReadBack {
 }
 
 /// The only segment of a frame.
-fn segment(link: u32, frame: Vec<u8>) -> Kept {
+pub(crate) fn segment(link: u32, frame: Vec<u8>) -> Kept {
     let read = frames(link, &[frame]);
     assert_eq!(read.segments.len(), 1, "link type {link}: {:?}", read.ledger);
     read.segments.into_iter().next().unwrap()
 }
 
 /// The bucket in which a frame ends.
-fn bucket(link: u32, frame: Vec<u8>) -> String {
+pub(crate) fn bucket(link: u32, frame: Vec<u8>) -> String {
     let read = frames(link, &[frame]);
     assert_eq!(read.ledger.frames.total, 1);
     read.ledger.frames.buckets.keys().next().unwrap().clone()
 }
 
-fn behind(header: &[u8], packet: &[u8]) -> Vec<u8> {
+pub(crate) fn behind(header: &[u8], packet: &[u8]) -> Vec<u8> {
     [header, packet].concat()
 }
 
@@ -127,7 +127,7 @@ fn what_is_no_tcp_ends_in_a_bucket_of_its_own() {
         (ETHERNET, ethernet(0x0806, &[0; 28]), "not ip"),
         (ETHERNET, ethernet(0x88e5, &[0; 28]), "encrypted link"),
         (ETHERNET, vec![0; 13], "link header cut"),
-        (127, vec![0; 60], "link type not supported"),
+        (147, vec![0; 60], "link type not supported"),
         (0, vec![7; 60], "not ip"),
         (RAW, vec![], "ip header cut"),
         (RAW, vec![0x45; 19], "ip header cut"),

@@ -73,6 +73,9 @@ const REQUESTS_ONLY: (&str, usize) =
 /// Captures whose exchanges are inside TLS.
 const ENCRYPTED: [&str; 1] = ["wireshark/test__captures__challenge01_ooo_stream.pcapng.gz"];
 
+/// Fronts of the classes whose exchanges are HTTP/1 over whatever link, tunnel or file format.
+const OURS: [&str; 7] = ["h1", "tcp", "gap", "ipfrag", "link", "tunnel", "fmt"];
+
 /// method, host, target, status, request body, response body.
 type Row = [String; 6];
 
@@ -92,7 +95,7 @@ fn exchanges_agree_with_the_oracles() {
     let (mut scores, mut plain) = (Scores::new(), Scores::new());
     for entry in table(&corpus.join("INDEX.tsv")) {
         let (file, class) = (&entry["file"], &entry["class"]);
-        let is_ours = ["h1", "tcp", "gap", "ipfrag"].iter().any(|front| class.starts_with(front));
+        let is_ours = OURS.iter().any(|front| class.starts_with(front));
         if !is_ours || entry["kind"] != "capture" {
             continue;
         }

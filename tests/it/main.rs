@@ -9,6 +9,7 @@ mod servers; // Real servers, started on free ports in folders of their own.
 mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.
 mod capture_packets; // TCP segments behind every link layer, tunnel and fragment.
+mod capture_wireless; // Wireless frames, and headers that wrap any other.
 mod capture_corpus; // Every real capture is accounted for, frame by frame.
 mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
