@@ -5,6 +5,7 @@
 //! tolerances of the field.
 
 pub mod compare;
+pub mod contents;
 #[cfg(test)]
 mod detection;
 pub mod gate;

@@ -1,5 +1,8 @@
 //! `peakhour inspect`: what is in a recording or a capture, and what became of every packet.
 
+mod chart;
+mod text;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -12,6 +15,7 @@ use crate::cli::outputs::printable;
 use crate::cli::{outputs, wall_clock};
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
+use crate::shape::contents::{Contents, Facts};
 use crate::units::{format_count, format_duration, format_share, format_size};
 
 /// Arguments of `inspect`.
@@ -20,7 +24,7 @@ pub struct Inspect {
     /// The recording, or a capture (which is imported to a scratch file first).
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
-    /// The footer as JSON, for programs.
+    /// The footer, and under `contents` what was counted, as JSON for programs.
     #[arg(long)]
     json: bool,
 }
@@ -29,12 +33,15 @@ pub struct Inspect {
 pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     let loaded = load(&command.recording)?;
     let header = loaded.reader.header();
+    let contents = count(&loaded.reader)?;
+    let length = Duration::from_nanos(header.duration_ns);
+    let facts = contents.facts(length, Duration::from_nanos(header.clock_resolution_ns));
     if command.json {
-        outputs::result(&format!("{}\n", serde_json::to_string_pretty(header)?));
+        let document = Document { header, contents: &facts };
+        outputs::result(&format!("{}\n", serde_json::to_string_pretty(&document)?));
         return Ok(Exit::Pass);
     }
-    let contents = count(&loaded.reader)?;
-    let mut text = described(header, &contents);
+    let mut text = described(header, &contents, &facts);
     for warning in &loaded.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
@@ -42,43 +49,26 @@ pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
-/// Routes kept apart; further ones are counted together, so that memory is bounded.
-const MAX_ROUTES: usize = 10_000;
+/// What `--json` prints: the footer's fields, and what was counted.
+#[derive(serde::Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    header: &'a Header,
+    contents: &'a Facts,
+}
 
 /// Rows of a table.
 const SHOWN: usize = 10;
 
-#[derive(Default)]
-struct Contents {
-    seconds: BTreeMap<u64, u64>,
-    routes: BTreeMap<String, u64>,
-    statuses: BTreeMap<String, u64>,
-    request_bytes: u64,
-    response_bytes: u64,
-    largest_request: u64,
-}
-
 fn count(reader: &RecordingReader) -> anyhow::Result<Contents> {
     let mut contents = Contents::default();
     for exchange in reader.exchanges(None) {
-        let exchange = exchange?;
-        *contents.seconds.entry(exchange.at.as_secs()).or_default() += 1;
-        let mut route = format!("{} {}", exchange.method, exchange.route);
-        if contents.routes.len() >= MAX_ROUTES && !contents.routes.contains_key(&route) {
-            "(other)".clone_into(&mut route);
-        }
-        *contents.routes.entry(route).or_default() += 1;
-        let status = exchange.response.as_ref().map(|response| response.status.to_string());
-        *contents.statuses.entry(status.unwrap_or("none".to_owned())).or_default() += 1;
-        contents.request_bytes += exchange.request_head.len() as u64 + exchange.request_body_bytes;
-        contents.largest_request = contents.largest_request.max(exchange.request_body_bytes);
-        let body = exchange.response.and_then(|response| response.body_bytes);
-        contents.response_bytes += body.unwrap_or_default();
+        contents.add(&exchange?);
     }
     Ok(contents)
 }
 
-fn described(header: &Header, contents: &Contents) -> String {
+fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<20} {value}");
@@ -95,11 +85,9 @@ fn described(header: &Header, contents: &Contents) -> String {
     );
     line("exchanges", &format_count(header.exchanges));
     line("connections", &format_count(header.connections));
-    let peak = contents.seconds.values().max().copied().unwrap_or_default();
-    line("peak", &format!("{} in a second", format_count(peak)));
-    line("request bytes", &format_size(contents.request_bytes));
-    line("largest request", &format_size(contents.largest_request));
-    line("response bodies", &format_size(contents.response_bytes));
+    line("request bytes", &format_size(facts.request_bytes));
+    line("largest request", &format_size(facts.largest_request_body_bytes));
+    line("response bodies", &format_size(facts.response_bytes));
     line("servers", &first_of(&header.servers.authorities));
     if header.redacted_headers.is_empty() {
         line("redacted", "nothing: it may hold secrets");
@@ -107,8 +95,13 @@ fn described(header: &Header, contents: &Contents) -> String {
         line("redacted", &header.redacted_headers.join(", "));
         line("", "and such parameters of URLs and forms; other bodies are kept, JSON too");
     }
-    table(&mut text, "statuses", &contents.statuses, header.exchanges);
-    table(&mut text, "routes", &contents.routes, header.exchanges);
+    text += &chart::chart(&contents.series, Duration::from_nanos(header.duration_ns));
+    text += &text::told(facts);
+    if facts.protocols.len() > 1 {
+        table(&mut text, "protocols", &facts.protocols, header.exchanges);
+    }
+    table(&mut text, "statuses", &facts.statuses, header.exchanges);
+    table(&mut text, "routes", &facts.routes, header.exchanges);
     text + &accounts(&header.ledger)
 }
 

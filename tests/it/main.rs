@@ -32,6 +32,7 @@ mod recording_redaction; // Credentials are replaced before anything is written.
 mod record; // Live traffic through a proxy in front of a real nginx.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.
+mod inspect; // What is told about a recording, in text and in JSON.
 mod clocks; // Zones of logs that name none, and files whose clocks did not agree.
 mod captures; // The repository's captures hold what their READMEs say.
 mod plan; // Recording and scenario become the same arrivals, byte for byte.
