@@ -30,6 +30,7 @@ fn captured(link: LinkType, piece: Piece<'_>) -> Peeled<'_> {
     let peeled = match link {
         LinkType(1) => Some(Ok((Layer::Ethernet, piece))),
         LinkType(0 | 108) => loopback(piece),
+        LinkType(7) => arcnet(piece),
         LinkType(9) => ppp_framed(piece),
         LinkType(50) => ppp_serial(piece),
         LinkType(51) => pppoe(piece), // Without its Ethernet header.
@@ -167,6 +168,22 @@ fn hdlc(piece: Piece<'_>) -> Option<Peeled<'_>> {
     cursor.skip(2)?;
     let kind = cursor.u16_be()?;
     next(piece, 4, Layer::EtherType(kind))
+}
+
+/// ARCNET as BSD captures it: two addresses and a type; newer types have a flag for fragments and
+/// a number behind it, which may be preceded by an exception of as many bytes.
+fn arcnet(piece: Piece<'_>) -> Option<Peeled<'_>> {
+    let [_, _, kind] = piece.cursor().array::<3>()?;
+    let flag = |at: usize| piece.bytes.get(at).copied();
+    match kind {
+        240 => next(piece, 3, Layer::Ip),
+        196 | 212 => match flag(3)? {
+            0 => next(piece, 6, Layer::Ip),
+            0xff if flag(7)? == 0 => next(piece, 10, Layer::Ip),
+            _ => Some(Err("link fragment")),
+        },
+        _ => Some(Err(NOT_IP)),
+    }
 }
 
 /// BSD loopback: an address family in the byte order of the machine that captured.

@@ -108,6 +108,9 @@ fn every_link_layer_leads_to_ip() {
         ("hdlc", 104, vec![0x0f, 0, 8, 0]),
         ("mpls alone", 219, vec![0, 0, 1, 9]),
         ("netfilter log", 239, nflog),
+        ("arcnet", 7, vec![1, 2, 212, 0, 0, 9]),
+        ("arcnet with an exception", 7, vec![1, 2, 212, 0xff, 0, 0, 212, 0, 0, 9]),
+        ("arcnet of old", 7, vec![1, 2, 240]),
     ] {
         let kept = segment(link, behind(&header, &ipv4(6, &tcp(b"GET!"))));
         assert_eq!(kept.payload, b"GET!", "{what}");

@@ -73,7 +73,9 @@ const REQUESTS_ONLY: (&str, usize) =
 /// Captures whose exchanges are inside TLS.
 const ENCRYPTED: [&str; 1] = ["wireshark/test__captures__challenge01_ooo_stream.pcapng.gz"];
 
-/// Fronts of the classes whose exchanges are HTTP/1 over whatever link, tunnel or file format.
+/// Fronts of the classes whose exchanges are HTTP/1 over whatever link, tunnel or file format. In
+/// a fuzzed capture four rows differ: tshark gives no host where a head is not whole, or where its
+/// `Host` line was hit, and nobody is right.
 const OURS: [&str; 7] = ["h1", "tcp", "gap", "ipfrag", "link", "tunnel", "fmt"];
 
 /// method, host, target, status, request body, response body.

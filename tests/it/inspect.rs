@@ -43,7 +43,7 @@ fn a_real_capture_is_told_with_its_load() {
     let text = peakhour(folder.path(), &["inspect", "peak"]).stdout;
     for name in [
         "requests a second",
-        "busiest 1s",
+        "busiest 1 s",
         "burstiness (IDC)",
         "gaps (SCV)",
         "in flight",

@@ -100,7 +100,7 @@ mod tests {
                 series.add(Duration::from_secs(second) + within);
             }
         }
-        let text = chart(&series, Duration::from_secs(60));
+        let text = chart(&series, Duration::from_mins(1));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 10);
         assert_eq!(lines[1], "requests a second");
@@ -109,7 +109,7 @@ mod tests {
         let full = "█".repeat(50);
         assert_eq!(lines[7], format!("           0 | ▁▂▂▃▄▅▆▇▇{full}"));
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(lines[9].ends_with("1m") && lines[9].chars().count() == 74, "{text}");
+        assert!(lines[9].ends_with(" 1 min") && lines[9].chars().count() == 74, "{text}");
     }
 
     #[test]

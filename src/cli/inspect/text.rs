@@ -32,13 +32,13 @@ pub(super) fn told(facts: &Facts) -> String {
         line(lines, "burstiness (IDC)", &scales.join(", "));
     }
     if let Some(scv) = facts.gaps_scv {
-        line(lines, "gaps (SCV)", &format!("{scv:.2}; 1 is as random as can be"));
+        line(lines, "gaps (SCV)", &format!("{scv:.2}; 1 is that of a Poisson process"));
     }
     line(
         lines,
         "in flight",
         &format!(
-            "{} at most, {:.1} on average",
+            "{} at most, {:.2} on average",
             format_count(facts.most_in_flight),
             facts.mean_in_flight
         ),
