@@ -30,7 +30,7 @@ fn captured(link: LinkType, piece: Piece<'_>) -> Peeled<'_> {
     let peeled = match link {
         LinkType(1) => Some(Ok((Layer::Ethernet, piece))),
         LinkType(0 | 108) => loopback(piece),
-        LinkType(7) => arcnet(piece),
+        LinkType(7) => arcnet(piece, 0),
         LinkType(9) => ppp_framed(piece),
         LinkType(50) => ppp_serial(piece),
         LinkType(51) => pppoe(piece), // Without its Ethernet header.
@@ -39,6 +39,7 @@ fn captured(link: LinkType, piece: Piece<'_>) -> Peeled<'_> {
         LinkType(105) => wireless::wireless(piece, false),
         LinkType(113) => cooked(piece),
         LinkType(127) => wireless::radiotap(piece),
+        LinkType(129) => arcnet(piece, 2),
         LinkType(149 | 258) => packet_tap(link, piece),
         LinkType(192) => wireless::per_packet(piece),
         LinkType(219) => Some(Ok((Layer::EtherType(0x8847), piece))),
@@ -170,9 +171,10 @@ fn hdlc(piece: Piece<'_>) -> Option<Peeled<'_>> {
     next(piece, 4, Layer::EtherType(kind))
 }
 
-/// ARCNET as BSD captures it: two addresses and a type; newer types have a flag for fragments and
-/// a number behind it, which may be preceded by an exception of as many bytes.
-fn arcnet(piece: Piece<'_>) -> Option<Peeled<'_>> {
+/// ARCNET: two addresses, on Linux an offset of two bytes, and a type; newer types have a flag for
+/// fragments and a number behind it, which may be preceded by an exception of as many bytes.
+fn arcnet(piece: Piece<'_>, offset_bytes: usize) -> Option<Peeled<'_>> {
+    let piece = piece.behind(offset_bytes)?;
     let [_, _, kind] = piece.cursor().array::<3>()?;
     let flag = |at: usize| piece.bytes.get(at).copied();
     match kind {

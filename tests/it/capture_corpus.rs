@@ -166,7 +166,7 @@ fn payloads(corpus: &Path) -> BTreeMap<String, u64> {
     payloads
 }
 
-fn unpack(corpus: &Path, bundle: &str, into: &Path) -> PathBuf {
+pub(crate) fn unpack(corpus: &Path, bundle: &str, into: &Path) -> PathBuf {
     let folder = into.join(bundle.replace('/', "_"));
     if !folder.exists() {
         std::fs::create_dir(&folder).unwrap();

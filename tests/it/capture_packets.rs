@@ -111,6 +111,7 @@ fn every_link_layer_leads_to_ip() {
         ("arcnet", 7, vec![1, 2, 212, 0, 0, 9]),
         ("arcnet with an exception", 7, vec![1, 2, 212, 0xff, 0, 0, 212, 0, 0, 9]),
         ("arcnet of old", 7, vec![1, 2, 240]),
+        ("arcnet of Linux", 129, vec![1, 2, 9, 9, 212, 0, 0, 9]),
     ] {
         let kept = segment(link, behind(&header, &ipv4(6, &tcp(b"GET!"))));
         assert_eq!(kept.payload, b"GET!", "{what}");
