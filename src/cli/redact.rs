@@ -105,7 +105,7 @@ pub fn told(redaction: &Redaction) -> String {
     let replaced = match redaction.replaced.as_slice() {
         [] => "nothing was found that is a secret by its name or its look".to_owned(),
         [one] => format!("{} secrets were replaced ({})", format_count(all), one.name),
-        [most @ ..] => {
+        most => {
             format!("{} secrets were replaced (most often {})", format_count(all), first(most))
         }
     };

@@ -135,7 +135,7 @@ pub(crate) fn find(text: &[u8], found: &mut dyn FnMut(Range<usize>)) {
         let length = rest.iter().take_while(|byte| is_part(byte)).count();
         let run = at..at + length;
         at = run.end + 1;
-        if length < 2 || length > LONGEST + 6 || !stands_alone(text, &run) {
+        if !(2..=LONGEST + 6).contains(&length) || !stands_alone(text, &run) {
             continue;
         }
         let run_text = text.get(run.clone()).unwrap_or_default();

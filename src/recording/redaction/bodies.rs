@@ -49,19 +49,19 @@ pub(crate) fn find_body(
     if told.is_encoded {
         return Some(Unsearched::Encoded);
     }
-    if let Some(boundary) = &told.boundary {
+    let is_declared = matches!(told.kind, Kind::Form | Kind::Json);
+    if let Kind::Parts(boundary) = &told.kind {
         find_multipart(rules, body, searched.clone(), boundary, hits);
     } else if head.is_empty() {
-        hits.settle();
-        patterns::find(&rules.patterns, body, searched.clone(), &[], hits);
-    } else if !told.is_form && !told.is_json && !is_text(body) {
+        find_patterns(rules, body, searched.clone(), hits);
+    } else if !is_declared && !is_text(body) {
         return Some(Unsearched::Binary);
+    } else if told.kind == Kind::Json {
+        find_json(rules, body, searched.clone(), hits);
+        find_patterns(rules, body, searched.clone(), hits);
     } else {
-        if told.is_form || told.is_unknown {
+        if told.kind != Kind::Other {
             find_form(rules, body, searched.clone(), hits);
-        }
-        if told.is_json {
-            find_json(rules, body, searched.clone(), hits);
         }
         find_in_text(rules, body, searched.clone(), hits);
     }
@@ -72,12 +72,14 @@ pub(crate) fn find_body(
 pub(crate) fn find_in_text(rules: &Rules, body: &[u8], range: Range<usize>, hits: &mut Hits) {
     let text = body.get(range.clone()).unwrap_or_default();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-    if matches!(text.first(), Some(b'{' | b'[')) {
-        find_json(rules, body, range.clone(), hits);
-    } else if text.first() == Some(&b'"') && text.contains(&b':') {
-        // The rest of JSON whose beginning is missing.
+    // A quote begins the rest of JSON whose own beginning is missing.
+    if matches!(text.first(), Some(b'{' | b'[' | b'"')) {
         find_json(rules, body, range.clone(), hits);
     }
+    find_patterns(rules, body, range, hits);
+}
+
+fn find_patterns(rules: &Rules, body: &[u8], range: Range<usize>, hits: &mut Hits) {
     hits.settle();
     patterns::find(&rules.patterns, body, range, &[], hits);
 }
@@ -97,17 +99,25 @@ pub(crate) fn is_text(body: &[u8]) -> bool {
 /// What a head says of its body.
 #[derive(Debug, Default)]
 struct Told {
-    is_form: bool,
-    is_json: bool,
-    /// Nothing, or nothing that tells.
-    is_unknown: bool,
+    kind: Kind,
     is_encoded: bool,
-    boundary: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Kind {
+    /// The head says nothing that tells.
+    #[default]
+    Unknown,
+    Form,
+    Json,
+    /// Parts between lines with this boundary.
+    Parts(Vec<u8>),
+    Other,
 }
 
 impl Told {
     fn by(head: &[u8]) -> Self {
-        let mut told = Self { is_unknown: true, ..Self::default() };
+        let mut told = Self::default();
         for line in head.split(|byte| *byte == b'\n') {
             let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
             let (name, value) = line.split_at(colon);
@@ -116,20 +126,24 @@ impl Told {
             if name.eq_ignore_ascii_case(b"Content-Encoding") {
                 told.is_encoded |= !value.eq_ignore_ascii_case(b"identity") && !value.is_empty();
             } else if name.eq_ignore_ascii_case(b"Content-Type") {
-                told.by_type(value);
+                told.kind = Kind::by(value);
             }
         }
         told
     }
+}
 
-    fn by_type(&mut self, value: &[u8]) {
-        let lower = value.to_ascii_lowercase();
+impl Kind {
+    fn by(content_type: &[u8]) -> Self {
+        let lower = content_type.to_ascii_lowercase();
         let has = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
-        self.is_form |= has(b"x-www-form-urlencoded");
-        self.is_json |= has(b"json");
-        self.is_unknown &= has(b"text/plain");
-        if lower.starts_with(b"multipart/") {
-            self.boundary = boundary(value, &lower);
+        let boundary = boundary(content_type, &lower).filter(|_| lower.starts_with(b"multipart/"));
+        match boundary {
+            Some(boundary) => Self::Parts(boundary),
+            None if has(b"x-www-form-urlencoded") => Self::Form,
+            None if has(b"json") => Self::Json,
+            None if has(b"text/plain") => Self::Unknown,
+            None => Self::Other,
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// The whole value is a card, with or without blanks and dashes between its groups.
 pub(crate) fn is_card(value: &[u8]) -> bool {
-    value.first().is_some_and(is_network)
+    value.first().copied().is_some_and(is_network)
         && value.len() <= 2 * DIGITS.end()
         && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+'))
         && DIGITS.contains(&value.iter().filter(|byte| byte.is_ascii_digit()).count())
@@ -39,7 +39,7 @@ pub(crate) fn rewrite(value: &mut [u8], stream: &mut Stream<'_>) -> bool {
 }
 
 /// Cards begin with 2 to 6; 1 begins the milliseconds and microseconds of our time.
-fn is_network(byte: &u8) -> bool {
+fn is_network(byte: u8) -> bool {
     matches!(byte, b'2'..=b'6')
 }
 
@@ -128,13 +128,14 @@ fn in_run(text: &[u8], run: &Range<usize>, found: &mut dyn FnMut(Range<usize>)) 
             let is_grouped = group.len() == 4
                 && groups.get(first + 1..=last)?.iter().all(|group| (3..=7).contains(&group.len()));
             let bytes = text.get(whole.clone())?;
-            let plain = bytes.iter().filter(|byte| byte.is_ascii_digit());
-            let escapes = bytes.iter().filter(|byte| **byte == b'%').count();
-            let count = plain.count() - 2 * escapes;
+            let is_right = || {
+                let digits = without_blanks(bytes);
+                DIGITS.contains(&digits.len()) && is_luhn(&digits)
+            };
             let is_card = (first == last || is_grouped)
-                && DIGITS.contains(&count)
-                && bytes.first().is_some_and(is_network)
-                && is_luhn(&without_blanks(bytes))
+                && whole.len() >= *DIGITS.start()
+                && bytes.first().copied().is_some_and(is_network)
+                && is_right()
                 && stands_alone(text, &whole);
             is_card.then_some((last, whole))
         });

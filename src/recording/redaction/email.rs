@@ -23,13 +23,16 @@ pub(crate) fn around(text: &[u8], at: usize, width: usize, done: usize) -> Optio
             let digit = |byte: u8| char::from(byte).to_digit(16);
             u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
         });
-        match (escape, text.get(start - 1)) {
-            (Some(byte), _) if is_local(byte) => start -= 3,
-            (Some(_), _) => break,
-            (None, Some(byte)) if is_local(*byte) => start -= 1,
-            _ => break,
+        let (byte, width) = match (escape, text.get(start - 1)) {
+            (Some(byte), _) => (byte, 3),
+            (None, byte) => (byte.copied().unwrap_or_default(), 1),
+        };
+        if !is_local(byte) {
+            break;
         }
+        start -= width;
     }
+    let start = past_marks(text, start);
     let behind = text.get(at + width..).unwrap_or_default();
     let behind = behind.get(..DOMAIN).unwrap_or(behind);
     let is_domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
@@ -59,10 +62,23 @@ fn ending(domain: &[u8]) -> Option<usize> {
     (is_name && front.last().is_some_and(u8::is_ascii_alphanumeric)).then_some(last.len())
 }
 
+/// A name begins with a letter or a digit: marks in front are quotes of SQL, or ends of sentences.
+fn past_marks(text: &[u8], mut start: usize) -> usize {
+    let is_mark = |byte: &u8| b".+-'!$*~".contains(byte);
+    while let Some(rest) = text.get(start..) {
+        start += match rest {
+            [b'%', b'2', b'1' | b'4' | b'7' | b'A' | b'a' | b'B' | b'b' | b'D' | b'd', ..] => 3,
+            [mark, ..] if is_mark(mark) => 1,
+            _ => break,
+        };
+    }
+    start
+}
+
 /// What names are made of in practice. The other characters that are allowed end a name in URLs,
 /// JSON and texts.
 fn is_local(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._+-'".contains(&byte)
+    byte.is_ascii_alphanumeric() || !byte.is_ascii() || b"._+-'!$*~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -77,6 +93,8 @@ mod tests {
             ("to=%22anna%40shop.example%22", "anna%40shop.example", "escaped"),
             ("to=anna%2Bb%40shop.example", "anna%2Bb%40shop.example", "an escape in the name"),
             ("\"jürgen@shop.example.\"", "jürgen@shop.example", "other letters, a full stop"),
+            ("e='anna@shop.example'", "anna@shop.example", "between quotes of SQL"),
+            ("e=%27o'anna%40shop.example", "o'anna%40shop.example", "and escaped ones"),
             ("/img/logo@2x.png", "", "a file"),
             ("lodash@4.17.21", "", "a version"),
             ("@shop.example", "", "no name"),

@@ -65,7 +65,8 @@ mod tests {
         hits.add(bytes, 0..1, entry, Coding::Percent);
         hits.settle();
         let ranges: Vec<_> = hits.0.iter().map(|hit| hit.range.clone()).collect();
-        assert_eq!(ranges, [1..11], "the largest has them all, and blanks are no values");
+        assert_eq!(ranges.len(), 1, "the largest has them all, and blanks are no values");
+        assert_eq!(ranges.first(), Some(&(1..11)));
         let mut hits = Hits::default();
         for range in [4..8, 2..6] {
             hits.add(bytes, range, entry, Coding::Percent);

@@ -26,8 +26,8 @@ impl Key {
 
     /// The number of a session whose own would let its cookies be guessed.
     pub(crate) fn session(&self, session: u64) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.drawn(b"session ", &session.to_le_bytes());
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let drawn = self.drawn(b"session ", &session.to_le_bytes());
+        drawn.first_chunk().copied().map_or(0, u64::from_le_bytes)
     }
 
     /// Prefixes keep what is drawn for one purpose apart from all others.
@@ -95,8 +95,8 @@ mod tests {
         };
         assert_ne!(drawn(0), drawn(1));
         assert_ne!(drawn(0)[..32], drawn(0)[32..64]);
-        let counts = (0..10).map(|digit| drawn(0).iter().filter(|it| **it == digit).count());
-        assert!(counts.clone().all(|count| count > 0) && counts.sum::<usize>() == 100);
+        assert!((0..10).all(|digit| drawn(0).contains(&digit)));
+        assert!(drawn(0).iter().all(|digit| *digit < 10));
     }
 
     #[test]

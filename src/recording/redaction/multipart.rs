@@ -19,12 +19,12 @@ pub(crate) fn find_multipart(
     let marker = [b"--", boundary].concat();
     let mut start = next(text, 0, &marker).map(|at| at + marker.len());
     while let Some(from) = start {
-        let marked = next(text, from, &marker);
-        let end = marked.unwrap_or(text.len());
+        let found = next(text, from, &marker);
+        let end = found.unwrap_or(text.len());
         let part = text.get(from..end).unwrap_or_default();
         let part = part.strip_suffix(b"\r\n").or(part.strip_suffix(b"\n")).unwrap_or(part);
         find_in_part(rules, body, range.start + from..range.start + from + part.len(), hits);
-        start = marked.map(|at| at + marker.len());
+        start = found.map(|at| at + marker.len());
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Lookup {
 #[derive(Clone, Debug, Default)]
 struct Layer {
     exact: BTreeMap<Vec<u8>, Entry>,
+    /// Names that begin with the only star, which most globs are: what follows it, by its ending.
+    suffixes: BTreeMap<usize, Vec<(Vec<u8>, Entry)>>,
     globs: Vec<(Vec<u8>, Entry)>,
 }
 
@@ -71,8 +73,8 @@ impl Lookup {
             length += 1;
         }
         let normal = normal.get(..length)?;
-        let entry = self.layers.iter().find_map(|layer| layer.get(normal))?;
-        self.kept.get(normal).is_none().then_some(entry)
+        let entry = self.layers.iter().find_map(|layer| layer.get(normal, ending))?;
+        self.kept.get(normal, ending).is_none().then_some(entry)
     }
 
     fn note_ending(&mut self, name: &str) {
@@ -91,16 +93,25 @@ impl Lookup {
 impl Layer {
     fn add(&mut self, name: &str, entry: Entry) {
         let normal: Vec<u8> = significant(name.as_bytes().iter()).collect();
-        if normal.contains(&b'*') {
+        let suffix = normal.strip_prefix(b"*").filter(|suffix| suffix.len() >= 3);
+        if let Some(suffix) = suffix.filter(|suffix| !suffix.contains(&b'*')) {
+            let of_ending = self.suffixes.entry(ending(suffix.iter().rev())).or_default();
+            of_ending.push((suffix.to_vec(), entry));
+        } else if normal.contains(&b'*') {
             self.globs.push((normal, entry));
         } else {
             self.exact.insert(normal, entry);
         }
     }
 
-    fn get(&self, normal: &[u8]) -> Option<Entry> {
+    fn get(&self, normal: &[u8], ending: usize) -> Option<Entry> {
+        let by_suffix = || {
+            let of_ending = self.suffixes.get(&ending)?;
+            of_ending.iter().find(|(suffix, _)| normal.ends_with(suffix))
+        };
+        let by_glob = || self.globs.iter().find(|(glob, _)| matches(glob, normal));
         self.exact.get(normal).copied().or_else(|| {
-            let (_, entry) = self.globs.iter().find(|(glob, _)| matches(glob, normal))?;
+            let (_, entry) = by_suffix().or_else(by_glob)?;
             Some(*entry)
         })
     }

@@ -55,14 +55,18 @@ const CHUNK: usize = 32;
 
 /// Finds what has an `@`, also as `%40`, or begins with `eyJ`.
 fn find_marked(patterns: &Patterns, text: &[u8], add: &mut dyn FnMut(Range<usize>, Entry)) {
-    let is_mark = |byte: &u8| matches!(byte, b'@' | b'%' | b'J');
+    let is_mark =
+        |byte: u8, next: u8| byte == b'@' || byte == b'J' || (byte == b'%' && next == b'4');
     let mut done = 0;
     for (number, chunk) in text.chunks(CHUNK).enumerate() {
+        // The last byte of all has none behind it, and marks nothing.
+        let pairs = chunk.iter().zip(text.get(number * CHUNK + 1..).unwrap_or_default());
         // Without a way out in the loop, which would keep it from being made one comparison.
-        if !chunk.iter().fold(false, |any, byte| any | is_mark(byte)) {
+        if !pairs.clone().fold(false, |any, (byte, next)| any | is_mark(*byte, *next)) {
             continue;
         }
-        for (position, byte) in chunk.iter().enumerate().filter(|(_, byte)| is_mark(byte)) {
+        for (position, (byte, _)) in pairs.enumerate().filter(|(_, pair)| is_mark(*pair.0, *pair.1))
+        {
             let at = number * CHUNK + position;
             if at < done {
                 continue;

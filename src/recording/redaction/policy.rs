@@ -161,6 +161,7 @@ impl Policy {
     }
 
     /// The same policy with filler instead of pseudonyms, for showing requests to people.
+    #[must_use]
     pub fn filled(mut self) -> Self {
         let kinds = [
             &mut self.headers,
