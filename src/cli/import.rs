@@ -105,7 +105,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
         }
     }
     if command.dry_run {
-        dry::read_only(sources, command.log_format(), voice)?;
+        dry::read_only(sources, command.log_format(), command.secrets.redactor()?, voice)?;
         return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {
