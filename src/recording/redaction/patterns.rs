@@ -55,18 +55,20 @@ const CHUNK: usize = 32;
 
 /// Finds what has an `@`, also as `%40`, or begins with `eyJ`.
 fn find_marked(patterns: &Patterns, text: &[u8], add: &mut dyn FnMut(Range<usize>, Entry)) {
-    let is_mark =
-        |byte: u8, next: u8| byte == b'@' || byte == b'J' || (byte == b'%' && next == b'4');
+    let mark = |byte: u8, next: u8| {
+        let is_escape = u8::from(byte == b'%') & u8::from(next == b'4');
+        u8::from(byte == b'@') | u8::from(byte == b'J') | is_escape
+    };
     let mut done = 0;
     for (number, chunk) in text.chunks(CHUNK).enumerate() {
         // The last byte of all has none behind it, and marks nothing.
         let pairs = chunk.iter().zip(text.get(number * CHUNK + 1..).unwrap_or_default());
-        // Without a way out in the loop, which would keep it from being made one comparison.
-        if !pairs.clone().fold(false, |any, (byte, next)| any | is_mark(*byte, *next)) {
+        // Numbers, not truths: a way out in the loop would keep it from being few instructions.
+        if pairs.clone().fold(0, |any, (byte, next)| any | mark(*byte, *next)) == 0 {
             continue;
         }
-        for (position, (byte, _)) in pairs.enumerate().filter(|(_, pair)| is_mark(*pair.0, *pair.1))
-        {
+        let marked = pairs.enumerate().filter(|(_, (byte, next))| mark(**byte, **next) != 0);
+        for (position, (byte, _)) in marked {
             let at = number * CHUNK + position;
             if at < done {
                 continue;
