@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::{memchr, memchr2};
+
 use crate::recording::redaction::coding::{Coding, Decoded};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::names::Entry;
@@ -33,7 +35,7 @@ struct Text {
 }
 
 fn next_string(text: &[u8], at: usize) -> Option<Text> {
-    let quote = text.get(at..)?.iter().position(|byte| *byte == b'"')?;
+    let quote = memchr(b'"', text.get(at..)?)?;
     Some(string(text, at + quote))
 }
 
@@ -43,7 +45,7 @@ fn string(text: &[u8], quote: usize) -> Text {
     let mut at = start;
     loop {
         let rest = text.get(at..).unwrap_or_default();
-        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        match memchr2(b'"', b'\\', rest) {
             Some(length) if rest.get(length) == Some(&b'"') => {
                 let end = at + length;
                 return Text { inside: start..end, behind: end + 1 };
