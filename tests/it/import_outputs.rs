@@ -116,7 +116,7 @@ fn pieces_in_the_wrong_order_are_noticed() {
     assert!(ran.code == 0 && ran.stderr.contains("a.gz begins before a.gz ends"), "{ran:?}");
     let ran = peakhour(folder.path(), &["import", "a.gz", "-o", "out"]);
     assert!(ran.code == 0 && !ran.stderr.contains("begins before"), "{ran:?}");
-    assert!(ran.stderr.contains("such as JSON, are kept"), "{ran:?}");
+    assert!(ran.stderr.contains("secrets with other names are kept"), "{ran:?}");
 }
 
 #[test]

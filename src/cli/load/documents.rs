@@ -13,6 +13,7 @@ use crate::cli::load::ready;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
+use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
 
 /// Imports files of one format.
@@ -20,12 +21,12 @@ pub(super) fn from_documents(
     content: Content,
     sources: Vec<Source>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let scratch = Scratch::create()?;
     let mut sorting = RecordingWriter::create(&scratch.recording())?;
     let mut documents = read(content, sources, &mut |exchange| {
-        sorting.push(ready(exchange, redacted)).map_err(Into::into)
+        sorting.push(ready(exchange, redactor)).map_err(Into::into)
     })?;
     sorting.finish(header(&documents, 0))?;
     let (mut settle, mut exchanges) = (Settle::new(&documents), 0);
@@ -73,6 +74,7 @@ fn header(documents: &Documents, started_unix_ns: i64) -> Header {
         connections: 0,
         servers: Servers::clone(&documents.servers),
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: Ledger::clone(&documents.ledger),
     }
 }

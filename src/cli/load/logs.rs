@@ -9,6 +9,7 @@ use crate::capture::access_log::sample::{Log, Sampled};
 use crate::capture::source::{Content, Source};
 use crate::cli::load::{one_content, ready};
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
 
 /// Input by what it holds.
@@ -61,10 +62,10 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
 pub(super) fn from_logs(
     logs: Vec<Log>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     writer.hold_back();
-    let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redacted)))?;
+    let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redactor)))?;
     let mut connections = Connections::new(imported.clock_resolution_ns);
     writer.sort(&mut |exchange| connections.place(exchange))?;
     imported.ledger.note("clients forgotten while they may have been there", connections.forgotten);
@@ -78,6 +79,7 @@ pub(super) fn from_logs(
         connections: 0,
         servers: imported.servers,
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: imported.ledger,
     };
     Ok((header, imported.warnings))
