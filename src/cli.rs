@@ -6,6 +6,7 @@ pub mod interrupt;
 pub mod outputs;
 pub mod accounts;
 pub mod files;
+pub mod redact;
 pub mod load;
 pub mod out;
 pub mod record;

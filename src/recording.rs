@@ -17,6 +17,7 @@ use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
 use crate::recording::ledger::Ledger;
+use crate::recording::redaction::Redaction;
 
 /// One request and what came back; a row of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +87,7 @@ impl Flags {
     pub const RESPONSE_TRUNCATED: Self = Self(1 << 2);
     /// The connection was already open when the capture began.
     pub const MID_STREAM: Self = Self(1 << 3);
-    /// Credentials were replaced at import.
+    /// Secrets were replaced at import.
     pub const REDACTED: Self = Self(1 << 4);
     /// Bytes that are not UTF-8 were percent-escaped in a text column; the head is exact.
     pub const ESCAPED: Self = Self(1 << 5);
@@ -143,6 +144,10 @@ pub struct Header {
     pub servers: Servers,
     /// What was replaced at import; empty when redaction was off.
     pub redacted_headers: Vec<String>,
+    /// What was done to secrets; `None` when redaction was off, and in files of before there was
+    /// an account of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction: Option<Redaction>,
     /// Every packet and byte, by what became of it.
     pub ledger: Ledger,
 }

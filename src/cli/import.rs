@@ -17,6 +17,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
 use crate::cli::import::clocks::ClockOffset;
 use crate::cli::load::{self, ImportOutcome, Options};
+use crate::cli::redact::{Secrets, told};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line;
@@ -40,10 +41,9 @@ pub struct Import {
     /// Read everything, say what would be imported and what became of every packet; write nothing.
     #[arg(long, conflicts_with_all = ["output", "jsonl"])]
     dry_run: bool,
-    /// Keep credentials (cookies, Authorization, tokens) as they were captured. The recording then
-    /// holds secrets of your users.
-    #[arg(long)]
-    keep_secrets: bool,
+    /// What happens to secrets.
+    #[command(flatten)]
+    secrets: Secrets,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
     /// sessions, vegeta, jsonl; or an access log: nginx (the common or combined format, stamped
     /// with the end of each request), apache (the same, stamped with the arrival), common,
@@ -82,7 +82,6 @@ enum Given {
 impl Import {
     fn options(&self) -> Options {
         Options {
-            keep_secrets: self.keep_secrets,
             format: self.log_format().cloned(),
             pace: self.rate.map(|rate| Pace { rate, connections: self.connections }),
             zone: self.time_zone.clone(),
@@ -137,7 +136,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     }
     clocks::apply(&command.clock_offset, &command.captures, &mut sources)?;
     if command.dry_run {
-        dry::read_only(sources, &command.options(), voice)?;
+        dry::read_only(sources, &command.options(), command.secrets.redactor()?, voice)?;
         return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {
@@ -148,11 +147,12 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     };
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
-    let imported = load::import(sources, output, &command.options())?;
+    let redactor = command.secrets.redactor()?;
+    let imported = load::import(sources, output, redactor, &command.options())?;
     warn(&imported, voice);
     let header = &imported.header;
-    if !command.keep_secrets {
-        outputs::note(voice.quiet, KEPT);
+    if let Some(redaction) = &header.redaction {
+        outputs::note(voice.quiet, &told(redaction));
     }
     outputs::note(
         voice.quiet,
@@ -173,10 +173,6 @@ fn warn(imported: &ImportOutcome, voice: Voice) {
     }
 }
 
-/// What redaction does not do, said where it matters.
-pub(crate) const KEPT: &str = "credentials in headers, URLs and forms were replaced; other bodies, \
-                               such as JSON, are kept as they were";
-
 /// JSON Lines are written in the order of time, so they go through a recording first.
 fn import_lines(
     command: &Import,
@@ -189,7 +185,8 @@ fn import_lines(
         check_output(lines, &command.captures)?;
     }
     let scratch = Scratch::create()?;
-    warn(&load::import(sources, &scratch.recording(), &command.options())?, voice);
+    let redactor = command.secrets.redactor()?;
+    warn(&load::import(sources, &scratch.recording(), redactor, &command.options())?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

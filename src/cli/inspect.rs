@@ -12,9 +12,11 @@ use crate::cli::accounts::accounts;
 use crate::cli::exit::Exit;
 use crate::cli::load::load;
 use crate::cli::outputs::printable;
+use crate::cli::redact::drawn;
 use crate::cli::{outputs, wall_clock};
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
+use crate::recording::redaction::Counted;
 use crate::shape::contents::{Contents, Facts};
 use crate::units::{format_count, format_duration, format_share, format_size};
 
@@ -89,11 +91,10 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     line("largest request", &format_size(facts.largest_request_body_bytes));
     line("response bodies", &format_size(facts.response_bytes));
     line("servers", &first_of(&header.servers.authorities));
-    if header.redacted_headers.is_empty() {
+    if header.redacted_headers.is_empty() && header.redaction.is_none() {
         line("redacted", "nothing: it may hold secrets");
     } else {
-        line("redacted", &header.redacted_headers.join(", "));
-        line("", "and such parameters of URLs and forms; other bodies are kept, JSON too");
+        line("redacted", &of_policy(header));
     }
     text += &chart::chart(&contents.series, Duration::from_nanos(header.duration_ns));
     text += &text::told(facts);
@@ -102,7 +103,35 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     }
     table(&mut text, "statuses", &facts.statuses, header.exchanges);
     table(&mut text, "routes", &facts.routes, header.exchanges);
+    if let Some(redaction) = &header.redaction {
+        counted(&mut text, "replaced", &redaction.replaced);
+        counted(&mut text, "not searched for secrets", &redaction.not_searched);
+    }
     text + &accounts(&header.ledger)
+}
+
+/// By which policy, and how. Recordings of before there were policies have filler.
+fn of_policy(header: &Header) -> String {
+    match &header.redaction {
+        Some(redaction) => {
+            format!("policy {}; pseudonyms drawn {}", redaction.policy, drawn(redaction.key))
+        }
+        None => format!(
+            "{}, and such parameters of URLs and forms; other bodies are kept, JSON too",
+            header.redacted_headers.join(", ")
+        ),
+    }
+}
+
+/// How often each was met; nothing where nothing was.
+fn counted(text: &mut String, title: &str, counted: &[Counted]) {
+    if counted.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\n{title}");
+    for Counted { name, count } in counted {
+        let _ = writeln!(text, "{:>12}  {}", format_count(*count), printable(name));
+    }
 }
 
 fn first_of(names: &[String]) -> String {

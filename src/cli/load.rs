@@ -19,11 +19,12 @@ use crate::capture::vegeta::Pace;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
 use crate::cli::load::logs::{Input, from_logs, told};
+use crate::cli::redact::redactor_of;
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
-use crate::recording::redaction::{REDACTED_HEADERS, redact};
+use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
 
 /// A recording, and the scratch file it may stand in.
@@ -53,7 +54,8 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
         return opened(path.to_owned(), Vec::new(), None);
     }
     let scratch = Scratch::create()?;
-    let imported = import(vec![source], &scratch.recording(), &Options::default())?;
+    let (recording, redactor) = (scratch.recording(), Some(redactor_of(path)?));
+    let imported = import(vec![source], &recording, redactor, &Options::default())?;
     opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
@@ -65,7 +67,7 @@ pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loade
         return opened(path.to_owned(), Vec::new(), None);
     }
     outputs::note(voice.quiet, &format!("importing {}", path.display()));
-    let imported = import(vec![source], into, &Options::default())?;
+    let imported = import(vec![source], into, Some(redactor_of(path)?), &Options::default())?;
     opened(into.to_owned(), imported.warnings, None)
 }
 
@@ -90,8 +92,6 @@ pub struct ImportOutcome {
 /// What the user says of captures that is not in them.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Credentials stay as they were captured.
-    pub keep_secrets: bool,
     /// The captures are logs of this format.
     pub format: Option<Format>,
     /// How fast targets are asked for, which have no times.
@@ -100,10 +100,11 @@ pub struct Options {
     pub zone: Option<Zone>,
 }
 
-/// Imports captures of one kind. Exchanges are redacted unless the user said otherwise.
+/// Imports captures of one kind. Exchanges are redacted where there is what does it.
 pub fn import(
     sources: Vec<Source>,
     recording: &Path,
+    mut redactor: Option<Redactor>,
     options: &Options,
 ) -> anyhow::Result<ImportOutcome> {
     if let Some(recording) = sources.iter().find(|source| source.content() == Content::Parquet) {
@@ -118,20 +119,26 @@ pub fn import(
     let content = sources.first().map_or(Content::Unknown, Source::content);
     let input = told(sources, options.format.as_ref())?;
     refuse_clocks(&input, options)?;
-    let redacted = !options.keep_secrets;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
-        Input::Packets(sources) => from_packets(sources, &mut writer, redacted)?,
+        Input::Packets(sources) => from_packets(sources, &mut writer, &mut redactor)?,
         Input::Documents(content, sources) => {
-            from_documents(content, sources, &mut writer, options)?
+            let pace = documents::pace(content, &sources, options)?;
+            from_documents((content, pace), sources, &mut writer, &mut redactor)?
         }
-        Input::Logs(logs) => from_logs(logs, &mut writer, options)?,
-        Input::Lines(sources) => from_lines(sources, &mut writer, redacted)?,
+        Input::Logs(mut logs) => {
+            for log in &mut logs {
+                log.zone.clone_from(&options.zone);
+            }
+            from_logs(logs, &mut writer, &mut redactor)?
+        }
+        Input::Lines(sources) => from_lines(sources, &mut writer, &mut redactor)?,
     };
     refuse_empty(&origin, content, &header, &warnings)?;
     header.origin = origin;
-    if redacted {
-        header.redacted_headers = REDACTED_HEADERS.iter().map(|name| (*name).to_owned()).collect();
+    if let Some(redactor) = redactor {
+        header.redacted_headers = redactor.headers();
+        header.redaction = Some(redactor.account());
     }
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })
 }
@@ -177,13 +184,13 @@ fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
 fn from_packets(
     sources: Vec<Source>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
     let stops: Vec<_> = sources.iter().map(Source::stop).collect();
     let imported = read_capture(sources, &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
-            failed = writer.push(ready(exchange, redacted)).err();
+            failed = writer.push(ready(exchange, redactor)).err();
             for stop in stops.iter().filter(|_| failed.is_some()) {
                 stop.store(true, Ordering::Relaxed);
             }
@@ -202,6 +209,7 @@ fn from_packets(
         connections: imported.connections,
         servers: imported.servers,
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: imported.ledger,
     };
     Ok((header, imported.warnings))
@@ -212,20 +220,24 @@ fn from_packets(
 fn from_lines(
     sources: Vec<Sampled>,
     writer: &mut RecordingWriter,
-    redacted: bool,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let [source] = <[_; 1]>::try_from(sources)
         .map_err(|_| anyhow::anyhow!("several files of JSON Lines cannot be imported together"))?;
     let name = source.get_ref().1.name().to_owned();
     let (mut exchanges, mut last_ns, mut connections) = (0, 0, BTreeSet::new());
     let mut input = BufReader::new(source);
-    let imported = read_lines(&mut input, &name, &mut |exchange| {
+    let imported = read_lines(&mut input, &name, &mut |mut exchange| {
         exchanges += 1;
         connections.insert(exchange.connection);
         let last = exchange.response.as_ref().and_then(|response| response.last_byte);
         let end = exchange.at + last.unwrap_or_default();
         last_ns = last_ns.max(u64::try_from(end.as_nanos()).unwrap_or(u64::MAX));
-        writer.push(ready(exchange, redacted))
+        if let Some(redactor) = &mut *redactor {
+            // Lines may come from a recording.
+            redactor.redact_once(&mut exchange);
+        }
+        writer.push(exchange)
     })?;
     let bad = imported.ledger.frames.count("line not understood");
     let warnings = imported
@@ -243,14 +255,15 @@ fn from_lines(
         connections: connections.len() as u64,
         servers: Servers { authorities: imported.servers.authorities, addresses: Vec::new() },
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: imported.ledger,
     };
     Ok((header, warnings))
 }
 
-fn ready(mut exchange: Exchange, redacted: bool) -> Exchange {
-    if redacted {
-        redact(&mut exchange);
+fn ready(mut exchange: Exchange, redactor: &mut Option<Redactor>) -> Exchange {
+    if let Some(redactor) = redactor {
+        redactor.redact(&mut exchange);
     }
     exchange
 }

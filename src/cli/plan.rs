@@ -11,8 +11,7 @@ use crate::cli::outputs::printable;
 use crate::cli::{Overrides, Voice, outputs};
 use crate::plan::facts::Facts;
 use crate::plan::outline;
-use crate::recording::redaction::fill;
-use crate::recording::redaction::heads::redact_head;
+use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::check_name;
@@ -74,8 +73,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
 /// A head for people. Values that the scenario sets may come from the environment, and end in the
 /// logs of a nightly job; they are filled like credentials.
 fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
-    let mut head = head.to_vec();
-    redact_head(&mut head);
+    let mut head = Redactor::filler().shown_head(head);
     for line in head.split_mut(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = line.split_at_mut(colon + 1);

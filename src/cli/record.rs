@@ -16,15 +16,15 @@ use tokio::time::{Instant, sleep_until};
 use crate::capture::import::{Found, Import, Imported};
 use crate::cli::exit::Exit;
 use crate::cli::files::check_recording;
-use crate::cli::import::KEPT;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::listed;
+use crate::cli::redact::{Secrets, told};
 use crate::cli::{Voice, outputs, wall_clock};
 use crate::drive::health::raise_open_files_limit;
 use crate::drive::stop::Stop;
 use crate::record::{Clock, Passed, ROOM, Tee};
 use crate::recording::file::writer::{RecordingWriter, unfinished};
-use crate::recording::redaction::{REDACTED_HEADERS, redact};
+use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
 use crate::scenario::fields;
 use crate::units::{format_count, format_duration};
@@ -47,10 +47,9 @@ pub struct Record {
     /// At the end, how long open connections are still served.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = length)]
     grace: Duration,
-    /// Keep credentials (cookies, Authorization, tokens) as they were sent. The recording then
-    /// holds secrets of your users.
-    #[arg(long)]
-    keep_secrets: bool,
+    /// What happens to secrets.
+    #[command(flatten)]
+    secrets: Secrets,
 }
 
 const LONGEST: Duration = Duration::from_hours(7 * 24);
@@ -62,6 +61,7 @@ fn length(text: &str) -> Result<Duration, String> {
 /// Runs `record`.
 pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     check_recording(&command.output, &[])?;
+    let redactor = command.secrets.redactor()?;
     let upstream = resolved(&command.upstream, voice)?;
     if is_itself(command.listen, upstream) {
         bail!(
@@ -97,7 +97,7 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     );
 
     let mut import = Import::default();
-    let mut keeping = Keeping { writer, failed: None, redacted: !command.keep_secrets };
+    let mut keeping = Keeping { writer, failed: None, redactor };
     let mut warned = false;
     while let Some(seen) = seen.blocking_recv() {
         passed.taken(&seen);
@@ -199,14 +199,14 @@ fn serve(
 struct Keeping {
     writer: RecordingWriter,
     failed: Option<anyhow::Error>,
-    redacted: bool,
+    redactor: Option<Redactor>,
 }
 
 impl Keeping {
     fn keep(&mut self, found: Found) {
         let (Found::Exchange(mut exchange), None) = (found, &self.failed) else { return };
-        if self.redacted {
-            redact(&mut exchange);
+        if let Some(redactor) = &mut self.redactor {
+            redactor.redact(&mut exchange);
         }
         if let Err(error) = self.writer.push(exchange) {
             let error = anyhow::Error::from(error);
@@ -247,8 +247,7 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
             command.upstream
         );
     }
-    let headers = REDACTED_HEADERS.iter().filter(|_| keeping.redacted);
-    let redacted_headers = headers.map(|name| (*name).to_owned()).collect();
+    let redactor = keeping.redactor.as_ref();
     let length = format_duration(Duration::from_nanos(imported.duration_ns));
     let header = keeping.writer.finish(Header {
         format_version: FORMAT_VERSION,
@@ -259,7 +258,8 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
         exchanges: imported.exchanges,
         connections: imported.connections,
         servers: imported.servers,
-        redacted_headers,
+        redacted_headers: redactor.map_or(Vec::new(), Redactor::headers),
+        redaction: redactor.map(Redactor::account),
         ledger: imported.ledger,
     })?;
     let [copies, bytes] = passed.dropped.each_ref().map(|count| count.load(Ordering::Relaxed));
@@ -274,8 +274,8 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
             ),
         );
     }
-    if !header.redacted_headers.is_empty() {
-        outputs::note(voice.quiet, KEPT);
+    if let Some(redaction) = &header.redaction {
+        outputs::note(voice.quiet, &told(redaction));
     }
     outputs::note(
         voice.quiet,

@@ -164,7 +164,7 @@ fn warnings(
     let sets = |name: &str| scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name));
     if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") {
         warnings.push(format!(
-            "credentials of {} requests were replaced at import and are sent as filler; set \
+            "credentials of {} requests were replaced at import and are sent as pseudonyms; set \
              `Authorization` or `Cookie` under `rewrite.headers` if the target checks them",
             format_count(notes.redacted)
         ));

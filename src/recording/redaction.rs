@@ -1,116 +1,270 @@
-//! Replaces credentials by filler of the same length, before anything is written.
+//! Replaces secrets by pseudonyms of the same length, before anything is written.
 //!
 //! Lengths stay, so that sizes and framing stay; names of cookies and parameters stay, since they
-//! are what a replay rewrites. Where a head is ambiguous, such as a folded line, more is replaced
-//! rather than less. Left alone: bodies that are not forms, parameters and headers with names not
-//! listed here.
+//! are what a replay rewrites; the same value has the same pseudonym wherever it stands, so that
+//! sessions and cache keys stay. Finding and replacing are apart: what is found by names goes
+//! before what is found by patterns. Where a head is ambiguous, such as a folded line, more is
+//! replaced rather than less. What is left alone is told in `docs/redaction.md`.
 
-pub mod heads;
-pub mod urls;
+pub mod listed;
+pub mod policy;
+pub mod key;
+mod coding;
+mod card;
+mod email;
+mod address;
+mod pseudonym;
+mod names;
+mod rules;
+mod hit;
+mod patterns;
+mod urls;
+mod cookies;
+mod heads;
+mod json;
+mod multipart;
+pub mod bodies;
 
 use ::bytes::Bytes;
 
-use crate::recording::redaction::heads::{is_form, redact_head};
-use crate::recording::redaction::urls::{redact_form, redact_url, redact_userinfo};
+use crate::recording::redaction::bodies::{Unsearched, find_body};
+use crate::recording::redaction::heads::find_head;
+use crate::recording::redaction::hit::Hits;
+use crate::recording::redaction::key::Key;
+use crate::recording::redaction::policy::Policy;
+use crate::recording::redaction::pseudonym::Pseudonyms;
+use crate::recording::redaction::rules::Rules;
+use crate::recording::redaction::urls::{find_url, find_userinfo};
 use crate::recording::{Exchange, Flags};
 
-/// Headers whose values are replaced, in requests and responses; case does not matter.
-pub const REDACTED_HEADERS: &[&str] = &[
-    "Authorization",
-    "Proxy-Authorization",
-    "Cookie",
-    "Set-Cookie",
-    "X-Api-Key",
-    "X-Auth-Token",
-    "X-Access-Token",
-    "X-Csrf-Token",
-    "X-Xsrf-Token",
-    "X-Amz-Security-Token",
-];
+/// What a filled byte becomes.
+const FILLER: u8 = b'x';
 
-/// Parameters of URLs and forms whose values are replaced; case does not matter. Of `user[name]`
-/// the name in brackets counts.
-pub const REDACTED_PARAMETERS: &[&str] = &[
-    "token",
-    "access_token",
-    "refresh_token",
-    "id_token",
-    "auth_token",
-    "authenticity_token",
-    "csrf_token",
-    "auth",
-    "authorization",
-    "jwt",
-    "api_key",
-    "api-key",
-    "apikey",
-    "password",
-    "password_confirmation",
-    "passwd",
-    "pwd",
-    "secret",
-    "client_secret",
-    "sig",
-    "signature",
-    "x-amz-signature",
-    "x-amz-security-token",
-    "session",
-    "session_id",
-    "sessionid",
-    "jsessionid",
-    "phpsessid",
-    "sid",
-    "otp",
-];
-
-/// What a replaced byte becomes.
-pub(crate) const FILLER: u8 = b'x';
-
-/// Replaces credentials in heads, target, route, authority and form bodies. No length changes;
-/// [`Flags::REDACTED`] is set when anything was replaced. Redacting twice is redacting once.
-pub fn redact(exchange: &mut Exchange) {
-    let mut replaced = false;
-    if is_form(&exchange.request_head) {
-        replaced |= redact_bytes(&mut exchange.request_body, redact_form);
-    }
-    replaced |= redact_bytes(&mut exchange.request_head, redact_head);
-    if let Some(response) = &mut exchange.response {
-        replaced |= redact_bytes(&mut response.head, redact_head);
-    }
-    replaced |= redact_text(&mut exchange.target, redact_url);
-    replaced |= redact_text(&mut exchange.route, redact_url);
-    replaced |= redact_text(&mut exchange.authority, redact_userinfo);
-    if replaced {
-        exchange.flags.insert(Flags::REDACTED);
-    }
+/// Where a key came from, which tells what its pseudonyms can be compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeySource {
+    /// Drawn for this import and forgotten: no other recording has these pseudonyms.
+    Random,
+    /// A file of the user: the same in each import with it.
+    File,
+    /// The capture itself: the same in each import of it.
+    Capture,
 }
 
-fn redact_bytes(bytes: &mut Bytes, redact: fn(&mut [u8]) -> bool) -> bool {
-    let mut copy = bytes.to_vec();
-    let replaced = redact(&mut copy);
-    if replaced {
-        *bytes = copy.into();
-    }
-    replaced
+/// What was done to a recording, kept in its footer.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Redaction {
+    /// The policy's name and version.
+    pub policy: String,
+    /// Where the key of the pseudonyms came from; the key itself is nowhere.
+    pub key: KeySource,
+    /// What was replaced, by rule, most often first.
+    pub replaced: Vec<Counted>,
+    /// Bodies that could not be searched, by reason, and rows left as they came.
+    pub not_searched: Vec<Counted>,
 }
 
-fn redact_text(text: &mut String, redact: fn(&mut [u8]) -> bool) -> bool {
-    let mut copy = text.clone().into_bytes();
-    let replaced = redact(&mut copy);
-    if replaced {
-        // Filler replaces whole runs between ASCII separators, so the rest stays UTF-8.
+/// How often something was met.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Counted {
+    /// What it was, such as `header Cookie`, `parameter token`, `field password`, `pattern email`.
+    pub name: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Carries out a policy, with one key, on exchange after exchange.
+#[derive(Debug)]
+pub struct Redactor {
+    policy: String,
+    headers: Vec<String>,
+    source: KeySource,
+    rules: Rules,
+    pseudonyms: Pseudonyms,
+    hits: Hits,
+    /// By number of the rule.
+    replaced: Vec<u64>,
+    /// By position in [`Unsearched::ALL`].
+    unsearched: [u64; 3],
+    left: u64,
+}
+
+impl Redactor {
+    /// Makes a policy ready.
+    pub fn new(policy: &Policy, key: Key, source: KeySource) -> Self {
+        let rules = Rules::new(policy);
+        Self {
+            policy: policy.name.clone(),
+            headers: policy.headers.replaced(),
+            source,
+            replaced: vec![0; rules.labels.len()],
+            rules,
+            pseudonyms: Pseudonyms::new(key),
+            hits: Hits::default(),
+            unsearched: [0; 3],
+            left: 0,
+        }
+    }
+
+    /// The default policy with `x` in place of pseudonyms: for showing requests to people.
+    pub fn filler() -> Self {
+        Self::new(&Policy::default().filled(), Key::from_secret(b""), KeySource::Random)
+    }
+
+    /// Replaces what the policy names in heads, target, route, authority and body. No length
+    /// changes; [`Flags::REDACTED`] is set when anything was replaced. The session gets another
+    /// number, since its own may be a hash of what was replaced. Redacting twice is not redacting
+    /// once: a pseudonym is replaced like any other value.
+    pub fn redact(&mut self, exchange: &mut Exchange) {
+        let mut replaced = self.body(&exchange.request_head, &mut exchange.request_body);
+        replaced |= self.head(&mut exchange.request_head);
+        if let Some(response) = &mut exchange.response {
+            replaced |= self.head(&mut response.head);
+        }
+        let is_command = exchange.request_head.is_empty();
+        // What stands in the head was counted there.
+        for (text, is_counted) in [(&mut exchange.target, is_command), (&mut exchange.route, false)]
+        {
+            if !is_command {
+                find_url(&self.rules, text.as_bytes(), 0..text.len(), &mut self.hits);
+            }
+            replaced |= self.text(text, is_counted);
+        }
+        let authority = &mut exchange.authority;
+        let range = 0..authority.len();
+        find_userinfo(&self.rules, authority.as_bytes(), range, &mut self.hits, 0);
+        replaced |= self.text(authority, false);
+        exchange.session = self.pseudonyms.key().session(exchange.session);
+        if replaced {
+            exchange.flags.insert(Flags::REDACTED);
+        }
+    }
+
+    /// The same for a row that may come from a recording of before: one that says that it was
+    /// redacted is left alone.
+    pub fn redact_once(&mut self, exchange: &mut Exchange) {
+        if exchange.flags.contains(Flags::REDACTED) {
+            self.left += 1;
+            // As for the other rows of its session.
+            exchange.session = self.pseudonyms.key().session(exchange.session);
+        } else {
+            self.redact(exchange);
+        }
+    }
+
+    /// Names of the headers that are replaced, for people.
+    pub fn headers(&self) -> Vec<String> {
+        self.headers.clone()
+    }
+
+    /// What was done so far.
+    pub fn account(&self) -> Redaction {
+        let labels = self.rules.labels.iter().zip(&self.replaced);
+        let mut replaced: Vec<Counted> =
+            labels.filter_map(|(name, count)| counted(name, *count)).collect();
+        replaced.sort_by(|a, b| b.count.cmp(&a.count).then(a.name.cmp(&b.name)));
+        let reasons = Unsearched::ALL.iter().zip(self.unsearched);
+        let reasons = reasons.filter_map(|(reason, count)| counted(reason.label(), count));
+        let left = counted("request redacted before", self.left);
+        Redaction {
+            policy: self.policy.clone(),
+            key: self.source,
+            replaced,
+            not_searched: reasons.chain(left).collect(),
+        }
+    }
+
+    /// A head as it may be shown.
+    pub fn shown_head(&mut self, head: &[u8]) -> Vec<u8> {
+        find_head(&self.rules, head, &mut self.hits);
+        self.apply(head, false).unwrap_or_else(|| head.to_vec())
+    }
+
+    fn head(&mut self, head: &mut Bytes) -> bool {
+        find_head(&self.rules, head, &mut self.hits);
+        self.replace(head)
+    }
+
+    fn body(&mut self, head: &[u8], body: &mut Bytes) -> bool {
+        if body.is_empty() {
+            return false;
+        }
+        let left = find_body(&self.rules, head, body, &mut self.hits);
+        for (reason, count) in Unsearched::ALL.iter().zip(&mut self.unsearched) {
+            *count += u64::from(left == Some(*reason));
+        }
+        self.replace(body)
+    }
+
+    fn replace(&mut self, bytes: &mut Bytes) -> bool {
+        let copy = self.apply(bytes, true);
+        let replaced = copy.is_some();
+        if let Some(copy) = copy {
+            *bytes = copy.into();
+        }
+        replaced
+    }
+
+    fn text(&mut self, text: &mut String, is_counted: bool) -> bool {
+        self.hits.settle();
+        patterns::find(&self.rules.patterns, text.as_bytes(), 0..text.len(), &[], &mut self.hits);
+        let Some(copy) = self.apply(text.as_bytes(), is_counted) else { return false };
+        // Values are whole runs between ASCII separators, and pseudonyms of UTF-8 are UTF-8.
         *text =
             String::from_utf8(copy).unwrap_or_else(|error| "x".repeat(error.into_bytes().len()));
+        true
     }
-    replaced
+
+    /// A copy in which all hits are replaced, which are forgotten; `None` when there are none.
+    fn apply(&mut self, bytes: &[u8], is_counted: bool) -> Option<Vec<u8>> {
+        if self.hits.0.is_empty() {
+            return None;
+        }
+        let mut copy = bytes.to_vec();
+        for hit in self.hits.0.drain(..) {
+            let Some(value) = copy.get_mut(hit.range) else { continue };
+            if hit.entry.is_filled {
+                fill(value);
+            } else {
+                self.pseudonyms.replace(value, hit.coding);
+            }
+            if is_counted && let Some(count) = self.replaced.get_mut(hit.entry.rule) {
+                *count += 1;
+            }
+        }
+        Some(copy)
+    }
 }
 
-/// Replaces every byte that is no white space; tells whether there was any.
-pub(crate) fn fill(bytes: &mut [u8]) -> bool {
-    let mut replaced = false;
+fn counted(name: &str, count: u64) -> Option<Counted> {
+    (count > 0).then(|| Counted { name: name.to_owned(), count })
+}
+
+/// Replaces every byte that is no white space by filler.
+pub(crate) fn fill(bytes: &mut [u8]) {
     for byte in bytes.iter_mut().filter(|byte| !byte.is_ascii_whitespace()) {
         *byte = FILLER;
-        replaced = true;
     }
-    replaced
+}
+
+#[cfg(test)]
+impl Redactor {
+    /// Pseudonyms of one key.
+    pub(crate) fn example() -> Self {
+        Self::new(&Policy::default(), Key::from_secret(b"example"), KeySource::Random)
+    }
+
+    pub(crate) fn shown_url(&mut self, url: &str) -> String {
+        find_url(&self.rules, url.as_bytes(), 0..url.len(), &mut self.hits);
+        let mut shown = url.to_owned();
+        self.text(&mut shown, false);
+        shown
+    }
+
+    pub(crate) fn shown_body(&mut self, body: &str) -> String {
+        let mut bytes = Bytes::from(body.to_owned());
+        self.body(b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n", &mut bytes);
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
 }

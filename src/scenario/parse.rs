@@ -105,7 +105,7 @@ fn too_large(file: &str) -> ScenarioError {
     Source { file, text: "" }.problem(0, 0, mistake)
 }
 
-fn yaml_options() -> serde_yaml::Options {
+pub(crate) fn yaml_options() -> serde_yaml::Options {
     serde_yaml::options! {
         budget: serde_yaml::budget! {
             max_nodes: 50_000,

@@ -42,7 +42,9 @@ fn several_logs_are_merged_by_time_and_redacted() {
     let (header, exchanges) =
         imported(folder.path(), &["late.log", "early.gz", "--format", "nginx"]);
     let targets: Vec<&str> = exchanges.iter().map(|each| each.target.as_str()).collect();
-    assert_eq!(targets, ["/a", "/b", "/d", "/c", "/e?token=xxxxxx"]);
+    assert_eq!(targets[..4], ["/a", "/b", "/d", "/c"]);
+    let token = targets[4].strip_prefix("/e?token=").unwrap();
+    assert!(token.len() == 6 && token != "geheim", "{token}");
     assert_eq!(exchanges[0].at, Duration::ZERO);
     assert_eq!((header.clock_resolution_ns, header.connections), (1_000_000_000, 1));
     assert_eq!(header.started_unix_ns / 1_000_000_000, 1_431_857_110);

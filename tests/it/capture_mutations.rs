@@ -13,7 +13,7 @@ use peakhour::capture::source::{Content, Source};
 use peakhour::recording::Exchange;
 use peakhour::recording::file::check;
 use peakhour::recording::jsonl::{read_lines, write_line};
-use peakhour::recording::redaction::redact;
+use peakhour::recording::redaction::Redactor;
 
 use crate::support::{corpus, root};
 
@@ -66,12 +66,12 @@ fn survive(name: &str, found: Vec<Found>) {
     if exchanges.is_empty() {
         return;
     }
-    let mut lines = Vec::new();
+    let (mut lines, mut redactor) = (Vec::new(), Redactor::filler());
     for exchange in &mut exchanges {
         let lengths =
             |it: &Exchange| (it.request_head.len(), it.target.len(), it.request_body.len());
         let before = lengths(exchange);
-        redact(exchange);
+        redactor.redact(exchange);
         assert_eq!(lengths(exchange), before, "{name}");
         check(exchange).unwrap_or_else(|error| panic!("{name}: {error}"));
         write_line(exchange, &mut lines).unwrap();

@@ -105,6 +105,7 @@ pub(crate) fn header() -> Header {
             addresses: vec!["[2001:db8::1]:443".parse().unwrap()],
         },
         redacted_headers: vec!["Cookie".to_owned()],
+        redaction: None,
         ledger,
     }
 }

@@ -119,7 +119,7 @@ fn the_same_capture_twice_is_used_once() {
     let lines = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(lines("once") == lines("twice"));
     let ran = peakhour(folder.path(), &["import", "a.gz", "-o", "out"]);
-    assert!(ran.code == 0 && ran.stderr.contains("such as JSON, are kept"), "{ran:?}");
+    assert!(ran.code == 0 && ran.stderr.contains("secrets with other names are kept"), "{ran:?}");
 }
 
 #[test]

@@ -29,7 +29,8 @@ mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
 mod recording_jsonl; // Recordings as JSON Lines, for other programs.
-mod recording_redaction; // Credentials are replaced before anything is written.
+mod recording_redaction; // Secrets are replaced before anything is written.
+mod redaction_policy; // The same through the program: policies, keys, what is told of them.
 mod record; // Live traffic through a proxy in front of a real nginx.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.

@@ -210,6 +210,7 @@ fn header(exchanges: u64) -> Header {
         connections: 640,
         servers: Servers::default(),
         redacted_headers: vec!["authorization".to_owned()],
+        redaction: None,
         ledger,
     }
 }

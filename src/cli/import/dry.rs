@@ -7,13 +7,15 @@ use crate::cli::files::Scratch;
 use crate::cli::load::Options;
 use crate::cli::outputs::printable;
 use crate::cli::{Voice, load, outputs};
+use crate::recording::redaction::Redactor;
 use crate::units::format_count;
 
 /// Reads captures and tells their ledger. Packets are read and paired, and nothing is written; of
-/// other formats, which are put in order on disk, a scratch file comes and goes.
+/// other formats, which are put in order on disk, a scratch file comes and goes, without secrets.
 pub(super) fn read_only(
     sources: Vec<Source>,
     options: &Options,
+    redactor: Option<Redactor>,
     voice: Voice,
 ) -> anyhow::Result<()> {
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
@@ -23,7 +25,7 @@ pub(super) fn read_only(
             (read.exchanges, read.connections, read.ledger, read.warnings)
         } else {
             let scratch = Scratch::create()?;
-            let read = load::import(sources, &scratch.recording(), options)?;
+            let read = load::import(sources, &scratch.recording(), redactor, options)?;
             (read.header.exchanges, read.header.connections, read.header.ledger, read.warnings)
         };
     for warning in &warnings {

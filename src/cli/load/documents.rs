@@ -16,21 +16,20 @@ use crate::cli::load::{Options, ready};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
+use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
 
-/// Imports files of one format.
+/// Imports files of one format; targets at a pace.
 pub(super) fn from_documents(
-    content: Content,
+    (content, pace): (Content, Option<Pace>),
     sources: Vec<Source>,
     writer: &mut RecordingWriter,
-    options: &Options,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
-    let redacted = !options.keep_secrets;
-    let pace = pace(content, &sources, options)?;
     let scratch = Scratch::create()?;
     let mut sorting = RecordingWriter::create(&scratch.recording())?;
     let mut documents = read((content, pace), sources, &mut |exchange| {
-        sorting.push(ready(exchange, redacted)).map_err(Into::into)
+        sorting.push(ready(exchange, redactor)).map_err(Into::into)
     })?;
     sorting.finish(header(&documents, 0))?;
     let (mut settle, mut exchanges) = (Settle::new(&documents), 0);
@@ -45,7 +44,11 @@ pub(super) fn from_documents(
 }
 
 /// Targets have no times, and only they have none.
-fn pace(content: Content, sources: &[Source], options: &Options) -> anyhow::Result<Option<Pace>> {
+pub(super) fn pace(
+    content: Content,
+    sources: &[Source],
+    options: &Options,
+) -> anyhow::Result<Option<Pace>> {
     let name = sources.first().map_or("", Source::name);
     match (content, options.pace) {
         (Content::Targets, None) => bail!(
@@ -94,6 +97,7 @@ fn header(documents: &Documents, started_unix_ns: i64) -> Header {
         connections: 0,
         servers: Servers::clone(&documents.servers),
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: Ledger::clone(&documents.ledger),
     }
 }

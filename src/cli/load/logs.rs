@@ -7,8 +7,9 @@ use crate::capture::access_log::format::Format;
 use crate::capture::access_log::read_logs;
 use crate::capture::access_log::sample::{Log, Sampled};
 use crate::capture::source::{Content, Source};
-use crate::cli::load::{Options, one_content, ready};
+use crate::cli::load::{one_content, ready};
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
 
 /// Input by what it holds.
@@ -59,16 +60,12 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
 /// Lines are in the order in which requests ended, so that connections are told apart only after
 /// sorting by arrival.
 pub(super) fn from_logs(
-    mut logs: Vec<Log>,
+    logs: Vec<Log>,
     writer: &mut RecordingWriter,
-    options: &Options,
+    redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     writer.hold_back();
-    for log in &mut logs {
-        log.zone.clone_from(&options.zone);
-    }
-    let redacted = !options.keep_secrets;
-    let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redacted)))?;
+    let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redactor)))?;
     let mut connections = Connections::new(imported.clock_resolution_ns);
     writer.sort(&mut |exchange| connections.place(exchange))?;
     imported.ledger.note("clients forgotten while they may have been there", connections.forgotten);
@@ -82,6 +79,7 @@ pub(super) fn from_logs(
         connections: 0,
         servers: imported.servers,
         redacted_headers: Vec::new(),
+        redaction: None,
         ledger: imported.ledger,
     };
     Ok((header, imported.warnings))

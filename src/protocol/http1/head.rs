@@ -253,7 +253,7 @@ fn are_lines_odd(bytes: &[u8]) -> bool {
             return true;
         };
         // Every byte is looked at, which takes less time than to stop at the first.
-        let is_odd = |byte: u8| byte.is_ascii_control() & (byte != b'\t');
+        let is_odd = |byte: u8| byte.is_ascii_control() && byte != b'\t';
         if text.iter().fold(false, |odd, byte| odd | is_odd(*byte)) {
             return true;
         }

@@ -1,186 +1,179 @@
 //! Credentials in the heads of requests and responses, which may be malformed in every way.
 
-use crate::recording::redaction::urls::redact_url;
-use crate::recording::redaction::{REDACTED_HEADERS, fill};
+use std::ops::Range;
+
+use crate::recording::redaction::address;
+use crate::recording::redaction::coding::Coding;
+use crate::recording::redaction::cookies::{find_cookies, find_credentials};
+use crate::recording::redaction::hit::Hits;
+use crate::recording::redaction::names::Entry;
+use crate::recording::redaction::patterns;
+use crate::recording::redaction::rules::Rules;
+use crate::recording::redaction::urls::find_url;
 
 /// Headers whose value is a URL, in which parameters are replaced.
-const URL_HEADERS: &[&str] = &["Referer", "Location", "Content-Location", "Host", "Origin"];
+const URL_HEADERS: &[&str] = &[
+    "Referer",
+    "Location",
+    "Content-Location",
+    "Host",
+    "Origin",
+    "Destination",
+    "Refresh",
+    "Link",
+    "X-Original-Url",
+    "X-Rewrite-Url",
+    "X-Forwarded-Uri",
+    "X-Original-Uri",
+    "X-Forwarded-Host",
+];
 
-/// First words of credentials that say what follows, and stay.
-const SCHEMES: &[&str] =
-    &["Basic", "Bearer", "Digest", "Negotiate", "NTLM", "Token", "AWS4-HMAC-SHA256"];
+/// Headers that say where a message ends: whatever they hold stays.
+const FRAMING: &[&str] = &["Content-Length", "Transfer-Encoding"];
 
-/// Attributes of a cookie whose values are no secret, and stay.
-const ATTRIBUTES: &[&str] =
-    &["Path", "Domain", "Expires", "Max-Age", "SameSite", "Secure", "HttpOnly", "Partitioned"];
-
-/// Replaces credentials in a head; tells whether there were any.
-pub(crate) fn redact_head(head: &mut [u8]) -> bool {
-    let (mut replaced, mut started, mut rule) = (false, false, Rule::Keep);
-    for line in head.split_mut(|byte| *byte == b'\n') {
-        let folded = matches!(line.first(), Some(b' ' | b'\t'));
+/// Finds what is to be replaced in a head.
+pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
+    let (mut start, mut started, mut rule) = (0, false, Rule::Keep);
+    let mut framing = Vec::new();
+    for line in head.split(|byte| *byte == b'\n') {
+        let range = start..start + line.len();
+        start = range.end + 1;
+        let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
         if !started {
             // Empty lines before the first are skipped by servers.
             started = !line.trim_ascii().is_empty();
-            replaced |= redact_start_line(line);
-        } else if folded && rule.hides() {
+            find_in_start_line(rules, head, range, hits);
+        } else if let Some(entry) = rule.hides().filter(|_| is_folded) {
             // The rest of a value whose structure cannot be told here: nothing of it stays.
-            replaced |= fill(line);
+            hits.add(head, range, entry, Coding::Percent);
         } else {
-            let (of_line, replaced_here) = redact_line(line);
-            rule = of_line;
-            replaced |= replaced_here;
+            rule = find_in_line(rules, head, range.clone(), hits);
+            if rule == Rule::Framing {
+                framing.push(range);
+            }
         }
     }
-    replaced
-}
-
-/// The request's body is a form of parameters, as in a URL.
-pub(crate) fn is_form(head: &[u8]) -> bool {
-    head.split(|byte| *byte == b'\n').any(|line| {
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            return false;
-        };
-        let form = b"application/x-www-form-urlencoded";
-        let value = line[colon + 1..].trim_ascii();
-        line[..colon].trim_ascii().eq_ignore_ascii_case(b"Content-Type")
-            && value.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form))
-    })
+    hits.settle();
+    patterns::find(&rules.patterns, head, 0..head.len(), &framing, hits);
 }
 
 /// The target is what stands between the method and the version, if there is one.
-fn redact_start_line(line: &mut [u8]) -> bool {
+fn find_in_start_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mut Hits) {
+    let line = head.get(range.clone()).unwrap_or_default();
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let Some(start) = line.iter().position(blank) else {
-        return false;
+        return;
     };
-    let version = line.iter().rposition(blank).filter(|at| line[at + 1..].starts_with(b"HTTP/"));
-    let end = version.unwrap_or(line.len()).max(start);
-    redact_url(&mut line[start..end])
+    let is_version = |at: &usize| line.get(at + 1..).is_some_and(|rest| rest.starts_with(b"HTTP/"));
+    let version = line.iter().rposition(blank).filter(is_version);
+    let end = version.unwrap_or(line.trim_ascii_end().len()).max(start);
+    if !line.starts_with(b"HTTP/") {
+        find_url(rules, head, range.start + start + 1..range.start + end.max(start + 1), hits);
+    }
 }
 
 /// What happens to the value of a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rule {
     Keep,
+    Framing,
     Url,
-    Fill,
-    Credentials,
-    Cookies,
-    SetCookie,
+    Value(Entry),
+    Credentials(Entry),
+    Cookies(Entry),
+    SetCookie(Entry),
+    Addresses(Entry),
 }
 
 impl Rule {
-    fn of(name: &[u8]) -> Self {
+    fn of(rules: &Rules, name: &[u8]) -> Self {
         let name = name.trim_ascii();
         let is = |listed: &str| name.eq_ignore_ascii_case(listed.as_bytes());
-        if URL_HEADERS.iter().copied().any(is) {
-            Self::Url
-        } else if !REDACTED_HEADERS.iter().copied().any(is) {
-            Self::Keep
-        } else if is("Cookie") {
-            Self::Cookies
-        } else if is("Set-Cookie") {
-            Self::SetCookie
-        } else if is("Authorization") || is("Proxy-Authorization") {
-            Self::Credentials
-        } else {
-            Self::Fill
+        if let Some(entry) = rules.headers.get(name) {
+            let tail = name.get(name.len().saturating_sub(13)..).unwrap_or_default();
+            return if is("Cookie") {
+                Self::Cookies(entry)
+            } else if is("Set-Cookie") {
+                Self::SetCookie(entry)
+            } else if tail.eq_ignore_ascii_case(b"authorization") {
+                Self::Credentials(entry)
+            } else {
+                Self::Value(entry)
+            };
         }
+        if let Some(entry) = rules.address_headers.get(name) {
+            return Self::Addresses(entry);
+        }
+        if URL_HEADERS.iter().any(|listed| listed.len() == name.len() && is(listed)) {
+            return Self::Url;
+        }
+        if FRAMING.iter().any(|listed| listed.len() == name.len() && is(listed)) {
+            return Self::Framing;
+        }
+        Self::Keep
     }
 
     /// Folded lines that follow belong to a value that does not stay.
-    fn hides(self) -> bool {
-        !matches!(self, Self::Keep | Self::Url)
+    fn hides(self) -> Option<Entry> {
+        match self {
+            Self::Keep | Self::Framing | Self::Url | Self::Addresses(_) => None,
+            Self::Value(entry)
+            | Self::Credentials(entry)
+            | Self::Cookies(entry)
+            | Self::SetCookie(entry) => Some(entry),
+        }
     }
 
-    fn apply(self, value: &mut [u8]) -> bool {
+    fn find(self, rules: &Rules, head: &[u8], value: Range<usize>, hits: &mut Hits) {
         match self {
-            Self::Keep => false,
-            Self::Url => redact_url(value),
-            Self::Fill => fill(value),
-            Self::Credentials => redact_credentials(value),
-            Self::Cookies => redact_cookies(value, &[]),
-            Self::SetCookie => redact_cookies(value, ATTRIBUTES),
+            Self::Keep | Self::Framing => {}
+            Self::Url => find_url(rules, head, value, hits),
+            Self::Value(entry) => hits.add(head, value, entry, Coding::Percent),
+            Self::Credentials(entry) => find_credentials(entry, head, value, hits),
+            Self::Cookies(entry) => find_cookies(rules, entry, false, (head, value), hits),
+            Self::SetCookie(entry) => find_cookies(rules, entry, true, (head, value), hits),
+            Self::Addresses(entry) => {
+                let text = head.get(value.clone()).unwrap_or_default();
+                address::find(text, &mut |found| {
+                    let range = value.start + found.start..value.start + found.end;
+                    hits.add(head, range, entry, Coding::Percent);
+                });
+            }
         }
     }
 }
 
-/// Replaces what a line hides; returns also the rule for lines folded into it. Some servers end a
+/// Finds what a line hides; returns also the rule for lines folded into it. Some servers end a
 /// line at a bare CR, so a header is looked for behind each; but one that hides hides all up to
 /// the line's end.
-fn redact_line(line: &mut [u8]) -> (Rule, bool) {
-    let (mut start, mut replaced) = (0, false);
-    while start < line.len() {
-        let length = line[start..].iter().position(|byte| *byte == b'\r');
-        let end = length.map_or(line.len(), |length| start + length);
-        if let Some(colon) = line[start..end].iter().position(|byte| *byte == b':') {
-            let rule = Rule::of(&line[start..start + colon]);
-            if rule.hides() {
-                return (rule, rule.apply(&mut line[start + colon + 1..]) || replaced);
+fn find_in_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mut Hits) -> Rule {
+    let line = head.get(range.clone()).unwrap_or_default();
+    let (mut start, mut last) = (range.start, Rule::Keep);
+    for part in line.split(|byte| *byte == b'\r') {
+        let end = start + part.len();
+        if let Some(colon) = part.iter().position(|byte| *byte == b':') {
+            let rule = Rule::of(rules, part.get(..colon).unwrap_or_default());
+            if rule.hides().is_some() {
+                rule.find(rules, head, start + colon + 1..range.end, hits);
+                return rule;
             }
-            replaced |= rule.apply(&mut line[start + colon + 1..end]);
+            rule.find(rules, head, start + colon + 1..end, hits);
+            if rule == Rule::Framing || last == Rule::Keep {
+                last = rule;
+            }
         }
         start = end + 1;
     }
-    (Rule::Keep, replaced)
-}
-
-fn redact_credentials(value: &mut [u8]) -> bool {
-    let start = value.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(value.len());
-    let end = value[start..]
-        .iter()
-        .position(u8::is_ascii_whitespace)
-        .map_or(value.len(), |length| start + length);
-    let first = &value[start..end];
-    let known = SCHEMES.iter().any(|scheme| first.eq_ignore_ascii_case(scheme.as_bytes()));
-    fill(&mut value[if known { end } else { start }..])
-}
-
-/// Replaces the values of `name=value` pairs; the attributes named stay as they are. A pair
-/// without a name is all value.
-fn redact_cookies(value: &mut [u8], attributes: &[&str]) -> bool {
-    let (mut rest, mut replaced, mut first) = (value, false, true);
-    while !rest.is_empty() {
-        let length = pair_length(rest);
-        let (pair, tail) = rest.split_at_mut(length);
-        let equals = pair.iter().position(|byte| *byte == b'=');
-        let name = pair[..equals.unwrap_or(length)].trim_ascii();
-        let is_name = |attribute: &&str| name.eq_ignore_ascii_case(attribute.as_bytes());
-        if first || !attributes.iter().any(is_name) {
-            replaced |= fill(&mut pair[equals.map_or(0, |equals| equals + 1)..]);
-        }
-        first = false;
-        rest = tail.get_mut(1..).unwrap_or_default();
-    }
-    replaced
-}
-
-/// Up to the next semicolon that is not inside a quoted value; all, where a quote is not closed.
-fn pair_length(pairs: &[u8]) -> usize {
-    let find = |byte: u8, from: usize| {
-        let found = pairs[from..].iter().position(|found| *found == byte);
-        found.map(|length| from + length)
-    };
-    let plain = find(b';', 0).unwrap_or(pairs.len());
-    let Some(equals) = find(b'=', 0).filter(|equals| *equals < plain) else {
-        return plain;
-    };
-    let value = pairs[equals + 1..].trim_ascii_start();
-    if value.first() != Some(&b'"') {
-        return plain;
-    }
-    let open = pairs.len() - value.len();
-    find(b'"', open + 1).and_then(|close| find(b';', close)).unwrap_or(pairs.len())
+    last
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::recording::redaction::Redactor;
 
     fn redacted(lines: &str) -> String {
-        let mut head = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n").into_bytes();
-        redact_head(&mut head);
+        let head = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
+        let head = Redactor::filler().shown_head(head.as_bytes());
         let head = String::from_utf8(head).unwrap();
         let lines = head.strip_prefix("GET / HTTP/1.1\r\n").unwrap();
         lines.strip_suffix("\r\n\r\n").unwrap().to_owned()
@@ -194,13 +187,14 @@ mod tests {
             ("AUTHORIZATION : Basic a=", "AUTHORIZATION : Basic xx", "blank before the colon"),
             ("X-Api-Key: k1", "X-Api-Key: xx", "a single value"),
             ("X-Api-Keys: k1", "X-Api-Keys: k1", "another name"),
+            ("X-Shop-Csrf-Token: k1", "X-Shop-Csrf-Token: xx", "the end of a name"),
             ("Cookie: a=1; b=22;c=", "Cookie: a=x; b=xx;c=", "names stay"),
             (
                 "Cookie: a=1=2; secret",
                 "Cookie: a=xxx; xxxxxx",
                 "a value with =, one without a name",
             ),
-            ("Cookie: a=\"1;2\"; b=3", "Cookie: a=xxxxx; b=x", "a semicolon in quotes"),
+            ("Cookie: a=\"1;2\"; b=3", "Cookie: a=\"xxx\"; b=x", "a semicolon in quotes"),
             ("Cookie: a=\"1; b=3", "Cookie: a=xxx xxx", "a quote that is not closed"),
             (
                 "Set-Cookie: a=1; Path=/; secure; x=2; Path",
@@ -216,6 +210,14 @@ mod tests {
             ("Referer: http://h/?token=1&a=b", "Referer: http://h/?token=x&a=b", "URLs"),
             ("Host: me@h", "Host: xx@h", "user information"),
             ("Cookie", "Cookie", "no colon"),
+            ("X-Forwarded-For: 1.2.3.4, ::1", "X-Forwarded-For: xxxxxxx, ::1", "clients"),
+            ("Host: 1.2.3.4:80", "Host: 1.2.3.4:80", "a server"),
+            ("From: anna@shop.example", "From: xxxxxxxxxxxxxxxxx", "a pattern"),
+            (
+                "Content-Length: 4111111111111111\r\nA: 4111111111111111",
+                "Content-Length: 4111111111111111\r\nA: xxxxxxxxxxxxxxxx",
+                "where a message ends is no card",
+            ),
         ] {
             assert_eq!(redacted(lines), expected, "{why}");
         }
@@ -231,9 +233,8 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nSet-Cookie: a=b", "HTTP/1.1 200 OK\r\nSet-Cookie: a=x"),
             ("", ""),
         ] {
-            let mut bytes = head.as_bytes().to_vec();
-            redact_head(&mut bytes);
-            assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+            let shown = Redactor::filler().shown_head(head.as_bytes());
+            assert_eq!(String::from_utf8(shown).unwrap(), expected);
         }
     }
 }

@@ -1,0 +1,183 @@
+//! Fields of JSON by their name, at any depth. What is read need not be valid JSON, nor whole: a
+//! string is what stands between quotes, a name is a string with a colon behind it. Values are
+//! replaced where they stand, so that not a byte of the rest changes.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use memchr::{memchr, memchr2};
+
+use crate::recording::redaction::coding::{Coding, Decoded};
+use crate::recording::redaction::hit::Hits;
+use crate::recording::redaction::names::Entry;
+use crate::recording::redaction::rules::Rules;
+
+/// Finds the values of listed fields. Of an object or a list, all strings and numbers are values;
+/// `true`, `false` and `null` are told by their length, and stay.
+pub(crate) fn find_json(rules: &Rules, bytes: &[u8], range: Range<usize>, hits: &mut Hits) {
+    let Some(text) = bytes.get(..range.end) else { return };
+    let mut at = range.start;
+    while let Some(name) = next_string(text, at) {
+        at = name.behind;
+        let Some(colon) = colon(text, at) else { continue };
+        at = colon + 1;
+        if let Some(entry) = text.get(name.inside).and_then(|name| rules.fields.get(&plain(name))) {
+            at = find_value(entry, bytes, at..range.end, hits);
+        }
+    }
+}
+
+/// A string, without its quotes.
+struct Text {
+    inside: Range<usize>,
+    /// Where what follows it begins.
+    behind: usize,
+}
+
+fn next_string(text: &[u8], at: usize) -> Option<Text> {
+    let quote = memchr(b'"', text.get(at..)?)?;
+    Some(string(text, at + quote))
+}
+
+/// The string that a quote opens; one that is cut ends with the text.
+fn string(text: &[u8], quote: usize) -> Text {
+    let start = quote + 1;
+    let mut at = start;
+    loop {
+        let rest = text.get(at..).unwrap_or_default();
+        match memchr2(b'"', b'\\', rest) {
+            Some(length) if rest.get(length) == Some(&b'"') => {
+                let end = at + length;
+                return Text { inside: start..end, behind: end + 1 };
+            }
+            Some(length) => at = (at + length + 2).min(text.len()),
+            None => return Text { inside: start..text.len(), behind: text.len() },
+        }
+    }
+}
+
+/// The colon that makes a string a name.
+fn colon(text: &[u8], at: usize) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let blanks = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    (rest.get(blanks) == Some(&b':')).then_some(at + blanks)
+}
+
+fn plain(name: &[u8]) -> Cow<'_, [u8]> {
+    if !name.contains(&b'\\') {
+        return Cow::Borrowed(name);
+    }
+    let mut decoded = Decoded::default();
+    decoded.read(name, Coding::Json);
+    Cow::Owned(decoded.bytes)
+}
+
+/// Finds the strings and numbers of a value; returns where it ends. Brackets need not be of one
+/// kind: what opens must close.
+fn find_value(entry: Entry, bytes: &[u8], range: Range<usize>, hits: &mut Hits) -> usize {
+    let Some(text) = bytes.get(..range.end) else { return range.end };
+    let (mut at, mut depth) = (range.start, 0_u64);
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                let value = string(text, at);
+                at = value.behind;
+                if depth > 0
+                    && let Some(colon) = colon(text, at)
+                {
+                    at = colon + 1;
+                    continue;
+                }
+                hits.add(bytes, value.inside, entry, Coding::Json);
+            }
+            b'0'..=b'9' | b'-' => {
+                let number = number(text, at);
+                // An exponent stays: with another one the number may be too large for anything.
+                let mantissa = text.get(number.clone()).unwrap_or_default();
+                let digits =
+                    mantissa.iter().take_while(|byte| !matches!(byte, b'e' | b'E')).count();
+                hits.add(bytes, at..at + digits, entry, Coding::Percent);
+                at = number.end;
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                at += 1;
+                continue;
+            }
+            b'}' | b']' => {
+                if depth == 0 {
+                    return at;
+                }
+                depth -= 1;
+                at += 1;
+            }
+            // A value that is none, or the next field.
+            b',' if depth == 0 => return at,
+            _ => {
+                at += 1;
+                continue;
+            }
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    at
+}
+
+fn number(text: &[u8], at: usize) -> Range<usize> {
+    let is_part = |byte: &u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
+    let rest = text.get(at..).unwrap_or_default();
+    at..at + rest.iter().take_while(|byte| is_part(byte)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::recording::redaction::Redactor;
+
+    #[test]
+    fn fields_are_found_at_any_depth_and_the_rest_stays_byte_for_byte() {
+        for (json, expected, why) in [
+            (r#"{"password":"ab"}"#, r#"{"password":"xx"}"#, "a string"),
+            (r#"{ "Pass_Word" : "ab" }"#, r#"{ "Pass_Word" : "xx" }"#, "blanks and spelling"),
+            (r#"{"a":[{"userPassword":"ab"}]}"#, r#"{"a":[{"userPassword":"xx"}]}"#, "deep"),
+            (r#"{"pass\u0077ord":"ab"}"#, r#"{"pass\u0077ord":"xx"}"#, "an escaped name"),
+            (r#"{"pin":"a\"b\\","c":"d"}"#, r#"{"pin":"xxxxxx","c":"d"}"#, "escapes"),
+            (r#"{"note":"password","b":"c"}"#, r#"{"note":"password","b":"c"}"#, "a value"),
+            (
+                r#"{"card":{"no":"1","x":[2,"3"]},"b":"c"}"#,
+                r#"{"card":{"no":"x","x":[x,"x"]},"b":"c"}"#,
+                "an object",
+            ),
+            (r#"{"token":["a","b"],"c":["d"]}"#, r#"{"token":["x","x"],"c":["d"]}"#, "a list"),
+            (
+                r#"{"token":null,"otp":true,"b":"c"}"#,
+                r#"{"token":null,"otp":true,"b":"c"}"#,
+                "words",
+            ),
+            (r#"{"token":"","b":"c"}"#, r#"{"token":"","b":"c"}"#, "empty"),
+            (r#"{"password":"ab"#, r#"{"password":"xx"#, "cut in a value"),
+            (r#"{"password":"ab\"#, r#"{"password":"xxx"#, "cut in an escape"),
+            (r#"{"password":"#, r#"{"password":"#, "cut before a value"),
+            (r#"{"passwo"#, r#"{"passwo"#, "cut in a name"),
+            (r#"{"password":}{"pin":"ab"}"#, r#"{"password":}{"pin":"xx"}"#, "no value, and more"),
+            ("[{\"pin\":\"a\"}\n{\"pin\":\"b\"}", "[{\"pin\":\"x\"}\n{\"pin\":\"x\"}", "lines"),
+            (r#"{"a":"anna@b.de"}"#, r#"{"a":"xxxxxxxxx"}"#, "a pattern"),
+        ] {
+            assert_eq!(Redactor::filler().shown_body(json), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn numbers_stay_numbers_of_the_same_length() {
+        for number in ["1234", "0", "-1", "10.50", "7", "123456789", "1.5e10", "0.001"] {
+            let json = format!("{{\"pin\":{number}, \"b\":1}}");
+            let other = Redactor::example().shown_body(&json);
+            assert_eq!(other.len(), json.len(), "{other}");
+            assert_ne!(other, json);
+            assert!(serde_json::from_str::<serde_json::Value>(&other).is_ok(), "{other}");
+            assert!(other.ends_with(", \"b\":1}"), "{other}");
+            assert_eq!(other.contains("e10"), json.contains("e10"), "{other}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What gives itself away wherever it stands: e-mail addresses, cards, tokens, and whatever a
+//! policy has expressions for.
+
+use std::ops::Range;
+
+use crate::recording::redaction::coding::Coding;
+use crate::recording::redaction::hit::{Hit, Hits};
+use crate::recording::redaction::names::Entry;
+use crate::recording::redaction::pseudonym::JWT;
+use crate::recording::redaction::rules::Patterns;
+use crate::recording::redaction::{address, card, email};
+
+/// Searches a part of what was already searched by name. Hits must be settled, and are again: what
+/// a name has found stays as it is, and nothing is found in `spared`, which is in order.
+pub(crate) fn find(
+    patterns: &Patterns,
+    bytes: &[u8],
+    range: Range<usize>,
+    spared: &[Range<usize>],
+    hits: &mut Hits,
+) {
+    let Some(text) = bytes.get(range.clone()) else { return };
+    let mut found = Vec::new();
+    let mut add = |of_text: Range<usize>, entry: Entry| {
+        let range = range.start + of_text.start..range.start + of_text.end;
+        let behind = spared.partition_point(|spared| spared.end <= range.start);
+        let is_spared = spared.get(behind).is_some_and(|spared| spared.start < range.end);
+        if !is_spared && !hits.meets(&range) {
+            found.push(Hit { range, entry, coding: Coding::Percent });
+        }
+    };
+    if patterns.email.is_some() || patterns.jwt.is_some() {
+        find_marked(patterns, text, &mut add);
+    }
+    if let Some(entry) = patterns.card {
+        card::find(text, &mut |range| add(range, entry));
+    }
+    if let Some(entry) = patterns.address {
+        address::find(text, &mut |range| add(range, entry));
+    }
+    for (expression, entry) in &patterns.expressions {
+        let matches = expression.find_iter(text).map(|found| found.range());
+        for range in matches.filter(|range| !range.is_empty()) {
+            add(range, *entry);
+        }
+    }
+    if !found.is_empty() {
+        hits.0.append(&mut found);
+        hits.settle();
+    }
+}
+
+/// Bytes that are compared at once; a compiler makes few instructions of it.
+const CHUNK: usize = 32;
+
+/// Finds what has an `@`, also as `%40`, or begins with `eyJ`.
+fn find_marked(patterns: &Patterns, text: &[u8], add: &mut dyn FnMut(Range<usize>, Entry)) {
+    let mark = |byte: u8, next: u8| {
+        let is_escape = u8::from(byte == b'%') & u8::from(next == b'4');
+        u8::from(byte == b'@') | u8::from(byte == b'J') | is_escape
+    };
+    let mut done = 0;
+    for (number, chunk) in text.chunks(CHUNK).enumerate() {
+        // The last byte of all has none behind it, and marks nothing.
+        let pairs = chunk.iter().zip(text.get(number * CHUNK + 1..).unwrap_or_default());
+        // Numbers, not truths: a way out in the loop would keep it from being few instructions.
+        if pairs.clone().fold(0, |any, (byte, next)| any | mark(*byte, *next)) == 0 {
+            continue;
+        }
+        let marked = pairs.enumerate().filter(|(_, (byte, next))| mark(**byte, **next) != 0);
+        for (position, (byte, _)) in marked {
+            let at = number * CHUNK + position;
+            if at < done {
+                continue;
+            }
+            let (found, entry) = match byte {
+                b'@' => (email::around(text, at, 1, done), patterns.email),
+                b'%' if text.get(at..at + 3) == Some(b"%40") => {
+                    (email::around(text, at, 3, done), patterns.email)
+                }
+                b'J' => (token(text, at), patterns.jwt),
+                _ => (None, None),
+            };
+            if let (Some(range), Some(entry)) = (found, entry) {
+                done = range.end;
+                add(range, entry);
+            }
+        }
+    }
+}
+
+/// Fewest characters of a token's header and of its claims: `{"a":1}` has ten.
+const MIN_PART: usize = 8;
+
+/// Parts of a token: three where it is signed, five where it is encrypted.
+const MAX_PARTS: usize = 5;
+
+/// The token of which the first three letters end at `last`: three to five parts in base64, of
+/// which those behind the second may be empty.
+fn token(text: &[u8], last: usize) -> Option<Range<usize>> {
+    let start = last.checked_sub(JWT.len() - 1)?;
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let rest = text.get(start..)?;
+    let before = start.checked_sub(1).and_then(|before| text.get(before));
+    let is_escape = start.checked_sub(3).is_some_and(|at| text.get(at) == Some(&b'%'));
+    if !rest.starts_with(JWT) || before.is_some_and(is_part) && !is_escape {
+        return None;
+    }
+    let (mut length, mut parts) = (0, 0);
+    loop {
+        let part = rest.get(length..)?.iter().take_while(|byte| is_part(byte)).count();
+        if parts < 2 && part < MIN_PART {
+            return None;
+        }
+        (length, parts) = (length + part, parts + 1);
+        if parts == MAX_PARTS || rest.get(length) != Some(&b'.') {
+            return (parts > 2).then_some(start..start + length);
+        }
+        length += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::redaction::policy::Policy;
+    use crate::recording::redaction::policy::{Action, Pattern, Sought, expression};
+    use crate::recording::redaction::rules::Rules;
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjMifQ.c2lnbmF0dXJl-_";
+
+    fn found(policy: &Policy, text: &str) -> Vec<String> {
+        let mut hits = Hits::default();
+        let patterns = Rules::new(policy).patterns;
+        find(&patterns, text.as_bytes(), 0..text.len(), &[], &mut hits);
+        hits.0.into_iter().map(|hit| text[hit.range].to_owned()).collect()
+    }
+
+    #[test]
+    fn patterns_are_found_wherever_they_stand() {
+        let token = |text: &str| text.replace("JWT", TOKEN);
+        for (text, expected, why) in [
+            ("write to anna@shop.example!", &["anna@shop.example"][..], "a text"),
+            ("a@b.de,c@d.de", &["a@b.de", "c@d.de"], "two"),
+            ("a@b.de@c.de", &["a@b.de"], "nonsense"),
+            ("q=anna%40shop.example", &["anna%40shop.example"], "escaped"),
+            ("{\"t\":\"JWT\"}", &["JWT"], "a token in JSON"),
+            ("x=%22JWT%22", &["JWT"], "a token behind an escape"),
+            ("aJWT", &[], "part of a longer word"),
+            ("eyJhbGciOi.eyJzdWIiOi", &[], "two parts"),
+            ("eyJ.eyJ.eyJ", &[], "too short"),
+            ("93.184.216.34", &[], "addresses are not looked for by default"),
+        ] {
+            let expected: Vec<String> = expected.iter().map(|text| token(text)).collect();
+            for front in 0..70 {
+                let moved = format!("{} {}", ".".repeat(front), token(text));
+                assert_eq!(found(&Policy::default(), &moved), expected, "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_has_patterns_of_its_own() {
+        let mut policy = Policy::nothing();
+        assert!(found(&policy, "anna@shop.example").is_empty());
+        let pattern = |sought| Pattern { name: String::new(), sought, action: Action::default() };
+        policy.patterns = vec![
+            pattern(Sought::Expression(expression(r"CUST-\d{3}|x*").unwrap())),
+            pattern(Sought::Address),
+        ];
+        assert_eq!(found(&policy, "CUST-123 at 8.8.8.8"), ["CUST-123", "8.8.8.8"]);
+    }
+}
