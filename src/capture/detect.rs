@@ -1,21 +1,36 @@
 //! Protocols that are not HTTP/1, told by their first bytes and never by a port.
 
+use crate::protocol::http2::DEFAULT_FRAME;
+use crate::protocol::http2::frame::is_chain;
+
 /// The protocol that certainly begins like `bytes`; the name is the bucket of its bytes.
 pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         // A TLS record: type, version 3.x, and a length that a record can have.
         [0x14..=0x17, 3, 0..=4, high, ..] if *high <= 0x48 => Some("tls"),
         [b'P', b'R', b'I', b' ', b'*', b' ', b'H', ..] => Some("http2"),
+        // SETTINGS of at most twenty, which is what a server of HTTP/2 says first.
+        [0, 0, length @ 0..=120, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some("http2"),
         [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
         [b'*', count @ ..] if is_resp_array(count) => Some("resp"),
         _ => None,
     }
 }
 
+/// The protocol that certainly is spoken where `bytes` are the front of a segment somewhere in a
+/// connection.
+pub(super) fn other_in_the_middle(bytes: &[u8]) -> Option<&'static str> {
+    // DATA alone is too little to tell, and nothing to read: its HEADERS were not seen.
+    let is_http2 = bytes.get(3).is_some_and(|kind| *kind != 0) && is_chain(bytes, DEFAULT_FRAME);
+    is_http2.then_some("http2")
+}
+
 /// `bytes` may be the beginning of another protocol, but are too short to tell.
 pub(super) fn may_become_other(bytes: &[u8]) -> bool {
     match bytes {
         [0x14..=0x17] | [0x14..=0x17, 3] | [0x14..=0x17, 3, 0..=4] => true,
+        [0] | [0, 0] | [0, 0, 0..=120] => true,
+        [0, 0, 0..=120, 4, rest @ ..] => rest.len() < 5 && rest.iter().all(|byte| *byte == 0),
         [b'*', rest @ ..] => {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             digits < 8 && b"\r\n$".starts_with(&rest[digits..])

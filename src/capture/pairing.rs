@@ -11,6 +11,8 @@ use ::bytes::Bytes;
 use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
+use crate::protocol::http1::head::{Progress, Scan, read};
+use crate::protocol::http1::start::Kind;
 use crate::recording::Flags;
 
 /// Most requests of one connection that wait for their responses. Servers allow far fewer;
@@ -253,6 +255,26 @@ impl Queue {
         };
         self.settle();
         paired_late
+    }
+
+    /// Takes the last request out if it asked for HTTP/2 and has no response: that comes in
+    /// HTTP/2.
+    pub fn take_upgrading(&mut self) -> Option<Request> {
+        let asks = |request: &Request| {
+            let head = read(Kind::Request, &request.head, &mut Scan::default());
+            let Progress::Whole { head, .. } = head else {
+                return false;
+            };
+            head.values("upgrade").any(|to| to.eq_ignore_ascii_case(b"h2c"))
+        };
+        let last = self.waiting.back()?;
+        let is_taken = matches!(last.state, State::Unanswered) && asks(&last.request);
+        if is_taken { self.waiting.pop_back().map(|last| last.request) } else { None }
+    }
+
+    /// The position that the next request will have.
+    pub fn next_seq(&self) -> u32 {
+        self.next_seq
     }
 
     /// The next thing that is complete.

@@ -173,6 +173,13 @@ impl Conversation {
         if let Some(request) = request.filter(|_| tunnel || status == 101) {
             request.flags.insert(Flags::UPGRADED);
         }
+        if status == 101 && head.values("upgrade").any(|to| to.eq_ignore_ascii_case(b"h2c")) {
+            // The response proper comes in HTTP/2.
+            turn.ledger.note("interim responses", 1);
+            self.queue.response_was_interim();
+            self.other_protocol("http2", turn);
+            return;
+        }
         let Delimited { framing, ambiguous } = of_response(head, method.as_deref());
         turn.ledger.note("responses with ambiguous framing", u64::from(ambiguous));
         turn.ledger.note("malformed responses", u64::from(head.malformed));
