@@ -53,6 +53,9 @@ mod tests {
     fn protocols_by_their_first_bytes() {
         assert_eq!(other_protocol(b"\x16\x03\x01\x02\x00\x01"), Some("tls"));
         assert_eq!(other_protocol(b"PRI * HTTP/2.0\r\n\r\n"), Some("http2"));
+        assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\0\0\x03"), Some("http2"));
+        assert_eq!(other_protocol(b"\0\0\x07\x04\0\0\0\0\0\0\x03"), None);
+        assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\x01\0\x03"), None);
         assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("resp"));
         assert_eq!(other_protocol(b"SSH-2.0-OpenSSH\r\n"), Some("ssh"));
         assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
@@ -65,6 +68,17 @@ mod tests {
         assert!(may_become_other(b"\x16"));
         assert!(may_become_other(b"*12\r"));
         assert!(may_become_other(b"PRI"));
+        assert!(may_become_other(b"\0\0\x06\x04\0\0"));
+        assert!(!may_become_other(b"\0\0\x06\x05"));
         assert!(!may_become_other(b"GET"));
+    }
+    #[test]
+    fn frames_of_http2_in_the_middle() {
+        let headers = b"\0\0\x01\x01\x05\0\0\0\x01\x82";
+        assert_eq!(other_in_the_middle(headers), Some("http2"));
+        assert_eq!(other_in_the_middle(b"\0\0\x01\x01\x05\0\0\0\x01\x82more than that"), None);
+        // DATA alone tells too little.
+        assert_eq!(other_in_the_middle(b"\0\0\x01\0\x01\0\0\0\x01."), None);
+        assert_eq!(other_in_the_middle(b"GET / HTTP/1.1\r\n"), None);
     }
 }

@@ -14,6 +14,7 @@ mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
+mod http2; // HTTP/2 from its first byte, from the middle, by upgrade, and damaged.
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.

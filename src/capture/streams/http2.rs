@@ -35,8 +35,8 @@ pub(super) struct Http2 {
 impl Http2 {
     pub(super) fn new(handover: &mut Handover) -> Self {
         // What was HTTP/1 before is HTTP/2 from its first byte on.
-        let is_begun = handover.is_begun || handover.upgraded.is_some();
-        let mut halves = [Half::new(is_begun), Half::new(is_begun)];
+        let is_certain = handover.is_begun || handover.number.is_some();
+        let mut halves = [Half::new(is_certain), Half::new(is_certain)];
         if handover.upgraded.is_some() {
             // The client's first SETTINGS stood in the request: what they allow was not read.
             halves.iter_mut().for_each(|half| half.longest = half::MAX_FRAME);
@@ -223,3 +223,6 @@ impl Http2 {
         self.body_goes_on(side, at, turn);
     }
 }
+
+#[cfg(test)]
+mod tests;

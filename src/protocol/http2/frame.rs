@@ -72,8 +72,8 @@ impl Frame {
         self.flags & flag != 0
     }
 
-    /// Length and stream are such as the kind allows; `longest` bounds the payload. The first
-    /// frame that is not shows that the boundaries of frames are lost.
+    /// The length is such as the kind allows, at most `longest`, and what belongs to a stream
+    /// names one. The first frame that is not sound shows that the boundaries of frames are lost.
     pub fn is_sound(&self, longest: u32) -> bool {
         let fits = match self.kind {
             Kind::Priority => self.length == 5,
@@ -85,16 +85,27 @@ impl Frame {
             Kind::Push => self.length >= 4,
             Kind::Data | Kind::Headers | Kind::Continuation | Kind::Other(_) => true,
         };
-        let belongs = match self.kind {
-            Kind::Settings | Kind::Ping | Kind::GoAway => self.stream == 0,
-            Kind::Window | Kind::Other(_) => true,
-            _ => self.stream != 0,
-        };
-        fits && belongs && self.length <= longest
+        let needs_stream = matches!(
+            self.kind,
+            Kind::Data
+                | Kind::Headers
+                | Kind::Priority
+                | Kind::Reset
+                | Kind::Push
+                | Kind::Continuation
+        );
+        fits && self.length <= longest && (self.stream != 0 || !needs_stream)
     }
 
-    /// Only flags that the kind knows are set: others are ignored where frames are certain, but
-    /// are no sign of one where they are sought.
+    /// What belongs to the connection names no stream, and only flags are set that the kind
+    /// knows. Neither matters where frames are certain, but others are no sign of a frame where
+    /// one is sought.
+    fn is_plausible(&self) -> bool {
+        let is_of_connection = matches!(self.kind, Kind::Settings | Kind::Ping | Kind::GoAway);
+        let is_known = !matches!(self.kind, Kind::Other(_));
+        is_known && self.has_known_flags() && (self.stream == 0 || !is_of_connection)
+    }
+
     fn has_known_flags(&self) -> bool {
         let known = match self.kind {
             Kind::Data => END_STREAM | PADDED,
@@ -135,8 +146,8 @@ impl Kind {
 pub fn is_chain(bytes: &[u8], longest: u32) -> bool {
     let (mut rest, mut whole) = (bytes, 0);
     while let Some(frame) = Frame::read(rest) {
-        let is_known = !matches!(frame.kind, Kind::Other(_)) && rest[5] & 0x80 == 0;
-        if !is_known || !frame.is_sound(longest) || !frame.has_known_flags() {
+        let is_reserved = rest.get(5).is_some_and(|byte| byte & 0x80 != 0);
+        if is_reserved || !frame.is_sound(longest) || !frame.is_plausible() {
             return false;
         }
         let Some(behind) = rest.get(HEADER + frame.length as usize..) else {
@@ -172,7 +183,6 @@ mod tests {
         assert!(!sound(b"\0\0\x05\0\0\0\0\0\0"), "DATA without stream");
         assert!(!sound(b"\0\0\x0d\x04\0\0\0\0\0"), "SETTINGS of 13 bytes");
         assert!(!sound(b"\0\0\x06\x04\x01\0\0\0\0"), "an acknowledgement with SETTINGS");
-        assert!(!sound(b"\0\0\x08\x06\0\0\0\0\x01"), "PING of a stream");
         assert!(!sound(b"\0\0\x03\x03\0\0\0\0\x01"), "RST_STREAM without code");
         assert!(!sound(b"\0\x40\x01\0\0\0\0\0\x01"), "longer than allowed");
     }
@@ -186,6 +196,7 @@ mod tests {
         assert!(!is_chain(&WINDOW[..8], DEFAULT));
         assert!(!is_chain(&[WINDOW, b"GET / HTTP/1.1"].concat(), DEFAULT));
         assert!(!is_chain(b"\0\0\x04\x08\x01\0\0\0\0\0\0\x10\0", DEFAULT), "an odd flag");
+        assert!(!is_chain(b"\0\0\0\x04\x01\0\0\0\x01", DEFAULT), "SETTINGS of a stream");
         assert!(!is_chain(b"\0\0\x04\x0a\0\0\0\0\0\0\0\x10\0", DEFAULT), "an odd kind");
         assert!(!is_chain(b"\0\0\0\0\0\0\0\0\0\0\0\0", DEFAULT), "zeros");
         assert!(!is_chain(b"", DEFAULT));

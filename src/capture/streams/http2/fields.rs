@@ -139,7 +139,10 @@ mod tests {
 
     fn fields(all: &[(&'static str, &'static str)]) -> Fields {
         let known = |part: &'static str| (part != "?").then(|| Bytes::from_static(part.as_bytes()));
-        let field = |(name, value): &(_, _)| Field { name: known(name), value: known(value) };
+        let field = |(name, value): &(&'static str, &'static str)| Field {
+            name: known(name),
+            value: known(value),
+        };
         let fields: Vec<Field> = all.iter().map(field).collect();
         let unknown = fields.iter().filter(|field| !field.is_known()).count() as u64;
         Fields::of(&Block { fields, unknown, left_out: 0, whole: true })
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(head, expected);
         assert_eq!((line.scheme.as_str(), line.authority.as_str()), ("https", "shop"));
         assert_eq!((line.method.as_str(), line.target.as_str()), ("POST", "/buy?a=b"));
-        assert_eq!(line.cookies, Some(fnv1a(*b"a=1; b=2;")));
+        assert_eq!(line.cookies, Some(fnv1a(b"a=1; b=2;".iter().copied())));
     }
 
     #[test]
