@@ -29,11 +29,15 @@ pub(super) fn other_in_the_middle(bytes: &[u8]) -> Option<&'static str> {
 pub(super) fn may_become_other(bytes: &[u8]) -> bool {
     match bytes {
         [0x14..=0x17] | [0x14..=0x17, 3] | [0x14..=0x17, 3, 0..=4] => true,
-        [0] | [0, 0] | [0, 0, 0..=120] => true,
-        [0, 0, 0..=120, 4, rest @ ..] => rest.len() < 5 && rest.iter().all(|byte| *byte == 0),
         [b'*', rest @ ..] => {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             digits < 8 && b"\r\n$".starts_with(&rest[digits..])
+        }
+        // SETTINGS of HTTP/2.
+        [0, ..] => {
+            let (front, rest) = bytes.split_at(bytes.len().min(3));
+            let is_length = matches!(front, [0] | [0, 0] | [0, 0, 0..=120]);
+            is_length && b"\x04\0\0\0\0\0".starts_with(rest)
         }
         _ => b"PRI * H".starts_with(bytes) || b"SSH-".starts_with(bytes),
     }

@@ -11,7 +11,7 @@ use ::bytes::Bytes;
 use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
-use crate::protocol::http1::head::{Progress, Scan, read};
+use crate::protocol::http1::head::{Head, Progress, Scan, read};
 use crate::protocol::http1::start::Kind;
 use crate::recording::Flags;
 
@@ -262,10 +262,7 @@ impl Queue {
     pub fn take_upgrading(&mut self) -> Option<Request> {
         let asks = |request: &Request| {
             let head = read(Kind::Request, &request.head, &mut Scan::default());
-            let Progress::Whole { head, .. } = head else {
-                return false;
-            };
-            head.values("upgrade").any(|to| to.eq_ignore_ascii_case(b"h2c"))
+            matches!(head, Progress::Whole { head, .. } if names_http2(&head))
         };
         let last = self.waiting.back()?;
         let is_taken = matches!(last.state, State::Unanswered) && asks(&last.request);
@@ -365,6 +362,12 @@ impl Queue {
             }
         }
     }
+}
+
+/// A head asks to go on in HTTP/2 without TLS, or agrees to it.
+pub fn names_http2(head: &Head<'_>) -> bool {
+    let mut names = head.values("upgrade").flat_map(|value| value.split(|byte| *byte == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Not when the client had received bytes of the response before it sent the request and the

@@ -4,7 +4,7 @@
 //! DATA frame, as if each had a length of padding, which shows where a response says its own
 //! `content-length` (22617 of seven frames, written down as 22610). It also gives what was seen of
 //! bodies that never ended as their size. `corpus_http2_frames.tsv` has, from tshark again, the
-//! number of DATA frames and whether END_STREAM came, for each side of every stream:
+//! number of DATA frames and whether `END_STREAM` came, for each side of every stream:
 //!
 //! ```text
 //! tshark -r FILE -Y http2 -T fields -e tcp.stream -e tcp.srcport \

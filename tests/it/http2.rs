@@ -193,6 +193,9 @@ fn a_reset_ends_a_stream_but_not_what_is_on_its_way() {
     talk.say(false, &headers(3, 0, b"\x88")).say(false, &frame(DATA, END, 3, b"whole"));
     talk.say(false, &headers(7, END, b"\x8c")).say(true, &frame(RESET, 0, 7, b"\0\0\0\0"));
     talk.say(true, &frame(RESET, 0, 3, b"\0\0\0\x08")).say(true, &frame(DATA, 0, 7, b"late"));
+    // Both sides may reset the same stream.
+    talk.say(true, &headers(9, END, &get("/e"))).say(true, &frame(RESET, 0, 9, b"\0\0\0\x08"));
+    talk.say(false, &frame(RESET, 0, 9, b"\0\0\0\x08"));
     talk.say(false, &frame(GOAWAY, 0, 0, b"\0\0\0\x07\0\0\0\0"));
     talk.say(false, &frame(GOAWAY, 0, 0, b"\0\0\0\x07\0\0\0\x01why"));
     check(
@@ -201,10 +204,11 @@ fn a_reset_ends_a_stream_but_not_what_is_on_its_way() {
             "GET /a 0 > 200 ? response-cut",
             "GET /b 0 > 200 5",
             "POST /d 0 > 400 0 request-cut",
+            "GET /e 0 > -",
             "GET /c 0 > -",
         ],
         &[("http2 data of no message", 4)],
-        &[("http2 goaway", 1), ("http2 goaway with an error", 1), ("http2 streams reset", 4)],
+        &[("http2 goaway", 1), ("http2 goaway with an error", 1), ("http2 streams reset", 5)],
     );
 }
 

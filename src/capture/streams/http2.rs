@@ -39,7 +39,9 @@ impl Http2 {
         let mut halves = [Half::new(is_certain), Half::new(is_certain)];
         if handover.upgraded.is_some() {
             // The client's first SETTINGS stood in the request: what they allow was not read.
-            halves.iter_mut().for_each(|half| half.longest = half::MAX_FRAME);
+            for half in &mut halves {
+                half.longest = half::MAX_FRAME;
+            }
         }
         Self { halves, exchanges: Exchanges::new(handover) }
     }

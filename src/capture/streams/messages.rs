@@ -2,7 +2,7 @@
 
 use ::bytes::Bytes;
 
-use crate::capture::pairing::{Answer, Request};
+use crate::capture::pairing::{Answer, Request, names_http2};
 use crate::capture::reader::State;
 use crate::capture::streams::conversation::{Conversation, bucket_of};
 use crate::capture::streams::{MAX_BODY, Turn};
@@ -173,7 +173,7 @@ impl Conversation {
         if let Some(request) = request.filter(|_| tunnel || status == 101) {
             request.flags.insert(Flags::UPGRADED);
         }
-        if status == 101 && head.values("upgrade").any(|to| to.eq_ignore_ascii_case(b"h2c")) {
+        if status == 101 && names_http2(head) {
             // The response proper comes in HTTP/2.
             turn.ledger.note("interim responses", 1);
             self.queue.response_was_interim();

@@ -49,9 +49,9 @@ pub enum Kind {
 pub const END_STREAM: u8 = 1;
 /// SETTINGS and PING: an answer to one.
 pub const ACKNOWLEDGED: u8 = 1;
-/// HEADERS, PUSH_PROMISE and CONTINUATION: the header block is whole.
+/// HEADERS, `PUSH_PROMISE` and CONTINUATION: the header block is whole.
 pub const END_HEADERS: u8 = 4;
-/// DATA, HEADERS and PUSH_PROMISE: filler stands behind the content.
+/// DATA, HEADERS and `PUSH_PROMISE`: filler stands behind the content.
 pub const PADDED: u8 = 8;
 /// HEADERS: five bytes of priority stand before the block.
 pub const PRIORITY: u8 = 0x20;

@@ -30,7 +30,7 @@ pub fn content(frame: &Frame, first: Option<u8>) -> Option<Content> {
     Some(Content { before, length, after })
 }
 
-/// A PUSH_PROMISE.
+/// A `PUSH_PROMISE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Push<'a> {
     /// The stream on which the response will come.
@@ -39,7 +39,7 @@ pub struct Push<'a> {
     pub fragment: &'a [u8],
 }
 
-/// Reads the payload of a PUSH_PROMISE.
+/// Reads the payload of a `PUSH_PROMISE`.
 pub fn push<'a>(frame: &Frame, payload: &'a [u8]) -> Option<Push<'a>> {
     let mut cursor = Cursor::new(payload);
     let padding = if frame.has(PADDED) { cursor.u8()? } else { 0 };
@@ -56,7 +56,7 @@ pub fn settings(payload: &[u8]) -> impl Iterator<Item = (u16, u32)> + '_ {
     })
 }
 
-/// The error code of a RST_STREAM payload.
+/// The error code of a `RST_STREAM` payload.
 pub fn reset(payload: &[u8]) -> Option<u32> {
     Cursor::new(payload).u32_be()
 }
@@ -79,7 +79,7 @@ pub fn go_away(payload: &[u8]) -> Option<GoAway<'_>> {
     Some(GoAway { last, code: cursor.u32_be()?, debug: cursor.rest() })
 }
 
-/// The room, in bytes, that a WINDOW_UPDATE payload adds.
+/// The room, in bytes, that a `WINDOW_UPDATE` payload adds.
 pub fn window(payload: &[u8]) -> Option<u32> {
     Some(Cursor::new(payload).u32_be()? & 0x7fff_ffff)
 }

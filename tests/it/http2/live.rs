@@ -108,7 +108,7 @@ async fn talk(port: u16, client: usize) {
             answer.into_body().collect().await.unwrap();
         });
     }
-    let all = tokio::time::timeout(Duration::from_secs(60), calls.join_all()).await;
+    let all = tokio::time::timeout(Duration::from_mins(1), calls.join_all()).await;
     assert_eq!(all.unwrap().len(), REQUESTS);
     drop(sender);
     let _ = driver.await.unwrap();

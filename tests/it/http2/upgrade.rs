@@ -8,7 +8,7 @@ use crate::http2::frames::{DATA, END, PREFACE, SETTINGS, frame, get, headers};
 use crate::talk::{GET, OK, Talk, exchanges};
 
 const ASK: &str = "GET /a HTTP/1.1\r\nHost: shop\r\nConnection: Upgrade, HTTP2-Settings\r\n\
-                   Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
+                   Upgrade: tea, h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n";
 
 const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n";
@@ -60,7 +60,7 @@ fn other_upgrades_and_refused_ones_stay_http1() {
     refused.client(ASK).server(OK).client(GET).server(OK);
     crate::talk::check(&refused, &["GET /a 0 > 200 5", "GET /a 0 > 200 5"], &[]);
     let mut other = Talk::new();
-    other.client(&ASK.replace("h2c", "tea")).server(&SWITCH.replace("h2c", "tea")).client("leaves");
+    other.client(&ASK.replace("h2c", "ale")).server(&SWITCH.replace("h2c", "tea")).client("leaves");
     crate::talk::check(&other, &["GET /a 0 > 101 0 upgraded"], &[("upgraded", 6)]);
 }
 

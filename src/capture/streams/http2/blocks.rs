@@ -10,7 +10,7 @@ use crate::protocol::http2::hpack::Decoder;
 use crate::protocol::http2::payload::{content, push};
 
 impl Http2 {
-    /// A HEADERS or PUSH_PROMISE.
+    /// A HEADERS or `PUSH_PROMISE`.
     pub(super) fn block_begins(
         &mut self,
         side: Side,

@@ -124,7 +124,7 @@ impl Exchanges {
         } else if self.client == Some(side) {
             self.request(block, fields, turn);
         } else {
-            self.response(block, fields, turn);
+            self.response(block, &fields, turn);
         }
         if block.ends {
             self.ends(side, block.stream, turn);
@@ -172,7 +172,7 @@ impl Exchanges {
         self.stream(block.stream, turn).request = Some((request, body));
     }
 
-    fn response(&mut self, block: &HeaderBlock, fields: Fields, turn: &mut Turn<'_>) {
+    fn response(&mut self, block: &HeaderBlock, fields: &Fields, turn: &mut Turn<'_>) {
         if matches!(fields.status, Some(100..=199)) {
             turn.ledger.note("interim responses", 1);
             return;
@@ -183,7 +183,7 @@ impl Exchanges {
             turn.ledger.note("http2 trailers", 1);
             if let Some((answer, _)) = open {
                 answer.last_ns = block.mark.at_ns;
-                self.kept += grpc_ends(answer, &fields, true, turn);
+                self.kept += grpc_ends(answer, fields, true, turn);
             }
             return;
         }
@@ -201,7 +201,7 @@ impl Exchanges {
             last_ns: block.mark.at_ns,
             flags,
         };
-        grpc_ends(&mut answer, &fields, false, turn);
+        grpc_ends(&mut answer, fields, false, turn);
         self.kept += answer.head.len();
         let body = Body { declared: fields.length, ..Body::default() };
         self.stream(block.stream, turn).answer = Some((answer, body));
@@ -294,16 +294,19 @@ impl Exchanges {
 
     /// A stream ends before its time. What a server had sent before it learns of it still comes.
     pub(super) fn reset(&mut self, side: Side, number: u32, turn: &mut Turn<'_>) {
-        let Some(stream) = self.open.get_mut(&number).filter(|stream| !stream.is_given_up) else {
+        let Some(stream) = self.open.get_mut(&number) else {
             return;
         };
-        turn.ledger.note("http2 streams reset", 1);
+        let was_given_up = std::mem::replace(&mut stream.is_given_up, true);
+        turn.ledger.note("http2 streams reset", u64::from(!was_given_up));
         let is_answered = stream.answer.as_ref().is_some_and(|(_, body)| body.is_ended);
         if self.client != Some(side) || is_answered {
             self.hand_out(number, turn);
             return;
         }
-        stream.is_given_up = true;
+        if was_given_up {
+            return;
+        }
         self.given_up.push_back(number);
         if self.given_up.len() > MAX_GIVEN_UP
             && let Some(oldest) = self.given_up.pop_front()

@@ -105,17 +105,17 @@ pub(super) fn decode(coded: &[u8]) -> Option<Vec<u8>> {
         }
         // The next 32 bits, with zeros behind the last one.
         let window = (bits << (64 - held)) >> 32;
-        let codes = CODES.iter().find(|codes| window < codes.end)?;
-        if codes.length > held {
+        let found = CODES.iter().find(|codes| window < codes.end)?;
+        if found.length > held {
             return is_padding(bits, held).then_some(decoded);
         }
-        let code = u32::try_from(window >> (32 - codes.length)).ok()?;
-        let symbol = *SYMBOLS.get(codes.place + usize::try_from(code - codes.first).ok()?)?;
+        let code = u32::try_from(window >> (32 - found.length)).ok()?;
+        let symbol = *SYMBOLS.get(found.place + usize::try_from(code - found.first).ok()?)?;
         if symbol == END {
             return None;
         }
         decoded.push(u8::try_from(symbol).ok()?);
-        held -= codes.length;
+        held -= found.length;
         bits &= (1 << held) - 1;
     }
 }
