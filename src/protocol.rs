@@ -2,6 +2,7 @@
 //! captures and by the driver.
 
 pub mod http1;
+pub mod http2;
 pub mod resp;
 
 /// What is spoken on a connection.

@@ -1,15 +1,28 @@
 //! Protocols that are not HTTP/1, told by their first bytes and never by a port.
 
+use crate::protocol::http2::DEFAULT_FRAME;
+use crate::protocol::http2::frame::is_chain;
+
 /// The protocol that certainly begins like `bytes`; the name is the bucket of its bytes.
 pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         // A TLS record: type, version 3.x, and a length that a record can have.
         [0x14..=0x17, 3, 0..=4, high, ..] if *high <= 0x48 => Some("tls"),
         [b'P', b'R', b'I', b' ', b'*', b' ', b'H', ..] => Some("http2"),
+        // SETTINGS of at most twenty, which is what a server of HTTP/2 says first.
+        [0, 0, length @ 0..=120, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some("http2"),
         [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
         [b'*', count @ ..] if is_resp_array(count) => Some("resp"),
         _ => None,
     }
+}
+
+/// The protocol that certainly is spoken where `bytes` are the front of a segment somewhere in a
+/// connection.
+pub(super) fn other_in_the_middle(bytes: &[u8]) -> Option<&'static str> {
+    // DATA alone is too little to tell, and nothing to read: its HEADERS were not seen.
+    let is_http2 = bytes.get(3).is_some_and(|kind| *kind != 0) && is_chain(bytes, DEFAULT_FRAME);
+    is_http2.then_some("http2")
 }
 
 /// `bytes` may be the beginning of another protocol, but are too short to tell.
@@ -19,6 +32,12 @@ pub(super) fn may_become_other(bytes: &[u8]) -> bool {
         [b'*', rest @ ..] => {
             let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
             digits < 8 && b"\r\n$".starts_with(&rest[digits..])
+        }
+        // SETTINGS of HTTP/2.
+        [0, ..] => {
+            let (front, rest) = bytes.split_at(bytes.len().min(3));
+            let is_length = matches!(front, [0] | [0, 0] | [0, 0, 0..=120]);
+            is_length && b"\x04\0\0\0\0\0".starts_with(rest)
         }
         _ => b"PRI * H".starts_with(bytes) || b"SSH-".starts_with(bytes),
     }
@@ -38,6 +57,9 @@ mod tests {
     fn protocols_by_their_first_bytes() {
         assert_eq!(other_protocol(b"\x16\x03\x01\x02\x00\x01"), Some("tls"));
         assert_eq!(other_protocol(b"PRI * HTTP/2.0\r\n\r\n"), Some("http2"));
+        assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\0\0\x03"), Some("http2"));
+        assert_eq!(other_protocol(b"\0\0\x07\x04\0\0\0\0\0\0\x03"), None);
+        assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\x01\0\x03"), None);
         assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("resp"));
         assert_eq!(other_protocol(b"SSH-2.0-OpenSSH\r\n"), Some("ssh"));
         assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
@@ -50,6 +72,17 @@ mod tests {
         assert!(may_become_other(b"\x16"));
         assert!(may_become_other(b"*12\r"));
         assert!(may_become_other(b"PRI"));
+        assert!(may_become_other(b"\0\0\x06\x04\0\0"));
+        assert!(!may_become_other(b"\0\0\x06\x05"));
         assert!(!may_become_other(b"GET"));
+    }
+    #[test]
+    fn frames_of_http2_in_the_middle() {
+        let headers = b"\0\0\x01\x01\x05\0\0\0\x01\x82";
+        assert_eq!(other_in_the_middle(headers), Some("http2"));
+        assert_eq!(other_in_the_middle(b"\0\0\x01\x01\x05\0\0\0\x01\x82more than that"), None);
+        // DATA alone tells too little.
+        assert_eq!(other_in_the_middle(b"\0\0\x01\0\x01\0\0\0\x01."), None);
+        assert_eq!(other_in_the_middle(b"GET / HTTP/1.1\r\n"), None);
     }
 }

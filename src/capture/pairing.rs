@@ -11,6 +11,8 @@ use ::bytes::Bytes;
 use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
+use crate::protocol::http1::head::{Head, Progress, Scan, read};
+use crate::protocol::http1::start::Kind;
 use crate::recording::Flags;
 
 /// Most requests of one connection that wait for their responses. Servers allow far fewer;
@@ -255,6 +257,23 @@ impl Queue {
         paired_late
     }
 
+    /// Takes the last request out if it asked for HTTP/2 and has no response: that comes in
+    /// HTTP/2.
+    pub fn take_upgrading(&mut self) -> Option<Request> {
+        let asks = |request: &Request| {
+            let head = read(Kind::Request, &request.head, &mut Scan::default());
+            matches!(head, Progress::Whole { head, .. } if names_http2(&head))
+        };
+        let last = self.waiting.back()?;
+        let is_taken = matches!(last.state, State::Unanswered) && asks(&last.request);
+        if is_taken { self.waiting.pop_back().map(|last| last.request) } else { None }
+    }
+
+    /// The position that the next request will have.
+    pub fn next_seq(&self) -> u32 {
+        self.next_seq
+    }
+
     /// The next thing that is complete.
     pub fn take_done(&mut self) -> Option<Paired> {
         self.done.pop_front()
@@ -343,6 +362,12 @@ impl Queue {
             }
         }
     }
+}
+
+/// A head asks to go on in HTTP/2 without TLS, or agrees to it.
+pub fn names_http2(head: &Head<'_>) -> bool {
+    let mut names = head.values("upgrade").flat_map(|value| value.split(|byte| *byte == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"h2c"))
 }
 
 /// Not when the client had received bytes of the response before it sent the request and the

@@ -1,6 +1,6 @@
 //! Where one side of a connection stands: before a message, inside a body, or lost.
 
-use crate::capture::detect::{may_become_other, other_protocol};
+use crate::capture::detect::{may_become_other, other_in_the_middle, other_protocol};
 use crate::capture::tcp::Mark;
 use crate::protocol::http1::body::BodyDecoder;
 use crate::protocol::http1::head::{Progress, Scan, read};
@@ -65,6 +65,14 @@ impl Reader {
         self.buffer = Vec::new();
         self.scan = Scan::default();
         self.first = None;
+    }
+}
+
+/// Looks at the front of a segment somewhere in a connection.
+pub(super) fn look_in_the_middle(kind: Kind, bytes: &[u8]) -> Front<'_> {
+    match other_in_the_middle(bytes) {
+        Some(name) => Front::Other(name),
+        None => look(kind, bytes, &mut Scan::default()),
     }
 }
 

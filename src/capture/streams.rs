@@ -7,6 +7,7 @@
 mod talk;
 mod conversation;
 mod messages;
+mod http2;
 
 use std::collections::HashMap;
 

@@ -79,7 +79,7 @@ const ENCRYPTED: [&str; 1] = ["wireshark/test__captures__challenge01_ooo_stream.
 const OURS: [&str; 7] = ["h1", "tcp", "gap", "ipfrag", "link", "tunnel", "fmt"];
 
 /// method, host, target, status, request body, response body.
-type Row = [String; 6];
+pub(crate) type Row = [String; 6];
 
 /// Rows agreed, rows in all.
 pub(crate) type Score = (usize, usize);
@@ -160,7 +160,7 @@ fn ruled(
 }
 
 /// How many rows are those of the oracle, cell by cell, of how many.
-fn exactly(found: &[Row], oracle: &[Row]) -> Score {
+pub(crate) fn exactly(found: &[Row], oracle: &[Row]) -> Score {
     let mut left: Vec<&Row> = oracle.iter().collect();
     for row in found {
         let row = row.clone().map(|cell| without_guess(&cell));
@@ -183,7 +183,7 @@ pub(crate) fn hold(ratchet: &str, scores: &Scores) {
 }
 
 /// What has fallen below the floor of its class; `UPDATE=1` moves the floor instead.
-fn below_the_floor(ratchet: &str, scores: &Scores) -> Vec<String> {
+pub(crate) fn below_the_floor(ratchet: &str, scores: &Scores) -> Vec<String> {
     let mut text = String::from("class\tagreed\trows\n");
     for (class, score) in scores {
         println!("{class}: {} of {}", score.0, score.1);
@@ -213,7 +213,7 @@ fn below_the_floor(ratchet: &str, scores: &Scores) -> Vec<String> {
     worse
 }
 
-fn import_twice(path: &Path) -> Vec<Row> {
+pub(crate) fn import_twice(path: &Path) -> Vec<Row> {
     let first = import(path);
     assert!(first == import(path), "{}: two imports differ", path.display());
     let Some((found, imported)) = first else {
@@ -275,13 +275,13 @@ fn same(expected: &Row, ours: &Row) -> bool {
     expected.iter().zip(ours).all(cell)
 }
 
-fn row_from(text: &str) -> Row {
+pub(crate) fn row_from(text: &str) -> Row {
     let mut cells = text.split('|').map(str::to_owned);
     std::array::from_fn(|_| cells.next().unwrap_or_default())
 }
 
 /// How many rows are the same in both lists, whatever the order, of how many.
-fn compare(file: &str, found: &[Row], expected: &[Vec<Row>], verdict: &str) -> Score {
+pub(crate) fn compare(file: &str, found: &[Row], expected: &[Vec<Row>], verdict: &str) -> Score {
     let mut best: Option<(Score, String)> = None;
     for alternative in expected {
         let counts_only = verdict == "counts only";
@@ -332,8 +332,13 @@ fn expected(corpus: &Path, oracle: &str, verdict: &str) -> Vec<Vec<Row>> {
 }
 
 fn rows(path: &Path) -> Vec<Row> {
+    table(path).iter().map(row_at).collect()
+}
+
+/// The row of a line of an oracle.
+pub(crate) fn row_at(line: &BTreeMap<String, String>) -> Row {
     let columns = ["method", "host", "uri", "status", "req_body_bytes", "resp_body_bytes"];
-    table(path).iter().map(|line| columns.map(|column| without_size(&line[column]))).collect()
+    columns.map(|column| without_size(&line[column]))
 }
 
 /// `231?` means that 231 bytes of an unfinished body are there: a recording says only that.

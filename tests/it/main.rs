@@ -16,11 +16,13 @@ mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod captures_merged; // Captures of one time, merged frame by frame.
+mod http2; // HTTP/2 from its first byte, from the middle, by upgrade, and damaged.
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod conversations_foreign; // Conversations that another reader tests itself with.
+mod corpus_http2; // The same for HTTP/2.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
 mod sessions_yaml; // Sessions as people write them, in YAML.

@@ -1,11 +1,11 @@
 //! Both sides of a connection as messages.
 
-use crate::capture::pairing::{Answer, Paired, Queue};
-use crate::capture::reader::{Front, Reader, State, look};
+use crate::capture::pairing::{Answer, Paired, Queue, Request};
+use crate::capture::reader::{Front, Reader, State, look, look_in_the_middle};
 use crate::capture::streams::talk::{Handover, Piece};
 use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Data, End, Event, Link, Side, What};
-use crate::protocol::http1::head::{Progress, Scan, salvage};
+use crate::protocol::http1::head::{Progress, salvage};
 use crate::protocol::http1::start::{Kind, Version, is_certain_start};
 use crate::recording::Flags;
 
@@ -127,7 +127,7 @@ impl Conversation {
         }
         if data.fresh
             && self.number.is_none()
-            && let Front::Other(name) = look(kind, data.bytes, &mut Scan::default())
+            && let Front::Other(name) = look_in_the_middle(kind, data.bytes)
         {
             self.other_protocol(name, turn);
             return 0;
@@ -223,7 +223,7 @@ impl Conversation {
     }
 
     /// Another protocol is spoken: what was collected of heads is read anew by its reader.
-    fn other_protocol(&mut self, name: &'static str, turn: &mut Turn<'_>) {
+    pub(super) fn other_protocol(&mut self, name: &'static str, turn: &mut Turn<'_>) {
         turn.ledger.note(&format!("connections with {name}"), 1);
         let mut pieces = Vec::new();
         for side in [Side::First, Side::Second] {
@@ -241,8 +241,13 @@ impl Conversation {
             self.reader(side).stop(name);
         }
         pieces.sort_by_key(|piece| piece.mark.tick);
-        let Self { number, client, is_begun, .. } = *self;
-        self.handover = Some(Handover { to: name, pieces, number, client, is_begun });
+        let upgraded = (name == "http2").then(|| self.queue.take_upgrading()).flatten();
+        self.messages_kept = self.messages_kept.saturating_sub(upgraded.as_ref().map_or(0, size));
+        let Self { number, client, is_begun, link, .. } = *self;
+        let (to, next_seq) = (name, self.queue.next_seq());
+        let upgraded = upgraded.map(Box::new);
+        self.handover =
+            Some(Handover { to, pieces, number, client, is_begun, link, next_seq, upgraded });
     }
 
     /// `side` is not read any more.
@@ -342,8 +347,12 @@ fn size_of_message(done: &Paired) -> usize {
     match done {
         Paired::Exchange(request, answer) => {
             let answer = answer.as_ref().map_or(0, |answer| answer.head.len());
-            request.head.len() + request.body.len() + answer
+            size(request) + answer
         }
         Paired::Orphan(answer) => answer.head.len(),
     }
+}
+
+fn size(request: &Request) -> usize {
+    request.head.len() + request.body.len()
 }

@@ -2,7 +2,7 @@
 
 use ::bytes::Bytes;
 
-use crate::capture::pairing::{Answer, Request};
+use crate::capture::pairing::{Answer, Request, names_http2};
 use crate::capture::reader::State;
 use crate::capture::streams::conversation::{Conversation, bucket_of};
 use crate::capture::streams::{MAX_BODY, Turn};
@@ -172,6 +172,13 @@ impl Conversation {
         }
         if let Some(request) = request.filter(|_| tunnel || status == 101) {
             request.flags.insert(Flags::UPGRADED);
+        }
+        if status == 101 && names_http2(head) {
+            // The response proper comes in HTTP/2.
+            turn.ledger.note("interim responses", 1);
+            self.queue.response_was_interim();
+            self.other_protocol("http2", turn);
+            return;
         }
         let Delimited { framing, ambiguous } = of_response(head, method.as_deref());
         turn.ledger.note("responses with ambiguous framing", u64::from(ambiguous));

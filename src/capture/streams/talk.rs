@@ -1,8 +1,10 @@
 //! One connection, whatever is spoken on it: the reader of its protocol, and how one reader hands
 //! over to another.
 
+use crate::capture::pairing::Request;
 use crate::capture::streams::Turn;
 use crate::capture::streams::conversation::Conversation;
+use crate::capture::streams::http2::Http2;
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 
 /// One connection. It is taken for HTTP/1 until its bytes tell otherwise.
@@ -15,13 +17,13 @@ pub(super) struct Talk {
 #[derive(Debug)]
 enum Speaker {
     Http1(Box<Conversation>),
+    Http2(Box<Http2>),
     /// Nobody does: they end in the bucket.
     Unread(&'static str),
 }
 
 /// A connection goes on in another protocol.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for readers that go on where HTTP/1 stopped")]
 pub(super) struct Handover {
     /// Its name, which is also a bucket of bytes.
     pub(super) to: &'static str,
@@ -33,6 +35,12 @@ pub(super) struct Handover {
     pub(super) client: Option<Side>,
     /// The start of the connection was seen.
     pub(super) is_begun: bool,
+    /// The connection.
+    pub(super) link: Link,
+    /// Position of the next request on the connection.
+    pub(super) next_seq: u32,
+    /// The request by which the other protocol was asked for, if its response will come in that.
+    pub(super) upgraded: Option<Box<Request>>,
 }
 
 /// Bytes of one side.
@@ -59,6 +67,7 @@ impl Talk {
     pub(super) fn kept(&self) -> usize {
         match &self.speaker {
             Speaker::Http1(conversation) => conversation.kept(),
+            Speaker::Http2(http2) => http2.kept(),
             Speaker::Unread(_) => 0,
         }
     }
@@ -83,8 +92,12 @@ impl Talk {
 
 impl Speaker {
     /// The reader of what is spoken now, and what it reads first.
-    fn taking_over(handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
-        (Self::Unread(handover.to), handover.pieces)
+    fn taking_over(mut handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
+        let speaker = match handover.to {
+            "http2" => Self::Http2(Box::new(Http2::new(&mut handover))),
+            other => Self::Unread(other),
+        };
+        (speaker, handover.pieces)
     }
 
     fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) -> Option<Handover> {
@@ -92,6 +105,10 @@ impl Speaker {
             Self::Http1(conversation) => {
                 conversation.event(event, turn);
                 conversation.handover.take()
+            }
+            Self::Http2(http2) => {
+                http2.event(event, turn);
+                None
             }
             Self::Unread(bucket) => {
                 if let What::Data(data) = event.what {
