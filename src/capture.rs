@@ -20,6 +20,7 @@ mod fragments;
 mod packet;
 pub mod segments;
 pub mod tcp;
+pub mod tls;
 pub mod line;
 pub mod pairing;
 mod detect;

@@ -20,7 +20,9 @@ pub struct FrameReader<R> {
     notes: Notes,
     /// Bytes of the frame that was handed out last, still at the front of the window.
     handed_out: usize,
-    /// For frames without a time of their own.
+    /// That frame.
+    found: Option<Found>,
+    /// Its time; also for frames without a time of their own.
     last_at_ns: i64,
 }
 
@@ -43,7 +45,7 @@ impl<R: Read> FrameReader<R> {
         let name = name.to_owned();
         match opened {
             Ok(Ok(format)) => {
-                Ok(Self { name, window, format, notes, handed_out: 0, last_at_ns: 0 })
+                Ok(Self { name, window, format, notes, handed_out: 0, found: None, last_at_ns: 0 })
             }
             Ok(Err(what)) => Err(CaptureError::Unsupported {
                 name,
@@ -57,15 +59,36 @@ impl<R: Read> FrameReader<R> {
     /// The next frame in the order of the file, `None` at its end.
     #[expect(clippy::should_implement_trait, reason = "a frame borrows from the reader")]
     pub fn next(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        let Some(found) = self.find()? else { return Ok(None) };
-        let at_ns = found.at_ns.unwrap_or_else(|| {
-            self.notes.count("frame without a usable time", 1);
-            self.last_at_ns
-        });
-        self.last_at_ns = at_ns;
+        Ok(if self.advance()? { self.frame() } else { None })
+    }
+
+    /// Finds the next frame and whatever stands before it; `false` at the end of the file.
+    pub(super) fn advance(&mut self) -> Result<bool, CaptureError> {
+        let found = self.find()?;
+        if let Some(found) = found {
+            let at_ns = found.at_ns;
+            self.notes.count("frame without a usable time", u64::from(at_ns.is_none()));
+            self.last_at_ns = at_ns.unwrap_or(self.last_at_ns);
+        }
+        self.found = found;
+        Ok(found.is_some())
+    }
+
+    /// The frame that was found last.
+    pub(super) fn frame(&self) -> Option<Frame<'_>> {
+        let found = self.found?;
         let (start, end) = found.data;
         let data = self.window.bytes().get(start..end).unwrap_or_default();
-        Ok(Some(Frame { at_ns, link: found.link, data, wire_bytes: found.wire_bytes }))
+        let (link, wire_bytes) = (found.link, found.wire_bytes);
+        Some(Frame { at_ns: self.last_at_ns, link, data, wire_bytes })
+    }
+
+    /// The TLS secrets that stood before the frame that was found last: the text of a key log.
+    pub(super) fn take_secrets(&mut self) -> Vec<u8> {
+        match &mut self.format {
+            Format::Pcap(_) => Vec::new(),
+            Format::Pcapng(pcapng) => pcapng.take_secrets(),
+        }
     }
 
     /// What was seen besides frames so far; complete after the last frame.

@@ -24,14 +24,36 @@ pub struct ReadFacts {
     pub warnings: Vec<String>,
 }
 
+/// What a capture holds for those who put streams together.
+#[derive(Clone, Copy)]
+pub enum Part<'a> {
+    /// A TCP segment.
+    Segment(&'a Segment<'a>),
+    /// Secrets of TLS connections: the text of a key log.
+    Secrets(&'a [u8]),
+}
+
 /// Reads a capture to its end and hands out its TCP segments in the order of the file.
-///
-/// Every frame is entered in `ledger.frames` and ends in exactly one bucket, also when reading
-/// fails half-way; what is no frame becomes a note.
 pub fn read_segments(
     source: Source,
     ledger: &mut Ledger,
     sink: &mut dyn FnMut(&Segment<'_>),
+) -> Result<ReadFacts, CaptureError> {
+    read_parts(source, ledger, &mut |part| {
+        if let Part::Segment(segment) = part {
+            sink(segment);
+        }
+    })
+}
+
+/// Reads a capture to its end and hands out what is in it in the order of the file.
+///
+/// Every frame is entered in `ledger.frames` and ends in exactly one bucket, also when reading
+/// fails half-way; what is no frame becomes a note.
+pub fn read_parts(
+    source: Source,
+    ledger: &mut Ledger,
+    sink: &mut dyn FnMut(Part<'_>),
 ) -> Result<ReadFacts, CaptureError> {
     let content = source.content();
     if !matches!(content, Content::Pcap | Content::Pcapng) {
@@ -42,7 +64,12 @@ pub fn read_segments(
     let mut reading = Reading { ledger, sink, fragments: Fragments::default(), frames: 0 };
     let mut times: Option<(i64, i64)> = None;
     let outcome = loop {
-        match frames.next() {
+        let advanced = frames.advance();
+        let secrets = frames.take_secrets();
+        if !secrets.is_empty() {
+            (reading.sink)(Part::Secrets(&secrets));
+        }
+        match advanced.map(|_| frames.frame()) {
             Ok(Some(frame)) => {
                 let at = frame.at_ns;
                 times = Some(times.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
@@ -76,7 +103,7 @@ pub fn read_segments(
 /// The state between frames.
 struct Reading<'a> {
     ledger: &'a mut Ledger,
-    sink: &'a mut dyn FnMut(&Segment<'_>),
+    sink: &'a mut dyn FnMut(Part<'_>),
     fragments: Fragments,
     frames: u64,
 }
@@ -126,7 +153,7 @@ impl Reading<'_> {
 
     fn segment(&mut self, segment: &Segment<'_>) {
         self.ledger.note("tcp payload bytes cut by snaplen", u64::from(segment.cut_bytes));
-        (self.sink)(segment);
+        (self.sink)(Part::Segment(segment));
     }
 
     fn give_up(&mut self) {

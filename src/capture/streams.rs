@@ -7,12 +7,15 @@
 mod talk;
 mod conversation;
 mod messages;
+pub mod tls;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::capture::pairing::Paired;
 use crate::capture::streams::talk::Talk;
+use crate::capture::streams::tls::MAX_WAITING_IN_ALL;
 use crate::capture::tcp::{Event, Link, What};
+use crate::capture::tls::keylog::Secrets;
 use crate::recording::ledger::Ledger;
 
 /// Longest request body that is kept, in bytes; its true length always is.
@@ -40,6 +43,13 @@ pub struct Streams {
     talks: HashMap<u64, Talk>,
     numbered: u64,
     kept: usize,
+    secrets: Secrets,
+    /// More secrets may come.
+    may_wait: bool,
+    /// Bytes that wait for secrets.
+    waiting: usize,
+    /// Closed connections that wait for secrets, in the order in which they closed.
+    parked: VecDeque<u64>,
 }
 
 /// What a reader needs while it works on an event.
@@ -49,9 +59,20 @@ struct Turn<'t> {
     numbered: &'t mut u64,
     /// Memory is short.
     pressed: bool,
+    /// What opens TLS.
+    secrets: &'t Secrets,
+    /// More secrets may come, and there is room to wait for them.
+    may_wait: bool,
+    /// What is read was inside of TLS.
+    is_inside: bool,
 }
 
 impl Turn<'_> {
+    /// A connection may wait for its secrets.
+    fn can_wait(&self) -> bool {
+        self.may_wait && !self.pressed
+    }
+
     /// The number of a connection that has its first message.
     fn next_number(&mut self) -> u64 {
         let number = *self.numbered;
@@ -80,15 +101,77 @@ impl Streams {
             return;
         }
         let talk = self.talks.entry(number).or_insert_with(|| Talk::new(event.link));
-        let before = talk.kept();
-        let pressed = self.kept > MAX_KEPT_IN_ALL;
-        let mut turn = Turn { ledger, sink, numbered: &mut self.numbered, pressed };
+        let before = (talk.kept(), talk.waiting());
+        let mut turn = Turn {
+            ledger,
+            sink,
+            numbered: &mut self.numbered,
+            pressed: self.kept > MAX_KEPT_IN_ALL,
+            secrets: &self.secrets,
+            may_wait: self.may_wait && self.waiting <= MAX_WAITING_IN_ALL,
+            is_inside: false,
+        };
         talk.event(event, &mut turn);
-        self.kept = self.kept + talk.kept() - before;
-        if event.what == What::Closed
-            && let Some(closed) = self.talks.remove(&number)
-        {
+        let waiting = talk.waiting();
+        self.kept = self.kept + talk.kept() - before.0;
+        self.waiting = self.waiting + waiting - before.1;
+        if event.what == What::Closed {
+            if waiting > 0 {
+                self.parked.push_back(number);
+            } else {
+                self.remove(number);
+            }
+        }
+        while self.waiting > MAX_WAITING_IN_ALL && !self.parked.is_empty() {
+            self.settle_oldest(ledger, sink);
+        }
+    }
+
+    /// Secrets of TLS connections; `may_grow` says that [`Self::add_secrets`] may bring more.
+    pub fn set_secrets(&mut self, secrets: Secrets, may_grow: bool) {
+        (self.secrets, self.may_wait) = (secrets, may_grow);
+    }
+
+    /// More secrets: the text of a key log.
+    pub fn add_secrets(&mut self, text: &[u8]) {
+        self.secrets.text(text);
+    }
+
+    /// No more secrets come: nobody waits any longer.
+    pub fn end_secrets(&mut self, ledger: &mut Ledger, sink: Sink<'_>) {
+        self.may_wait = false;
+        while !self.parked.is_empty() {
+            self.settle_oldest(ledger, sink);
+        }
+        self.secrets.note(ledger);
+    }
+
+    /// The connection that closed first of those that wait is read with what secrets there are.
+    fn settle_oldest(&mut self, ledger: &mut Ledger, sink: Sink<'_>) {
+        let Some(number) = self.parked.pop_front() else {
+            return;
+        };
+        if let Some(talk) = self.talks.get_mut(&number) {
+            let before = (talk.kept(), talk.waiting());
+            talk.settle(&mut Turn {
+                ledger,
+                sink,
+                numbered: &mut self.numbered,
+                pressed: false,
+                secrets: &self.secrets,
+                may_wait: false,
+                is_inside: false,
+            });
+            self.kept = self.kept + talk.kept() - before.0;
+            self.waiting = self.waiting + talk.waiting() - before.1;
+        }
+        self.remove(number);
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some(closed) = self.talks.remove(&number) {
             self.kept -= closed.kept();
+            self.waiting -= closed.waiting();
         }
     }
 }

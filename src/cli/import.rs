@@ -2,14 +2,16 @@
 
 mod dry;
 
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::capture::access_log::format::{Format, NAMES};
 use crate::capture::access_log::template::Template;
 use crate::capture::source::{Content, Source};
+use crate::capture::tls::keylog;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
 use crate::cli::load::{self, ImportOutcome};
@@ -39,6 +41,11 @@ pub struct Import {
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
+    /// A key log (the file that programs write where `SSLKEYLOGFILE` says) of TLS connections in
+    /// the captures; may be given several times. Secrets inside of a pcapng file are found without
+    /// it.
+    #[arg(long, value_name = "FILE")]
+    keylog: Vec<PathBuf>,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
     /// sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
     /// end of each request), apache (the same, stamped with the arrival), common, combined, json,
@@ -64,6 +71,16 @@ impl Import {
             Some(Given::Log(format)) => Some(format),
             _ => None,
         }
+    }
+
+    /// What the key logs hold. An error names the file, never what is in it.
+    fn keys(&self) -> anyhow::Result<keylog::Secrets> {
+        let mut secrets = keylog::Secrets::default();
+        for path in &self.keylog {
+            let mut read = |path: &Path| secrets.read(&mut BufReader::new(File::open(path)?));
+            read(path).with_context(|| format!("cannot read the key log {}", path.display()))?;
+        }
+        Ok(secrets)
     }
 }
 
@@ -105,7 +122,8 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
         }
     }
     if command.dry_run {
-        dry::read_only(sources, command.log_format(), command.secrets.redactor()?, voice)?;
+        let (redactor, keys) = (command.secrets.redactor()?, command.keys()?);
+        dry::read_only(sources, keys, command.log_format(), redactor, voice)?;
         return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {
@@ -116,8 +134,8 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     };
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
-    let redactor = command.secrets.redactor()?;
-    let imported = load::import(sources, output, redactor, command.log_format())?;
+    let (redactor, keys) = (command.secrets.redactor()?, command.keys()?);
+    let imported = load::import_with(sources, keys, output, redactor, command.log_format())?;
     warn(&imported, voice);
     let header = &imported.header;
     if let Some(redaction) = &header.redaction {
@@ -154,8 +172,9 @@ fn import_lines(
         check_output(lines, &command.captures)?;
     }
     let scratch = Scratch::create()?;
-    let redactor = command.secrets.redactor()?;
-    warn(&load::import(sources, &scratch.recording(), redactor, command.log_format())?, voice);
+    let (redactor, keys) = (command.secrets.redactor()?, command.keys()?);
+    let (into, format) = (scratch.recording(), command.log_format());
+    warn(&load::import_with(sources, keys, &into, redactor, format)?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

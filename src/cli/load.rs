@@ -12,8 +12,9 @@ use anyhow::bail;
 
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::sample::Sampled;
-use crate::capture::import::{Found, read_capture};
+use crate::capture::import::{Found, read_capture_with};
 use crate::capture::source::{Content, Source};
+use crate::capture::tls::keylog::Secrets;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
 use crate::cli::load::logs::{Input, from_logs, told};
@@ -91,6 +92,17 @@ pub struct ImportOutcome {
 pub fn import(
     sources: Vec<Source>,
     recording: &Path,
+    redactor: Option<Redactor>,
+    format: Option<&Format>,
+) -> anyhow::Result<ImportOutcome> {
+    import_with(sources, Secrets::default(), recording, redactor, format)
+}
+
+/// The same, with secrets of TLS connections in it.
+pub fn import_with(
+    sources: Vec<Source>,
+    secrets: Secrets,
+    recording: &Path,
     mut redactor: Option<Redactor>,
     format: Option<&Format>,
 ) -> anyhow::Result<ImportOutcome> {
@@ -107,7 +119,7 @@ pub fn import(
     let input = told(sources, format)?;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
-        Input::Packets(sources) => from_packets(sources, &mut writer, &mut redactor)?,
+        Input::Packets(sources) => from_packets(sources, secrets, &mut writer, &mut redactor)?,
         Input::Documents(content, sources) => {
             from_documents(content, sources, &mut writer, &mut redactor)?
         }
@@ -146,12 +158,13 @@ fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
 
 fn from_packets(
     sources: Vec<Source>,
+    secrets: Secrets,
     writer: &mut RecordingWriter,
     redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
     let stops: Vec<_> = sources.iter().map(Source::stop).collect();
-    let imported = read_capture(sources, &mut |found| {
+    let imported = read_capture_with(sources, secrets, &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
             failed = writer.push(ready(exchange, redactor)).err();
             for stop in stops.iter().filter(|_| failed.is_some()) {

@@ -3,6 +3,7 @@
 
 use crate::capture::streams::Turn;
 use crate::capture::streams::conversation::Conversation;
+use crate::capture::streams::tls::Tls;
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 
 /// One connection. It is taken for HTTP/1 until its bytes tell otherwise.
@@ -15,6 +16,7 @@ pub(super) struct Talk {
 #[derive(Debug)]
 enum Speaker {
     Http1(Box<Conversation>),
+    Tls(Box<Tls>),
     /// Nobody does: they end in the bucket.
     Unread(&'static str),
 }
@@ -59,14 +61,30 @@ impl Talk {
     pub(super) fn kept(&self) -> usize {
         match &self.speaker {
             Speaker::Http1(conversation) => conversation.kept(),
+            Speaker::Tls(tls) => tls.kept(),
             Speaker::Unread(_) => 0,
+        }
+    }
+
+    /// Bytes that wait for secrets of TLS.
+    pub(super) fn waiting(&self) -> usize {
+        match &self.speaker {
+            Speaker::Tls(tls) => tls.waiting(),
+            _ => 0,
+        }
+    }
+
+    /// Reads what has waited for secrets of TLS, with those that are there.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
+        if let Speaker::Tls(tls) = &mut self.speaker {
+            tls.go_on(turn);
         }
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
         let mut handover = self.speaker.event(event, turn);
         while let Some(next) = handover.take() {
-            let (speaker, pieces) = Speaker::taking_over(next, turn);
+            let (speaker, pieces) = Speaker::taking_over(next, event.link, turn);
             self.speaker = speaker;
             for piece in pieces {
                 let Piece { side, mark, ref bytes, fresh } = piece;
@@ -83,8 +101,13 @@ impl Talk {
 
 impl Speaker {
     /// The reader of what is spoken now, and what it reads first.
-    fn taking_over(handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
-        (Self::Unread(handover.to), handover.pieces)
+    fn taking_over(handover: Handover, link: Link, turn: &Turn<'_>) -> (Self, Vec<Piece>) {
+        let speaker = match handover.to {
+            // Not again inside of itself.
+            "tls" if !turn.is_inside => Self::Tls(Box::new(Tls::new(link, turn))),
+            other => Self::Unread(other),
+        };
+        (speaker, handover.pieces)
     }
 
     fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) -> Option<Handover> {
@@ -92,6 +115,10 @@ impl Speaker {
             Self::Http1(conversation) => {
                 conversation.event(event, turn);
                 conversation.handover.take()
+            }
+            Self::Tls(tls) => {
+                tls.event(event, turn);
+                None
             }
             Self::Unread(bucket) => {
                 if let What::Data(data) = event.what {

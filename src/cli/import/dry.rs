@@ -1,8 +1,9 @@
 //! `import --dry-run`: what would be imported, and what became of every packet.
 
 use crate::capture::access_log::format::Format;
-use crate::capture::import::read_capture;
+use crate::capture::import::read_capture_with;
 use crate::capture::source::{Content, Source};
+use crate::capture::tls::keylog::Secrets;
 use crate::cli::accounts::accounts;
 use crate::cli::files::Scratch;
 use crate::cli::outputs::printable;
@@ -14,6 +15,7 @@ use crate::units::format_count;
 /// other formats, which are put in order on disk, a scratch file comes and goes, without secrets.
 pub(super) fn read_only(
     sources: Vec<Source>,
+    secrets: Secrets,
     format: Option<&Format>,
     redactor: Option<Redactor>,
     voice: Voice,
@@ -21,7 +23,7 @@ pub(super) fn read_only(
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
     let (exchanges, connections, ledger, warnings) =
         if format.is_none() && sources.iter().all(is_packets) {
-            let read = read_capture(sources, &mut |_| {})?;
+            let read = read_capture_with(sources, secrets, &mut |_| {})?;
             (read.exchanges, read.connections, read.ledger, read.warnings)
         } else {
             let scratch = Scratch::create()?;

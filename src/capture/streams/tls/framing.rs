@@ -1,0 +1,127 @@
+//! Bytes become records; behind a gap the next one is looked for at the front of a segment.
+
+use crate::capture::streams::Turn;
+use crate::capture::streams::tls::{BAD_RECORD, BEHIND_A_GAP};
+use crate::capture::tcp::{Data, Mark};
+use crate::capture::tls::record::{HEADER, Header};
+
+/// Most segments of a record whose moments are kept; 16 KiB come in a dozen. Beyond it the last
+/// moment counts for the rest of the record.
+const MAX_RUNS: usize = 64;
+
+/// A whole record.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) header: Header,
+    pub(super) payload: Vec<u8>,
+    /// From which byte of the record on bytes were sent at which moment; begins with byte 0.
+    pub(super) runs: Vec<(usize, Mark)>,
+}
+
+impl Record {
+    /// Bytes on the wire.
+    pub(super) fn length(&self) -> u64 {
+        (HEADER + self.payload.len()) as u64
+    }
+
+    /// Bytes held.
+    pub(super) fn kept(&self) -> usize {
+        self.payload.len() + self.runs.len() * size_of::<(usize, Mark)>()
+    }
+
+    /// Where it begins in its stream.
+    pub(super) fn start(&self) -> u64 {
+        self.runs.first().map_or(0, |(_, mark)| mark.offset)
+    }
+
+    /// Where it ends in its stream.
+    pub(super) fn end(&self) -> u64 {
+        self.start() + self.length()
+    }
+}
+
+/// One side's bytes on their way to records.
+#[derive(Debug, Default)]
+pub(super) struct Framing {
+    /// The front of a record.
+    buffer: Vec<u8>,
+    runs: Vec<(usize, Mark)>,
+    /// A record is looked for; what comes before it ends in the bucket.
+    seeking: Option<&'static str>,
+}
+
+impl Framing {
+    /// Bytes held.
+    pub(super) fn kept(&self) -> usize {
+        self.buffer.len() + self.runs.len() * size_of::<(usize, Mark)>()
+    }
+
+    /// Bytes of a record, or whole ones, are missing here.
+    pub(super) fn is_cut(&self) -> bool {
+        self.seeking.is_some() || !self.buffer.is_empty()
+    }
+
+    /// The rest of a record, and what was collected of it, is missing.
+    pub(super) fn lose(&mut self, bucket: &'static str, turn: &mut Turn<'_>) {
+        turn.ledger.stream_bytes.end(bucket, self.buffer.len() as u64);
+        *self = Self { seeking: Some(BEHIND_A_GAP), ..Self::default() };
+    }
+
+    /// The records that are whole with the next bytes.
+    pub(super) fn data(&mut self, data: &Data<'_>, turn: &mut Turn<'_>) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut left = *data;
+        while !left.bytes.is_empty() {
+            if let Some(bucket) = self.seeking {
+                if !left.fresh || Header::read(left.bytes).is_none() {
+                    turn.ledger.stream_bytes.end(bucket, left.bytes.len() as u64);
+                    break;
+                }
+                self.seeking = None;
+            }
+            let used = self.collect(&left);
+            left.bytes = &left.bytes[used..];
+            left.mark.offset += used as u64;
+            left.fresh &= used == 0;
+            if self.buffer.len() < HEADER {
+                continue;
+            }
+            match Header::read(&self.buffer) {
+                Some(header) if self.buffer.len() == HEADER + header.length() => {
+                    let payload = self.buffer.split_off(HEADER);
+                    self.buffer.clear();
+                    let runs = std::mem::take(&mut self.runs);
+                    records.push(Record { header, payload, runs });
+                }
+                Some(_) => {}
+                None => {
+                    turn.ledger.note("tls streams that go on without a record", 1);
+                    self.lose(BAD_RECORD, turn);
+                    self.seeking = Some(BAD_RECORD);
+                }
+            }
+        }
+        if turn.pressed && !self.buffer.is_empty() {
+            self.lose("dropped by a limit", turn);
+        }
+        records
+    }
+
+    /// Takes bytes up to the end of the header, or of the record. Returns how many.
+    fn collect(&mut self, data: &Data<'_>) -> usize {
+        let wanted = match Header::read(&self.buffer) {
+            Some(header) => HEADER + header.length(),
+            None => HEADER,
+        };
+        let missing = wanted.saturating_sub(self.buffer.len());
+        let used = missing.min(data.bytes.len());
+        let begins_a_run = self.runs.last().is_none_or(|(_, mark)| mark.tick != data.mark.tick);
+        if self.runs.len() < MAX_RUNS && begins_a_run {
+            self.runs.push((self.buffer.len(), data.mark));
+        } else if let Some((_, last)) = self.runs.last_mut().filter(|_| begins_a_run) {
+            *last = data.mark;
+        }
+        self.buffer.extend_from_slice(&data.bytes[..used]);
+        used
+    }
+}
