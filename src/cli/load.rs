@@ -273,6 +273,14 @@ fn refuse_empty(
             listed(&frames.buckets)
         );
     }
+    let sealed = |bucket: &str| bucket.starts_with("tls") && bucket != "tls, decrypted";
+    if header.ledger.stream_bytes.buckets.keys().any(|bucket| sealed(bucket)) {
+        bail!(
+            "{origin}: TCP but no HTTP request inside (stream bytes: {}); what is in TLS is read \
+             with the key log of either end: --keylog FILE",
+            listed(&header.ledger.stream_bytes.buckets)
+        );
+    }
     bail!(
         "{origin}: TCP but no HTTP request inside (stream bytes: {}); capture in front of the \
          server where the traffic is not encrypted, in both directions, with -s 0",

@@ -17,7 +17,10 @@ mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
+mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with the key logs beside them.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
+mod tls_tape; // A real TLS client and a real nginx, written down from in between.
+mod tls; // What they said is found again with the key log, and nothing is made up without it.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
 mod exchanges; // What several modules build on: arbitrary exchanges.

@@ -82,6 +82,8 @@ pub(super) struct Tls {
 #[derive(Debug)]
 enum Step {
     Record(Side, Record),
+    /// Bytes are missing.
+    Gap(Side),
     /// The side ends; the flag says that bytes are missing right before it.
     End(Side, End, bool),
     Closed,
@@ -131,7 +133,10 @@ impl Tls {
                 let records = self.framing[side.index()].data(&data, turn);
                 self.queue.extend(records.into_iter().map(|record| Step::Record(side, record)));
             }
-            What::Gap(_) => self.framing[side.index()].lose(BEHIND_A_GAP, turn),
+            What::Gap(bytes) => {
+                self.framing[side.index()].gap(bytes, turn);
+                self.queue.push_back(Step::Gap(side));
+            }
             What::End(end) => {
                 let framing = &mut self.framing[side.index()];
                 let is_cut = framing.is_cut();
@@ -163,6 +168,7 @@ impl Tls {
             }
             match step {
                 Step::Record(side, record) => self.record(side, record, turn),
+                Step::Gap(side) => self.flows[side.index()].is_lossy = true,
                 Step::End(side, end, is_cut) => self.end((side, is_cut), end, turn),
                 Step::Closed => self.close(turn),
             }
@@ -329,7 +335,7 @@ impl Step {
     fn length(&self) -> usize {
         match self {
             Self::Record(_, record) => record.kept(),
-            Self::End(..) | Self::Closed => 0,
+            Self::Gap(_) | Self::End(..) | Self::Closed => 0,
         }
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Flow {
     next: Option<u64>,
     /// Bytes of records that were lost since the last one that was opened.
     lost: u64,
+    /// More may be lost than is known yet: the next record tells.
+    pub(super) is_lossy: bool,
     /// Bytes of content so far: the offset in the opened stream.
     pub(super) content: u64,
     /// Nothing more of this side is handed inside.
@@ -156,7 +158,7 @@ impl Flow {
             epoch.opener.passed(payload);
         }
         if opened.is_some() {
-            (self.lost, self.foreign) = (0, None);
+            (self.lost, self.is_lossy, self.foreign) = (0, false, None);
         }
         opened
     }
@@ -232,11 +234,14 @@ impl Flow {
 
     /// How much of the content is in front of an offset of the sealed stream: the content of the
     /// records that are whole there. A peer that has acknowledged so much cannot have read more.
+    /// Of content that is missing it has read something, however much that will turn out to be.
     pub(super) fn content_before(&self, offset: u64) -> Option<u64> {
         let whole = self.ends.partition_point(|(sealed, _)| *sealed <= offset);
+        let is_beyond = self.next.is_some_and(|next| offset > next);
+        let missing = u64::from(self.is_lossy && is_beyond && self.carries_content());
         match whole.checked_sub(1).and_then(|last| self.ends.get(last)) {
-            Some((_, content)) => Some(*content),
-            None => (!self.is_end_forgotten).then_some(0),
+            Some((_, content)) => Some(*content + missing),
+            None => (!self.is_end_forgotten).then_some(missing),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bytes become records; behind a gap the next one is looked for at the front of a segment.
+//! Bytes become records; behind a gap the next one is looked for by its header.
 
 use crate::capture::streams::Turn;
 use crate::capture::streams::tls::{BAD_RECORD, BEHIND_A_GAP};
@@ -46,8 +46,12 @@ pub(super) struct Framing {
     /// The front of a record.
     buffer: Vec<u8>,
     runs: Vec<(usize, Mark)>,
+    /// Bytes left of a record that is lost.
+    skip: usize,
     /// A record is looked for; what comes before it ends in the bucket.
     seeking: Option<&'static str>,
+    /// Bytes are missing since the last record.
+    is_lossy: bool,
 }
 
 impl Framing {
@@ -58,13 +62,27 @@ impl Framing {
 
     /// Bytes of a record, or whole ones, are missing here.
     pub(super) fn is_cut(&self) -> bool {
-        self.seeking.is_some() || !self.buffer.is_empty()
+        self.is_lossy || !self.buffer.is_empty()
     }
 
-    /// The rest of a record, and what was collected of it, is missing.
+    /// What was collected of a record is of no use, and where the next one begins is not known.
     pub(super) fn lose(&mut self, bucket: &'static str, turn: &mut Turn<'_>) {
         turn.ledger.stream_bytes.end(bucket, self.buffer.len() as u64);
-        *self = Self { seeking: Some(BEHIND_A_GAP), ..Self::default() };
+        *self = Self { seeking: Some(BEHIND_A_GAP), is_lossy: true, ..Self::default() };
+    }
+
+    /// Bytes are missing. Inside of a record whose header was seen they cost only this record.
+    pub(super) fn gap(&mut self, bytes: u64, turn: &mut Turn<'_>) {
+        let left = match Header::read(&self.buffer) {
+            Some(header) => (HEADER + header.length()).saturating_sub(self.buffer.len()),
+            None => self.skip,
+        };
+        let is_inside = left > 0 && bytes <= left as u64 && self.seeking.is_none();
+        self.lose(BEHIND_A_GAP, turn);
+        if is_inside {
+            self.seeking = None;
+            self.skip = left.saturating_sub(usize::try_from(bytes).unwrap_or(left));
+        }
     }
 
     /// The records that are whole with the next bytes.
@@ -72,17 +90,21 @@ impl Framing {
         let mut records = Vec::new();
         let mut left = *data;
         while !left.bytes.is_empty() {
-            if let Some(bucket) = self.seeking {
-                if !left.fresh || Header::read(left.bytes).is_none() {
-                    turn.ledger.stream_bytes.end(bucket, left.bytes.len() as u64);
-                    break;
-                }
+            let useless = match self.seeking {
+                Some(_) => front_of_a_record(left.bytes).unwrap_or(left.bytes.len()),
+                None => self.skip.min(left.bytes.len()),
+            };
+            let bucket = self.seeking.unwrap_or(BEHIND_A_GAP);
+            turn.ledger.stream_bytes.end(bucket, useless as u64);
+            let used = if useless > 0 {
+                self.skip = self.skip.saturating_sub(useless);
+                useless
+            } else {
                 self.seeking = None;
-            }
-            let used = self.collect(&left);
+                self.collect(&left)
+            };
             left.bytes = &left.bytes[used..];
             left.mark.offset += used as u64;
-            left.fresh &= used == 0;
             if self.buffer.len() < HEADER {
                 continue;
             }
@@ -91,6 +113,7 @@ impl Framing {
                     let payload = self.buffer.split_off(HEADER);
                     self.buffer.clear();
                     let runs = std::mem::take(&mut self.runs);
+                    self.is_lossy = false;
                     records.push(Record { header, payload, runs });
                 }
                 Some(_) => {}
@@ -124,4 +147,10 @@ impl Framing {
         self.buffer.extend_from_slice(&data.bytes[..used]);
         used
     }
+}
+
+/// Where a record may begin. Sealed bytes look like a header once in ten million; such a record
+/// does not open, and costs what follows it up to the next one.
+fn front_of_a_record(bytes: &[u8]) -> Option<usize> {
+    (0..bytes.len()).find(|at| bytes.get(*at..).and_then(Header::read).is_some())
 }
