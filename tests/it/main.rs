@@ -17,7 +17,7 @@ mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
-mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with the key logs beside them.
+mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with their key logs.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod tls_tape; // A real TLS client and a real nginx, written down from in between.
 mod tls; // What they said is found again with the key log, and nothing is made up without it.

@@ -14,7 +14,7 @@ use crate::talk::{lines, packet_of, pcap_of};
 use crate::tls_tape::{LARGE, SEGMENT, Tape, get, import, shop, tape};
 use crate::wire::{Order, block, interface, option, packet, section};
 
-/// Versions and suites: GCM, ChaCha20, and CBC with an implicit vector, with explicit ones, and
+/// Versions and suites: GCM, `ChaCha20`, and CBC with an implicit vector, with explicit ones, and
 /// authenticated before or after it is encrypted.
 const SUITES: [&[&str]; 12] = [
     &["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
@@ -53,12 +53,11 @@ fn expected() -> [String; 4] {
     ]
 }
 
-fn exchanges(found: &[Found]) -> Vec<&Exchange> {
-    let only = |found| match found {
-        &Found::Exchange(ref exchange) => Some(exchange),
+fn exchanges(found: &[Found]) -> impl Iterator<Item = &Exchange> {
+    found.iter().filter_map(|found| match found {
+        Found::Exchange(exchange) => Some(exchange),
         Found::OrphanResponse { .. } => None,
-    };
-    found.iter().filter_map(only).collect()
+    })
 }
 
 #[test]
@@ -193,6 +192,68 @@ fn a_handshake_may_be_captured_in_part() {
         let tape = Tape { talk, keylog: String::new() };
         let (found, imported) = tape.import(&whole.keylog);
         assert_eq!(lines(&found), expected(), "{arguments:?}: {:#?}", imported.ledger);
+    }
+}
+
+#[test]
+fn a_suite_that_is_not_supported_is_named() {
+    let Some(server) = shop() else { return };
+    let tape = visit(&server, &["-tls1_2", "-cipher", "AES128-CCM"]);
+    let (found, imported) = tape.import(&tape.keylog);
+    assert_eq!(lines(&found), [""; 0]);
+    let ledger = imported.ledger;
+    let bucket = "tls not decrypted: unsupported suite or version";
+    assert!(ledger.stream_bytes.count(bucket) > 350_000, "{ledger:#?}");
+    let note = "tls connections of version 0x0303 in suite 0xc09c";
+    assert_eq!(ledger.notes.get(note), Some(&1), "{ledger:#?}");
+}
+
+#[test]
+fn early_data_is_read_if_the_server_has_taken_it() {
+    let (Some(server), Some(other)) = (shop(), shop()) else { return };
+    let folder = server.folder().to_owned();
+    let (session, early) = (folder.join("session"), folder.join("early"));
+    let (session, early) = (session.to_str().unwrap(), early.to_str().unwrap());
+    let (first, second) = (get("/early"), get("/second"));
+    fs::write(early, &first.0).unwrap();
+    let before = tape(&server, &["-tls1_3", "-sess_out", session], &[(&second.0, &second.1)]);
+    assert_eq!(lines(&before.import(&before.keylog).0), ["GET /second 0 > 200 15"]);
+
+    let again = ["-tls1_3", "-sess_in", session, "-early_data", early];
+    let taken = tape(&server, &again, &[("", &first.1), (&second.0, &second.1)]);
+    assert!(taken.keylog.contains("CLIENT_EARLY_TRAFFIC_SECRET"));
+    let (found, imported) = taken.import(&taken.keylog);
+    let wanted = ["GET /early 0 > 200 14", "GET /second 0 > 200 15"];
+    assert_eq!(lines(&found), wanted, "{:#?}", imported.ledger);
+    // Its secret alone is missing.
+    let without: Vec<&str> = taken.keylog.lines().filter(|it| !it.contains("EARLY")).collect();
+    let (found, imported) = taken.import(&without.join("\n"));
+    assert!(lines(&found).contains(&wanted[1].to_owned()), "{:#?}", lines(&found));
+    assert!(imported.ledger.stream_bytes.count("tls without keys") > 0);
+
+    // Another server knows nothing of the session.
+    let refused = tape(&other, &again, &[(&second.0, &second.1)]);
+    let (found, imported) = refused.import(&refused.keylog);
+    assert_eq!(lines(&found), [wanted[1]], "{:#?}", imported.ledger);
+    let bytes = imported.ledger.stream_bytes.count("tls early data, not taken");
+    assert!(bytes > first.0.len() as u64, "{:#?}", imported.ledger);
+}
+
+#[test]
+fn who_waits_too_long_for_secrets_goes_without() {
+    let Some(server) = shop() else { return };
+    let post = format!(
+        "POST /cart HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 1200000\r\n\r\n{}",
+        "b".repeat(1_200_000)
+    );
+    let tape = tape(&server, &["-tls1_3"], &[(&post, "served /cart.")]);
+    let pieces = tape.talk.pieces.len();
+    // Of so long a body only the front is kept.
+    for (at, wanted) in [(0, &["POST /cart 1200000 > 200 13 request-cut"][..]), (pieces, &[])] {
+        let file = Cursor::new(pcapng_of(&tape, at));
+        let source = Source::from_reader("made by hand", Box::new(file)).unwrap();
+        let (found, imported) = import(source, "");
+        assert_eq!(lines(&found), wanted, "secrets at {at}: {:#?}", imported.ledger);
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn shop() -> Option<Server> {
         fs::write(folder.join("large"), "l".repeat(LARGE - END.len()) + END).unwrap();
         let at = folder.display();
         format!(
-            "server {{ listen 127.0.0.1:{port} ssl;\n\
+            "server {{ listen 127.0.0.1:{port} ssl; ssl_early_data on;\n\
              ssl_certificate {at}/certificate.pem; ssl_certificate_key {at}/key.pem;\n\
              ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3; ssl_ciphers 'ALL:@SECLEVEL=0';\n\
              client_max_body_size 10m; location = /large {{ root {at}; }}\n\
@@ -128,7 +128,9 @@ fn pass_on(client: TcpStream, server: TcpStream) -> Heard {
     };
     let (again, back) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let threads = [copy(client, server, true), copy(back, again, false)];
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     std::mem::take(&mut *heard.lock().unwrap())
 }
 

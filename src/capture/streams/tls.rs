@@ -67,7 +67,7 @@ pub(super) struct Tls {
     /// What has not been looked at yet, because secrets are missing.
     queue: VecDeque<Step>,
     /// Bytes in `queue`.
-    waiting: usize,
+    queued: usize,
     /// Nothing is opened any more: all bytes end in the bucket.
     over: Option<&'static str>,
     /// A record was opened.
@@ -102,7 +102,7 @@ impl Tls {
             early: Early::default(),
             is_retried: false,
             queue: VecDeque::new(),
-            waiting: 0,
+            queued: 0,
             over,
             is_open: false,
             failures: 0,
@@ -115,12 +115,12 @@ impl Tls {
         let framing = self.framing.iter().map(Framing::kept).sum::<usize>();
         let flows = self.flows.iter().map(Flow::kept).sum::<usize>();
         let inner = self.inner.as_ref().map_or(0, |inner| inner.kept());
-        framing + flows + inner + self.early.kept() + self.waiting
+        framing + flows + inner + self.early.kept() + self.queued
     }
 
     /// Bytes that wait for secrets.
     pub(super) fn waiting(&self) -> usize {
-        if self.waiting > 0 { self.waiting + size_of::<Self>() } else { 0 }
+        if self.queue.is_empty() { 0 } else { self.queued + size_of::<Self>() }
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
@@ -131,20 +131,22 @@ impl Tls {
                     return turn.ledger.stream_bytes.end(bucket, data.bytes.len() as u64);
                 }
                 let records = self.framing[side.index()].data(&data, turn);
-                self.queue.extend(records.into_iter().map(|record| Step::Record(side, record)));
+                for record in records {
+                    self.push(Step::Record(side, record));
+                }
             }
             What::Gap(bytes) => {
                 self.framing[side.index()].gap(bytes, turn);
-                self.queue.push_back(Step::Gap(side));
+                self.push(Step::Gap(side));
             }
             What::End(end) => {
                 let framing = &mut self.framing[side.index()];
                 let is_cut = framing.is_cut();
                 framing.lose(self.over.unwrap_or(CUT), turn);
-                self.queue.push_back(Step::End(side, end, is_cut));
+                self.push(Step::End(side, end, is_cut));
             }
             What::Closed => {
-                self.queue.push_back(Step::Closed);
+                self.push(Step::Closed);
             }
         }
         self.go_on(turn);
@@ -155,8 +157,7 @@ impl Tls {
         while let Some(step) = self.queue.pop_front() {
             if !self.is_ready(&step, turn) {
                 self.queue.push_front(step);
-                self.waiting = self.queue.iter().map(Step::length).sum();
-                if turn.can_wait() && self.waiting <= MAX_WAITING {
+                if turn.can_wait() && self.queued <= MAX_WAITING {
                     return;
                 }
                 if turn.secrets.is_empty() {
@@ -166,6 +167,7 @@ impl Tls {
                 }
                 continue;
             }
+            self.queued = self.queued.saturating_sub(step.kept());
             match step {
                 Step::Record(side, record) => self.record(side, record, turn),
                 Step::Gap(side) => self.flows[side.index()].is_lossy = true,
@@ -173,7 +175,11 @@ impl Tls {
                 Step::Closed => self.close(turn),
             }
         }
-        self.waiting = 0;
+    }
+
+    fn push(&mut self, step: Step) {
+        self.queued += step.kept();
+        self.queue.push_back(step);
     }
 
     /// The secrets that a step needs are there, if it needs any.
@@ -281,7 +287,10 @@ impl Tls {
             (HANDSHAKE, bytes) => self.handshake(side, bytes, turn),
             (CHANGE_CIPHER_SPEC, _) => self.change_cipher(side, turn),
             // Nothing more comes from this side.
-            (ALERT, [_, 0]) => self.end_inside(side, End::Fin, turn),
+            (ALERT, [_, 0]) => {
+                self.flows[side.index()].is_closed = true;
+                self.end_inside(side, End::Fin, turn);
+            }
             _ => {}
         }
     }
@@ -308,6 +317,10 @@ impl Tls {
     fn end(&mut self, (side, is_cut): (Side, bool), end: End, turn: &mut Turn<'_>) {
         let lost = self.flows[side.index()].lost_at_end(is_cut);
         self.lose(side, lost, turn);
+        // Before TLS 1.3 either side closes both: what was under way was not to go on.
+        let is_before_tls13 = self.agreed.is_some_and(|agreed| agreed.version < Version::Tls13);
+        let is_closed = is_before_tls13 && self.flows[side.other().index()].is_closed;
+        let end = if is_closed && end == End::Cut && lost == 0 { End::Fin } else { end };
         self.end_inside(side, end, turn);
     }
 
@@ -332,10 +345,11 @@ impl Tls {
 
 impl Step {
     /// Bytes held.
-    fn length(&self) -> usize {
-        match self {
+    fn kept(&self) -> usize {
+        let record = match self {
             Self::Record(_, record) => record.kept(),
             Self::Gap(_) | Self::End(..) | Self::Closed => 0,
-        }
+        };
+        size_of::<Self>() + record
     }
 }

@@ -10,7 +10,6 @@ use crate::capture::tls::suite::Mac;
 const BLOCK: usize = 16;
 
 /// What opens the records of one side.
-#[derive(Debug)]
 pub(in crate::capture) struct Cbc {
     pub(super) cipher_key: Vec<u8>,
     pub(super) mac: Mac,

@@ -19,7 +19,8 @@ pub(in crate::capture) struct Agreed {
     pub(in crate::capture) encrypt_then_mac: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A version of TLS, from old to new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::capture) enum Version {
     Tls10,
     Tls11,
@@ -138,4 +139,54 @@ fn aead(cipher: Cipher, key: &[u8]) -> Option<LessSafeKey> {
         Cipher::Aes128Cbc(_) | Cipher::Aes256Cbc(_) => return None,
     };
     UnboundKey::new(algorithm, key).ok().map(LessSafeKey::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tls::record::{HEADER, Header};
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digits: String = text.split_whitespace().collect();
+        let digit = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+        (0..digits.len()).step_by(2).map(digit).collect()
+    }
+
+    /// RFC 8448, section 3: the client's first application data, which is the bytes from 0 to 49.
+    fn record() -> Vec<u8> {
+        hex("17 03 03 00 43 a2 3f 70 54 b6 2c 94 d0 af fa fe 82 28 ba 55 cb ef ac ea 42 f9 14 aa
+             66 bc ab 3f 2b 98 19 a8 a5 b4 6b 39 5b d5 4a 9a 20 44 1e 2b 62 97 4e 1f 5a 62 92 a2
+             97 70 14 bd 1e 3d ea e6 3a ee bb 21 69 49 15 e4")
+    }
+
+    fn epoch() -> Epoch {
+        let secret = hex("9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5");
+        Epoch::of_secret(suite(0x1301).unwrap(), Secret::new(&secret).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_of_the_rfc_is_opened() {
+        let record = record();
+        let header = Header::read(&record).unwrap();
+        assert_eq!((header.kind(), HEADER + header.length()), (23, record.len()));
+        let content = epoch().opener.open(0, header, &record[HEADER..]).unwrap();
+        assert_eq!((content.kind, content.bytes), (23, (0..50).collect()));
+    }
+
+    #[test]
+    fn what_is_not_authentic_is_not_opened() {
+        let epoch = epoch();
+        let record = record();
+        let header = Header::read(&record).unwrap();
+        assert_eq!(epoch.opener.open(1, header, &record[HEADER..]), None, "another number");
+        for bit in 0..8 * record.len() {
+            let mut record = record.clone();
+            record[bit / 8] ^= 1 << (bit % 8);
+            let header = Header { bytes: *record.first_chunk().unwrap() };
+            assert_eq!(epoch.opener.open(0, header, &record[HEADER..]), None, "bit {bit}");
+        }
+        assert_eq!(epoch.opener.open(0, header, &record[HEADER..20]), None, "cut");
+        let updated = epoch.updated().unwrap();
+        assert_eq!(updated.opener.open(0, header, &record[HEADER..]), None, "other keys");
+    }
 }

@@ -208,13 +208,13 @@ mod tests {
     fn labels_of_all_versions_are_known() {
         let random = "ab".repeat(32);
         let (short, long) = ("12".repeat(32), "34".repeat(48));
-        let log = format!(
+        let text = format!(
             "# a comment\r\nCLIENT_RANDOM {random} {long}\r\n\n\
              SERVER_TRAFFIC_SECRET_0 {random} {short}\n\
              CLIENT_HANDSHAKE_TRAFFIC_SECRET {random} {long}\n\
              EXPORTER_SECRET {random} {short}\nRSA 0011223344556677 {long}"
         );
-        let secrets = secrets(&log);
+        let secrets = secrets(&text);
         assert_eq!(counts(&secrets), (3, 0, 1));
         let secret = |label| secrets.get(&[0xab; 32], label).unwrap().bytes().to_vec();
         assert_eq!(secret(Label::Master), [0x34; 48]);

@@ -37,11 +37,12 @@ pub(super) struct Flow {
     pub(super) is_lossy: bool,
     /// Bytes of content so far: the offset in the opened stream.
     pub(super) content: u64,
+    /// It has said that it sends nothing more.
+    pub(super) is_closed: bool,
     /// Nothing more of this side is handed inside.
     pub(super) is_ended: bool,
     /// Ends of records: in the sealed stream, in the opened one.
     ends: VecDeque<(u64, u64)>,
-    is_end_forgotten: bool,
 }
 
 #[derive(Debug, Default)]
@@ -227,7 +228,6 @@ impl Flow {
     pub(super) fn ends(&mut self, record: &Record) {
         if self.ends.len() >= MAX_ENDS {
             self.ends.pop_front();
-            self.is_end_forgotten = true;
         }
         self.ends.push_back((record.end(), self.content));
     }
@@ -235,13 +235,15 @@ impl Flow {
     /// How much of the content is in front of an offset of the sealed stream: the content of the
     /// records that are whole there. A peer that has acknowledged so much cannot have read more.
     /// Of content that is missing it has read something, however much that will turn out to be.
-    pub(super) fn content_before(&self, offset: u64) -> Option<u64> {
+    /// `until` is where the sealed stream goes on, as far as it was seen.
+    pub(super) fn content_before(&self, offset: u64, until: u64) -> Option<u64> {
         let whole = self.ends.partition_point(|(sealed, _)| *sealed <= offset);
         let is_beyond = self.next.is_some_and(|next| offset > next);
-        let missing = u64::from(self.is_lossy && is_beyond && self.carries_content());
+        let is_lost = self.is_lossy || offset > until;
+        let missing = u64::from(is_lost && is_beyond && self.carries_content());
         match whole.checked_sub(1).and_then(|last| self.ends.get(last)) {
             Some((_, content)) => Some(*content + missing),
-            None => (!self.is_end_forgotten).then_some(missing),
+            None => (self.ends.len() < MAX_ENDS).then_some(missing),
         }
     }
 }

@@ -52,6 +52,8 @@ pub(super) struct Framing {
     seeking: Option<&'static str>,
     /// Bytes are missing since the last record.
     is_lossy: bool,
+    /// Where the stream goes on, as far as it was seen.
+    until: u64,
 }
 
 impl Framing {
@@ -65,10 +67,16 @@ impl Framing {
         self.is_lossy || !self.buffer.is_empty()
     }
 
+    /// Where the stream goes on, as far as it was seen.
+    pub(super) fn until(&self) -> u64 {
+        self.until
+    }
+
     /// What was collected of a record is of no use, and where the next one begins is not known.
     pub(super) fn lose(&mut self, bucket: &'static str, turn: &mut Turn<'_>) {
         turn.ledger.stream_bytes.end(bucket, self.buffer.len() as u64);
-        *self = Self { seeking: Some(BEHIND_A_GAP), is_lossy: true, ..Self::default() };
+        let until = self.until;
+        *self = Self { seeking: Some(BEHIND_A_GAP), is_lossy: true, until, ..Self::default() };
     }
 
     /// Bytes are missing. Inside of a record whose header was seen they cost only this record.
@@ -77,6 +85,7 @@ impl Framing {
             Some(header) => (HEADER + header.length()).saturating_sub(self.buffer.len()),
             None => self.skip,
         };
+        self.until = self.until.saturating_add(bytes);
         let is_inside = left > 0 && bytes <= left as u64 && self.seeking.is_none();
         self.lose(BEHIND_A_GAP, turn);
         if is_inside {
@@ -89,6 +98,7 @@ impl Framing {
     pub(super) fn data(&mut self, data: &Data<'_>, turn: &mut Turn<'_>) -> Vec<Record> {
         let mut records = Vec::new();
         let mut left = *data;
+        self.until = data.mark.offset + data.bytes.len() as u64;
         while !left.bytes.is_empty() {
             let useless = match self.seeking {
                 Some(_) => front_of_a_record(left.bytes).unwrap_or(left.bytes.len()),

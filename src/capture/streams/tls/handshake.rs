@@ -165,7 +165,9 @@ impl Tls {
             flow.foreign = Some(EARLY_DATA);
         }
         for record in self.early.take_held().into_iter().rev() {
-            self.queue.push_front(Step::Record(client, record));
+            let step = Step::Record(client, record);
+            self.queued += step.kept();
+            self.queue.push_front(step);
         }
     }
 }

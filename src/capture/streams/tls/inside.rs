@@ -32,10 +32,12 @@ impl Tls {
             let Some(bytes) = bytes.get(start..end).filter(|bytes| !bytes.is_empty()) else {
                 continue;
             };
-            let peer = &self.flows[side.other().index()];
+            let peer = side.other().index();
+            let acknowledged =
+                |ack| self.flows[peer].content_before(ack, self.framing[peer].until());
             let mark = Mark {
                 offset: offset + start as u64,
-                ack: mark.ack.and_then(|ack| peer.content_before(ack)),
+                ack: mark.ack.and_then(acknowledged),
                 ..*mark
             };
             self.inside(side, What::Data(Data { mark, bytes, fresh: start == 0 }), turn);
