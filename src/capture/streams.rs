@@ -13,7 +13,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::capture::pairing::Paired;
 use crate::capture::streams::talk::Talk;
-use crate::capture::streams::tls::MAX_WAITING_IN_ALL;
+use crate::capture::streams::tls::{MAX_WAITING_IN_ALL, WAITED};
 use crate::capture::tcp::{Event, Link, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::recording::ledger::Ledger;
@@ -123,6 +123,7 @@ impl Streams {
             }
         }
         while self.waiting > MAX_WAITING_IN_ALL && !self.parked.is_empty() {
+            ledger.note(WAITED, 1);
             self.settle_oldest(ledger, sink);
         }
     }

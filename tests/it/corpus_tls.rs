@@ -91,6 +91,9 @@ fn small_captures() -> Vec<(Vec<u8>, String)> {
     .collect()
 }
 
+/// Bytes at the front of a file that stay, so that it is read at all.
+const HEADERS: usize = 256;
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -109,13 +112,12 @@ proptest! {
             if captures.is_empty() { Default::default() } else { which.get(captures).clone() }
         });
         if !bytes.is_empty() {
-            // The header of the file stays, so that it is read at all.
             for (at, bit) in flips {
-                let at = at.index(bytes.len() - 64) + 64;
+                let at = at.index(bytes.len() - HEADERS) + HEADERS;
                 bytes[at] ^= 1 << bit;
             }
             if let Some((at, length)) = missing {
-                let at = at.index(bytes.len() - 64) + 64;
+                let at = at.index(bytes.len() - HEADERS) + HEADERS;
                 bytes.drain(at..(at + length).min(bytes.len()));
             }
             import(Source::from_reader("damaged", Box::new(Cursor::new(bytes))).unwrap(), &keylog);

@@ -134,23 +134,57 @@ fn a_lost_segment_costs_what_was_in_it() {
         let of_server: Vec<usize> = (0..pieces.len())
             .filter(|at| !pieces[*at].client && pieces[*at].payload.len() == SEGMENT)
             .collect();
-        // In the middle of the large answer.
-        let lost = of_server[of_server.len() / 2];
-        let mut talk = whole.talk.clone();
-        talk.pieces.remove(lost);
-        let tape = Tape { talk, keylog: String::new() };
-        let (found, imported) = tape.import(&whole.keylog);
-        let mut wanted = expected();
-        if arguments.contains(&"-cipher") {
-            // Padding makes it uncertain how much was lost.
-            let found = lines(&found);
-            assert_eq!(found[..2], wanted[..2], "{:#?}", imported.ledger);
-            assert!(found[2].starts_with("GET /large 0 > 200 "), "{found:?}");
-            assert_eq!(found.len(), 4);
-            continue;
+        // In the middle of the large answer; in one record, and over the fronts of several.
+        for count in [1, 60] {
+            let lost = &of_server[of_server.len() / 2..][..count];
+            let kept = pieces.iter().enumerate().filter(|(at, _)| !lost.contains(at));
+            let mut talk = whole.talk.clone();
+            talk.pieces = kept.map(|(_, piece)| piece.clone()).collect();
+            let tape = Tape { talk, keylog: String::new() };
+            let (found, imported) = tape.import(&whole.keylog);
+            let mut wanted = expected();
+            if arguments.contains(&"-cipher") {
+                // Padding makes it uncertain how much was lost.
+                let found = lines(&found);
+                assert_eq!(found[..2], wanted[..2], "{:#?}", imported.ledger);
+                assert!(found[2].starts_with("GET /large 0 > 200 "), "{found:?}");
+                assert_eq!(found.len(), 4);
+                continue;
+            }
+            wanted[2] += " gap";
+            assert_eq!(lines(&found), wanted, "{arguments:?}, {count}: {:#?}", imported.ledger);
+            let behind = imported.ledger.stream_bytes.count("tls not decrypted: behind a gap");
+            assert!((1..60_000).contains(&behind), "{behind}");
         }
-        wanted[2] += " gap";
-        assert_eq!(lines(&found), wanted, "{arguments:?}: {:#?}", imported.ledger);
+    }
+}
+
+#[test]
+fn without_a_hello_there_is_no_key_to_look_up() {
+    let Some(server) = shop() else { return };
+    let whole = visit(&server, &["-tls1_3"]);
+    let hello = whole.talk.pieces.iter().position(|piece| !piece.payload.is_empty()).unwrap();
+    let mut talk = whole.talk.clone();
+    talk.pieces.remove(hello);
+    let tape = Tape { talk, keylog: String::new() };
+    let (found, imported) = tape.import(&whole.keylog);
+    assert_eq!(lines(&found), [""; 0]);
+    assert!(imported.ledger.stream_bytes.count("tls without keys") > 350_000);
+    assert_eq!(imported.ledger.notes.get("tls connections without hello"), Some(&1));
+}
+
+#[test]
+fn a_renegotiation_brings_new_keys() {
+    let arguments = ["-client_renegotiation", "-tls1_2"];
+    let Some(server) = crate::servers::openssl(&arguments) else { return };
+    let request = ("GET / HTTP/1.0\r\n\r\n", "</pre></BODY></HTML>");
+    for cipher in ["AES256-GCM-SHA384", "AES128-SHA256"] {
+        let said = [("R\n", "verify return:1"), request];
+        let tape = tape(&server, &["-tls1_2", "-cipher", cipher], &said);
+        let (found, imported) = tape.import(&tape.keylog);
+        let found = lines(&found);
+        assert!(found[0].starts_with("GET / 0 > 200 ") && found.len() == 1, "{found:?}");
+        assert_eq!(imported.ledger.notes.get("tls renegotiations"), Some(&1), "{cipher}");
     }
 }
 
@@ -254,6 +288,8 @@ fn who_waits_too_long_for_secrets_goes_without() {
         let source = Source::from_reader("made by hand", Box::new(file)).unwrap();
         let (found, imported) = import(source, "");
         assert_eq!(lines(&found), wanted, "secrets at {at}: {:#?}", imported.ledger);
+        let waited = imported.ledger.notes.get("tls connections that waited too long for secrets");
+        assert_eq!(waited.is_some(), wanted.is_empty(), "secrets at {at}");
     }
 }
 

@@ -30,13 +30,7 @@ const END: &str = "the end of the large answer";
 pub(crate) fn shop() -> Option<Server> {
     let openssl = program("openssl")?;
     servers::nginx("", "", |port, folder| {
-        let made = Command::new(&openssl)
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=shop.example"])
-            .args(["-keyout", "key.pem", "-out", "certificate.pem"])
-            .current_dir(folder)
-            .stderr(Stdio::null())
-            .status();
-        assert!(made.unwrap().success(), "no certificate");
+        servers::certificate(&openssl, folder);
         fs::write(folder.join("large"), "l".repeat(LARGE - END.len()) + END).unwrap();
         let at = folder.display();
         format!(

@@ -36,6 +36,9 @@ pub const MAX_WAITING_IN_ALL: usize = 64 << 20;
 /// more mean that the secrets are those of another connection.
 pub const MAX_FAILURES: u32 = 8;
 
+/// The note of connections whose secrets did not come before a limit of waiting was reached.
+pub(super) const WAITED: &str = "tls connections that waited too long for secrets";
+
 /// The bucket of everything where no secret is known of any connection.
 const NO_SECRETS: &str = "tls";
 /// The bucket of handshakes, alerts, and what else carries no application data.
@@ -160,6 +163,7 @@ impl Tls {
                 if turn.can_wait() && self.queued <= MAX_WAITING {
                     return;
                 }
+                turn.ledger.note(WAITED, u64::from(turn.can_wait()));
                 if turn.secrets.is_empty() {
                     self.give_up(NO_SECRETS, None, turn);
                 } else {
