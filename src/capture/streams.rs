@@ -144,6 +144,10 @@ impl Streams {
         while !self.parked.is_empty() {
             self.settle_oldest(ledger, sink);
         }
+        if self.secrets.is_empty() {
+            // There never were any, so that nobody waited for anything.
+            ledger.notes.remove(WAITED);
+        }
         self.secrets.note(ledger);
     }
 

@@ -21,6 +21,7 @@ mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with thei
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod tls_tape; // A real TLS client and a real nginx, written down from in between.
 mod tls; // What they said is found again with the key log, and nothing is made up without it.
+mod tls_gaps; // Missing and damaged pieces of it cost what was in them.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
 mod exchanges; // What several modules build on: arbitrary exchanges.

@@ -76,6 +76,28 @@ pub(crate) fn import(source: Source, keylog: &str) -> (Vec<Found>, Imported) {
     (found, imported)
 }
 
+/// Four requests: one with a body, one with a large answer.
+pub(crate) fn visit(server: &Server, arguments: &[&str]) -> Tape {
+    let post = format!(
+        "POST /cart HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 50000\r\n\r\n{}",
+        "b".repeat(50_000)
+    );
+    let (first, large, last) = (get("/first"), get("/large"), get("/last"));
+    let lines = [(first.0, first.1), (post, "served /cart.".into()), large, last];
+    let lines: Vec<(&str, &str)> = lines.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+    tape(server, arguments, &lines)
+}
+
+/// How these requests are shown.
+pub(crate) fn expected() -> [String; 4] {
+    [
+        "GET /first 0 > 200 14".into(),
+        "POST /cart 50000 > 200 13".into(),
+        format!("GET /large 0 > 200 {LARGE}"),
+        "GET /last 0 > 200 13".into(),
+    ]
+}
+
 /// Lets `openssl s_client` say its lines to the server, and writes down what goes through.
 pub(crate) fn tape(server: &Server, arguments: &[&str], lines: &[Line<'_>]) -> Tape {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

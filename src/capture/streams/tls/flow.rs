@@ -275,3 +275,46 @@ fn after(label: Label) -> Option<Label> {
         Label::Master | Label::ClientTraffic | Label::ServerTraffic => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tcp::Mark;
+    use crate::capture::tls::record::Header;
+
+    /// A record that begins at an offset and has so many bytes of payload.
+    fn record(offset: u64, length: u8) -> Record {
+        let mark = Mark { at_ns: 0, tick: 0, offset, ack: None };
+        let payload = vec![0; usize::from(length)];
+        Record { header: Header { bytes: [23, 3, 3, 0, length] }, payload, runs: vec![(0, mark)] }
+    }
+
+    #[test]
+    fn acknowledgements_are_those_of_whole_records() {
+        let mut flow = Flow::default();
+        flow.want(Label::ServerTraffic);
+        for (offset, content) in [(1000, 10), (1037, 30)] {
+            let record = record(offset, 32);
+            flow.arrives(&record);
+            flow.content = content;
+            flow.ends(&record);
+        }
+        let before = |offset| flow.content_before(offset, 1074);
+        assert_eq!(before(1000), Some(0), "none of the first");
+        assert_eq!(before(1036), Some(0), "not all of the first");
+        assert_eq!(before(1037), Some(10));
+        assert_eq!(before(1074), Some(30));
+        // More than was seen: some of it was content, so that it cannot be acknowledged less.
+        assert_eq!(before(1075), Some(31));
+    }
+
+    #[test]
+    fn old_ends_are_forgotten() {
+        let mut flow = Flow::default();
+        for number in 0..2 * MAX_ENDS as u64 {
+            flow.ends(&record(100 * number, 32));
+        }
+        assert_eq!(flow.ends.len(), MAX_ENDS);
+        assert_eq!(flow.content_before(50, 0), None);
+    }
+}

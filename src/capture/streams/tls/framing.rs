@@ -164,3 +164,83 @@ impl Framing {
 fn front_of_a_record(bytes: &[u8]) -> Option<usize> {
     (0..bytes.len()).find(|at| bytes.get(*at..).and_then(Header::read).is_some())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tls::keylog::Secrets;
+    use crate::recording::ledger::Ledger;
+
+    /// A record of this many bytes of payload.
+    fn record(length: u16) -> Vec<u8> {
+        let mut record = vec![23, 3, 3];
+        record.extend(length.to_be_bytes());
+        record.resize(5 + usize::from(length), 0xaa);
+        record
+    }
+
+    /// The starts of the records in segments at offsets, and where other bytes end.
+    fn records(segments: &[(u64, &[u8])]) -> (Vec<u64>, Vec<(String, u64)>, bool) {
+        let (mut ledger, mut framing) = (Ledger::default(), Framing::default());
+        let (mut starts, mut next) = (Vec::new(), None);
+        let secrets = Secrets::default();
+        let mut turn = Turn {
+            ledger: &mut ledger,
+            sink: &mut |_, _| {},
+            numbered: &mut 0,
+            pressed: false,
+            secrets: &secrets,
+            may_wait: false,
+            is_inside: false,
+        };
+        for (tick, (offset, bytes)) in (0..).zip(segments.iter().copied()) {
+            match next.map_or(0, |next| offset - next) {
+                0 => {}
+                gap => framing.gap(gap, &mut turn),
+            }
+            let mark = Mark { at_ns: 0, tick, offset, ack: None };
+            let found = framing.data(&Data { mark, bytes, fresh: true }, &mut turn);
+            starts.extend(found.iter().map(Record::start));
+            next = Some(offset + bytes.len() as u64);
+        }
+        let is_cut = framing.is_cut();
+        (starts, ledger.stream_bytes.buckets.into_iter().collect(), is_cut)
+    }
+
+    #[test]
+    fn records_are_cut_from_segments_anywhere() {
+        let bytes = [record(10), record(0), record(100)].concat();
+        for cut in 1..bytes.len() {
+            let (front, back) = bytes.split_at(cut);
+            let found = records(&[(7, front), (7 + cut as u64, back)]);
+            assert_eq!(found, (vec![7, 22, 27], Vec::new(), false), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_gap_inside_a_record_costs_that_record() {
+        let bytes = [record(100), record(50)].concat();
+        // 30 bytes are missing, then the rest of the record comes.
+        let found = records(&[(0, &bytes[..40]), (70, &bytes[70..])]);
+        let lost = vec![(BEHIND_A_GAP.to_owned(), 75)];
+        assert_eq!(found, (vec![105], lost.clone(), false));
+        // The same, and nothing more comes.
+        let found = records(&[(0, &bytes[..40]), (70, &bytes[70..105])]);
+        assert_eq!(found, (vec![], lost, true));
+    }
+
+    #[test]
+    fn behind_a_longer_gap_the_next_header_counts() {
+        let bytes = [record(100), record(50), record(20)].concat();
+        // Missing is what lies around the front of the second record.
+        let found = records(&[(0, &bytes[..90]), (120, &bytes[120..])]);
+        assert_eq!(found, (vec![160], vec![(BEHIND_A_GAP.to_owned(), 130)], false));
+    }
+
+    #[test]
+    fn what_is_no_record_is_passed_over() {
+        let bytes = [record(10), b"HTTP/1.1 200 OK".to_vec(), record(20)].concat();
+        let (starts, buckets, _) = records(&[(0, &bytes)]);
+        assert_eq!((starts, buckets), (vec![0, 30], vec![(BAD_RECORD.to_owned(), 15)]));
+    }
+}
