@@ -180,3 +180,53 @@ impl Streams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::tcp::{Data, Mark, Side};
+
+    fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let mut record = vec![kind, 3, 3];
+        record.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
+        record.extend(payload);
+        record
+    }
+
+    /// Both hellos of TLS 1.3.
+    fn hellos() -> [Vec<u8>; 2] {
+        let client = [&[1, 0, 0, 41, 3, 3][..], &[1; 32], &[0, 0, 2, 0x13, 1, 1, 0]].concat();
+        let extensions = [0, 6, 0, 43, 0, 2, 3, 4];
+        let server = [&[2, 0, 0, 46, 3, 3][..], &[2; 32], &[0, 0x13, 1, 0], &extensions].concat();
+        [record(22, &client), record(22, &server)]
+    }
+
+    #[test]
+    fn closed_connections_wait_for_secrets_within_a_limit() {
+        let (mut streams, mut ledger) = (Streams::default(), Ledger::default());
+        streams.set_secrets(Secrets::default(), true);
+        let [client, server] = hellos();
+        let data = record(23, &[0; 16_384]).repeat(60);
+        let address = "10.0.0.1:1".parse().unwrap();
+        for number in 0..70 {
+            let link = Link { number, ends: [address, address], client: Some(Side::First) };
+            let said = [(Side::First, &client), (Side::Second, &server), (Side::Second, &data)];
+            for (side, bytes) in said {
+                let mark = Mark { at_ns: 0, tick: 0, offset: 0, ack: None };
+                let what = What::Data(Data { mark, bytes, fresh: true });
+                ledger.stream_bytes.enter(bytes.len() as u64);
+                streams.event(&Event { link, side, what }, &mut ledger, &mut |_, _| {});
+            }
+            let closed = Event { link, side: Side::First, what: What::Closed };
+            streams.event(&closed, &mut ledger, &mut |_, _| {});
+            assert!(streams.waiting <= MAX_WAITING_IN_ALL);
+        }
+        assert_eq!(streams.talks.len(), streams.parked.len());
+        // The oldest ones have gone without secrets.
+        assert_eq!(ledger.notes.get(WAITED), Some(&(70 - streams.parked.len() as u64)));
+        assert!(streams.parked.len() > 60 && streams.parked.len() < 70);
+        streams.end_secrets(&mut ledger, &mut |_, _| {});
+        assert_eq!((streams.waiting, streams.kept, streams.talks.len()), (0, 0, 0));
+        assert!(ledger.reconciles(), "{ledger:#?}");
+    }
+}

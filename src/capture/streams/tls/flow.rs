@@ -10,8 +10,9 @@ use crate::capture::tls::hello::Messages;
 use crate::capture::tls::keylog::{Label, Random, Secrets};
 use crate::capture::tls::record::{Content, HEADER, MAX_PAYLOAD};
 
-/// Most numbers that are tried for the first record behind a gap: a gap of 16 MiB in records of
-/// full length, or of 1.4 MiB in records of one segment each.
+/// Most numbers that are tried for the first record behind a gap, from the fewest records on that
+/// can be missing: enough for a gap of 1.4 MiB in records of one segment each, and for any gap in
+/// records of full length.
 pub(super) const MAX_TRIED: u64 = 1024;
 
 /// Ends of records that are remembered, to translate acknowledgements: those of 4 MiB in records
