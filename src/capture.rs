@@ -22,6 +22,7 @@ mod fragments;
 mod packet;
 pub mod segments;
 pub mod tcp;
+pub mod tls;
 pub mod line;
 pub mod pairing;
 mod heads;

@@ -9,10 +9,11 @@ use ::bytes::Bytes;
 use crate::bytes::fnv1a;
 use crate::capture::line::line_of;
 use crate::capture::pairing::{Answer, Paired, Request};
-use crate::capture::segments::{read_merged, repeated_payload};
-use crate::capture::source::Source;
+use crate::capture::segments::{Part, read_merged, repeated_payload};
+use crate::capture::source::{Content, Source};
 use crate::capture::streams::{Origin, Streams};
 use crate::capture::tcp::{Event, Reassembly, What};
+use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
 use crate::recording::ledger::Ledger;
 use crate::recording::route::route_of;
@@ -74,9 +75,23 @@ pub fn read_capture(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
+    read_capture_with(sources, Secrets::default(), sink)
+}
+
+/// The same, with secrets of TLS connections in it; pcapng files may bring more of them.
+pub fn read_capture_with(
+    sources: Vec<Source>,
+    secrets: Secrets,
+    sink: &mut dyn FnMut(Found),
+) -> Result<Imported, CaptureError> {
+    let may_grow = sources.iter().any(|source| source.content() == Content::Pcapng);
     let mut import = Import::default();
+    import.streams.set_secrets(secrets, may_grow);
     let mut frames = Ledger::default();
-    let facts = read_merged(sources, &mut frames, &mut |segment| import.segment(segment, sink))?;
+    let facts = read_merged(sources, &mut frames, &mut |part| match part {
+        Part::Segment(segment) => import.segment(segment, sink),
+        Part::Secrets(text) => import.streams.add_secrets(text),
+    })?;
     let mut imported = import.finish(sink);
     imported.ledger.merge(&frames);
     let steps = facts.iter().map(|facts| facts.clock_resolution_ns);
@@ -157,6 +172,7 @@ impl Import {
                 sink(tally.found(origin, paired));
             });
         });
+        streams.end_secrets(&mut ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
         ledger.note("authorities and addresses not kept", tally.unkept_servers);
         ledger.note("messages before the start", tally.before_start);
         let started = tally.start_ns.or(first_ns).unwrap_or(0);

@@ -15,6 +15,15 @@ use crate::capture::frame::Frame;
 use crate::capture::pcap::FrameReader;
 use crate::capture::source::Source;
 
+/// What a capture holds.
+#[derive(Clone, Copy)]
+pub(crate) enum Piece<'a> {
+    /// The next frame.
+    Frame(&'a Frame<'a>),
+    /// Secrets of TLS connections that stand before the next frame: the text of a key log.
+    Secrets(&'a [u8]),
+}
+
 /// A capture of several that are read together.
 #[derive(Debug)]
 pub(crate) struct Member {
@@ -48,8 +57,11 @@ pub(crate) fn members(sources: Vec<Source>) -> Result<Vec<Member>, CaptureError>
 /// Hands out the frames of all members in the order in which they are due.
 pub(crate) fn merge(
     members: &mut [Member],
-    sink: &mut dyn FnMut(&Frame<'_>),
+    sink: &mut dyn FnMut(Piece<'_>),
 ) -> Result<(), CaptureError> {
+    for member in &mut *members {
+        member.tell_secrets(sink);
+    }
     let due = |(rank, member): (usize, &Member)| Some(Reverse((member.due_ns?, rank)));
     let mut heap: BinaryHeap<_> = members.iter().enumerate().filter_map(due).collect();
     while let Some(Reverse((_, rank))) = heap.pop() {
@@ -70,15 +82,24 @@ impl Member {
     fn hand_out(
         &mut self,
         due_ns: i64,
-        sink: &mut dyn FnMut(&Frame<'_>),
+        sink: &mut dyn FnMut(Piece<'_>),
     ) -> Result<(), CaptureError> {
         if let Some(frame) = self.frames.next()? {
             let at = frame.at_ns;
             self.count += 1;
             self.times = Some(self.times.map_or((at, at), |(from, to)| (from.min(at), to.max(at))));
-            sink(&frame);
+            sink(Piece::Frame(&frame));
         }
         self.due_ns = self.frames.peek()?.map(|at_ns| at_ns.max(due_ns));
+        self.tell_secrets(sink);
         Ok(())
+    }
+
+    /// Secrets come as soon as they are met: nothing has to wait for them then.
+    fn tell_secrets(&mut self, sink: &mut dyn FnMut(Piece<'_>)) {
+        let secrets = self.frames.take_secrets();
+        if !secrets.is_empty() {
+            sink(Piece::Secrets(&secrets));
+        }
     }
 }

@@ -93,6 +93,15 @@ impl<R: Read> FrameReader<R> {
         Ok(Some(at_ns))
     }
 
+    /// The TLS secrets that stood before the next frame and what else was looked at: the text of a
+    /// key log.
+    pub(super) fn take_secrets(&mut self) -> Vec<u8> {
+        match &mut self.format {
+            Format::Pcap(_) => Vec::new(),
+            Format::Pcapng(pcapng) => pcapng.take_secrets(),
+        }
+    }
+
     /// What was seen besides frames so far; complete after the last frame.
     pub fn notes(&self) -> &Notes {
         &self.notes

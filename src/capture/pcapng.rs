@@ -24,6 +24,8 @@ pub(crate) struct Pcapng {
     interfaces: Vec<Interface>,
     /// The coarsest clock step of a frame so far.
     step_ns: u64,
+    /// TLS secrets since they were taken last: the text of a key log.
+    secrets: Vec<u8>,
 }
 
 /// An interface of a section.
@@ -41,6 +43,12 @@ struct Interface {
 /// Interfaces of a section; more are described by nothing but a hostile file.
 const MAX_INTERFACES: usize = 65_536;
 
+/// Bytes of secrets between two packets: those of 300 000 connections of TLS 1.2.
+const MAX_SECRETS: usize = 64 << 20;
+
+/// Secrets of this type are the text of an NSS key log: `TLSK`.
+const TLS_KEY_LOG: u32 = 0x544c_534b;
+
 /// What a packet block says about its packet.
 struct Packet {
     interface: u32,
@@ -56,8 +64,13 @@ impl Pcapng {
         window: &mut Window<R>,
         notes: &mut Notes,
     ) -> io::Result<Result<Self, String>> {
-        let mut pcapng =
-            Self { order: ByteOrder::Little, readable: false, interfaces: Vec::new(), step_ns: 1 };
+        let mut pcapng = Self {
+            order: ByteOrder::Little,
+            readable: false,
+            interfaces: Vec::new(),
+            step_ns: 1,
+            secrets: Vec::new(),
+        };
         let Some(length) = blocks::next_block(window, pcapng.order, notes)? else {
             return Ok(Err("a pcapng file without a whole section header".to_owned()));
         };
@@ -113,7 +126,7 @@ impl Pcapng {
             blocks::ENHANCED_PACKET => return self.enhanced_packet(block, notes),
             blocks::OBSOLETE_PACKET => return self.obsolete_packet(block, notes),
             blocks::SIMPLE_PACKET => return self.simple_packet(block, notes),
-            blocks::DECRYPTION_SECRETS => notes.count("block of decryption secrets not used", 1),
+            blocks::DECRYPTION_SECRETS => self.keep_secrets(block, notes),
             blocks::CUSTOM | blocks::CUSTOM_DO_NOT_COPY => {
                 notes.count("custom block not used", 1);
             }
@@ -190,6 +203,28 @@ impl Pcapng {
         if let Some(interface) = self.interfaces.get_mut(statistics.if_id as usize) {
             interface.dropped_in_all = interface.dropped_in_all.max(dropped);
         }
+    }
+
+    /// Secrets of TLS are the text of a key log; those of others are not used.
+    fn keep_secrets(&mut self, block: &[u8], notes: &mut Notes) {
+        let mut cursor = Cursor::new(block);
+        let kind = cursor.skip(8).and_then(|()| cursor.u32_in(self.order));
+        let length = cursor.u32_in(self.order);
+        let text = length.and_then(|length| cursor.take(length as usize));
+        match (kind, text) {
+            (Some(TLS_KEY_LOG), Some(text)) if self.secrets.len() + text.len() <= MAX_SECRETS => {
+                notes.count("block of tls secrets", 1);
+                self.secrets.extend_from_slice(text);
+                self.secrets.push(b'\n');
+            }
+            (Some(TLS_KEY_LOG), Some(_)) => notes.count("block of tls secrets beyond the limit", 1),
+            _ => notes.count("block of decryption secrets not used", 1),
+        }
+    }
+
+    /// The TLS secrets that were found since this was asked last.
+    pub(crate) fn take_secrets(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.secrets)
     }
 
     fn enhanced_packet(&mut self, block: &[u8], notes: &mut Notes) -> Option<Found> {

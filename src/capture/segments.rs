@@ -1,7 +1,7 @@
 //! A capture's TCP segments, and the account of every frame that led to one or did not.
 
 use crate::capture::fragments::{Added, Fragments};
-use crate::capture::merge::{Member, members, merge};
+use crate::capture::merge::{Member, Piece, members, merge};
 use crate::capture::packet::{Dissected, dissect, dissect_datagram};
 use crate::capture::source::{Content, Source};
 use crate::capture::{CaptureError, Segment};
@@ -27,21 +27,31 @@ pub struct ReadFacts {
     pub warnings: Vec<String>,
 }
 
+/// What a capture holds for those who put streams together.
+#[derive(Clone, Copy)]
+pub enum Part<'a> {
+    /// A TCP segment.
+    Segment(&'a Segment<'a>),
+    /// Secrets of TLS connections: the text of a key log.
+    Secrets(&'a [u8]),
+}
+
 /// Reads a capture to its end and hands out its TCP segments in the order of the file.
-///
-/// Every frame is entered in `ledger.frames` and ends in exactly one bucket, also when reading
-/// fails half-way; what is no frame becomes a note.
 pub fn read_segments(
     source: Source,
     ledger: &mut Ledger,
     sink: &mut dyn FnMut(&Segment<'_>),
 ) -> Result<ReadFacts, CaptureError> {
     let name = source.name().to_owned();
-    let facts = read_merged(vec![source], ledger, sink)?;
+    let facts = read_merged(vec![source], ledger, &mut |part| {
+        if let Part::Segment(segment) = part {
+            sink(segment);
+        }
+    })?;
     facts.into_iter().next().ok_or(CaptureError::Empty { name })
 }
 
-/// Reads captures to their ends and hands out their segments in the order of time, as
+/// Reads captures to their ends and hands out what is in them in the order of time, as
 /// [`merge`](crate::capture::merge) tells it; what is known about each of them, in the order of
 /// their first frames. Warnings name the file where there are several.
 ///
@@ -49,7 +59,7 @@ pub fn read_segments(
 pub fn read_merged(
     sources: Vec<Source>,
     ledger: &mut Ledger,
-    sink: &mut dyn FnMut(&Segment<'_>),
+    sink: &mut dyn FnMut(Part<'_>),
 ) -> Result<Vec<ReadFacts>, CaptureError> {
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
     if let Some(other) = sources.iter().find(|source| !is_packets(source)) {
@@ -57,7 +67,10 @@ pub fn read_merged(
     }
     let mut members = members(sources)?;
     let mut reading = Reading { ledger, sink, fragments: Fragments::default(), frames: 0 };
-    let outcome = merge(&mut members, &mut |frame| reading.frame(frame.at_ns, &dissect(frame)));
+    let outcome = merge(&mut members, &mut |piece| match piece {
+        Piece::Frame(frame) => reading.frame(frame.at_ns, &dissect(frame)),
+        Piece::Secrets(text) => (reading.sink)(Part::Secrets(text)),
+    });
     reading.finish();
     let is_one = members.len() == 1;
     let facts = members.iter().map(|member| facts(member, is_one, ledger)).collect();
@@ -109,7 +122,7 @@ pub(crate) fn repeated_payload(facts: &[ReadFacts], ledger: &Ledger) -> Option<S
 /// The state between frames.
 struct Reading<'a> {
     ledger: &'a mut Ledger,
-    sink: &'a mut dyn FnMut(&Segment<'_>),
+    sink: &'a mut dyn FnMut(Part<'_>),
     fragments: Fragments,
     frames: u64,
 }
@@ -159,7 +172,7 @@ impl Reading<'_> {
 
     fn segment(&mut self, segment: &Segment<'_>) {
         self.ledger.note("tcp payload bytes cut by snaplen", u64::from(segment.cut_bytes));
-        (self.sink)(segment);
+        (self.sink)(Part::Segment(segment));
     }
 
     fn give_up(&mut self) {

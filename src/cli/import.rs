@@ -3,8 +3,9 @@
 mod clocks;
 mod dry;
 
-use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -12,6 +13,7 @@ use crate::capture::access_log::format::{Format, NAMES};
 use crate::capture::access_log::template::Template;
 use crate::capture::access_log::zone::Zone;
 use crate::capture::source::{Content, Source};
+use crate::capture::tls::keylog;
 use crate::capture::vegeta::Pace;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
@@ -44,6 +46,11 @@ pub struct Import {
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
+    /// A key log (the file that programs write where `SSLKEYLOGFILE` says) of TLS connections in
+    /// the captures; may be given several times. Secrets inside of a pcapng file are found without
+    /// it.
+    #[arg(long, value_name = "FILE")]
+    keylog: Vec<PathBuf>,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
     /// sessions, vegeta, jsonl; or an access log: nginx (the common or combined format, stamped
     /// with the end of each request), apache (the same, stamped with the arrival), common,
@@ -80,12 +87,13 @@ enum Given {
 }
 
 impl Import {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> anyhow::Result<Options> {
+        Ok(Options {
             format: self.log_format().cloned(),
             pace: self.rate.map(|rate| Pace { rate, connections: self.connections }),
             zone: self.time_zone.clone(),
-        }
+            keys: self.keys()?,
+        })
     }
 
     fn log_format(&self) -> Option<&Format> {
@@ -93,6 +101,16 @@ impl Import {
             Some(Given::Log(format)) => Some(format),
             _ => None,
         }
+    }
+
+    /// What the key logs hold. An error names the file, never what is in it.
+    fn keys(&self) -> anyhow::Result<keylog::Secrets> {
+        let mut secrets = keylog::Secrets::default();
+        for path in &self.keylog {
+            let mut read = |path: &Path| secrets.read(&mut BufReader::new(File::open(path)?));
+            read(path).with_context(|| format!("cannot read the key log {}", path.display()))?;
+        }
+        Ok(secrets)
     }
 }
 
@@ -136,7 +154,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     }
     clocks::apply(&command.clock_offset, &command.captures, &mut sources)?;
     if command.dry_run {
-        dry::read_only(sources, &command.options(), command.secrets.redactor()?, voice)?;
+        dry::read_only(sources, &command.options()?, command.secrets.redactor()?, voice)?;
         return Ok(Exit::Pass);
     }
     if let Some(lines) = &command.jsonl {
@@ -148,7 +166,7 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     check_recording(output, &command.captures)?;
     let _unfinished = Unfinished::recording(output)?;
     let redactor = command.secrets.redactor()?;
-    let imported = load::import(sources, output, redactor, &command.options())?;
+    let imported = load::import(sources, output, redactor, &command.options()?)?;
     warn(&imported, voice);
     let header = &imported.header;
     if let Some(redaction) = &header.redaction {
@@ -186,7 +204,7 @@ fn import_lines(
     }
     let scratch = Scratch::create()?;
     let redactor = command.secrets.redactor()?;
-    warn(&load::import(sources, &scratch.recording(), redactor, &command.options())?, voice);
+    warn(&load::import(sources, &scratch.recording(), redactor, &command.options()?)?, voice);
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

@@ -13,8 +13,9 @@ use anyhow::bail;
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::sample::Sampled;
 use crate::capture::access_log::zone::Zone;
-use crate::capture::import::{Found, read_capture};
+use crate::capture::import::{Found, read_capture_with};
 use crate::capture::source::{Content, Source};
+use crate::capture::tls::keylog::Secrets;
 use crate::capture::vegeta::Pace;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
@@ -98,6 +99,8 @@ pub struct Options {
     pub pace: Option<Pace>,
     /// Where the clocks of logs stood whose times do not say.
     pub zone: Option<Zone>,
+    /// Secrets of TLS connections.
+    pub keys: Secrets,
 }
 
 /// Imports captures of one kind. Exchanges are redacted where there is what does it.
@@ -121,7 +124,9 @@ pub fn import(
     refuse_clocks(&input, options)?;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
-        Input::Packets(sources) => from_packets(sources, &mut writer, &mut redactor)?,
+        Input::Packets(sources) => {
+            from_packets(sources, &options.keys, &mut writer, &mut redactor)?
+        }
         Input::Documents(content, sources) => {
             let pace = documents::pace(content, &sources, options)?;
             from_documents((content, pace), sources, &mut writer, &mut redactor)?
@@ -183,12 +188,13 @@ fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
 
 fn from_packets(
     sources: Vec<Source>,
+    keys: &Secrets,
     writer: &mut RecordingWriter,
     redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
     let stops: Vec<_> = sources.iter().map(Source::stop).collect();
-    let imported = read_capture(sources, &mut |found| {
+    let imported = read_capture_with(sources, keys.clone(), &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
             failed = writer.push(ready(exchange, redactor)).err();
             for stop in stops.iter().filter(|_| failed.is_some()) {
@@ -295,6 +301,14 @@ fn refuse_empty(
             "{origin}: no TCP inside ({}); capture the server's port, for example: \
              tcpdump -i any -s 0 -w peak.pcap 'tcp port 80'",
             listed(&frames.buckets)
+        );
+    }
+    let sealed = |bucket: &str| bucket.starts_with("tls") && bucket != "tls, decrypted";
+    if header.ledger.stream_bytes.buckets.keys().any(|bucket| sealed(bucket)) {
+        bail!(
+            "{origin}: TCP but no HTTP request inside (stream bytes: {}); what is in TLS is read \
+             with the key log of either end: --keylog FILE",
+            listed(&header.ledger.stream_bytes.buckets)
         );
     }
     bail!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use peakhour::capture::import::{Found, Imported, read_capture};
-use peakhour::capture::segments::read_merged;
+use peakhour::capture::segments::{Part, read_merged};
 use peakhour::capture::source::Source;
 use peakhour::recording::ledger::Ledger;
 
@@ -94,8 +94,10 @@ fn frames(name: &str, link: u32, frames: &[(u32, Vec<u8>)]) -> Source {
 /// The payloads in the order in which they are read.
 fn payloads(sources: Vec<Source>) -> (Vec<String>, Ledger) {
     let (mut found, mut ledger) = (Vec::new(), Ledger::default());
-    read_merged(sources, &mut ledger, &mut |segment| {
-        found.push(String::from_utf8(segment.payload.to_vec()).unwrap());
+    read_merged(sources, &mut ledger, &mut |part| {
+        if let Part::Segment(segment) = part {
+            found.push(String::from_utf8(segment.payload.to_vec()).unwrap());
+        }
     })
     .unwrap();
     assert!(ledger.reconciles(), "{ledger:#?}");

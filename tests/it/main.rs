@@ -20,9 +20,13 @@ mod http2; // HTTP/2 from its first byte, from the middle, by upgrade, and damag
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
+mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with their key logs.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
 mod conversations_foreign; // Conversations that another reader tests itself with.
 mod corpus_http2; // The same for HTTP/2.
+mod tls_tape; // A real TLS client and a real nginx, written down from in between.
+mod tls; // What they said is found again with the key log, and nothing is made up without it.
+mod tls_gaps; // Missing and damaged pieces of it cost what was in them.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
 mod sessions_yaml; // Sessions as people write them, in YAML.

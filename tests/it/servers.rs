@@ -187,6 +187,31 @@ pub(crate) fn nginx(
     }))
 }
 
+/// The test server of openssl, which answers each request with a page about its connection and
+/// closes it.
+pub(crate) fn openssl(arguments: &[&str]) -> Option<Server> {
+    let program = program("openssl")?;
+    Some(start(|folder, port| {
+        certificate(&program, folder);
+        let mut command = Command::new(&program);
+        command.args(["s_server", "-accept", &format!("127.0.0.1:{port}"), "-www"]);
+        command.args(["-key", "key.pem", "-cert", "certificate.pem"]).args(arguments);
+        command.current_dir(folder);
+        (command, Ready::Connects)
+    }))
+}
+
+/// Makes `key.pem` and `certificate.pem`.
+pub(crate) fn certificate(openssl: &Path, folder: &Path) {
+    let made = Command::new(openssl)
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=shop.example"])
+        .args(["-keyout", "key.pem", "-out", "certificate.pem"])
+        .current_dir(folder)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.unwrap().success(), "no certificate");
+}
+
 /// How to tell that a server serves.
 enum Ready {
     Connects,

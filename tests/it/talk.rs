@@ -237,20 +237,25 @@ pub(crate) fn named_file_of(name: &str, pieces: &[Piece]) -> Source {
 pub(crate) fn bytes_of(pieces: &[Piece]) -> Vec<u8> {
     let mut file = pcap_header(Order::Big, MICROSECONDS, 101);
     for piece in pieces {
-        let ports = if piece.client { [4000_u16, 80] } else { [80, 4000] };
-        let mut segment: Vec<u8> = ports.into_iter().flat_map(u16::to_be_bytes).collect();
-        segment.extend(piece.seq.to_be_bytes());
-        segment.extend(piece.ack.to_be_bytes());
-        segment.extend([0x50, piece.flags, 255, 255, 0, 0, 0, 0]);
-        segment.extend(&piece.payload);
-        let mut packet = ipv4(6, &segment);
-        if !piece.client {
-            // The answers come from the other address.
-            packet[12..20].rotate_left(4);
-        }
         let seconds = u32::try_from(piece.at_ns / 1_000_000_000).unwrap();
         let fraction = u32::try_from(piece.at_ns % 1_000_000_000 / 1_000).unwrap();
-        file.extend(record(Order::Big, seconds, fraction, &packet));
+        file.extend(record(Order::Big, seconds, fraction, &packet_of(piece)));
     }
     file
+}
+
+/// A piece as a packet of raw IPv4.
+pub(crate) fn packet_of(piece: &Piece) -> Vec<u8> {
+    let ports = if piece.client { [4000_u16, 80] } else { [80, 4000] };
+    let mut segment: Vec<u8> = ports.into_iter().flat_map(u16::to_be_bytes).collect();
+    segment.extend(piece.seq.to_be_bytes());
+    segment.extend(piece.ack.to_be_bytes());
+    segment.extend([0x50, piece.flags, 255, 255, 0, 0, 0, 0]);
+    segment.extend(&piece.payload);
+    let mut packet = ipv4(6, &segment);
+    if !piece.client {
+        // The answers come from the other address.
+        packet[12..20].rotate_left(4);
+    }
+    packet
 }

@@ -5,6 +5,7 @@ use crate::capture::pairing::Request;
 use crate::capture::streams::Turn;
 use crate::capture::streams::conversation::Conversation;
 use crate::capture::streams::http2::Http2;
+use crate::capture::streams::tls::Tls;
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 
 /// One connection. It is taken for HTTP/1 until its bytes tell otherwise.
@@ -18,6 +19,7 @@ pub(super) struct Talk {
 enum Speaker {
     Http1(Box<Conversation>),
     Http2(Box<Http2>),
+    Tls(Box<Tls>),
     /// Nobody does: they end in the bucket.
     Unread(&'static str),
 }
@@ -68,14 +70,30 @@ impl Talk {
         match &self.speaker {
             Speaker::Http1(conversation) => conversation.kept(),
             Speaker::Http2(http2) => http2.kept(),
+            Speaker::Tls(tls) => tls.kept(),
             Speaker::Unread(_) => 0,
+        }
+    }
+
+    /// Bytes that wait for secrets of TLS.
+    pub(super) fn waiting(&self) -> usize {
+        match &self.speaker {
+            Speaker::Tls(tls) => tls.waiting(),
+            _ => 0,
+        }
+    }
+
+    /// Reads what has waited for secrets of TLS, with those that are there.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
+        if let Speaker::Tls(tls) = &mut self.speaker {
+            tls.go_on(turn);
         }
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
         let mut handover = self.speaker.event(event, turn);
         while let Some(next) = handover.take() {
-            let (speaker, pieces) = Speaker::taking_over(next, turn);
+            let (speaker, pieces) = Speaker::taking_over(next, event.link, turn);
             self.speaker = speaker;
             for piece in pieces {
                 let Piece { side, mark, ref bytes, fresh } = piece;
@@ -92,9 +110,11 @@ impl Talk {
 
 impl Speaker {
     /// The reader of what is spoken now, and what it reads first.
-    fn taking_over(mut handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
+    fn taking_over(mut handover: Handover, link: Link, turn: &Turn<'_>) -> (Self, Vec<Piece>) {
         let speaker = match handover.to {
             "http2" => Self::Http2(Box::new(Http2::new(&mut handover))),
+            // Not again inside of itself.
+            "tls" if !turn.is_inside => Self::Tls(Box::new(Tls::new(link, turn))),
             other => Self::Unread(other),
         };
         (speaker, handover.pieces)
@@ -108,6 +128,10 @@ impl Speaker {
             }
             Self::Http2(http2) => {
                 http2.event(event, turn);
+                None
+            }
+            Self::Tls(tls) => {
+                tls.event(event, turn);
                 None
             }
             Self::Unread(bucket) => {

@@ -1,6 +1,6 @@
 //! `import --dry-run`: what would be imported, and what became of every packet.
 
-use crate::capture::import::read_capture;
+use crate::capture::import::read_capture_with;
 use crate::capture::source::{Content, Source};
 use crate::cli::accounts::accounts;
 use crate::cli::files::Scratch;
@@ -21,7 +21,7 @@ pub(super) fn read_only(
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
     let (exchanges, connections, ledger, warnings) =
         if options.format.is_none() && sources.iter().all(is_packets) {
-            let read = read_capture(sources, &mut |_| {})?;
+            let read = read_capture_with(sources, options.keys.clone(), &mut |_| {})?;
             (read.exchanges, read.connections, read.ledger, read.warnings)
         } else {
             let scratch = Scratch::create()?;

@@ -2,6 +2,7 @@ use super::*;
 use crate::capture::pairing::Paired;
 use crate::capture::streams::Origin;
 use crate::capture::tcp::Link;
+use crate::capture::tls::keylog::Secrets;
 use crate::recording::Flags;
 use crate::recording::ledger::Ledger;
 
@@ -29,6 +30,9 @@ fn read(pieces: &[(&[u8], bool)]) -> (usize, Vec<Paired>, Ledger) {
             sink: &mut sink,
             numbered: &mut numbered,
             pressed: *pressed,
+            secrets: &Secrets::default(),
+            may_wait: false,
+            is_inside: false,
         };
         let mark = Mark { at_ns: 0, tick: 0, offset: 0, ack: None };
         let what = What::Data(Data { mark, bytes, fresh: true });
