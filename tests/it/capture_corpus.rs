@@ -17,11 +17,10 @@ const REFUSED: [(&str, &str); 4] = [
 ];
 
 /// Files whose TCP payload on the wire is not the oracle's, with ours and the reason.
-const OTHER_PAYLOAD: [(&str, u64, &str); 4] = [
+const OTHER_PAYLOAD: [(&str, u64, &str); 3] = [
     ("linux_sll_oversized_addr.pcapng", 6_343, "a TCP header shorter than 20 bytes"),
     ("pcap__socks.pcap", 6_648, "the oracle leaves a stream out"),
     ("drop-protocol-change__input.pcap", 434, "a TCP header shorter than 20 bytes"),
-    ("arcnet-rfc1201-arp-icmp-http.pcap", 0, "the link type is not supported"),
 ];
 
 /// For every capture: no panic, the same result twice, one bucket for each frame, as many frames

@@ -109,7 +109,10 @@ fn captures_of_nodes_whose_clocks_differ_are_merged_by_the_right_time() {
     fs::write(folder.path().join("client"), bytes_of(&client)).unwrap();
     fs::write(folder.path().join("server"), bytes_of(&server)).unwrap();
     let lines = |captures: &[&str]| {
-        let ran = peakhour(folder.path(), &[&["import"], captures, &["--jsonl", "-"]].concat());
+        let ran = peakhour(
+            folder.path(),
+            &[&["import", "--keep-secrets"], captures, &["--jsonl", "-"]].concat(),
+        );
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         ran.stdout
     };

@@ -112,9 +112,10 @@ fn a_reader_that_has_enough_is_no_error() {
 #[test]
 fn the_same_capture_twice_is_used_once() {
     let folder = folder();
-    let twice = peakhour(folder.path(), &["import", "a.gz", "a.gz", "--jsonl", "twice"]);
+    let twice =
+        peakhour(folder.path(), &["import", "a.gz", "a.gz", "--keep-secrets", "--jsonl", "twice"]);
     assert!(twice.code == 0 && twice.stderr.contains("captured again"), "{twice:?}");
-    let once = peakhour(folder.path(), &["import", "a.gz", "--jsonl", "once"]);
+    let once = peakhour(folder.path(), &["import", "a.gz", "--keep-secrets", "--jsonl", "once"]);
     assert!(once.code == 0 && !once.stderr.contains("captured again"), "{once:?}");
     let lines = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(lines("once") == lines("twice"));
