@@ -1,5 +1,9 @@
 //! Protocols that are not HTTP/1, told by their first bytes and never by a port.
 
+use crate::protocol::http1::start::Kind;
+use crate::protocol::resp::commands::{is_plain_command, may_become_plain_command};
+use crate::protocol::{mysql, postgres};
+
 /// The protocol that certainly begins like `bytes`; the name is the bucket of its bytes.
 pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
@@ -7,9 +11,33 @@ pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
         [0x14..=0x17, 3, 0..=4, high, ..] if *high <= 0x48 => Some("tls"),
         [b'P', b'R', b'I', b' ', b'*', b' ', b'H', ..] => Some("http2"),
         [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
-        [b'*', count @ ..] if is_resp_array(count) => Some("resp"),
+        [b'*', count @ ..] if is_resp_array(count) => Some("redis"),
         _ => None,
     }
+}
+
+/// The protocol of a database that the first bytes of a connection begin, in either direction: a
+/// server's greeting, an opening, or a command where the opening was not captured.
+pub(super) fn database(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
+    let is_line = kind == Kind::Request && bytes.ends_with(b"\n") && is_plain_command(bytes);
+    if is_line {
+        return Some("redis");
+    }
+    if mysql::greets(bytes) || mysql::begins_command(bytes) {
+        return Some("mysql");
+    }
+    postgres::begins(bytes).then_some("postgres")
+}
+
+/// `bytes` may be the beginning of a database's protocol, but are too short to tell.
+pub(super) fn may_become_database(kind: Kind, bytes: &[u8]) -> bool {
+    const GREETING: usize = 24;
+    let is_front = |want: &[Option<u8>]| {
+        bytes.iter().zip(want).all(|(byte, want)| want.is_none_or(|want| *byte == want))
+    };
+    let may_greet = bytes.len() < GREETING && is_front(&[None, Some(0), Some(0), Some(0), Some(10)]);
+    let may_be_line = kind == Kind::Request && may_become_plain_command(bytes);
+    !bytes.is_empty() && (may_greet || may_be_line || postgres::may_become_opening(bytes))
 }
 
 /// `bytes` may be the beginning of another protocol, but are too short to tell.
@@ -38,7 +66,7 @@ mod tests {
     fn protocols_by_their_first_bytes() {
         assert_eq!(other_protocol(b"\x16\x03\x01\x02\x00\x01"), Some("tls"));
         assert_eq!(other_protocol(b"PRI * HTTP/2.0\r\n\r\n"), Some("http2"));
-        assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("resp"));
+        assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("redis"));
         assert_eq!(other_protocol(b"SSH-2.0-OpenSSH\r\n"), Some("ssh"));
         assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
         assert_eq!(other_protocol(b"\x16\x03\x01\xff"), None);

@@ -7,6 +7,10 @@
 mod talk;
 mod conversation;
 mod messages;
+mod waiting;
+mod redis;
+mod mysql;
+mod postgres;
 
 use std::collections::HashMap;
 

@@ -141,7 +141,7 @@ fn other_protocols_are_counted_and_not_read() {
     for (name, bytes) in [
         ("tls", "\x16\x03\x01\x00\x05hello GET / HTTP/1.1\r\n\r\n"),
         ("http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
-        ("resp", "*1\r\n$4\r\nPING\r\n"),
+        ("redis", "*1\r\n$4\r\nPING\r\n"),
         ("ssh", "SSH-2.0-x\r\n"),
     ] {
         for at in 1..bytes.len().min(9) {

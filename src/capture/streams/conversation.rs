@@ -127,7 +127,7 @@ impl Conversation {
         }
         if data.fresh
             && self.number.is_none()
-            && let Front::Other(name) = look(kind, data.bytes, &mut Scan::default())
+            && let Front::Other(name) = look(kind, data.bytes, &mut Scan::default(), true)
         {
             self.other_protocol(name, turn);
             return 0;
@@ -159,7 +159,7 @@ impl Conversation {
             &joined
         };
         let kind = self.kind_of(side, view);
-        let front = look(kind, view, &mut scan);
+        let front = look(kind, view, &mut scan, self.number.is_none());
         let consumed = match front {
             Front::Unknown if !turn.pressed => {
                 let buffer = if old == 0 { view.to_vec() } else { joined };

@@ -3,6 +3,9 @@
 
 use crate::capture::streams::Turn;
 use crate::capture::streams::conversation::Conversation;
+use crate::capture::streams::mysql::Mysql;
+use crate::capture::streams::postgres::Postgres;
+use crate::capture::streams::redis::Redis;
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 
 /// One connection. It is taken for HTTP/1 until its bytes tell otherwise.
@@ -15,13 +18,15 @@ pub(super) struct Talk {
 #[derive(Debug)]
 enum Speaker {
     Http1(Box<Conversation>),
+    Redis(Box<Redis>),
+    Mysql(Box<Mysql>),
+    Postgres(Box<Postgres>),
     /// Nobody does: they end in the bucket.
     Unread(&'static str),
 }
 
 /// A connection goes on in another protocol.
 #[derive(Debug)]
-#[expect(dead_code, reason = "for readers that go on where HTTP/1 stopped")]
 pub(super) struct Handover {
     /// Its name, which is also a bucket of bytes.
     pub(super) to: &'static str,
@@ -59,6 +64,9 @@ impl Talk {
     pub(super) fn kept(&self) -> usize {
         match &self.speaker {
             Speaker::Http1(conversation) => conversation.kept(),
+            Speaker::Redis(redis) => redis.kept(),
+            Speaker::Mysql(mysql) => mysql.kept(),
+            Speaker::Postgres(postgres) => postgres.kept(),
             Speaker::Unread(_) => 0,
         }
     }
@@ -66,7 +74,7 @@ impl Talk {
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
         let mut handover = self.speaker.event(event, turn);
         while let Some(next) = handover.take() {
-            let (speaker, pieces) = Speaker::taking_over(next, turn);
+            let (speaker, pieces) = Speaker::taking_over(event.link, next, turn);
             self.speaker = speaker;
             for piece in pieces {
                 let Piece { side, mark, ref bytes, fresh } = piece;
@@ -83,8 +91,14 @@ impl Talk {
 
 impl Speaker {
     /// The reader of what is spoken now, and what it reads first.
-    fn taking_over(handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
-        (Self::Unread(handover.to), handover.pieces)
+    fn taking_over(link: Link, handover: Handover, _turn: &mut Turn<'_>) -> (Self, Vec<Piece>) {
+        let speaker = match handover.to {
+            "redis" => Self::Redis(Box::new(Redis::new(link, &handover))),
+            "mysql" => Self::Mysql(Box::new(Mysql::new(link, &handover))),
+            "postgres" => Self::Postgres(Box::new(Postgres::new(link, &handover))),
+            unread => Self::Unread(unread),
+        };
+        (speaker, handover.pieces)
     }
 
     fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) -> Option<Handover> {
@@ -93,6 +107,12 @@ impl Speaker {
                 conversation.event(event, turn);
                 conversation.handover.take()
             }
+            Self::Redis(redis) => {
+                redis.event(event, turn);
+                None
+            }
+            Self::Mysql(mysql) => mysql.event(event, turn),
+            Self::Postgres(postgres) => postgres.event(event, turn),
             Self::Unread(bucket) => {
                 if let What::Data(data) = event.what {
                     turn.ledger.stream_bytes.end(bucket, data.bytes.len() as u64);
