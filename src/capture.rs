@@ -5,6 +5,7 @@
 
 mod elements;
 mod gor_header;
+mod monitor_line;
 pub mod source;
 pub mod frame;
 mod window;
@@ -31,6 +32,7 @@ mod heads;
 mod lenient;
 pub mod har;
 pub mod gor;
+pub mod monitor;
 pub mod sessions;
 pub mod access_log;
 

@@ -35,7 +35,8 @@ pub(super) fn may_become_database(kind: Kind, bytes: &[u8]) -> bool {
     let is_front = |want: &[Option<u8>]| {
         bytes.iter().zip(want).all(|(byte, want)| want.is_none_or(|want| *byte == want))
     };
-    let may_greet = bytes.len() < GREETING && is_front(&[None, Some(0), Some(0), Some(0), Some(10)]);
+    let may_greet =
+        bytes.len() < GREETING && is_front(&[None, Some(0), Some(0), Some(0), Some(10)]);
     let may_be_line = kind == Kind::Request && may_become_plain_command(bytes);
     !bytes.is_empty() && (may_greet || may_be_line || postgres::may_become_opening(bytes))
 }

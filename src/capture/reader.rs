@@ -70,12 +70,7 @@ impl Reader {
 
 /// Looks at the front of a message. Only in front of the first one of a connection is it certain
 /// enough that a database is spoken to.
-pub(super) fn look<'a>(
-    kind: Kind,
-    bytes: &'a [u8],
-    scan: &mut Scan,
-    is_first: bool,
-) -> Front<'a> {
+pub(super) fn look<'a>(kind: Kind, bytes: &'a [u8], scan: &mut Scan, is_first: bool) -> Front<'a> {
     let of_first = || if is_first { database(kind, bytes) } else { None };
     if let Some(name) = other_protocol(bytes).or_else(of_first) {
         return Front::Other(name);

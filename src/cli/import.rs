@@ -40,7 +40,7 @@ pub struct Import {
     #[command(flatten)]
     secrets: Secrets,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
-    /// sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
+    /// monitor (of Redis), sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
     /// end of each request), apache (the same, stamped with the arrival), common, combined, json,
     /// nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
     #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
@@ -78,11 +78,12 @@ fn format_named(name: &str) -> Result<Given, String> {
 }
 
 /// Formats that are no access logs.
-const CONTENTS: [(&str, Content); 6] = [
+const CONTENTS: [(&str, Content); 7] = [
     ("pcap", Content::Pcap),
     ("pcapng", Content::Pcapng),
     ("har", Content::Har),
     ("gor", Content::Gor),
+    ("monitor", Content::Monitor),
     ("sessions", Content::Sessions),
     ("jsonl", Content::JsonLines),
 ];

@@ -14,6 +14,7 @@ mod talk; // A small language for conversations, segment by segment.
 mod reassembly; // Segments that were lost, repeated, cut and shuffled.
 mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
+mod database_talks; // Redis, MySQL and PostgreSQL as they are really spoken.
 mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
@@ -21,6 +22,7 @@ mod corpus; // Exchanges of foreign captures, compared with what other readers f
 mod corpus_databases; // Commands to databases in foreign captures, compared with what other readers found.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
+mod monitor; // What Redis tells a client that monitors it.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
@@ -28,6 +30,7 @@ mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Secrets are replaced before anything is written.
 mod redaction_policy; // The same through the program: policies, keys, what is told of them.
 mod record; // Live traffic through a proxy in front of a real nginx.
+mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.
 mod captures; // The repository's captures hold what their READMEs say.

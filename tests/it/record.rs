@@ -33,7 +33,7 @@ fn shop() -> Option<Server> {
 }
 
 /// A proxy, which does not outlive its test.
-struct Proxy(Child);
+pub(crate) struct Proxy(Child);
 
 impl Drop for Proxy {
     fn drop(&mut self) {
@@ -43,7 +43,7 @@ impl Drop for Proxy {
 }
 
 /// Starts the proxy on a port that it says.
-fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy, u16) {
+pub(crate) fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy, u16) {
     let child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
         .args(["record", "--listen", "127.0.0.1:0"])
         .args(["--upstream", &format!("127.0.0.1:{upstream}"), "-o", "live.parquet"])
@@ -67,7 +67,7 @@ fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy, u16) {
 }
 
 /// Ends the proxy as a process manager does; its exit code and last words.
-fn end(mut proxy: Proxy) -> (Option<i32>, String) {
+pub(crate) fn end(mut proxy: Proxy) -> (Option<i32>, String) {
     let child = &mut proxy.0;
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
@@ -93,7 +93,7 @@ fn ask(stream: &mut TcpStream, request: &str, answers: usize) {
     }
 }
 
-fn recorded(file: &Path) -> (RecordingReader, Vec<Exchange>) {
+pub(crate) fn recorded(file: &Path) -> (RecordingReader, Vec<Exchange>) {
     let reader = RecordingReader::open(file).unwrap();
     let exchanges = reader.exchanges(None).map(Result::unwrap).collect();
     (reader, exchanges)

@@ -306,8 +306,7 @@ impl Mysql {
 
     fn let_in(&mut self, turn: &mut Turn<'_>) {
         self.phase = Phase::Commands;
-        let is_agreed =
-            |bit| self.terms.capabilities.is_some_and(|agreed| agreed.contains(bit));
+        let is_agreed = |bit| self.terms.capabilities.is_some_and(|agreed| agreed.contains(bit));
         if is_agreed(Capabilities::COMPRESS) || is_agreed(Capabilities::ZSTD) {
             turn.ledger.note("connections with compressed mysql", 1);
             self.stop(true, State::Over("mysql compressed"));

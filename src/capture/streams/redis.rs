@@ -186,8 +186,7 @@ impl Redis {
             // Nothing else begins with words like these.
             self.certain(turn);
         }
-        let command =
-            Command { mark, method: &method, target, body, body_bytes: bytes, flags };
+        let command = Command { mark, method: &method, target, body, body_bytes: bytes, flags };
         match wanted {
             Wanted::Nothing => self.waiting.tell(command, turn),
             Wanted::Reply => self.waiting.ask(command, turn).expects = 1,

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::capture::documents::{Documents, Settle};
 use crate::capture::gor::read_gor;
 use crate::capture::har::read_har;
+use crate::capture::monitor::read_monitor;
 use crate::capture::sessions::read_sessions;
 use crate::capture::source::{Content, Source};
 use crate::cli::files::Scratch;
@@ -57,6 +58,7 @@ fn read(
     };
     let documents = match content {
         Content::Gor => read_gor(sources, &mut push)?,
+        Content::Monitor => read_monitor(sources, &mut push)?,
         Content::Sessions => read_sessions(sources, &mut push)?,
         _ => read_har(sources, &mut push)?,
     };

@@ -30,7 +30,7 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
     let is_text = |content| matches!(content, Content::JsonLines | Content::Unknown);
     if given.is_none() && !sources.first().is_some_and(|first| is_text(first.content())) {
         return Ok(match one_content(&sources)? {
-            content @ (Content::Har | Content::Gor | Content::Sessions) => {
+            content @ (Content::Har | Content::Gor | Content::Monitor | Content::Sessions) => {
                 Input::Documents(content, sources)
             }
             _ => Input::Packets(sources),

@@ -132,10 +132,11 @@ mod tests {
     #[test]
     fn every_cut_reads_alike() {
         let wire = b"\x03\0\0\x05abc\0\0\0\x06\x01\0\0\0\x0e";
-        let expected = [(5, "abc", 7), (6, "", 4), (0, "\x0e", 5)].map(|(sequence, text, bytes)| {
-            let length = text.len() as u64;
-            Packet { sequence, kept: text.as_bytes().to_vec(), length, bytes }
-        });
+        let expected =
+            [(5, "abc", 7), (6, "", 4), (0, "\x0e", 5)].map(|(sequence, text, bytes)| {
+                let length = text.len() as u64;
+                Packet { sequence, kept: text.as_bytes().to_vec(), length, bytes }
+            });
         let bytes: Vec<&[u8]> = wire.chunks(1).collect();
         assert_eq!(read(9, &[wire]), expected);
         assert_eq!(read(9, &bytes), expected);

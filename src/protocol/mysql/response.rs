@@ -58,12 +58,19 @@ enum State {
     /// A result begins.
     First,
     /// Descriptions of the columns of a result.
-    Columns { left: u64 },
+    Columns {
+        left: u64,
+    },
     BehindColumns,
     Rows,
     /// Descriptions of parameters, and then of columns, of a statement.
-    Described { left: u64, columns: u64 },
-    BehindDescribed { columns: u64 },
+    Described {
+        left: u64,
+        columns: u64,
+    },
+    BehindDescribed {
+        columns: u64,
+    },
 }
 
 const OVER: Step = Step::Over { error: None };
@@ -118,8 +125,7 @@ impl Response {
         let has = |bit| terms.capabilities.is_some_and(|known| known.contains(bit));
         let Some(front) = packet.kept.first() else { return OVER };
         // A byte that tells whether descriptions follow stands before the number of columns.
-        let is_flagged =
-            has(Capabilities::OPTIONAL_METADATA) && packet.length < 7 && *front < 2;
+        let is_flagged = has(Capabilities::OPTIONAL_METADATA) && packet.length < 7 && *front < 2;
         let (count, is_described) = if is_flagged {
             (packet.kept.get(1..), *front == 1)
         } else if *front == 0 || is_end(packet) {
@@ -287,7 +293,11 @@ mod tests {
         for terms in [UNKNOWN, OLD] {
             all(3, terms, &[b"\x02", COLUMN, COLUMN, EOF, ROW, ROW, EOF]);
             all(3, terms, &[b"\x01", COLUMN, EOF, EOF]);
-            all(3, terms, &[b"\x01", COLUMN, EOF, ROW, EOF_MORE, b"\x01", COLUMN, EOF, EOF_MORE, OK]);
+            all(
+                3,
+                terms,
+                &[b"\x01", COLUMN, EOF, ROW, EOF_MORE, b"\x01", COLUMN, EOF, EOF_MORE, OK],
+            );
             all(0x17, terms, &[b"\x01", COLUMN, EOF_CURSOR]);
         }
         for terms in [UNKNOWN, NEW] {
@@ -318,9 +328,8 @@ mod tests {
 
     #[test]
     fn statements_are_prepared_with_and_without_packets_between() {
-        let ok = |columns: u8, parameters: u8| {
-            vec![0, 7, 0, 0, 0, columns, 0, parameters, 0, 0, 0, 0]
-        };
+        let ok =
+            |columns: u8, parameters: u8| vec![0, 7, 0, 0, 0, columns, 0, parameters, 0, 0, 0, 0];
         for terms in [UNKNOWN, OLD] {
             all(0x16, terms, &[&ok(1, 2), COLUMN, COLUMN, EOF, COLUMN, EOF]);
         }

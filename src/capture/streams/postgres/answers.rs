@@ -71,9 +71,8 @@ impl Postgres {
     /// The first exchange ends where nothing more of its response is to come.
     pub(super) fn end_if_answered(&mut self, turn: &mut Turn<'_>) {
         let is_asked = self.waiting.is_asked && self.waiting.answer.is_some();
-        let is_over = |one: &mut super::super::waiting::One| {
-            one.expects == 0 && !one.syncs && !one.is_open
-        };
+        let is_over =
+            |one: &mut super::super::waiting::One| one.expects == 0 && !one.syncs && !one.is_open;
         if is_asked && self.waiting.first().is_some_and(is_over) {
             self.end_response(turn);
         }
@@ -82,9 +81,7 @@ impl Postgres {
     /// The server is ready: everything up to the next `SYNC` is over. After an error it left out
     /// what was between.
     fn synchronise(&mut self, mark: Mark, at_ns: i64, turn: &mut Turn<'_>) {
-        while self.waiting.is_asked
-            && self.waiting.first().is_some_and(|first| !first.syncs)
-        {
+        while self.waiting.is_asked && self.waiting.first().is_some_and(|first| !first.syncs) {
             // These bytes belong to the one that asked for them.
             if let Some(answer) = &mut self.waiting.answer {
                 answer.body_bytes = answer.body_bytes.saturating_sub(READY_BYTES);

@@ -193,7 +193,10 @@ mod tests {
         assert!(modes.is_unsubscribed(&left));
         // A list of words is a list of words where nobody listens.
         assert_eq!(modes.meaning(&published, Some("LRANGE")), Meaning::Answer);
-        assert!(matches!(modes.meaning(&message(">2", "invalidate", 0), None), Meaning::Unasked(_)));
+        assert!(matches!(
+            modes.meaning(&message(">2", "invalidate", 0), None),
+            Meaning::Unasked(_)
+        ));
     }
 
     #[test]
