@@ -19,8 +19,8 @@ pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
 /// The protocol of a database that the first bytes of a connection begin, in either direction: a
 /// server's greeting, an opening, or a command where the opening was not captured.
 pub(super) fn database(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
-    let is_line = kind == Kind::Request && bytes.ends_with(b"\n") && is_plain_command(bytes);
-    if is_line {
+    let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    if kind == Kind::Request && line.ends_with(b"\n") && is_plain_command(line) {
         return Some("redis");
     }
     if mysql::greets(bytes) || mysql::begins_command(bytes) {
@@ -31,14 +31,8 @@ pub(super) fn database(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
 
 /// `bytes` may be the beginning of a database's protocol, but are too short to tell.
 pub(super) fn may_become_database(kind: Kind, bytes: &[u8]) -> bool {
-    const GREETING: usize = 24;
-    let is_front = |want: &[Option<u8>]| {
-        bytes.iter().zip(want).all(|(byte, want)| want.is_none_or(|want| *byte == want))
-    };
-    let may_greet =
-        bytes.len() < GREETING && is_front(&[None, Some(0), Some(0), Some(0), Some(10)]);
     let may_be_line = kind == Kind::Request && may_become_plain_command(bytes);
-    !bytes.is_empty() && (may_greet || may_be_line || postgres::may_become_opening(bytes))
+    may_be_line || mysql::may_become_greeting(bytes) || postgres::may_become_opening(bytes)
 }
 
 /// `bytes` may be the beginning of another protocol, but are too short to tell.
@@ -72,6 +66,31 @@ mod tests {
         assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
         assert_eq!(other_protocol(b"\x16\x03\x01\xff"), None);
         assert_eq!(other_protocol(b"PRINT / HTTP/1.1\r\n"), None);
+    }
+
+    #[test]
+    fn databases_by_their_first_bytes() {
+        for (kind, bytes, name) in [
+            (Kind::Request, &b"PING\r\nGE"[..], Some("redis")),
+            (Kind::Request, b"SET k v\r\n", Some("redis")),
+            (Kind::Response, b"SET k v\r\n", None),
+            (Kind::Request, b"GET /k\r\n", None),
+            (Kind::Request, b"EHLO me\r\n", None),
+            (Kind::Response, b"\x19\0\0\0\xff\x10\x04Too many connections", Some("mysql")),
+            (Kind::Request, b"\x09\0\0\0\x03select 1", Some("mysql")),
+            (Kind::Request, b"\x01\0\0\0\x0e", Some("mysql")),
+            (Kind::Request, b"\x01\0\0\0\x01", None),
+            (Kind::Request, b"\0\0\0\x08\x04\xd2\x16\x2f", Some("postgres")),
+            (Kind::Request, b"Q\0\0\0\x0dselect 1\0", Some("postgres")),
+            (Kind::Request, b"POST / HTTP/1.1\r\n", None),
+        ] {
+            assert_eq!(database(kind, bytes), name, "{}", String::from_utf8_lossy(bytes));
+            let is_open = |at: usize| may_become_database(kind, &bytes[..at]);
+            // A query in the middle of a connection comes in one piece, or is not told.
+            let is_told_early =
+                name.is_none() || bytes.contains(&b'Q') || bytes[..4].ends_with(b"\0");
+            assert!(is_told_early || (1..8).all(is_open), "{}", String::from_utf8_lossy(bytes));
+        }
     }
 
     #[test]

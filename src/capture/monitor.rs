@@ -128,7 +128,7 @@ impl Import<'_> {
             .collect();
         let mut body = command(&words);
         let mut flags = Flags::SYNTHESISED;
-        let is_redacted = words.iter().any(|word| *word == REDACTED);
+        let is_redacted = words.contains(&REDACTED);
         self.ledger.note("commands with secrets that the server left out", is_redacted.into());
         if redact(&mut body) || is_redacted {
             flags.insert(Flags::REDACTED);

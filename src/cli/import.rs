@@ -40,9 +40,9 @@ pub struct Import {
     #[command(flatten)]
     secrets: Secrets,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
-    /// monitor (of Redis), sessions, jsonl; or an access log: nginx (the common or combined format, stamped with the
-    /// end of each request), apache (the same, stamped with the arrival), common, combined, json,
-    /// nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
+    /// monitor (of Redis), sessions, jsonl; or an access log: nginx (the common or combined format,
+    /// stamped with the end of each request), apache (the same, stamped with the arrival), common,
+    /// combined, json, nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
     #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
     format: Option<Given>,
     /// Read the captures as access logs of this format string, nginx' `log_format` or Apache's

@@ -50,6 +50,25 @@ pub fn greets(bytes: &[u8]) -> bool {
     })
 }
 
+/// The bytes may be the front of a greeting, or of a refusal, that cannot be told yet.
+pub fn may_become_greeting(bytes: &[u8]) -> bool {
+    const LENGTH: usize = 512;
+    let front = bytes.get(..bytes.len().min(4)).unwrap_or_default();
+    let head = front.iter().zip([255, 1, 0, 0]).all(|(byte, most)| *byte <= most);
+    let whole = usize::from(front.first().copied().unwrap_or_default())
+        | usize::from(front.get(1).copied().unwrap_or_default()) << 8;
+    let version = bytes.iter().skip(5).take_while(|byte| **byte != 0);
+    let is_plausible = match bytes.get(4) {
+        Some(10) => {
+            let mut version = version;
+            version.all(u8::is_ascii_graphic)
+        }
+        Some(kind) => *kind == 0xff,
+        None => true,
+    };
+    !bytes.is_empty() && head && is_plausible && bytes.len() < 4 + whole.min(LENGTH)
+}
+
 /// A command certainly begins a segment with `bytes`.
 pub fn begins_command(bytes: &[u8]) -> bool {
     payload(bytes).is_some_and(|(payload, is_cut)| is_certain(payload, is_cut))

@@ -56,7 +56,8 @@ fn commands_agree_with_the_oracle() {
     let mut scores = Scores::new();
     for entry in table(&corpus.join("INDEX.tsv")) {
         let (file, class) = (&entry["file"], &entry["class"]);
-        if !CLASSES.iter().any(|front| class.starts_with(front)) {
+        let is_of_class = CLASSES.iter().any(|front| class.starts_with(front));
+        if !is_of_class && !file.contains("mysql_with_gap") {
             continue;
         }
         let (found, imported) = import(&locate(&corpus, file, scratch.path()));

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use peakhour::capture::FIN;
 use peakhour::capture::import::{Found, Imported};
+use peakhour::protocol::resp::command;
 use peakhour::recording::{Exchange, Flags};
 
-use crate::talk::Talk;
+use crate::talk::{Piece, Talk, import};
+
+mod damage;
+mod redis;
 
 /// `METHOD target > head bytes`, then the flags.
-fn show(found: &Found) -> String {
+pub(super) fn show(found: &Found) -> String {
     let Found::Exchange(exchange) = found else {
         let Found::OrphanResponse { body_bytes, .. } = found else { unreachable!() };
         return format!("- > {body_bytes:?}");
@@ -35,135 +38,56 @@ fn show(found: &Found) -> String {
     format!("{method} {target} > {answer}{flags}")
 }
 
-fn check(talk: &Talk, expected: &[&str]) -> Imported {
+pub(super) fn check(talk: &Talk, expected: &[&str]) -> Imported {
     let (found, imported) = talk.import();
     let shown: Vec<String> = found.iter().map(show).collect();
     assert_eq!(shown, expected);
     imported
 }
 
-fn notes(imported: &Imported, expected: &[(&str, u64)]) {
+/// The same however the segments are cut.
+pub(super) fn check_in_pieces(talk: &Talk, expected: &[&str]) -> Imported {
+    let is_pipelined = |line: &String| line.replace(" pipelined", "");
+    let wanted: Vec<String> =
+        expected.iter().map(|line| is_pipelined(&(*line).to_owned())).collect();
+    for size in 1..12 {
+        let (found, imported) = import(&in_pieces(&talk.pieces, size));
+        let shown: Vec<String> = found.iter().map(|it| is_pipelined(&show(it))).collect();
+        assert_eq!(shown, wanted, "in pieces of {size}");
+        assert_eq!(imported.ledger.notes, talk.import().1.ledger.notes);
+    }
+    check(talk, expected)
+}
+
+pub(super) fn in_pieces(pieces: &[Piece], size: usize) -> Vec<Piece> {
+    let mut cut = Vec::new();
+    for piece in pieces {
+        if piece.payload.is_empty() {
+            cut.push(piece.clone());
+        }
+        for (number, payload) in piece.payload.chunks(size).enumerate() {
+            let seq = piece.seq.wrapping_add(u32::try_from(number * size).unwrap());
+            cut.push(Piece { seq, payload: payload.to_vec(), ..piece.clone() });
+        }
+    }
+    cut
+}
+
+pub(super) fn notes(imported: &Imported, expected: &[(&str, u64)]) {
     let expected: BTreeMap<String, u64> =
         expected.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
     assert_eq!(imported.ledger.notes, expected);
 }
 
 /// A command of Redis as clients send it.
-fn array(line: &str) -> String {
+pub(super) fn array(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
-    let words: String = words.iter().map(|it| format!("${}\r\n{it}\r\n", it.len())).collect();
-    format!("*{}\r\n{words}", line.split(' ').count())
-}
-
-#[test]
-fn commands_of_redis_and_their_replies() {
-    let mut talk = Talk::new();
-    talk.client(&array("HELLO 3 AUTH me hunter2")).server("%1\r\n+server\r\n+redis\r\n");
-    talk.client(&array("SET user:1 v")).server("+OK\r\n");
-    talk.client(&[array("GET user:1"), array("hget h f"), array("PING")].concat());
-    talk.server("$1\r\nv\r\n-WRONGTYPE no\r\n+PO").server("NG\r\n");
-    talk.client(&array("AUTH hunter2")).server("+OK\r\n");
-    let imported = check(
-        &talk,
-        &[
-            "HELLO 3 > %1 21 redacted",
-            "SET user:1 > +OK 5",
-            "GET user:1 > $1 7",
-            "HGET h > -WRONGTYPE no 15 pipelined error",
-            "PING  > +PONG 7 pipelined",
-            "AUTH xxxxxxx > +OK 5 redacted",
-        ],
-    );
-    notes(&imported, &[("connections with redis", 1)]);
-    let all = format!("{:?}", talk.import().0);
-    assert!(!all.contains("hunter2") && all.contains("*5\\r\\n$5\\r\\nHELLO"));
-}
-
-#[test]
-fn lines_are_commands_once_a_reply_says_so() {
-    let mut talk = Talk::new();
-    talk.client("SET k \"a b\"\r\nGET k\r\n").server("+OK\r\n$3\r\na b\r\n");
-    check(&talk, &["SET k > +OK 5", "GET k > $3 9 pipelined"]);
-    // Another protocol of lines, which knows the words as well.
-    let mut talk = Talk::new();
-    talk.client("get k\r\n").server("VALUE k 0 1\r\nv\r\nEND\r\n").client("get l\r\n");
-    let imported = check(&talk, &[]);
-    notes(&imported, &[]);
-    assert_eq!(imported.ledger.stream_bytes.count("not http"), 35);
-    // Nobody answered, so nobody knows.
-    let mut talk = Talk::new();
-    talk.client("PING\r\n");
-    check(&talk, &[]);
-    // A request of HTTP/0.9 stays one.
-    let mut talk = Talk::new();
-    talk.client("GET /k\r\n").server("hello").close(false, FIN);
-    check(&talk, &["GET /k >  5"]);
-}
-
-#[test]
-fn some_commands_have_no_reply_and_some_messages_no_command() {
-    let mut talk = Talk::new();
-    talk.client(&[array("CLIENT REPLY SKIP"), array("SET a 1"), array("GET a")].concat());
-    talk.server("$1\r\n1\r\n");
-    talk.client(&[array("CLIENT REPLY OFF"), array("SET a 2")].concat());
-    talk.client(&array("CLIENT REPLY ON")).server("+OK\r\n");
-    check(
-        &talk,
-        &[
-            "CLIENT REPLY > -",
-            "SET a > -",
-            "GET a > $1 7",
-            "CLIENT REPLY > -",
-            "SET a > -",
-            "CLIENT REPLY > +OK 5",
-        ],
-    );
-
-    let three =
-        |word: &str, end: &str| format!("*3\r\n${}\r\n{word}\r\n$1\r\na\r\n{end}", word.len());
-    let mut talk = Talk::new();
-    talk.client(&array("SUBSCRIBE a b"));
-    talk.server(&[three("subscribe", ":1\r\n"), three("subscribe", ":2\r\n")].concat());
-    talk.server(&three("message", "$1\r\nm\r\n"));
-    talk.client(&array("UNSUBSCRIBE"));
-    talk.server(&three("message", "$1\r\nm\r\n"));
-    talk.server(&[three("unsubscribe", ":1\r\n"), three("unsubscribe", ":0\r\n")].concat());
-    talk.client(&array("PING")).server(">2\r\n+invalidate\r\n_\r\n+PONG\r\n");
-    talk.client(&array("MONITOR")).server("+OK\r\n+1.000001 [0 1.1.1.1:1] \"GET\" \"k\"\r\n");
-    let imported = check(
-        &talk,
-        &["SUBSCRIBE a > *3 60", "UNSUBSCRIBE  > *3 66", "PING  > +PONG 7", "MONITOR  > +OK 5"],
-    );
-    notes(
-        &imported,
-        &[
-            ("connections with redis", 1),
-            ("redis messages that answer nothing", 3),
-            ("redis monitor lines", 1),
-        ],
-    );
-}
-
-#[test]
-fn redis_from_the_middle_and_with_gaps() {
-    let mut talk = Talk::under_way();
-    talk.server(":7\r\n").client(&array("GET a")).server("$1\r\n1\r\n");
-    check(&talk, &["GET a > $1 7 mid-stream"]);
-    // Inside of a string a gap is only bytes; elsewhere a reply is lost.
-    let mut talk = Talk::new();
-    talk.client(&array("GET a")).server("$9\r\nab").lose(false, "cdefg").server("hi\r\n");
-    talk.client(&array("GET b")).lose(false, "$1\r\n1\r\n");
-    talk.client(&array("GET c")).server("+third\r\n").acks(40);
-    check(&talk, &["GET a > $9 15 gap", "GET b > -", "GET c > +third 8"]);
-    // A command that was not captured: its reply is nobody's.
-    let mut talk = Talk::new();
-    talk.client(&array("GET a")).server("+first\r\n").lose(true, &array("GET b"));
-    talk.server("+second\r\n").client(&array("GET c")).server("+third\r\n").acks(40);
-    check(&talk, &["GET a > +first 8", "- > Some(9)", "GET c > +third 8"]);
+    let words: Vec<&[u8]> = words.into_iter().map(str::as_bytes).collect();
+    String::from_utf8(command(&words)).unwrap()
 }
 
 /// Bytes as a text of which each character is one byte.
-fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn packet(sequence: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
     [&length[..3], &[sequence], payload].concat()
 }
@@ -183,16 +107,16 @@ fn login(capabilities: u32) -> Vec<u8> {
     packet(1, &payload)
 }
 
-const OK: &[u8] = b"\0\0\0\x02\0\0\0";
+pub(super) const OK: &[u8] = b"\0\0\0\x02\0\0\0";
 
 /// A connection to MySQL that is logged in.
-fn mysql() -> Talk {
+pub(super) fn mysql() -> Talk {
     let mut talk = Talk::new();
     talk.say(false, &greeting()).say(true, &login(0x19ff_a685)).say(false, &packet(2, OK));
     talk
 }
 
-fn query(statement: &str) -> Vec<u8> {
+pub(super) fn query(statement: &str) -> Vec<u8> {
     packet(0, &[b"\x03\0\x01", statement.as_bytes()].concat())
 }
 
@@ -213,7 +137,7 @@ fn commands_of_mysql_and_their_responses() {
     talk.say(true, &packet(0, b"\x17\x07\0\0\0\0\x01\0\0\0\0\x01\x08\0\x01"));
     talk.say(false, &packet(1, OK));
     talk.say(true, &[packet(0, b"\x19\x07\0\0\0"), packet(0, b"\x01")].concat());
-    let imported = check(
+    let imported = check_in_pieces(
         &talk,
         &[
             "QUERY select 1 >  49",
@@ -234,12 +158,18 @@ fn commands_of_mysql_and_their_responses() {
 fn mysql_that_is_refused_encrypted_or_compressed_is_counted() {
     let mut talk = Talk::new();
     talk.say(false, &packet(0, b"\xff\x10\x04Too many connections"));
-    notes(&check(&talk, &[]), &[("connections with mysql", 1), ("mysql connections refused", 1)]);
+    notes(
+        &check_in_pieces(&talk, &[]),
+        &[("connections with mysql", 1), ("mysql connections refused", 1)],
+    );
 
     let mut talk = Talk::new();
     talk.say(false, &greeting()).say(true, &login(0x19ff_a685));
     talk.say(false, &packet(2, b"\xff\x15\x04#28000Access denied"));
-    notes(&check(&talk, &[]), &[("connections with mysql", 1), ("mysql logins refused", 1)]);
+    notes(
+        &check_in_pieces(&talk, &[]),
+        &[("connections with mysql", 1), ("mysql logins refused", 1)],
+    );
 
     let mut talk = Talk::new();
     talk.say(false, &greeting());
@@ -248,13 +178,13 @@ fn mysql_that_is_refused_encrypted_or_compressed_is_counted() {
         &[packet(1, &login(0x19ff_ae85)[4..36]), b"\x16\x03\x01\x00\x05hello".to_vec()].concat(),
     );
     talk.say(false, b"\x16\x03\x03\x00\x05hello");
-    let imported = check(&talk, &[]);
+    let imported = check_in_pieces(&talk, &[]);
     assert_eq!(imported.ledger.stream_bytes.count("tls"), 20);
 
     let mut talk = Talk::new();
     talk.say(false, &greeting()).say(true, &login(0x19ff_a6a5)).say(false, &packet(2, OK));
     talk.say(true, b"\x09\0\0\0\0\0\0\x05\0\0\0\x03a=1;");
-    let imported = check(&talk, &[]);
+    let imported = check_in_pieces(&talk, &[]);
     assert_eq!(imported.ledger.stream_bytes.count("mysql compressed"), 16);
 }
 
@@ -272,17 +202,17 @@ fn mysql_from_the_middle_and_with_gaps() {
     check(&talk, &["QUERY select 1 >  ? response-cut gap", "QUERY select 2 >  11"]);
 }
 
-fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: u8, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len() + 4).unwrap().to_be_bytes();
     [&[kind][..], &length, payload].concat()
 }
 
-fn ready() -> Vec<u8> {
+pub(super) fn ready() -> Vec<u8> {
     message(b'Z', b"I")
 }
 
 /// A connection to PostgreSQL that is logged in.
-fn postgres() -> Talk {
+pub(super) fn postgres() -> Talk {
     let mut talk = Talk::new();
     talk.say(true, b"\0\0\0\x08\x04\xd2\x16\x2f").server("N");
     talk.say(true, b"\0\0\0\x11\0\x03\0\0user\0me\0\0").say(false, &message(b'R', b"\0\0\0\x03"));
@@ -312,7 +242,7 @@ fn commands_of_postgres_and_their_responses() {
     let error = message(b'E', b"SERROR\0C42601\0Mnear 's3cret'\0\0");
     talk.say(false, &[message(b'N', b"\0"), error, ready()].concat());
     talk.say(true, &message(b'X', b""));
-    let imported = check(
+    let imported = check_in_pieces(
         &talk,
         &[
             "QUERY select 1 > SELECT 1 34",
@@ -340,7 +270,7 @@ fn after_an_error_postgres_leaves_out_the_rest_of_what_was_sent() {
     talk.say(true, &all);
     let error = message(b'E', b"C42601\0Msyntax error\0\0");
     talk.say(false, &[error, ready()].concat());
-    check(
+    check_in_pieces(
         &talk,
         &[
             "PARSE a 1 > 42601 syntax error 27 error",
@@ -357,7 +287,7 @@ fn files_that_are_copied_belong_to_their_command() {
     talk.say(true, &message(b'Q', b"COPY t FROM STDIN\0")).say(false, &message(b'G', b"\0\0\0"));
     talk.say(true, &[message(b'd', b"1\n"), message(b'd', b"2\n"), message(b'c', b"")].concat());
     talk.say(false, &[message(b'C', b"COPY 2\0"), ready()].concat());
-    check(&talk, &["QUERY COPY t FROM STDIN > COPY 2 26"]);
+    check_in_pieces(&talk, &["QUERY COPY t FROM STDIN > COPY 2 26"]);
     let (found, _) = talk.import();
     let Found::Exchange(exchange) = &found[0] else { panic!() };
     assert_eq!(exchange.request_body_bytes, 23 + 7 + 7 + 5);

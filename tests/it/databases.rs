@@ -70,42 +70,7 @@ fn redis_through_the_proxy() {
     direct.write_all(b"CONFIG SET requirepass s3cret-pass\r\n").unwrap();
     direct.read_exact(&mut [0; 5]).unwrap();
     let found = through_proxy(server.port, &["s3cret-pass", "n3w-pass"], |port| {
-        let run = |arguments: &[&str], input: &[u8]| {
-            let mut child = Command::new(&cli)
-                .args(["-p", &port.to_string(), "--no-auth-warning", "-a", "s3cret-pass"])
-                .args(arguments)
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .spawn()
-                .unwrap();
-            child.stdin.take().unwrap().write_all(input).unwrap();
-            assert!(child.wait().unwrap().success());
-        };
-        run(
-            &["-3"],
-            b"SET user:17 v\nHSET h f 1\nHGETALL h\nLPUSH user:17 x\nMULTI\nINCR n\nEXEC\n\
-              CONFIG SET masterauth n3w-pass\nGET none\n",
-        );
-        let many: Vec<u8> = (0..3_000)
-            .flat_map(|number| command(&[b"SET", format!("many:{number}").as_bytes(), b"1"]))
-            .collect();
-        run(&["--pipe"], &many);
-        // A subscriber, and what it hears.
-        let mut listener = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        let mut say = |words: &[&[u8]], until: &[u8]| {
-            listener.write_all(&command(words)).unwrap();
-            let mut said = Vec::new();
-            while !said.ends_with(until) {
-                let mut byte = [0];
-                assert_eq!(listener.read(&mut byte).unwrap(), 1);
-                said.push(byte[0]);
-            }
-        };
-        say(&[b"AUTH", b"default", b"s3cret-pass"], b"+OK\r\n");
-        say(&[b"SUBSCRIBE", b"news"], b":1\r\n");
-        run(&[], b"PUBLISH news hello\n");
-        say(&[b"PING"], b"$4\r\npong\r\n$0\r\n\r\n");
+        speak_redis(&cli, port);
     });
     assert!(found.iter().all(|it| it.protocol == Protocol::Redis));
     let (many, others): (Vec<Exchange>, Vec<Exchange>) =
@@ -151,6 +116,46 @@ fn redis_through_the_proxy() {
             "PING  > *2",
         ]
     );
+}
+
+/// Commands by hand, many at once, and a subscription.
+fn speak_redis(cli: &Path, port: u16) {
+    let run = |arguments: &[&str], input: &[u8]| {
+        let mut child = Command::new(cli)
+            .args(["-p", &port.to_string(), "--no-auth-warning", "-a", "s3cret-pass"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    run(
+        &["-3"],
+        b"SET user:17 v\nHSET h f 1\nHGETALL h\nLPUSH user:17 x\nMULTI\nINCR n\nEXEC\n\
+          CONFIG SET masterauth n3w-pass\nGET none\n",
+    );
+    let many: Vec<u8> = (0..3_000)
+        .flat_map(|number| command(&[b"SET", format!("many:{number}").as_bytes(), b"1"]))
+        .collect();
+    run(&["--pipe"], &many);
+    // A subscriber, and what it hears.
+    let mut listener = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    listener.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut say = |words: &[&[u8]], until: &[u8]| {
+        listener.write_all(&command(words)).unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(until) {
+            let mut byte = [0];
+            assert_eq!(listener.read(&mut byte).unwrap(), 1);
+            said.push(byte[0]);
+        }
+    };
+    say(&[b"AUTH", b"default", b"s3cret-pass"], b"+OK\r\n");
+    say(&[b"SUBSCRIBE", b"news"], b":1\r\n");
+    run(&[], b"PUBLISH news hello\n");
+    say(&[b"PING"], b"$4\r\npong\r\n$0\r\n\r\n");
 }
 
 #[test]

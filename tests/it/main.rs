@@ -19,7 +19,7 @@ mod capture_limits; // What waits too long or is too large.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
-mod corpus_databases; // Commands to databases in foreign captures, compared with what other readers found.
+mod corpus_databases; // Commands to databases in foreign captures, compared likewise.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
 mod monitor; // What Redis tells a client that monitors it.

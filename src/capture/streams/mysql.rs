@@ -23,9 +23,6 @@ const COMMANDS: &str = "mysql command";
 const RESPONSES: &str = "mysql response";
 const LOGIN: &str = "mysql login";
 
-/// Bytes of a payload in front of the values with which a statement is executed.
-const VALUES_AT: usize = 10;
-
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Mysql {
@@ -84,9 +81,8 @@ impl Reader {
 impl Mysql {
     pub(super) fn new(link: Link, handover: &Handover) -> Self {
         let mut waiting = Waiting::new(Protocol::Mysql, link, handover);
-        let first = handover.pieces.first();
-        let is_greeted = first.is_some_and(|piece| greets(&piece.bytes));
-        let side = first.map(|piece| piece.side);
+        let (side, front) = handover.front();
+        let is_greeted = greets(&front);
         waiting.client = if is_greeted { side.map(Side::other) } else { side };
         waiting.is_begun |= is_greeted;
         let (phase, responses) = if is_greeted {
@@ -258,7 +254,7 @@ impl Mysql {
             let known = self.statements.get(&statement);
             target = known.map_or_else(|| statement.to_string().into(), |it| it.text.clone());
             if known.is_some_and(|it| it.is_secret)
-                && let Some(values) = body.get_mut(VALUES_AT.min(length as usize)..)
+                && let Some(values) = body.get_mut(values_at(number)..)
             {
                 values.fill(b'x');
                 is_redacted = true;
@@ -380,4 +376,9 @@ impl Mysql {
             self.ask(packet, mark, flags, turn);
         }
     }
+}
+
+/// Where the values begin in the payload of a command about a statement.
+fn values_at(number: u8) -> usize {
+    if number == command::STMT_SEND_LONG_DATA { 7 } else { 10 }
 }

@@ -16,7 +16,7 @@ use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 use crate::protocol::Protocol;
 use crate::protocol::postgres::messages::{Messages, are_messages};
 use crate::protocol::postgres::{
-    MAX_OPENING, Opening, is_certain, is_of_client, is_of_server, may_become_opening, opening,
+    MAX_OPENING, Opening, is_certain, is_of_client, is_of_server, opening,
 };
 use crate::recording::Flags;
 
@@ -91,11 +91,10 @@ impl Reader {
 impl Postgres {
     pub(super) fn new(link: Link, handover: &Handover) -> Self {
         let mut waiting = Waiting::new(Protocol::Postgres, link, handover);
-        let first = handover.pieces.first();
         // Whoever sent the bytes that told the protocol asks.
-        waiting.client = first.map(|piece| piece.side).or(waiting.client);
-        let front = first.map(|piece| piece.bytes.as_slice()).unwrap_or_default();
-        let is_opened = opening(front).is_some() || may_become_opening(front);
+        let (side, front) = handover.front();
+        waiting.client = side.or(waiting.client);
+        let is_opened = opening(&front).is_some();
         waiting.is_begun |= is_opened;
         let (phase, responses) = if is_opened {
             (Phase::Opening, State::Reading)

@@ -80,13 +80,14 @@ impl Reader {
 impl Redis {
     pub(super) fn new(link: Link, handover: &Handover) -> Self {
         let mut waiting = Waiting::new(Protocol::Redis, link, handover);
-        let first = handover.pieces.first();
         // Whoever sent the bytes that told the protocol asks.
-        waiting.client = first.map(|piece| piece.side).or(waiting.client);
-        let is_array = first.is_some_and(|piece| piece.bytes.starts_with(b"*"));
-        let replies = match waiting.is_begun {
-            true => State::Reading,
-            false => State::Seeking("before the first message"),
+        let (side, front) = handover.front();
+        waiting.client = side.or(waiting.client);
+        let is_array = front.starts_with(b"*");
+        let replies = if waiting.is_begun {
+            State::Reading
+        } else {
+            State::Seeking("before the first message")
         };
         Self {
             waiting,

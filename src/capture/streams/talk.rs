@@ -40,6 +40,16 @@ pub(super) struct Handover {
     pub(super) is_begun: bool,
 }
 
+impl Handover {
+    /// The side that told what is spoken, and how its bytes begin: as much as tells it again.
+    pub(super) fn front(&self) -> (Option<Side>, Vec<u8>) {
+        const LENGTH: usize = 1_024;
+        let side = self.pieces.first().map(|piece| piece.side);
+        let of_side = self.pieces.iter().filter(|piece| Some(piece.side) == side);
+        (side, of_side.flat_map(|piece| piece.bytes.iter().copied()).take(LENGTH).collect())
+    }
+}
+
 /// Bytes of one side.
 #[derive(Debug)]
 pub(super) struct Piece {

@@ -44,6 +44,9 @@ const NAMES: [&str; 32] = [
     "RESET_CONNECTION",
 ];
 
+/// Number of the command that sends a value in pieces.
+pub const STMT_SEND_LONG_DATA: u8 = 0x18;
+
 /// Number of the command that closes a prepared statement.
 pub const STMT_CLOSE: u8 = 0x19;
 
@@ -170,12 +173,10 @@ fn behind_attributes(payload: &[u8]) -> Option<usize> {
 /// `is_cut` tells that more of it is to come.
 pub fn is_certain(payload: &[u8], is_cut: bool) -> bool {
     match payload {
-        [0x01 | 0x0e | 0x09 | 0x1f] => !is_cut,
         [0x03 | 0x16, ..] => begins_statement(payload.get(text(payload, None)).unwrap_or_default()),
         // No flags but those of a cursor, and one iteration.
         [0x17, _, _, _, _, flags, 1, 0, 0, 0, ..] => *flags < 8,
-        [0x19 | 0x1a, _, _, _, 0] => !is_cut,
-        [0x1c, _, _, _, 0, _, _, _, 0] => !is_cut,
+        [0x0e] | [0x19 | 0x1a, _, _, _, 0] | [0x1c, _, _, _, 0, _, _, _, 0] => !is_cut,
         _ => false,
     }
 }
@@ -206,7 +207,7 @@ mod tests {
     fn attributes_of_every_type_are_stepped_over() {
         let mut payload = vec![0x03, 4, 1, 0b0100, 1];
         for (kind, name) in [(0xfe, "a"), (0x08, "bb"), (0x03, ""), (0x0c, "d")] {
-            payload.extend_from_slice(&[kind, 0, name.len() as u8]);
+            payload.extend_from_slice(&[kind, 0, u8::try_from(name.len()).unwrap()]);
             payload.extend_from_slice(name.as_bytes());
         }
         payload.extend_from_slice(b"\x03abc\x01\0\0\0\0\0\0\0\x04\xe8\x07\x01\x02select 1");

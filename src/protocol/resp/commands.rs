@@ -113,8 +113,13 @@ pub fn is_plain_command(line: &[u8]) -> bool {
 
 /// The bytes may be the front of such a line.
 pub fn may_become_plain_command(bytes: &[u8]) -> bool {
-    let front = bytes.to_ascii_uppercase();
-    !front.is_empty() && PLAIN.iter().any(|known| known.as_bytes().starts_with(&front))
+    const LENGTH: usize = 1_024;
+    let Some(end) = bytes.iter().position(u8::is_ascii_whitespace) else {
+        let front = bytes.to_ascii_uppercase();
+        return !front.is_empty() && PLAIN.iter().any(|known| known.as_bytes().starts_with(&front));
+    };
+    let is_open = !bytes.contains(&b'\n') && bytes.len() <= LENGTH;
+    end > 0 && is_open && is_plain_command(bytes)
 }
 
 /// Which word of a command is its first key, or what comes nearest to one: its first argument.
@@ -157,6 +162,8 @@ mod tests {
             assert!(!is_plain_command(line.as_bytes()), "{line}");
         }
         assert!(may_become_plain_command(b"PI"));
+        assert!(may_become_plain_command(b"set k v\r"));
+        assert!(!may_become_plain_command(b"set k v\n"));
         assert!(!may_become_plain_command(b"POST"));
         assert!(!may_become_plain_command(b""));
     }

@@ -51,9 +51,8 @@ fn of_line(line: &[u8]) -> Vec<Range<usize>> {
             match quote {
                 Some(quote) if *byte == quote => break,
                 Some(_) if *byte == b'\\' => at += 1,
-                Some(_) => {}
                 None if byte.is_ascii_whitespace() => break,
-                None => {}
+                _ => {}
             }
             at += 1;
         }
@@ -123,11 +122,8 @@ mod tests {
 
     fn array(line: &str) -> Vec<u8> {
         let words: Vec<&str> = line.split(' ').collect();
-        let mut wire = format!("*{}\r\n", words.len());
-        for word in words {
-            wire.push_str(&format!("${}\r\n{word}\r\n", word.len()));
-        }
-        wire.into_bytes()
+        let strings = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len()));
+        format!("*{}\r\n{}", words.len(), strings.collect::<String>()).into_bytes()
     }
 
     fn read(wire: &[u8]) -> Vec<String> {

@@ -52,16 +52,13 @@ impl Postgres {
             // The end, and answers in a login.
             b'X' | b'p' => {}
             kind => {
-                match self.unit.and_then(|unit| unit.with(kind)) {
-                    Some(unit) => {
-                        self.unit = Some(unit);
-                        self.join(message, flags);
-                    }
-                    None => {
-                        self.close_unit(turn);
-                        self.unit = Unit::Other.with(kind);
-                        self.ask(message, mark, flags, turn);
-                    }
+                if let Some(unit) = self.unit.and_then(|unit| unit.with(kind)) {
+                    self.unit = Some(unit);
+                    self.join(message, flags);
+                } else {
+                    self.close_unit(turn);
+                    self.unit = Unit::Other.with(kind);
+                    self.ask(message, mark, flags, turn);
                 }
                 if let Some(one) = self.waiting.last() {
                     one.expects += u32::from(b"PBEDC".contains(&kind));
@@ -182,15 +179,12 @@ mod tests {
     fn units(kinds: &str) -> Vec<usize> {
         let (mut unit, mut found): (Option<Unit>, Vec<usize>) = (None, Vec::new());
         for kind in kinds.bytes() {
-            match unit.and_then(|unit| unit.with(kind)) {
-                Some(joined) => {
-                    unit = Some(joined);
-                    *found.last_mut().unwrap() += 1;
-                }
-                None => {
-                    unit = Unit::Other.with(kind);
-                    found.push(1);
-                }
+            if let Some(joined) = unit.and_then(|unit| unit.with(kind)) {
+                unit = Some(joined);
+                *found.last_mut().unwrap() += 1;
+            } else {
+                unit = Unit::Other.with(kind);
+                found.push(1);
             }
             if kind == b'S' {
                 unit = None;

@@ -72,7 +72,7 @@ fn messages_of_channels_are_told_by_their_first_word() {
 
 #[test]
 fn what_is_none_is_named() {
-    let long = vec![b'x'; MAX_INLINE as usize + 1];
+    let long = vec![b'x'; usize::try_from(MAX_INLINE).unwrap() + 1];
     for (sender, wire, error) in [
         (Sender::Server, &b"HTTP/1.1 200 OK\r\n"[..], NotResp::Kind),
         (Sender::Server, b":x\r\n", NotResp::Number),
