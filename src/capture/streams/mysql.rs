@@ -7,7 +7,7 @@ mod answers;
 
 use crate::capture::streams::mysql::answers::{Current, text_of};
 use crate::capture::streams::talk::{Handover, Piece};
-use crate::capture::streams::waiting::{Command, Statement, Statements, Waiting};
+use crate::capture::streams::waiting::{Command, MAX_TARGET, Statement, Statements, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 use crate::protocol::Protocol;
@@ -128,6 +128,7 @@ impl Mysql {
         }
         if turn.pressed {
             self.waiting.forget(turn);
+            self.commands.packets.shorten(MAX_TARGET);
         }
         if self.handover.is_some() {
             self.waiting.close(turn);

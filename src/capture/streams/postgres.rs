@@ -10,7 +10,7 @@ mod answers;
 
 use crate::capture::streams::postgres::units::Unit;
 use crate::capture::streams::talk::{Handover, Piece};
-use crate::capture::streams::waiting::{MAX_HEAD, Statements, Waiting};
+use crate::capture::streams::waiting::{MAX_HEAD, MAX_TARGET, Statements, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 use crate::protocol::Protocol;
@@ -136,6 +136,7 @@ impl Postgres {
         if turn.pressed {
             self.unit = None;
             self.waiting.forget(turn);
+            self.commands.messages.shorten(MAX_TARGET);
         }
         if self.handover.is_some() {
             self.waiting.close(turn);

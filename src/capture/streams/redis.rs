@@ -10,13 +10,13 @@ mod modes;
 use crate::capture::line::text;
 use crate::capture::streams::redis::modes::{Meaning, Modes, Wanted};
 use crate::capture::streams::talk::Handover;
-use crate::capture::streams::waiting::{Command, Waiting};
+use crate::capture::streams::waiting::{Command, MAX_TARGET, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Event, Link, Mark, What};
 use crate::protocol::Protocol;
 use crate::protocol::resp::commands::{first_key, is_plain_command};
 use crate::protocol::resp::scan::{Scan, Scanned, Sender};
-use crate::protocol::resp::words::{redact, words};
+use crate::protocol::resp::words::{redact_at, words};
 use crate::recording::Flags;
 
 /// Words of a command that are looked at: enough to find the keys behind options.
@@ -119,7 +119,11 @@ impl Redis {
         if turn.pressed {
             self.refuse_if_unsure(turn);
             self.waiting.forget(turn);
-            self.commands.flags.insert(Flags::REQUEST_TRUNCATED);
+            if !self.command.is_empty() {
+                self.commands.flags.insert(Flags::REQUEST_TRUNCATED);
+                self.command.truncate(MAX_TARGET);
+                self.command.shrink_to_fit();
+            }
         }
     }
 
@@ -171,23 +175,28 @@ impl Redis {
     fn ask(&mut self, bytes: u64, turn: &mut Turn<'_>) -> bool {
         let mut body = std::mem::take(&mut self.command);
         let mut flags = std::mem::take(&mut self.commands.flags);
-        if redact(&mut body) {
+        let ranges = words(&body);
+        if redact_at(&mut body, &ranges) {
             flags.insert(Flags::REDACTED);
         }
-        let all = words(&body).into_iter().map(|word| body.get(word).unwrap_or_default());
-        let words: Vec<Vec<u8>> = all.take(MAX_WORDS).map(<[u8]>::to_vec).collect();
-        let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+        let words: Vec<&[u8]> = ranges
+            .into_iter()
+            .take(MAX_WORDS)
+            .map(|word| body.get(word).unwrap_or_default())
+            .collect();
         let (Some(name), Some(mark)) = (words.first(), self.commands.first.take()) else {
             return false;
         };
         let (method, _) = text(&name[..name.len().min(MAX_NAME)].to_ascii_uppercase());
         let target = first_key(&words).and_then(|at| words.get(at)).copied().unwrap_or_default();
+        let target = target[..target.len().min(MAX_TARGET)].to_vec();
         let wanted = self.modes.wanted(&method, &words);
         if wanted != Wanted::Reply {
             // Nothing else begins with words like these.
             self.certain(turn);
         }
-        let command = Command { mark, method: &method, target, body, body_bytes: bytes, flags };
+        let command =
+            Command { mark, method: &method, target: &target, body, body_bytes: bytes, flags };
         match wanted {
             Wanted::Nothing => self.waiting.tell(command, turn),
             Wanted::Reply => self.waiting.ask(command, turn).expects = 1,

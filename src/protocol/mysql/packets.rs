@@ -22,6 +22,8 @@ pub struct Packet {
 pub struct Packets {
     /// Most bytes of a payload that are kept.
     keep: usize,
+    /// The same of the one being read.
+    limit: usize,
     head: [u8; 4],
     head_bytes: usize,
     /// Payload bytes to come of the packet being read, once its head is whole.
@@ -34,7 +36,7 @@ impl Packets {
     /// At the head of a packet; at most `keep` bytes of each payload are kept.
     pub fn new(keep: usize) -> Self {
         let now = Packet::default();
-        Self { keep, head: [0; 4], head_bytes: 0, left: 0, goes_on: false, now }
+        Self { keep, limit: keep, head: [0; 4], head_bytes: 0, left: 0, goes_on: false, now }
     }
 
     /// Bytes of the payload being read.
@@ -62,13 +64,14 @@ impl Packets {
                 self.open();
             }
             let (piece, rest) = input.split_at(self.left.min(input.len()));
-            let room = self.keep.saturating_sub(self.now.kept.len());
+            let room = self.limit.saturating_sub(self.now.kept.len());
             self.now.kept.extend_from_slice(&piece[..piece.len().min(room)]);
             self.passed(piece.len());
             *input = rest;
             if self.left == 0 {
                 self.head_bytes = 0;
                 if !self.goes_on {
+                    self.limit = self.keep;
                     return Some(std::mem::take(&mut self.now));
                 }
             }
@@ -76,10 +79,18 @@ impl Packets {
         None
     }
 
+    /// Keeps only the front of the payload being read: memory is short.
+    pub fn shorten(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
+        self.now.kept.truncate(limit);
+        self.now.kept.shrink_to_fit();
+    }
+
     /// What there is of the payload being read, which will never be whole.
     pub fn cut(&mut self) -> Packet {
         self.head_bytes = 0;
         self.goes_on = false;
+        self.limit = self.keep;
         let mut cut = std::mem::take(&mut self.now);
         // Its length is as the head says.
         cut.length += self.left as u64;
@@ -92,7 +103,7 @@ impl Packets {
         let inside = self.head_bytes == self.head.len()
             && usize::try_from(bytes).is_ok_and(|bytes| bytes < self.left);
         if inside {
-            self.keep = self.keep.min(self.now.kept.len());
+            self.limit = self.now.kept.len();
             self.passed(usize::try_from(bytes).unwrap_or_default());
         }
         inside
@@ -166,5 +177,10 @@ mod tests {
         let packet = packets.read(&mut &b"xyz"[..]).unwrap();
         assert_eq!((packet.kept, packet.length), (b"ab".to_vec(), 8));
         assert!(!packets.skip_lost(1));
+        // The next one is kept as before.
+        assert_eq!(packets.read(&mut &b"\x03\0\0\0abc"[..]).unwrap().kept, b"abc");
+        assert_eq!(packets.read(&mut &b"\x04\0\0\0abc"[..]), None);
+        packets.shorten(2);
+        assert_eq!(packets.read(&mut &b"d"[..]).unwrap().kept, b"ab");
     }
 }

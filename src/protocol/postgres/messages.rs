@@ -29,6 +29,8 @@ pub struct NotPostgres;
 pub struct Messages {
     /// Most bytes of a payload that are kept.
     keep: usize,
+    /// The same of the one being read.
+    limit: usize,
     is_kind: fn(u8) -> bool,
     head: [u8; HEAD],
     head_bytes: usize,
@@ -41,7 +43,7 @@ impl Messages {
     /// payload are kept.
     pub fn new(keep: usize, is_kind: fn(u8) -> bool) -> Self {
         let now = Message::default();
-        Self { keep, is_kind, head: [0; HEAD], head_bytes: 0, left: 0, now }
+        Self { keep, limit: keep, is_kind, head: [0; HEAD], head_bytes: 0, left: 0, now }
     }
 
     /// Bytes of the payload being read.
@@ -73,7 +75,7 @@ impl Messages {
         }
         let count = usize::try_from(self.left).unwrap_or(usize::MAX).min(input.len());
         let (piece, rest) = input.split_at(count);
-        let room = self.keep.saturating_sub(self.now.kept.len());
+        let room = self.limit.saturating_sub(self.now.kept.len());
         self.now.kept.extend_from_slice(&piece[..count.min(room)]);
         self.left -= count as u64;
         self.now.bytes += count as u64;
@@ -82,13 +84,22 @@ impl Messages {
             return Ok(None);
         }
         self.head_bytes = 0;
+        self.limit = self.keep;
         Ok(Some(std::mem::take(&mut self.now)))
+    }
+
+    /// Keeps only the front of the payload being read: memory is short.
+    pub fn shorten(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
+        self.now.kept.truncate(limit);
+        self.now.kept.shrink_to_fit();
     }
 
     /// What there is of the message being read, which will never be whole; its length is as it
     /// says.
     pub fn cut(&mut self) -> Message {
         self.head_bytes = 0;
+        self.limit = self.keep;
         let mut cut = std::mem::take(&mut self.now);
         cut.bytes += std::mem::take(&mut self.left);
         cut
@@ -99,6 +110,7 @@ impl Messages {
     pub fn skip_lost(&mut self, bytes: u64) -> bool {
         let is_inside = self.head_bytes == HEAD && bytes < self.left;
         if is_inside {
+            self.limit = self.now.kept.len();
             self.left -= bytes;
             self.now.bytes += bytes;
         }
@@ -189,7 +201,10 @@ mod tests {
         let mut messages = Messages::new(100, is_of_server);
         assert_eq!(messages.read(&mut &b"D\0\0\0\x0cab"[..]), Ok(None));
         assert!(messages.skip_lost(3));
-        assert_eq!(messages.read(&mut &b"xyz"[..]).unwrap().unwrap().bytes, 13);
+        let message = messages.read(&mut &b"xyz"[..]).unwrap().unwrap();
+        assert_eq!((message.bytes, message.kept), (13, b"ab".to_vec()));
+        // The next one is kept as before.
+        assert_eq!(messages.read(&mut &b"D\0\0\0\x06ab"[..]).unwrap().unwrap().kept, b"ab");
         assert!(!messages.skip_lost(1));
     }
 }

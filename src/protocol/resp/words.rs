@@ -69,7 +69,12 @@ fn of_line(line: &[u8]) -> Vec<Range<usize>> {
 /// Replaces the secrets of a command by filler of the same length; tells whether it had any.
 pub fn redact(command: &mut [u8]) -> bool {
     let words = words(command);
-    let secrets = secrets(command, &words);
+    redact_at(command, &words)
+}
+
+/// The same where its words are known.
+pub fn redact_at(command: &mut [u8], words: &[Range<usize>]) -> bool {
+    let secrets = secrets(command, words);
     for range in &secrets {
         if let Some(secret) = command.get_mut(range.clone()) {
             secret.fill(FILLER);
@@ -79,6 +84,11 @@ pub fn redact(command: &mut [u8]) -> bool {
 }
 
 fn secrets(command: &[u8], words: &[Range<usize>]) -> Vec<Range<usize>> {
+    const NAMES: [&[u8]; 6] = [b"AUTH", b"HELLO", b"CONFIG", b"SENTINEL", b"ACL", b"MIGRATE"];
+    let name = words.first().and_then(|range| command.get(range.clone())).unwrap_or_default();
+    if !NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+        return Vec::new();
+    }
     let word = |at: usize| {
         let bytes = words.get(at).and_then(|range| command.get(range.clone())).unwrap_or_default();
         bytes.to_ascii_uppercase()
