@@ -85,12 +85,18 @@ mod tests {
             (Kind::Request, b"POST / HTTP/1.1\r\n", None),
         ] {
             assert_eq!(database(kind, bytes), name, "{}", String::from_utf8_lossy(bytes));
-            let is_open = |at: usize| may_become_database(kind, &bytes[..at]);
-            // A query in the middle of a connection comes in one piece, or is not told.
-            let is_told_early =
-                name.is_none() || bytes.contains(&b'Q') || bytes[..4].ends_with(b"\0");
-            assert!(is_told_early || (1..8).all(is_open), "{}", String::from_utf8_lossy(bytes));
         }
+        for (kind, bytes) in [
+            (Kind::Request, &b"SE"[..]),
+            (Kind::Request, b"SET k"),
+            (Kind::Request, b"\0\0\0\x08\x04"),
+            (Kind::Response, b"J\0\0\0\x0a5.5"),
+            (Kind::Response, b"\x19\0\0\0\xff\x10\x04Too"),
+        ] {
+            assert!(may_become_database(kind, bytes), "{bytes:?}");
+        }
+        assert!(!may_become_database(Kind::Response, b"SE"));
+        assert!(!may_become_database(Kind::Request, b""));
     }
 
     #[test]

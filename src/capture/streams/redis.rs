@@ -12,9 +12,9 @@ use crate::capture::streams::redis::modes::{Meaning, Modes, Wanted};
 use crate::capture::streams::talk::Handover;
 use crate::capture::streams::waiting::{Command, MAX_TARGET, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
-use crate::capture::tcp::{Data, Event, Link, Mark, What};
+use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 use crate::protocol::Protocol;
-use crate::protocol::resp::commands::{first_key, is_plain_command};
+use crate::protocol::resp::commands::{first_key, is_name, is_plain_command};
 use crate::protocol::resp::scan::{Scan, Scanned, Sender};
 use crate::protocol::resp::words::{redact_at, words};
 use crate::recording::Flags;
@@ -80,10 +80,12 @@ impl Reader {
 impl Redis {
     pub(super) fn new(link: Link, handover: &Handover) -> Self {
         let mut waiting = Waiting::new(Protocol::Redis, link, handover);
-        // Whoever sent the bytes that told the protocol asks.
+        // An array may be a reply just as well, but then it hardly begins with a command's name.
         let (side, front) = handover.front();
-        waiting.client = side.or(waiting.client);
         let is_array = front.starts_with(b"*");
+        let first = words(&front).into_iter().next().and_then(|word| front.get(word));
+        let is_asking = !is_array || first.is_some_and(is_name) || waiting.client == side;
+        waiting.client = if is_asking { side } else { side.map(Side::other) };
         let replies = if waiting.is_begun {
             State::Reading
         } else {

@@ -101,6 +101,35 @@ const PLAIN: &[&str] = &[
     "ZSCORE",
 ];
 
+/// Further names; upper case.
+const OTHERS: &str = "ASKING BGREWRITEAOF BITFIELD BITFIELD_RO BITOP BITPOS BLMOVE BLMPOP \
+    BRPOPLPUSH BZMPOP BZPOPMAX BZPOPMIN COPY DEBUG DUMP EVALSHA_RO EVAL_RO EXPIREAT EXPIRETIME \
+    FAILOVER FCALL FCALL_RO FUNCTION GEOADD GEODIST GEOHASH GEOPOS GEORADIUS GEOSEARCH \
+    GEOSEARCHSTORE GETBIT GETDEL GETEX GETRANGE HEXISTS HEXPIRE HINCRBYFLOAT HKEYS HRANDFIELD \
+    HSCAN HSETNX HSTRLEN HTTL HVALS INCRBYFLOAT LCS LATENCY LINDEX LINSERT LMOVE LMPOP LOLWUT \
+    LPOS LPUSHX LREM LSET LTRIM MIGRATE MODULE MOVE MSETNX PEXPIREAT PEXPIRETIME PFADD PFCOUNT \
+    PFMERGE PSETEX PUNSUBSCRIBE QUIT READONLY READWRITE RENAMENX REPLICAOF RESTORE RPOPLPUSH \
+    RPUSHX SAVE SDIFF SDIFFSTORE SENTINEL SETBIT SETRANGE SHUTDOWN SINTER SINTERCARD SINTERSTORE \
+    SMISMEMBER SMOVE SORT SORT_RO SPUBLISH SRANDMEMBER SSCAN SSUBSCRIBE SUBSTR SUNION \
+    SUNIONSTORE SUNSUBSCRIBE SWAPDB SYNC TOUCH UNWATCH WAIT WAITAOF XACK XAUTOCLAIM XCLAIM XDEL \
+    XGROUP XINFO XPENDING XREADGROUP XREVRANGE XSETID XTRIM ZCOUNT ZDIFF ZDIFFSTORE ZINCRBY \
+    ZINTER ZINTERCARD ZINTERSTORE ZLEXCOUNT ZMPOP ZMSCORE ZPOPMAX ZPOPMIN ZRANDMEMBER \
+    ZRANGEBYLEX ZRANGEBYSCORE ZRANGESTORE ZRANK ZREMRANGEBYLEX ZREMRANGEBYRANK \
+    ZREMRANGEBYSCORE ZREVRANGE ZREVRANGEBYLEX ZREVRANGEBYSCORE ZREVRANK ZSCAN ZUNION \
+    ZUNIONSTORE";
+
+/// The word names a command: one that is known, or one of a module, such as `JSON.GET`.
+pub fn is_name(word: &[u8]) -> bool {
+    let name = word.to_ascii_uppercase();
+    let is_known = |known: &str| known.as_bytes() == name;
+    let mut parts = word.splitn(2, |byte| *byte == b'.');
+    let (module, own) = (parts.next().unwrap_or_default(), parts.next());
+    let is_word = |part: &[u8]| part.len() > 1 && part.iter().all(u8::is_ascii_alphabetic);
+    PLAIN.iter().any(|known| is_known(known))
+        || OTHERS.split_ascii_whitespace().any(is_known)
+        || is_word(module) && own.is_some_and(is_word)
+}
+
 /// The line may be a command: its first word names one. Other protocols know some of these words
 /// too, so that only the reply makes it certain.
 pub fn is_plain_command(line: &[u8]) -> bool {
@@ -150,6 +179,12 @@ pub fn first_key(words: &[&[u8]]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_commands() {
+        assert!(["get", "XREADGROUP", "json.get"].iter().all(|it| is_name(it.as_bytes())));
+        assert!(!["message", "a", "", "10.5", "1.a"].iter().any(|it| is_name(it.as_bytes())));
+    }
 
     #[test]
     fn lines_that_may_be_commands() {

@@ -99,6 +99,10 @@ fn redis_from_the_middle_and_with_gaps() {
     let mut talk = Talk::under_way();
     talk.server(":7\r\n").client(&array("GET a")).server("$1\r\n1\r\n");
     check(&talk, &["GET a > $1 7 mid-stream"]);
+    // The first array that was captured is a reply.
+    let mut talk = Talk::under_way();
+    talk.server("*1\r\n$1\r\nx\r\n").client(&array("LLEN l")).server(":1\r\n");
+    check(&talk, &["- > Some(11)", "LLEN l > :1 4 mid-stream"]);
     // Inside of a string a gap is only bytes; elsewhere a reply is lost.
     let mut talk = Talk::new();
     talk.client(&array("GET a")).server("$9\r\nab").lose(false, "cdefg").server("hi\r\n");
