@@ -89,6 +89,11 @@ fn secrets(command: &[u8], words: &[Range<usize>]) -> Vec<Range<usize>> {
     if !NAMES.iter().any(|known| name.eq_ignore_ascii_case(known)) {
         return Vec::new();
     }
+    if let Some(last) = words.get(MAX_LOOKED_AT - 1) {
+        // Whatever follows was not looked at.
+        let all = words.iter().skip(1).cloned();
+        return all.chain(std::iter::once(last.end..command.len())).collect();
+    }
     let word = |at: usize| {
         let bytes = words.get(at).and_then(|range| command.get(range.clone())).unwrap_or_default();
         bytes.to_ascii_uppercase()
@@ -178,6 +183,9 @@ mod tests {
                 assert_eq!(wire, expected, "{line}");
             }
         }
+        let many = format!("ACL SETUSER me {} >hunter2", "~k ".repeat(MAX_LOOKED_AT).trim_end());
+        let mut wire = array(&many);
+        assert!(redact(&mut wire) && !String::from_utf8_lossy(&wire).contains("hunter2"));
         let mut quoted = b"AUTH \"a b\\\"c\"\r\n".to_vec();
         redact(&mut quoted);
         assert_eq!(quoted, b"AUTH \"xxxxxx\"\r\n");
