@@ -5,6 +5,7 @@
 
 mod elements;
 mod gor_header;
+mod monitor_line;
 pub mod source;
 pub mod frame;
 mod window;
@@ -34,6 +35,7 @@ pub mod documents;
 mod lenient;
 pub mod har;
 pub mod gor;
+pub mod monitor;
 pub mod sessions;
 pub mod vegeta;
 pub mod access_log;

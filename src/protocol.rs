@@ -4,6 +4,9 @@
 pub mod http1;
 pub mod http2;
 pub mod resp;
+pub mod sql;
+pub mod mysql;
+pub mod postgres;
 
 /// What is spoken on a connection.
 #[derive(

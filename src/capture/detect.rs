@@ -1,7 +1,10 @@
 //! Protocols that are not HTTP/1, told by their first bytes and never by a port.
 
+use crate::protocol::http1::start::Kind;
 use crate::protocol::http2::DEFAULT_FRAME;
 use crate::protocol::http2::frame::is_chain;
+use crate::protocol::resp::commands::{is_plain_command, may_become_plain_command};
+use crate::protocol::{mysql, postgres};
 
 /// The protocol that certainly begins like `bytes`; the name is the bucket of its bytes.
 pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
@@ -12,7 +15,7 @@ pub(super) fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
         // SETTINGS of at most twenty, which is what a server of HTTP/2 says first.
         [0, 0, length @ 0..=120, 4, 0, 0, 0, 0, 0, ..] if length % 6 == 0 => Some("http2"),
         [b'S', b'S', b'H', b'-', ..] => Some("ssh"),
-        [b'*', count @ ..] if is_resp_array(count) => Some("resp"),
+        [b'*', count @ ..] if is_resp_array(count) => Some("redis"),
         _ => None,
     }
 }
@@ -23,6 +26,25 @@ pub(super) fn other_in_the_middle(bytes: &[u8]) -> Option<&'static str> {
     // DATA alone is too little to tell, and nothing to read: its HEADERS were not seen.
     let is_http2 = bytes.get(3).is_some_and(|kind| *kind != 0) && is_chain(bytes, DEFAULT_FRAME);
     is_http2.then_some("http2")
+}
+
+/// The protocol of a database that the first bytes of a connection begin, in either direction: a
+/// server's greeting, an opening, or a command where the opening was not captured.
+pub(super) fn database(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
+    let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    if kind == Kind::Request && line.ends_with(b"\n") && is_plain_command(line) {
+        return Some("redis");
+    }
+    if mysql::greets(bytes) || mysql::begins_command(bytes) {
+        return Some("mysql");
+    }
+    postgres::begins(bytes).then_some("postgres")
+}
+
+/// `bytes` may be the beginning of a database's protocol, but are too short to tell.
+pub(super) fn may_become_database(kind: Kind, bytes: &[u8]) -> bool {
+    let may_be_line = kind == Kind::Request && may_become_plain_command(bytes);
+    may_be_line || mysql::may_become_greeting(bytes) || postgres::may_become_opening(bytes)
 }
 
 /// `bytes` may be the beginning of another protocol, but are too short to tell.
@@ -60,11 +82,42 @@ mod tests {
         assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\0\0\x03"), Some("http2"));
         assert_eq!(other_protocol(b"\0\0\x07\x04\0\0\0\0\0\0\x03"), None);
         assert_eq!(other_protocol(b"\0\0\x06\x04\0\0\0\0\x01\0\x03"), None);
-        assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("resp"));
+        assert_eq!(other_protocol(b"*2\r\n$3\r\nGET\r\n"), Some("redis"));
         assert_eq!(other_protocol(b"SSH-2.0-OpenSSH\r\n"), Some("ssh"));
         assert_eq!(other_protocol(b"GET / HTTP/1.1\r\n"), None);
         assert_eq!(other_protocol(b"\x16\x03\x01\xff"), None);
         assert_eq!(other_protocol(b"PRINT / HTTP/1.1\r\n"), None);
+    }
+
+    #[test]
+    fn databases_by_their_first_bytes() {
+        for (kind, bytes, name) in [
+            (Kind::Request, &b"PING\r\nGE"[..], Some("redis")),
+            (Kind::Request, b"SET k v\r\n", Some("redis")),
+            (Kind::Response, b"SET k v\r\n", None),
+            (Kind::Request, b"GET /k\r\n", None),
+            (Kind::Request, b"EHLO me\r\n", None),
+            (Kind::Response, b"\x17\0\0\0\xff\x10\x04Too many connections", Some("mysql")),
+            (Kind::Request, b"\x09\0\0\0\x03select 1", Some("mysql")),
+            (Kind::Request, b"\x01\0\0\0\x0e", Some("mysql")),
+            (Kind::Request, b"\x01\0\0\0\x01", None),
+            (Kind::Request, b"\0\0\0\x08\x04\xd2\x16\x2f", Some("postgres")),
+            (Kind::Request, b"Q\0\0\0\x0dselect 1\0", Some("postgres")),
+            (Kind::Request, b"POST / HTTP/1.1\r\n", None),
+        ] {
+            assert_eq!(database(kind, bytes), name, "{}", String::from_utf8_lossy(bytes));
+        }
+        for (kind, bytes) in [
+            (Kind::Request, &b"SE"[..]),
+            (Kind::Request, b"SET k"),
+            (Kind::Request, b"\0\0\0\x08\x04"),
+            (Kind::Response, b"J\0\0\0\x0a5.5"),
+            (Kind::Response, b"\x19\0\0\0\xff\x10\x04Too"),
+        ] {
+            assert!(may_become_database(kind, bytes), "{bytes:?}");
+        }
+        assert!(!may_become_database(Kind::Response, b"SE"));
+        assert!(!may_become_database(Kind::Request, b""));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Where one side of a connection stands: before a message, inside a body, or lost.
 
-use crate::capture::detect::{may_become_other, other_in_the_middle, other_protocol};
+use crate::capture::detect::{
+    database, may_become_database, may_become_other, other_in_the_middle, other_protocol,
+};
 use crate::capture::tcp::Mark;
 use crate::protocol::http1::body::BodyDecoder;
 use crate::protocol::http1::head::{Progress, Scan, read};
@@ -72,17 +74,20 @@ impl Reader {
 pub(super) fn look_in_the_middle(kind: Kind, bytes: &[u8]) -> Front<'_> {
     match other_in_the_middle(bytes) {
         Some(name) => Front::Other(name),
-        None => look(kind, bytes, &mut Scan::default()),
+        None => look(kind, bytes, &mut Scan::default(), true),
     }
 }
 
-/// Looks at the front of a message.
-pub(super) fn look<'a>(kind: Kind, bytes: &'a [u8], scan: &mut Scan) -> Front<'a> {
-    if let Some(name) = other_protocol(bytes) {
+/// Looks at the front of a message. Only in front of the first one of a connection is it certain
+/// enough that a database is spoken to.
+pub(super) fn look<'a>(kind: Kind, bytes: &'a [u8], scan: &mut Scan, is_first: bool) -> Front<'a> {
+    let of_first = || if is_first { database(kind, bytes) } else { None };
+    if let Some(name) = other_protocol(bytes).or_else(of_first) {
         return Front::Other(name);
     }
     match read(kind, bytes, scan) {
         Progress::NotHttp if may_become_other(bytes) => Front::Unknown,
+        Progress::NotHttp if is_first && may_become_database(kind, bytes) => Front::Unknown,
         Progress::Partial => Front::Unknown,
         progress => Front::Head(progress),
     }

@@ -16,8 +16,7 @@ use crate::capture::CaptureError;
 
 /// An open capture, decompressed while it is read.
 ///
-/// Compressed input that is cut or damaged ends early instead of failing; what was decompressed
-/// before stays usable, and [`Source::damage`] says so.
+/// Compressed input that is damaged ends early, and [`Source::damage`] says so.
 pub struct Source {
     name: String,
     /// The folder that it lies in; none for standard input.
@@ -38,12 +37,14 @@ pub enum Content {
     Pcap,
     /// Capture file in blocks.
     Pcapng,
-    /// The first byte that is not blank opens a JSON object that is none of the following.
+    /// A JSON object that is none of the following.
     JsonLines,
     /// A JSON object with `log`.
     Har,
     /// A file of `GoReplay`, by its first record's header.
     Gor,
+    /// What Redis told a client that monitored it.
+    Monitor,
     /// A JSON object with `sessions`, of Proxy Verifier or `traffic_dump`.
     Sessions,
     /// Targets of vegeta, as text or JSON: they have no times of their own.
@@ -100,8 +101,7 @@ impl Source {
         })
     }
 
-    /// Once this is set there is nothing more to read: whoever takes what is found has failed,
-    /// and the rest of a long capture, or of a pipe without end, is of no use.
+    /// Once this is set there is nothing more to read: whoever takes what is found has failed.
     pub fn stop(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
     }
@@ -327,10 +327,8 @@ mod tests {
 
     #[test]
     fn a_cut_last_member_keeps_what_came_before() {
-        let text: Vec<u8> = {
-            let noise = |number: u32| number.wrapping_mul(2_654_435_761).to_be_bytes();
-            (0..60_000).flat_map(noise).collect()
-        };
+        let noise = |number: u32| number.wrapping_mul(2_654_435_761).to_be_bytes();
+        let text: Vec<u8> = (0..60_000).flat_map(noise).collect();
         let mut two_members = gzip(&text);
         let whole = two_members.len();
         two_members.extend(gzip(&text));

@@ -9,6 +9,10 @@ mod conversation;
 mod messages;
 mod http2;
 pub mod tls;
+mod waiting;
+mod redis;
+mod mysql;
+mod postgres;
 
 use std::collections::{HashMap, VecDeque};
 

@@ -52,9 +52,10 @@ pub struct Import {
     #[arg(long, value_name = "FILE")]
     keylog: Vec<PathBuf>,
     /// What the captures are, instead of telling it by their content: pcap, pcapng, har, gor,
-    /// sessions, vegeta, jsonl; or an access log: nginx (the common or combined format, stamped
-    /// with the end of each request), apache (the same, stamped with the arrival), common,
-    /// combined, json, nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront, iis, w3c.
+    /// monitor (of Redis), sessions, vegeta, jsonl; or an access log: nginx (the common or combined
+    /// format, stamped with the end of each request), apache (the same, stamped with the arrival),
+    /// common, combined, json, nginx-json, caddy, traefik, envoy, haproxy, alb, elb, cloudfront,
+    /// iis, w3c.
     #[arg(long, value_name = "NAME", value_parser = format_named, conflicts_with = "log_format")]
     format: Option<Given>,
     /// Read the captures as access logs of this format string, nginx' `log_format` or Apache's
@@ -125,11 +126,12 @@ fn format_named(name: &str) -> Result<Given, String> {
 }
 
 /// Formats that are no access logs.
-const CONTENTS: [(&str, Content); 7] = [
+const CONTENTS: [(&str, Content); 8] = [
     ("pcap", Content::Pcap),
     ("pcapng", Content::Pcapng),
     ("har", Content::Har),
     ("gor", Content::Gor),
+    ("monitor", Content::Monitor),
     ("sessions", Content::Sessions),
     ("vegeta", Content::Targets),
     ("jsonl", Content::JsonLines),

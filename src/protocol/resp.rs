@@ -1,4 +1,11 @@
-//! RESP, version 2: what Redis, Valkey and their kin speak. Values only, no I/O.
+//! RESP: what Redis, Valkey and their kin speak. Values only, no I/O.
+//!
+//! Here are replies of version 2 and commands, for those who ask; those who listen in read both
+//! versions by [`scan`].
+
+pub mod scan;
+pub mod words;
+pub mod commands;
 
 use std::fmt::Write as _;
 

@@ -73,6 +73,14 @@ impl Ledger {
         }
     }
 
+    /// Takes back what was counted too early.
+    pub fn unnote(&mut self, name: &str, amount: u64) {
+        if let Some(count) = self.notes.get_mut(name) {
+            *count = count.saturating_sub(amount);
+        }
+        self.notes.retain(|_, count| *count > 0);
+    }
+
     /// Every account reconciles.
     pub fn reconciles(&self) -> bool {
         self.frames.reconciles() && self.stream_bytes.reconciles() && self.messages.reconciles()

@@ -1,5 +1,7 @@
 //! The template of a target: the path with its changing parts as `*`, which a report groups by.
 
+pub mod statements;
+
 /// Shortest run of hexadecimal digits that is taken for an identifier.
 const MIN_HEX: usize = 8;
 
@@ -25,6 +27,18 @@ pub fn route_of(target: &str) -> String {
     let segments: Vec<&str> =
         path.split('/').map(|segment| if is_variable(segment) { "*" } else { segment }).collect();
     segments.join("/")
+}
+
+/// The route of a key of Redis: its parts between `:` or `/` as those of a path, so that
+/// `cart:17:items` is `cart:*:items`.
+pub fn route_of_key(key: &str) -> String {
+    let mut route = String::with_capacity(key.len());
+    for part in key.split_inclusive([':', '/']) {
+        let end = part.trim_end_matches([':', '/']).len();
+        route.push_str(if is_variable(&part[..end]) { "*" } else { &part[..end] });
+        route.push_str(&part[end..]);
+    }
+    route
 }
 
 /// The segment names one thing out of many.
@@ -56,6 +70,19 @@ fn is_token(bytes: &[u8], has_digit: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_have_routes_too() {
+        for (key, route) in [
+            ("cart:17:items", "cart:*:items"),
+            ("session:9f8e7d6c5b4a", "session:*"),
+            ("config", "config"),
+            ("", ""),
+            (":1", ":*"),
+        ] {
+            assert_eq!(route_of_key(key), route, "{key}");
+        }
+    }
 
     #[test]
     fn what_changes_becomes_a_star() {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use peakhour::capture::FIN;
+use peakhour::capture::import::Found;
+use peakhour::recording::Flags;
 
 use crate::talk::{GET, OK, Talk, check, exchanges, lines};
 
@@ -138,11 +140,9 @@ fn a_target_that_is_no_text_is_escaped_and_exact_in_the_head() {
 
 #[test]
 fn other_protocols_are_counted_and_not_read() {
-    for (name, bytes) in [
-        ("tls", "\x16\x03\x01\x00\x05hello GET / HTTP/1.1\r\n\r\n"),
-        ("resp", "*1\r\n$4\r\nPING\r\n"),
-        ("ssh", "SSH-2.0-x\r\n"),
-    ] {
+    for (name, bytes) in
+        [("tls", "\x16\x03\x01\x00\x05hello GET / HTTP/1.1\r\n\r\n"), ("ssh", "SSH-2.0-x\r\n")]
+    {
         for at in 1..bytes.len().min(9) {
             let mut talk = Talk::new();
             talk.client(&bytes[..at]).client(&bytes[at..]).server("+PONG\r\n");
@@ -201,4 +201,22 @@ fn another_protocol_in_the_middle_ends_what_was_under_way() {
     let mut sending = Talk::new();
     sending.client("POST / HTTP/1.1\r\nContent-Length: 50\r\n\r\nhello").server(OK).server(tls);
     check(&sending, &["POST / 5 > 200 5 request-cut"], &[("tls", 10)]);
+}
+
+#[test]
+fn a_connection_that_becomes_a_websocket_is_marked() {
+    let ask =
+        "GET /chat HTTP/1.1\r\nHost: shop\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    for (name, is_marked) in [("WebSocket", true), ("h2c", false)] {
+        let mut talk = Talk::new();
+        talk.client(ask);
+        talk.server(&format!("HTTP/1.1 101 Switching\r\nUpgrade: {name}\r\n\r\n"));
+        talk.say(false, b"\x81\x02hi");
+        let (found, imported) = talk.import();
+        let Found::Exchange(exchange) = &found[0] else { panic!("{found:?}") };
+        assert_eq!(exchange.flags.contains(Flags::WEBSOCKET), is_marked);
+        assert!(exchange.flags.contains(Flags::UPGRADED));
+        assert_eq!(imported.ledger.stream_bytes.count("upgraded"), 4);
+        assert_eq!(imported.ledger.notes.contains_key("websocket connections"), is_marked);
+    }
 }

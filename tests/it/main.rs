@@ -17,18 +17,21 @@ mod reassembly_properties; // The same for all segments whatever.
 mod conversations; // HTTP/1 as it is really spoken, and bytes that are none.
 mod captures_merged; // Captures of one time, merged frame by frame.
 mod http2; // HTTP/2 from its first byte, from the middle, by upgrade, and damaged.
-mod capture_limits; // What waits too long or is too large.
-mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
-mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
-mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with their key logs.
-mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
-mod conversations_foreign; // Conversations that another reader tests itself with.
-mod corpus_http2; // The same for HTTP/2.
+mod database_talks; // Redis, MySQL and PostgreSQL as they are really spoken.
 mod tls_tape; // A real TLS client and a real nginx, written down from in between.
 mod tls; // What they said is found again with the key log, and nothing is made up without it.
 mod tls_gaps; // Missing and damaged pieces of it cost what was in them.
+mod capture_limits; // What waits too long or is too large.
+mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
+mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
+mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.
+mod corpus_http2; // The same for HTTP/2.
+mod corpus_databases; // Commands to databases in foreign captures, compared likewise.
+mod corpus_tls; // Exchanges inside of TLS in foreign captures, opened with their key logs.
+mod conversations_foreign; // Conversations that another reader tests itself with.
 mod har; // HAR files: what they say, what they do not, and real ones.
 mod gor; // Files of GoReplay, of all versions, and sessions of Proxy Verifier.
+mod monitor; // What Redis tells a client that monitors it.
 mod sessions_yaml; // Sessions as people write them, in YAML.
 mod targets; // Targets of vegeta: at a rate, with bodies from beside them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
@@ -38,6 +41,7 @@ mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Secrets are replaced before anything is written.
 mod redaction_policy; // The same through the program: policies, keys, what is told of them.
 mod record; // Live traffic through a proxy in front of a real nginx.
+mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.
 mod inspect; // What is told about a recording, in text and in JSON.

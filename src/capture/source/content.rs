@@ -2,6 +2,7 @@
 
 use crate::capture::elements::{Pattern, elements};
 use crate::capture::gor_header::gor_header;
+use crate::capture::monitor_line::is_monitor;
 use crate::capture::source::Content;
 
 /// What a file is that begins with `head`.
@@ -13,6 +14,7 @@ pub(super) fn told(head: &[u8]) -> Content {
         Some(magic) if PCAP_MAGICS.contains(&u32::from_be_bytes(*magic)) => Content::Pcap,
         _ if first_byte == Some(&b'{') => json_content(head),
         _ if is_gor(head) => Content::Gor,
+        _ if is_monitor(head) => Content::Monitor,
         _ if is_target(head) => Content::Targets,
         _ if is_yaml_of_sessions(head) => Content::Sessions,
         // A byte order mark, as some browsers write it.

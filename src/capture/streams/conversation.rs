@@ -159,7 +159,7 @@ impl Conversation {
             &joined
         };
         let kind = self.kind_of(side, view);
-        let front = look(kind, view, &mut scan);
+        let front = look(kind, view, &mut scan, self.number.is_none());
         let consumed = match front {
             Front::Unknown if !turn.pressed => {
                 let buffer = if old == 0 { view.to_vec() } else { joined };
@@ -179,7 +179,11 @@ impl Conversation {
                 self.message(side, &head, mark, turn);
                 consumed
             }
-            Front::Head(Progress::NotHttp) if self.simple_answer(side, data, turn) => 0,
+            Front::Head(Progress::NotHttp) if self.simple_answer(side, data, turn) => {
+                // What was taken for the front of a head is that of the answer.
+                self.body(side, Data { bytes: &view[..old], ..data }, turn);
+                return 0;
+            }
             front => {
                 let bucket = match front {
                     Front::Head(Progress::TooLong) => "head too long",

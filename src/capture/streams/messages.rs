@@ -172,6 +172,10 @@ impl Conversation {
         }
         if let Some(request) = request.filter(|_| tunnel || status == 101) {
             request.flags.insert(Flags::UPGRADED);
+            if status == 101 && asks_for_websocket(head) {
+                request.flags.insert(Flags::WEBSOCKET);
+                turn.ledger.note("websocket connections", 1);
+            }
         }
         if status == 101 && names_http2(head) {
             // The response proper comes in HTTP/2.
@@ -262,4 +266,10 @@ impl Conversation {
             && self.queue.open_request().is_some_and(|request| request.body_bytes == 0)
             && is_certain_start(Kind::Request, bytes)
     }
+}
+
+/// The head switches to WebSocket.
+fn asks_for_websocket(head: &Head<'_>) -> bool {
+    let mut names = head.values("upgrade").flat_map(|value| value.split(|byte| *byte == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
 }

@@ -5,6 +5,9 @@ use crate::capture::pairing::Request;
 use crate::capture::streams::Turn;
 use crate::capture::streams::conversation::Conversation;
 use crate::capture::streams::http2::Http2;
+use crate::capture::streams::mysql::Mysql;
+use crate::capture::streams::postgres::Postgres;
+use crate::capture::streams::redis::Redis;
 use crate::capture::streams::tls::Tls;
 use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
 
@@ -20,6 +23,9 @@ enum Speaker {
     Http1(Box<Conversation>),
     Http2(Box<Http2>),
     Tls(Box<Tls>),
+    Redis(Box<Redis>),
+    Mysql(Box<Mysql>),
+    Postgres(Box<Postgres>),
     /// Nobody does: they end in the bucket.
     Unread(&'static str),
 }
@@ -43,6 +49,16 @@ pub(super) struct Handover {
     pub(super) next_seq: u32,
     /// The request by which the other protocol was asked for, if its response will come in that.
     pub(super) upgraded: Option<Box<Request>>,
+}
+
+impl Handover {
+    /// The side that told what is spoken, and how its bytes begin: as much as tells it again.
+    pub(super) fn front(&self) -> (Option<Side>, Vec<u8>) {
+        const LENGTH: usize = 1_024;
+        let side = self.pieces.first().map(|piece| piece.side);
+        let of_side = self.pieces.iter().filter(|piece| Some(piece.side) == side);
+        (side, of_side.flat_map(|piece| piece.bytes.iter().copied()).take(LENGTH).collect())
+    }
 }
 
 /// Bytes of one side.
@@ -71,6 +87,9 @@ impl Talk {
             Speaker::Http1(conversation) => conversation.kept(),
             Speaker::Http2(http2) => http2.kept(),
             Speaker::Tls(tls) => tls.kept(),
+            Speaker::Redis(redis) => redis.kept(),
+            Speaker::Mysql(mysql) => mysql.kept(),
+            Speaker::Postgres(postgres) => postgres.kept(),
             Speaker::Unread(_) => 0,
         }
     }
@@ -115,7 +134,10 @@ impl Speaker {
             "http2" => Self::Http2(Box::new(Http2::new(&mut handover))),
             // Not again inside of itself.
             "tls" if !turn.is_inside => Self::Tls(Box::new(Tls::new(link, turn))),
-            other => Self::Unread(other),
+            "redis" => Self::Redis(Box::new(Redis::new(link, &handover))),
+            "mysql" => Self::Mysql(Box::new(Mysql::new(link, &handover))),
+            "postgres" => Self::Postgres(Box::new(Postgres::new(link, &handover))),
+            unread => Self::Unread(unread),
         };
         (speaker, handover.pieces)
     }
@@ -134,6 +156,12 @@ impl Speaker {
                 tls.event(event, turn);
                 None
             }
+            Self::Redis(redis) => {
+                redis.event(event, turn);
+                None
+            }
+            Self::Mysql(mysql) => mysql.event(event, turn),
+            Self::Postgres(postgres) => postgres.event(event, turn),
             Self::Unread(bucket) => {
                 if let What::Data(data) = event.what {
                     turn.ledger.stream_bytes.end(bucket, data.bytes.len() as u64);

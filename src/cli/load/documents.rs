@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::capture::documents::{Documents, Settle};
 use crate::capture::gor::read_gor;
 use crate::capture::har::read_har;
+use crate::capture::monitor::read_monitor;
 use crate::capture::sessions::read_sessions;
 use crate::capture::source::{Content, Source};
 use crate::capture::vegeta::{Pace, read_targets};
@@ -80,6 +81,7 @@ fn read(
     let documents = match (content, pace) {
         (_, Some(pace)) => read_targets(sources, pace, &mut push)?,
         (Content::Gor, _) => read_gor(sources, &mut push)?,
+        (Content::Monitor, _) => read_monitor(sources, &mut push)?,
         (Content::Sessions, _) => read_sessions(sources, &mut push)?,
         _ => read_har(sources, &mut push)?,
     };

@@ -30,9 +30,11 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
     let is_text = |content| matches!(content, Content::JsonLines | Content::Unknown);
     if given.is_none() && !sources.first().is_some_and(|first| is_text(first.content())) {
         return Ok(match one_content(&sources)? {
-            content @ (Content::Har | Content::Gor | Content::Sessions | Content::Targets) => {
-                Input::Documents(content, sources)
-            }
+            content @ (Content::Har
+            | Content::Gor
+            | Content::Monitor
+            | Content::Sessions
+            | Content::Targets) => Input::Documents(content, sources),
             _ => Input::Packets(sources),
         });
     }
