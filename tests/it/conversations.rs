@@ -207,7 +207,7 @@ fn another_protocol_in_the_middle_ends_what_was_under_way() {
 fn a_connection_that_becomes_a_websocket_is_marked() {
     let ask =
         "GET /chat HTTP/1.1\r\nHost: shop\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
-    for (name, is_marked) in [("WebSocket", true), ("h2c", false)] {
+    for (name, is_marked) in [("WebSocket", true), ("irc", false)] {
         let mut talk = Talk::new();
         talk.client(ask);
         talk.server(&format!("HTTP/1.1 101 Switching\r\nUpgrade: {name}\r\n\r\n"));

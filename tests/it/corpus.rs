@@ -212,8 +212,10 @@ pub(crate) fn import_twice(path: &Path) -> Vec<Row> {
     };
     assert!(imported.ledger.reconciles(), "{}: {:#?}", path.display(), imported.ledger);
     // What is asked of databases is compared elsewhere.
-    let is_web =
-        |found: &&Found| !matches!(found, Found::Exchange(it) if it.protocol.name() != "http1");
+    let is_web = |found: &&Found| match found {
+        Found::Exchange(exchange) => exchange.protocol.name().starts_with("http"),
+        Found::OrphanResponse { .. } => true,
+    };
     found.iter().filter(is_web).map(row_of).collect()
 }
 
