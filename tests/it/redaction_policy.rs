@@ -23,7 +23,7 @@ fn lines() -> String {
     let body = "{\\\"password\\\":\\\"s3cret-pw\\\",\\\"plan\\\":\\\"CUST-1234\\\"}";
     [
         line(0, "/a?token=s3cret-t&mine=s3cret-m", ""),
-        line(1, "/b?to=anna@s3cret.example", ""),
+        line(1, "/b?to=anna@s3cret.test", ""),
         line(2, "/c", &format!(",\"request_head\":\"{head}\",\"request_body\":\"{body}\"")),
     ]
     .concat()
@@ -48,7 +48,7 @@ fn by_default_known_secrets_are_replaced_and_the_account_of_it_is_shown() {
     for (kept, is_kept) in [
         ("s3cret-t", false),
         ("s3cret-m", true),
-        ("s3cret.example", false),
+        ("s3cret.test", false),
         ("s3cret-id", false),
         ("s3cret-x", true),
         ("93.184.216.34", false),
@@ -57,7 +57,7 @@ fn by_default_known_secrets_are_replaced_and_the_account_of_it_is_shown() {
     ] {
         assert_eq!(text.contains(kept), is_kept, "{kept}: {text}");
     }
-    assert!(rows[1].target.ends_with(".example"), "{}", rows[1].target);
+    assert!(rows[1].target.ends_with(".test"), "{}", rows[1].target);
     assert_eq!(rows[0].session, rows[2].session);
     assert_ne!(rows[0].session, 5);
 
@@ -107,7 +107,7 @@ fn a_policy_file_adds_and_keeps() {
     for (kept, is_kept) in [
         ("s3cret-t", false),
         ("s3cret-m", false),
-        ("s3cret.example", true),
+        ("s3cret.test", true),
         ("s3cret-id", false),
         ("lang=de", true),
         ("X-Shop: xxxxxxxx\\r", true),

@@ -168,7 +168,7 @@ mod tests {
 
     fn replaced(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent);
+        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent, false);
         String::from_utf8(bytes).unwrap()
     }
 

@@ -89,7 +89,7 @@ fn of_header(rules: &Rules, cookie: Entry, header: Entry) -> Entry {
     if rules.any_cookie != Some(cookie.rule) {
         return cookie;
     }
-    Entry { rule: header.rule, is_filled: header.is_filled || cookie.is_filled }
+    Entry { is_filled: header.is_filled || cookie.is_filled, ..header }
 }
 
 /// Quotes around a value are none of it.

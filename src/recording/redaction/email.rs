@@ -42,7 +42,10 @@ pub(crate) fn around(text: &[u8], at: usize, width: usize, done: usize) -> Optio
     (start < at && ending(domain).is_some()).then(|| start..at + width + domain.len())
 }
 
-/// Bytes at the end of a value that stay because it is an address: the top-level domain.
+/// Longest top-level domain that stays: a longer one may be anything.
+const KEPT: usize = 6;
+
+/// Bytes at the end of an address that stay: the top-level domain.
 pub(crate) fn kept(value: &[u8]) -> usize {
     let Some(at) = value.iter().rposition(|byte| *byte == b'@') else {
         return 0;
@@ -50,7 +53,7 @@ pub(crate) fn kept(value: &[u8]) -> usize {
     let domain = value.get(at + 1..).unwrap_or_default();
     let is_domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     let is_address = at > 0 && domain.iter().all(is_domain);
-    ending(domain).filter(|_| is_address).map_or(0, |ending| ending + 1)
+    ending(domain).filter(|ending| is_address && *ending <= KEPT).map_or(0, |ending| ending + 1)
 }
 
 /// Length of a domain's last name, which is of letters and follows another.
@@ -109,6 +112,7 @@ mod tests {
             assert_eq!(found, expected, "{why}");
         }
         assert_eq!(around(b"anna@shop.example", 4, 1, 2), Some(2..17), "not what was taken");
-        assert_eq!((kept(b"anna@shop.example"), kept(b"@b.cd"), kept(b"a@b/c.de")), (8, 0, 0));
+        assert_eq!((kept(b"anna@b.museum"), kept(b"@b.cd"), kept(b"a@b/c.de")), (7, 0, 0));
+        assert_eq!(kept(b"P@ss.correcthorsebattery"), 0, "no domain is that long");
     }
 }

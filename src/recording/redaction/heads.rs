@@ -7,7 +7,7 @@ use crate::recording::redaction::coding::Coding;
 use crate::recording::redaction::cookies::{find_cookies, find_credentials};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::names::Entry;
-use crate::recording::redaction::patterns;
+use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
 use crate::recording::redaction::urls::find_url;
 
@@ -54,7 +54,8 @@ pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
         }
     }
     hits.settle();
-    patterns::find(&rules.patterns, head, 0..head.len(), &framing, hits);
+    let place = Place { end: head.len(), spared: &framing, ..Place::default() };
+    patterns::find(&rules.patterns, head, place, hits);
 }
 
 /// The target is what stands between the method and the version, if there is one.

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn hits_do_not_overlap_and_nothing_of_them_is_lost() {
-        let entry = Entry { rule: 0, is_filled: false };
+        let entry = Entry { rule: 0, is_filled: false, is_email: false };
         let mut hits = Hits::default();
         let bytes = b" 0123456789 ";
         for range in [4..8, 0..12, 2..6, 12..12] {

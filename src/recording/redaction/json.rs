@@ -5,12 +5,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use crate::recording::redaction::coding::{Coding, Decoded};
+use crate::recording::redaction::escapes;
 use crate::recording::redaction::hit::Hits;
-use crate::recording::redaction::names::Entry;
+use crate::recording::redaction::names::{Entry, innermost};
 use crate::recording::redaction::rules::Rules;
+use crate::recording::redaction::urls::find_url;
 
 /// Finds the values of listed fields. Of an object or a list, all strings and numbers are values;
 /// `true`, `false` and `null` are told by their length, and stay.
@@ -19,11 +21,36 @@ pub(crate) fn find_json(rules: &Rules, bytes: &[u8], range: Range<usize>, hits: 
     let mut at = range.start;
     while let Some(name) = next_string(text, at) {
         at = name.behind;
-        let Some(colon) = colon(text, at) else { continue };
+        let Some(colon) = colon(text, at) else {
+            find_in_string(rules, text, name.inside, hits);
+            continue;
+        };
         at = colon + 1;
-        if let Some(entry) = text.get(name.inside).and_then(|name| rules.fields.get(&plain(name))) {
+        let entry =
+            text.get(name.inside).and_then(|name| rules.fields.get(innermost(&plain(name))));
+        if let Some(entry) = entry {
             at = find_value(entry, bytes, at..range.end, hits);
         }
+    }
+}
+
+/// Finds what a URL in a string hides.
+fn find_in_string(rules: &Rules, text: &[u8], inside: Range<usize>, hits: &mut Hits) {
+    let raw = text.get(inside.clone()).unwrap_or_default();
+    let is_scheme = |colon: usize| {
+        let behind = raw.get(colon + 1..).unwrap_or_default();
+        behind.starts_with(b"//") || behind.starts_with(b"\\/\\/")
+    };
+    if !memchr_iter(b':', raw).any(is_scheme) {
+        return;
+    }
+    let url = escapes::plain(raw);
+    let mut found = Hits::default();
+    find_url(rules, &url, 0..url.len(), &mut found);
+    for hit in found.0 {
+        let range = escapes::whole(raw, hit.range);
+        let range = inside.start + range.start..inside.start + range.end;
+        hits.add(text, range, hit.entry, Coding::Json);
     }
 }
 
@@ -163,6 +190,34 @@ mod tests {
             (r#"{"password":}{"pin":"ab"}"#, r#"{"password":}{"pin":"xx"}"#, "no value, and more"),
             ("[{\"pin\":\"a\"}\n{\"pin\":\"b\"}", "[{\"pin\":\"x\"}\n{\"pin\":\"x\"}", "lines"),
             (r#"{"a":"anna@b.de"}"#, r#"{"a":"xxxxxxxxx"}"#, "a pattern"),
+            (r#"{"a":"b\nanna@b.de"}"#, r#"{"a":"b\nxxxxxxxxx"}"#, "behind an escape"),
+            (r#"{"a":"j\u00fcrg@b.de"}"#, r#"{"a":"xxxxxxxxxxxxxx"}"#, "an escape in it"),
+            (r#"{"a":"a\u0040b.de"}"#, r#"{"a":"xxxxxxxxxxx"}"#, "an escape between"),
+            (
+                r#"{"a":"b\n4111111111111111"}"#,
+                r#"{"a":"b\nxxxxxxxxxxxxxxxx"}"#,
+                "a card behind an escape",
+            ),
+            (
+                r#"{"a":"b\teyJhbGciOi.eyJzdWIiOi.c2ln"}"#,
+                r#"{"a":"b\txxxxxxxxxxxxxxxxxxxxxxxxxx"}"#,
+                "a token behind an escape",
+            ),
+            (
+                r#"{"user.pin":"ab","user[password]":"cd"}"#,
+                r#"{"user.pin":"xx","user[password]":"xx"}"#,
+                "the last part of a name",
+            ),
+            (
+                r#"{"url":"https://me:pw@h/?access_token=ab","b":"c"}"#,
+                r#"{"url":"https://xx:xx@h/?access_token=xx","b":"c"}"#,
+                "a URL",
+            ),
+            (
+                r#"["https:\/\/me:pw@h\/?a=b\u0026token\u003dab\u0026c=d"]"#,
+                r#"["https:\/\/xx:xx@h\/?a=b\u0026token\u003dxx\u0026c=d"]"#,
+                "a URL behind escapes",
+            ),
         ] {
             assert_eq!(Redactor::filler().shown_body(json), expected, "{why}");
         }

@@ -11,6 +11,8 @@ pub(crate) struct Entry {
     /// Number of the rule, for counting.
     pub(crate) rule: usize,
     pub(crate) is_filled: bool,
+    /// What it finds is an e-mail address, of which the top-level domain stays.
+    pub(crate) is_email: bool,
 }
 
 /// Names ready for looking up. Most names that are looked up are not listed, and all but a few of
@@ -38,20 +40,27 @@ struct Layer {
 const LONGEST: usize = 128;
 
 impl Lookup {
-    /// `number` gives the number of a listed name's rule.
-    pub(crate) fn new(names: &Names, number: &mut dyn FnMut(&Listed) -> usize) -> Self {
+    /// `last` takes the part of a listed name that counts; `number` gives the number of its rule.
+    pub(crate) fn new(
+        names: &Names,
+        last: fn(&str) -> &str,
+        number: &mut dyn FnMut(&Listed) -> usize,
+    ) -> Self {
         let mut lookup = Self { endings: vec![0; 1 << (15 - 6)], ..Self::default() };
         for (layer, listed) in [(0, &names.own), (1, &names.default)] {
             for listed in listed {
-                lookup.note_ending(&listed.name);
+                let name = last(&listed.name);
+                lookup.note_ending(name);
                 let is_kept = listed.action == Action::Keep;
                 let rule = if is_kept { usize::MAX } else { number(listed) };
-                let entry = Entry { rule, is_filled: listed.action == Action::Filler };
+                let is_email = significant(name.as_bytes().iter()).collect::<Vec<u8>>();
+                let is_email = is_email.ends_with(b"email");
+                let entry = Entry { rule, is_filled: listed.action == Action::Filler, is_email };
                 let [own, default] = &mut lookup.layers;
                 match (is_kept, layer) {
-                    (true, _) => lookup.kept.add(&listed.name, entry),
-                    (false, 0) => own.add(&listed.name, entry),
-                    (false, _) => default.add(&listed.name, entry),
+                    (true, _) => lookup.kept.add(name, entry),
+                    (false, 0) => own.add(name, entry),
+                    (false, _) => default.add(name, entry),
                 }
             }
         }
@@ -142,6 +151,22 @@ fn matches(glob: &[u8], name: &[u8]) -> bool {
     rest.ends_with(last)
 }
 
+/// Of `user[password]`, `user.password` and `password[]` the name is `password`.
+pub(crate) fn innermost(name: &[u8]) -> &[u8] {
+    let mut name = name.trim_ascii();
+    while let Some(list) = name.strip_suffix(b"[]") {
+        name = list;
+    }
+    let name = name.strip_suffix(b"]").unwrap_or(name);
+    let start = name.iter().rposition(|byte| matches!(byte, b'[' | b'.')).map_or(0, |at| at + 1);
+    name.get(start..).unwrap_or_default()
+}
+
+/// The same of a name in a policy.
+pub(crate) fn innermost_of(name: &str) -> &str {
+    std::str::from_utf8(innermost(name.as_bytes())).unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,7 +178,7 @@ mod tests {
             default: default.iter().map(|name| listed(name, Action::Pseudonym)).collect(),
         };
         let mut number = 0;
-        Lookup::new(&names, &mut |_| {
+        Lookup::new(&names, str::trim, &mut |_| {
             number += 1;
             number - 1
         })
@@ -179,7 +204,10 @@ mod tests {
     fn a_policys_own_names_go_before_the_defaults_and_what_it_keeps_before_both() {
         let own = [("s*", Action::Filler), ("safe", Action::Keep), ("to*", Action::Keep)];
         let lookup = lookup(&own, &["secret", "safe", "token"]);
-        assert_eq!(lookup.get(b"secret"), Some(Entry { rule: 0, is_filled: true }));
+        assert_eq!(
+            lookup.get(b"secret"),
+            Some(Entry { rule: 0, is_filled: true, is_email: false })
+        );
         assert_eq!(lookup.get(b"safe"), None);
         assert_eq!(lookup.get(b"token"), None);
     }
