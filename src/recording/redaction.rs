@@ -141,7 +141,9 @@ impl Redactor {
         let authority = &mut exchange.authority;
         let range = 0..authority.len();
         find_userinfo(&self.rules, authority.as_bytes(), range, &mut self.hits, 0);
-        replaced |= self.text(authority, false);
+        // As in the header Host: it says where the request goes.
+        self.hits.settle();
+        replaced |= self.write(authority, false);
         exchange.session = self.pseudonyms.key().session(exchange.session);
         if replaced {
             exchange.flags.insert(Flags::REDACTED);
@@ -217,6 +219,10 @@ impl Redactor {
         self.hits.settle();
         let place = Place { end: text.len(), ..Place::default() };
         find(&self.rules.patterns, text.as_bytes(), place, &mut self.hits);
+        self.write(text, is_counted)
+    }
+
+    fn write(&mut self, text: &mut String, is_counted: bool) -> bool {
         let Some(copy) = self.apply(text.as_bytes(), is_counted) else { return false };
         // Values are whole runs between ASCII separators, and pseudonyms of UTF-8 are UTF-8.
         *text =

@@ -89,6 +89,26 @@ pub(crate) fn find_cookies(
     }
 }
 
+/// What a protocol of a WebSocket is called that carries credentials, since browsers send no header
+/// of their own with it: at its end they follow, as another one.
+const CARRIERS: &[&[u8]] = &[b"bearer", b"token", b"authorization", b"auth"];
+
+/// Finds the credentials among the protocols of a WebSocket; the others say how it is spoken.
+pub(crate) fn find_protocols(entry: Entry, head: &[u8], range: Range<usize>, hits: &mut Hits) {
+    let (mut start, mut follows) = (range.start, false);
+    for protocol in head.get(range).unwrap_or_default().split(|byte| *byte == b',') {
+        let name = protocol.trim_ascii().to_ascii_lowercase();
+        let carries =
+            CARRIERS.iter().any(|word| name.windows(word.len()).any(|window| window == *word));
+        let is_end = CARRIERS.iter().any(|word| name.ends_with(word));
+        if follows || carries && !is_end {
+            hits.add(head, start..start + protocol.len(), entry, Coding::Percent);
+        }
+        follows = is_end && !follows;
+        start += protocol.len() + 1;
+    }
+}
+
 fn of_header(rules: &Rules, cookie: Entry, header: Entry) -> Entry {
     if rules.any_cookie != Some(cookie.rule) {
         return cookie;

@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use crate::recording::redaction::address;
 use crate::recording::redaction::coding::Coding;
-use crate::recording::redaction::cookies::{find_cookies, find_credentials};
+use crate::recording::redaction::cookies::{find_cookies, find_credentials, find_protocols};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::names::Entry;
 use crate::recording::redaction::patterns::{self, Place};
@@ -111,6 +111,7 @@ enum Rule {
     Credentials(Entry),
     Cookies(Entry),
     SetCookie(Entry),
+    Protocols(Entry),
     Addresses(Entry),
 }
 
@@ -127,6 +128,8 @@ impl Rule {
                 Self::Cookies(entry)
             } else if is("Set-Cookie") {
                 Self::SetCookie(entry)
+            } else if is("Sec-WebSocket-Protocol") {
+                Self::Protocols(entry)
             } else if tail.eq_ignore_ascii_case(b"authorization") {
                 Self::Credentials(entry)
             } else {
@@ -154,7 +157,8 @@ impl Rule {
             Self::Value(entry)
             | Self::Credentials(entry)
             | Self::Cookies(entry)
-            | Self::SetCookie(entry) => Some(entry),
+            | Self::SetCookie(entry)
+            | Self::Protocols(entry) => Some(entry),
         }
     }
 
@@ -178,6 +182,7 @@ impl Rule {
             Self::Credentials(entry) => find_credentials(entry, head, value, hits),
             Self::Cookies(entry) => find_cookies(rules, entry, false, (head, value), hits),
             Self::SetCookie(entry) => find_cookies(rules, entry, true, (head, value), hits),
+            Self::Protocols(entry) => find_protocols(entry, head, value, hits),
             Self::Addresses(entry) => {
                 let text = head.get(value.clone()).unwrap_or_default();
                 address::find(text, &mut |found| {
@@ -266,6 +271,16 @@ mod tests {
             ("Referer: http://h/?token=1&a=b", "Referer: http://h/?token=x&a=b", "URLs"),
             ("Host: me@h", "Host: xx@h", "user information"),
             ("Cookie", "Cookie", "no colon"),
+            (
+                "Sec-WebSocket-Protocol: v4.k8s.io, base64url.bearer.k8s.io.ab, token, cd, ef",
+                "Sec-WebSocket-Protocol: v4.k8s.io, xxxxxxxxxxxxxxxxxxxxxxxxxx, token, xx, ef",
+                "credentials among protocols",
+            ),
+            (
+                "X-Session: ab\r\nX-Authentication: cd\r\nSession-Key: ef\r\nX-Page-Token: gh",
+                "X-Session: xx\r\nX-Authentication: xx\r\nSession-Key: xx\r\nX-Page-Token: gh",
+                "more names",
+            ),
             (
                 "Referer:\r\n http://h/?token=1\r\n 2&a=b\r\nA: b",
                 "Referer:\r\n http://h/?token=x\r\n x&a=b\r\nA: b",

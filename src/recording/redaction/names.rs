@@ -22,10 +22,12 @@ pub(crate) struct Lookup {
     /// The policy's own names come before the defaults.
     layers: [Layer; 2],
     kept: Layer,
+    /// Those that the defaults keep: only of what they take themselves.
+    spared: Layer,
     /// A bit for each ending that a listed name may have.
     endings: Vec<u64>,
-    /// There are names of which the ending is not known, such as `x-*`.
-    any_ending: bool,
+    /// Fewest bytes of a name whose ending is not known, such as `x-*`; `None` where there is none.
+    open: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -58,7 +60,8 @@ impl Lookup {
                 let entry = Entry { rule, is_filled: listed.action == Action::Filler, is_email };
                 let [own, default] = &mut lookup.layers;
                 match (is_kept, layer) {
-                    (true, _) => lookup.kept.add(name, entry),
+                    (true, 0) => lookup.kept.add(name, entry),
+                    (true, _) => lookup.spared.add(name, entry),
                     (false, 0) => own.add(name, entry),
                     (false, _) => default.add(name, entry),
                 }
@@ -72,7 +75,8 @@ impl Lookup {
         let name = name.get(name.len().saturating_sub(LONGEST)..).unwrap_or(name);
         let ending = ending(name.iter().rev());
         let bits = self.endings.get(ending >> 6).copied().unwrap_or_default();
-        if bits >> (ending & 63) & 1 == 0 && !self.any_ending {
+        let is_open = self.open.is_some_and(|fewest| name.len() >= fewest);
+        if bits >> (ending & 63) & 1 == 0 && !is_open {
             return None;
         }
         let mut normal = [0; LONGEST];
@@ -82,14 +86,20 @@ impl Lookup {
             length += 1;
         }
         let normal = normal.get(..length)?;
-        let entry = self.layers.iter().find_map(|layer| layer.get(normal, ending))?;
+        let [own, default] = &self.layers;
+        let by_default = || {
+            let entry = default.get(normal, ending)?;
+            self.spared.get(normal, ending).is_none().then_some(entry)
+        };
+        let entry = own.get(normal, ending).or_else(by_default)?;
         self.kept.get(normal, ending).is_none().then_some(entry)
     }
 
     fn note_ending(&mut self, name: &str) {
         let ended = significant(name.as_bytes().iter().rev()).position(|byte| byte == b'*');
         if ended.is_some_and(|letters| letters < 3) {
-            self.any_ending = true;
+            let fewest = significant(name.as_bytes().iter()).filter(|byte| *byte != b'*').count();
+            self.open = Some(self.open.map_or(fewest, |open| open.min(fewest)));
             return;
         }
         let ending = ending(name.as_bytes().iter().rev());
@@ -151,6 +161,12 @@ fn matches(glob: &[u8], name: &[u8]) -> bool {
     rest.ends_with(last)
 }
 
+/// A listed name, with stars or without, says whatever another one says.
+pub(crate) fn covers(listed: &str, name: &str) -> bool {
+    let normal = |name: &str| significant(name.as_bytes().iter()).collect::<Vec<u8>>();
+    matches(&normal(listed), &normal(name))
+}
+
 /// Of `user[password]`, `user.password` and `password[]` the name is `password`.
 pub(crate) fn innermost(name: &[u8]) -> &[u8] {
     let mut name = name.trim_ascii();
@@ -170,6 +186,7 @@ pub(crate) fn innermost_of(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::redaction::policy::Policy;
 
     fn lookup(own: &[(&str, Action)], default: &[&str]) -> Lookup {
         let listed = |name: &str, action| Listed { name: name.to_owned(), action };
@@ -210,5 +227,24 @@ mod tests {
         );
         assert_eq!(lookup.get(b"safe"), None);
         assert_eq!(lookup.get(b"token"), None);
+    }
+
+    #[test]
+    fn tokens_of_pages_stay_unless_a_policy_lists_them() {
+        let is_found = |own: &[&str], name: &[u8]| {
+            let mut names = Policy::default().parameters;
+            let action = Action::default();
+            let listed = own.iter().map(|name| Listed { name: (*name).to_owned(), action });
+            names.own = listed.collect();
+            Lookup::new(&names, str::trim, &mut |_| 0).get(name).is_some()
+        };
+        for name in ["pageToken", "next_page_token", "nextToken", "continuation-token", "syncToken"]
+        {
+            assert!(!is_found(&[], name.as_bytes()), "{name}");
+            assert!(is_found(&[name], name.as_bytes()), "{name}");
+        }
+        for name in ["token", "token2", "password1", "newPasswordAgain", "pass1", "old_pwd"] {
+            assert!(is_found(&[], name.as_bytes()), "{name}");
+        }
     }
 }

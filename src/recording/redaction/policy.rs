@@ -2,7 +2,10 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::recording::redaction::listed::{ADDRESS_HEADERS, HEADERS, PERSONAL, SECRETS, VERSION};
+use crate::recording::redaction::listed::{
+    ADDRESS_HEADERS, HEADERS, PAGING, PERSONAL, SECRETS, VERSION,
+};
+use crate::recording::redaction::names::covers;
 
 /// What happens to what a rule finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +41,9 @@ pub struct Names {
 impl Names {
     fn new(listed: &[&[&str]]) -> Self {
         let names = listed.iter().copied().flatten();
-        let default =
-            names.map(|name| Listed { name: (*name).to_owned(), action: Action::default() });
+        let listed = |action| move |name: &&str| Listed { name: (*name).to_owned(), action };
+        let kept = PAGING.iter().map(listed(Action::Keep));
+        let default = names.map(listed(Action::default())).chain(kept);
         Self { own: Vec::new(), default: default.collect() }
     }
 
@@ -47,7 +51,7 @@ impl Names {
     pub fn replaced(&self) -> Vec<String> {
         let kept = |name: &str| {
             let mut kept = self.own.iter().filter(|listed| listed.action == Action::Keep);
-            kept.any(|listed| listed.name.eq_ignore_ascii_case(name))
+            kept.any(|listed| covers(&listed.name, name))
         };
         let all = self.own.iter().chain(&self.default);
         let replaced = all.filter(|listed| listed.action != Action::Keep && !kept(&listed.name));
@@ -198,9 +202,16 @@ mod tests {
     fn headers_that_are_kept_are_not_told_as_replaced() {
         let mut policy = Policy::default();
         let listed = |name: &str, action| Listed { name: name.to_owned(), action };
-        policy.headers.own = vec![listed("X-Mine", Action::Filler), listed("cookie", Action::Keep)];
+        policy.headers.own = vec![
+            listed("X-Mine", Action::Filler),
+            listed("cookie", Action::Keep),
+            listed("set_cookie", Action::Keep),
+            listed("x-auth*", Action::Keep),
+        ];
         let replaced = policy.headers.replaced();
         assert_eq!(replaced[..2], ["X-Mine", "Authorization"]);
-        assert!(!replaced.contains(&"Cookie".to_owned()));
+        for name in ["Cookie", "Set-Cookie", "X-Auth", "X-Auth-User", "*pagetoken"] {
+            assert!(!replaced.iter().any(|listed| listed == name), "{name}");
+        }
     }
 }
