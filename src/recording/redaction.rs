@@ -14,7 +14,7 @@ mod card;
 mod email;
 mod address;
 mod pseudonym;
-mod names;
+pub(crate) mod names;
 mod rules;
 mod escapes;
 mod hit;

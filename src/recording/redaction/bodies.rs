@@ -67,6 +67,7 @@ pub(crate) fn find_body(
             let place = Place { end, spared: &parts.spared, json: &parts.json, start: 0 };
             find_patterns(rules, body, place, hits);
             left.extend(parts.has_binary.then_some(Unsearched::BinaryPart));
+            left.extend(parts.is_cut.then_some(Unsearched::Unparted));
             return left;
         }
         left.push(Unsearched::Unparted);

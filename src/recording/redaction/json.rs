@@ -117,7 +117,7 @@ fn find_value(entry: Entry, bytes: &[u8], range: Range<usize>, hits: &mut Hits) 
                 }
                 hits.add(bytes, value.inside, entry, Coding::Json);
             }
-            b'0'..=b'9' | b'-' => {
+            b'0'..=b'9' | b'-' if word_end(text, at) == number(text, at).end => {
                 let number = number(text, at);
                 // An exponent stays: with another one the number may be too large for anything.
                 let mantissa = text.get(number.clone()).unwrap_or_default();
@@ -140,9 +140,25 @@ fn find_value(entry: Entry, bytes: &[u8], range: Range<usize>, hits: &mut Hits) 
             }
             // A value that is none, or the next field.
             b',' if depth == 0 => return at,
-            _ => {
+            b',' | b':' => {
                 at += 1;
                 continue;
+            }
+            byte if byte.is_ascii_whitespace() => {
+                at += 1;
+                continue;
+            }
+            _ => {
+                let end = word_end(text, at);
+                let word = text.get(at..end).unwrap_or_default();
+                if text.get(end) == Some(&b':') && depth > 0 {
+                    at = end + 1;
+                    continue;
+                }
+                if !WORDS.contains(&word) {
+                    hits.add(bytes, at..end, entry, Coding::Json);
+                }
+                at = end;
             }
         }
         if depth == 0 {
@@ -150,6 +166,22 @@ fn find_value(entry: Entry, bytes: &[u8], range: Range<usize>, hits: &mut Hits) 
         }
     }
     at
+}
+
+/// Values that are told by their length.
+const WORDS: [&[u8]; 3] = [b"true", b"false", b"null"];
+
+/// Where a value without quotes ends, which only a lenient reader takes, or one in quotes of
+/// another kind.
+fn word_end(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let quoted = rest.strip_prefix(b"'").and_then(|rest| memchr2(b'\'', b'\n', rest));
+    if let Some(length) = quoted.filter(|length| rest.get(length + 1) == Some(&b'\'')) {
+        return at + length + 2;
+    }
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || b",:\"{}[]".contains(byte);
+    let length = rest.iter().skip(1).position(is_end).map_or(rest.len(), |length| length + 1);
+    at + length
 }
 
 fn number(text: &[u8], at: usize) -> Range<usize> {
@@ -182,6 +214,10 @@ mod tests {
                 r#"{"token":null,"otp":true,"b":"c"}"#,
                 "words",
             ),
+            (r#"{"pin":hunter2x,"b":1}"#, r#"{"pin":xxxxxxxx,"b":1}"#, "no quotes"),
+            (r#"{"pin":12ab,"b":1}"#, r#"{"pin":xxxx,"b":1}"#, "a number in front"),
+            (r#"{"pin":'a, b',"b":1}"#, r#"{"pin":xxx xx,"b":1}"#, "other quotes"),
+            (r#"{"card":{no:'1',x:2},"b":1}"#, r#"{"card":{no:xxx,x:x},"b":1}"#, "nor of names"),
             (r#"{"token":"","b":"c"}"#, r#"{"token":"","b":"c"}"#, "empty"),
             (r#"{"password":"ab"#, r#"{"password":"xx"#, "cut in a value"),
             (r#"{"password":"ab\"#, r#"{"password":"xxx"#, "cut in an escape"),

@@ -12,6 +12,9 @@ use crate::recording::redaction::json::find_json;
 use crate::recording::redaction::names::innermost;
 use crate::recording::redaction::rules::Rules;
 
+/// Parts that are told apart: a form has some dozens.
+pub(crate) const MAX_PARTS: usize = 1 << 16;
+
 /// What a search of the whole form must know of its parts; both lists are in order.
 #[derive(Debug, Default)]
 pub(crate) struct Parts {
@@ -19,6 +22,8 @@ pub(crate) struct Parts {
     pub(crate) spared: Vec<Range<usize>>,
     pub(crate) json: Vec<Range<usize>>,
     pub(crate) has_binary: bool,
+    /// There are more than [`MAX_PARTS`].
+    pub(crate) is_cut: bool,
 }
 
 /// Finds the values of parts whose names are listed, and of fields in parts that are JSON; `None`
@@ -40,7 +45,8 @@ pub(crate) fn find_multipart(
         let whole = part.strip_suffix(b"\r\n").or(part.strip_suffix(b"\n"));
         let part = whole.filter(|_| found.is_some()).unwrap_or(part);
         find_in_part(rules, body, from..from + part.len(), (&mut parts, hits));
-        let Some(found) = found else { return Some(parts) };
+        parts.is_cut = found.is_some() && parts.spared.len() >= MAX_PARTS;
+        let Some(found) = found.filter(|_| !parts.is_cut) else { return Some(parts) };
         marker = found;
     }
 }
@@ -154,6 +160,17 @@ mod tests {
         let cut = part("name=\"pin\"", "12");
         assert_eq!(found(cut.trim_end(), "xy"), ["12"], "cut");
         assert_eq!(found("no boundary", "xy"), [""; 0]);
+    }
+
+    #[test]
+    fn parts_are_bounded() {
+        let mut hits = Hits::default();
+        let rules = Rules::new(&Policy::default());
+        let body = "--x\n".repeat(MAX_PARTS);
+        let mut is_cut =
+            |body: &str| find_multipart(&rules, body.as_bytes(), b"x", &mut hits).unwrap().is_cut;
+        assert!(!is_cut(&body));
+        assert!(is_cut(&(body + "--x\n")));
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) fn find(patterns: &Patterns, bytes: &[u8], place: Place<'_>, hits: &m
     let (start, Some(raw)) = (place.start, bytes.get(place.start..place.end)) else { return };
     let text = without_escapes(raw, place);
     let text = text.as_ref();
-    let mut found = Vec::new();
+    let mut found = Hits::default();
     let mut add = |of_text: Range<usize>, entry: Entry| {
         let range = start + of_text.start..start + of_text.end;
         let (range, coding) = match meeting(place.json, &range) {
@@ -57,8 +57,8 @@ pub(crate) fn find(patterns: &Patterns, bytes: &[u8], place: Place<'_>, hits: &m
             add(range, *entry);
         }
     }
-    if !found.is_empty() {
-        hits.0.append(&mut found);
+    if !found.0.is_empty() {
+        found.0.into_iter().for_each(|hit| hits.push(hit));
         hits.settle();
     }
 }

@@ -100,10 +100,15 @@ struct Text {
     is_hex: bool,
     /// Where version and variant of a UUID stand, which validators look at.
     is_uuid: bool,
+    /// A number so long that one with a larger first digit may be more than a program takes.
+    is_long: bool,
 }
 
 /// Fewest hexadecimal digits that are taken for such, and not for a word.
 const MIN_HEX: usize = 8;
+
+/// Digits of 2147483647, which is the largest number of some programs.
+const MIN_LONG: usize = 10;
 
 /// How the header of a JWT begins, which is `{"` in base64.
 pub(crate) const JWT: &[u8] = b"eyJ";
@@ -127,6 +132,7 @@ impl Shape {
             back: if is_email { email::kept(value) } else { 0 },
             is_hex,
             is_uuid: is_hex && is_uuid(value),
+            is_long: value.len() >= MIN_LONG && value.iter().all(u8::is_ascii_digit),
         })
     }
 }
@@ -153,9 +159,13 @@ impl Text {
                 replaced = true;
                 continue;
             }
-            if let Some(other) = another(*first, self.is_hex, !replaced, stream)
-                && !is_fixed
-            {
+            let other = match *first {
+                digit @ b'1'..=b'9' if self.is_long && at == 0 => {
+                    Some(b'1' + stream.below((digit - b'1').max(1)))
+                }
+                byte => another(byte, self.is_hex, !replaced, stream),
+            };
+            if let Some(other) = other.filter(|_| !is_fixed) {
                 *first = other;
                 replaced = true;
             }
@@ -269,6 +279,17 @@ mod tests {
         assert_eq!(replaced("--_%"), "xxxx", "nothing but punctuation is filled");
         assert_eq!(replaced("%2d%2D"), "xxxxxx", "behind escapes, too");
         assert_eq!(replaced(". ."), "x x", "blanks never change");
+    }
+
+    /// Of the largest numbers of programs, and of others as long.
+    #[test]
+    fn long_numbers_do_not_outgrow_what_a_program_takes() {
+        for number in ["2147483647", "4294967295", "9007199254740991", "9223372036854775807"] {
+            let other = replaced(number);
+            assert_eq!(other.len(), number.len());
+            assert!(other.parse::<u64>().unwrap() < number.parse().unwrap(), "{other}");
+        }
+        assert_ne!(replaced("1111111111"), "1111111111");
     }
 
     #[test]
