@@ -192,6 +192,29 @@ mod tests {
         }
     }
 
+    /// What an expression finds of an escape is left out in front, and taken whole at the end.
+    #[test]
+    fn expressions_see_json_without_its_escapes() {
+        for (written, json, expected) in [
+            ("[A-Za-z]+-[0-9]+", r#""\nABC-12""#, "ABC-12"),
+            (r"\bABC-[0-9]+", r#""x\nABC-12""#, "ABC-12"),
+            ("c[a-z]", r#""b\u00ecab""#, ""),
+            (r"a\n", r#""ba\nb""#, r"a\n"),
+            (r"\\", r#""b\\""#, r"\\"),
+        ] {
+            let mut policy = Policy::nothing();
+            let sought = Sought::Expression(expression(written).unwrap());
+            let action = Action::default();
+            policy.patterns = vec![Pattern { name: String::new(), sought, action }];
+            let mut hits = Hits::default();
+            let whole = 0..json.len();
+            let place = Place { end: json.len(), json: &[whole], ..Place::default() };
+            find(&Rules::new(&policy).patterns, json.as_bytes(), place, &mut hits);
+            let found: Vec<&str> = hits.0.into_iter().map(|hit| &json[hit.range]).collect();
+            assert_eq!(found.concat(), expected, "{written} {json}");
+        }
+    }
+
     #[test]
     fn a_policy_has_patterns_of_its_own() {
         let mut policy = Policy::nothing();
