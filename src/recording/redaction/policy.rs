@@ -39,10 +39,10 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(listed: &[&[&str]]) -> Self {
+    fn new(listed: &[&[&str]], kept: &[&str]) -> Self {
         let names = listed.iter().copied().flatten();
         let listed = |action| move |name: &&str| Listed { name: (*name).to_owned(), action };
-        let kept = PAGING.iter().map(listed(Action::Keep));
+        let kept = kept.iter().map(listed(Action::Keep));
         let default = names.map(listed(Action::default())).chain(kept);
         Self { own: Vec::new(), default: default.collect() }
     }
@@ -138,11 +138,11 @@ impl Default for Policy {
         let is_default = |(_, sought): &&(&str, Sought)| !matches!(sought, Sought::Address);
         Self {
             name: format!("default {VERSION}"),
-            headers: Names::new(&[HEADERS]),
-            cookies: Names::new(&[&["*"]]),
-            parameters: Names::new(&[SECRETS, PERSONAL]),
-            fields: Names::new(&[SECRETS, PERSONAL]),
-            address_headers: Names::new(&[ADDRESS_HEADERS]),
+            headers: Names::new(&[HEADERS], PAGING),
+            cookies: Names::new(&[&["*"]], &[]),
+            parameters: Names::new(&[SECRETS, PERSONAL], PAGING),
+            fields: Names::new(&[SECRETS, PERSONAL], PAGING),
+            address_headers: Names::new(&[ADDRESS_HEADERS], &[]),
             userinfo: Action::Pseudonym,
             patterns: PATTERNS.iter().filter(is_default).map(pattern).collect(),
         }
@@ -213,5 +213,7 @@ mod tests {
         for name in ["Cookie", "Set-Cookie", "X-Auth", "X-Auth-User", "*pagetoken"] {
             assert!(!replaced.iter().any(|listed| listed == name), "{name}");
         }
+        assert_eq!(policy.cookies.replaced(), ["*"], "cookies of any name");
+        assert!(Policy::default().cookies.default.iter().all(|listed| listed.name == "*"));
     }
 }
