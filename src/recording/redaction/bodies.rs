@@ -3,7 +3,7 @@
 use crate::recording::redaction::declared::{Declared, Kind, begins_like_json};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::json::find_json;
-use crate::recording::redaction::multipart::find_multipart;
+use crate::recording::redaction::multipart::{find_multipart, first_boundary};
 use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
 use crate::recording::redaction::urls::find_form;
@@ -62,7 +62,12 @@ pub(crate) fn find_body(
         return vec![Unsearched::Encoded];
     }
     let text = body.get(..end).unwrap_or_default();
+    let is_parts = matches!(declared.kind, Kind::Parts(_));
+    let mut boundaries = [None, first_boundary(text).filter(|_| declared.kind != Kind::Other)];
     if let Kind::Parts(boundary) = &declared.kind {
+        boundaries[0] = Some(boundary.as_slice());
+    }
+    for boundary in boundaries.into_iter().flatten() {
         if let Some(parts) = find_multipart(rules, text, boundary, hits) {
             let place = Place { end, spared: &parts.spared, json: &parts.json, start: 0 };
             find_patterns(rules, body, place, hits);
@@ -70,8 +75,8 @@ pub(crate) fn find_body(
             left.extend(parts.is_cut.then_some(Unsearched::Unparted));
             return left;
         }
-        left.push(Unsearched::Unparted);
     }
+    left.extend(is_parts.then_some(Unsearched::Unparted));
     if !matches!(declared.kind, Kind::Form | Kind::Json) && !is_text(body) {
         return vec![Unsearched::Binary];
     }
@@ -139,6 +144,9 @@ mod tests {
             (form, "[a]=b&pin=12", &["12"], "a form that begins with a bracket"),
             (form, "pin=12?3#4;5&a=b", &["12?3#4;5"], "a value ends at & alone"),
             ("Content-Type: application/json", "pin=12", &["12"], "a form said to be JSON"),
+            ("Content-Type: multipart/form-data; boundary=z", part, &["12"], "another boundary"),
+            ("A: b", part, &["12"], "parts without a type"),
+            ("A: b", "--xy&pin=12\n", &["12"], "a form that begins like them"),
             ("Content-Type:", "pin=12", &["12"], "an empty type"),
             (
                 "Content-Type: application/x-www-form-urlencoded\r\nContent-Type: image/png",

@@ -23,7 +23,7 @@ pub(crate) enum Kind {
 }
 
 /// Longest boundary, in bytes, by RFC 2046.
-const MAX_BOUNDARY: usize = 70;
+pub(crate) const MAX_BOUNDARY: usize = 70;
 
 impl Declared {
     pub(crate) fn by(head: &[u8]) -> Self {

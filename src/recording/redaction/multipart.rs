@@ -6,7 +6,7 @@ use memchr::memchr;
 
 use crate::recording::redaction::bodies::is_text;
 use crate::recording::redaction::coding::Coding;
-use crate::recording::redaction::declared::begins_like_json;
+use crate::recording::redaction::declared::{MAX_BOUNDARY, begins_like_json};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::json::find_json;
 use crate::recording::redaction::names::innermost;
@@ -49,6 +49,16 @@ pub(crate) fn find_multipart(
         let Some(found) = found.filter(|_| !parts.is_cut) else { return Some(parts) };
         marker = found;
     }
+}
+
+/// The boundary of a text that begins like a form in parts, whatever its head says.
+pub(crate) fn first_boundary(text: &[u8]) -> Option<&[u8]> {
+    let boundary = text.strip_prefix(b"--")?;
+    let end = memchr(b'\n', boundary)?;
+    let behind = boundary.get(end + 1..)?.get(..DISPOSITION.len())?;
+    let boundary = boundary.get(..end)?.trim_ascii_end();
+    let is_form = behind.eq_ignore_ascii_case(DISPOSITION);
+    (is_form && (1..=MAX_BOUNDARY).contains(&boundary.len())).then_some(boundary)
 }
 
 /// The next line that is a boundary, with its end; a position behind a line's end is given.
