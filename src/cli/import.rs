@@ -206,7 +206,11 @@ fn import_lines(
     }
     let scratch = Scratch::create()?;
     let redactor = command.secrets.redactor()?;
-    warn(&load::import(sources, &scratch.recording(), redactor, &command.options()?)?, voice);
+    let imported = load::import(sources, &scratch.recording(), redactor, &command.options()?)?;
+    warn(&imported, voice);
+    if let Some(redaction) = &imported.header.redaction {
+        outputs::note(voice.quiet, &told(redaction));
+    }
     let reader = RecordingReader::open(&scratch.recording())?;
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))

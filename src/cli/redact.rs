@@ -104,7 +104,10 @@ pub fn told(redaction: &Redaction) -> String {
     let all: u64 = redaction.replaced.iter().map(|counted| counted.count).sum();
     let replaced = match redaction.replaced.as_slice() {
         [] => "nothing was found that is a secret by its name or its look".to_owned(),
-        [one] => format!("{} secrets were replaced ({})", format_count(all), one.name),
+        [one] => {
+            let were = if all == 1 { "secret was" } else { "secrets were" };
+            format!("{} {were} replaced ({})", format_count(all), one.name)
+        }
         most => {
             format!("{} secrets were replaced (most often {})", format_count(all), first(most))
         }

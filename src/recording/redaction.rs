@@ -14,23 +14,27 @@ mod card;
 mod email;
 mod address;
 mod pseudonym;
-mod names;
+pub(crate) mod names;
 mod rules;
+mod escapes;
 mod hit;
 mod patterns;
 mod urls;
 mod cookies;
 mod heads;
 mod json;
+mod declared;
 mod multipart;
 pub mod bodies;
 
 use ::bytes::Bytes;
 
+use crate::protocol::Protocol;
 use crate::recording::redaction::bodies::{Unsearched, find_body};
 use crate::recording::redaction::heads::find_head;
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::key::Key;
+use crate::recording::redaction::patterns::{Place, find};
 use crate::recording::redaction::policy::Policy;
 use crate::recording::redaction::pseudonym::Pseudonyms;
 use crate::recording::redaction::rules::Rules;
@@ -86,7 +90,7 @@ pub struct Redactor {
     /// By number of the rule.
     replaced: Vec<u64>,
     /// By position in [`Unsearched::ALL`].
-    unsearched: [u64; 3],
+    unsearched: [u64; Unsearched::ALL.len()],
     left: u64,
 }
 
@@ -102,7 +106,7 @@ impl Redactor {
             rules,
             pseudonyms: Pseudonyms::new(key),
             hits: Hits::default(),
-            unsearched: [0; 3],
+            unsearched: [0; Unsearched::ALL.len()],
             left: 0,
         }
     }
@@ -117,14 +121,17 @@ impl Redactor {
     /// number, since its own may be a hash of what was replaced. Redacting twice is not redacting
     /// once: a pseudonym is replaced like any other value.
     pub fn redact(&mut self, exchange: &mut Exchange) {
-        let mut replaced = self.body(&exchange.request_head, &mut exchange.request_body);
+        let is_command = is_command(exchange.protocol);
+        let head = (!is_command).then_some(&*exchange.request_head);
+        let mut replaced = self.body(head, &mut exchange.request_body);
         replaced |= self.head(&mut exchange.request_head);
         if let Some(response) = &mut exchange.response {
             replaced |= self.head(&mut response.head);
         }
-        let is_command = exchange.request_head.is_empty();
-        // What stands in the head was counted there.
-        for (text, is_counted) in [(&mut exchange.target, is_command), (&mut exchange.route, false)]
+        // What stands in the head was counted there; of a command, the target is part of the body.
+        let is_counted =
+            exchange.request_head.is_empty() && (!is_command || exchange.request_body.is_empty());
+        for (text, is_counted) in [(&mut exchange.target, is_counted), (&mut exchange.route, false)]
         {
             if !is_command {
                 find_url(&self.rules, text.as_bytes(), 0..text.len(), &mut self.hits);
@@ -134,7 +141,9 @@ impl Redactor {
         let authority = &mut exchange.authority;
         let range = 0..authority.len();
         find_userinfo(&self.rules, authority.as_bytes(), range, &mut self.hits, 0);
-        replaced |= self.text(authority, false);
+        // As in the header Host: it says where the request goes.
+        self.hits.settle();
+        replaced |= self.write(authority, false);
         exchange.session = self.pseudonyms.key().session(exchange.session);
         if replaced {
             exchange.flags.insert(Flags::REDACTED);
@@ -186,13 +195,13 @@ impl Redactor {
         self.replace(head)
     }
 
-    fn body(&mut self, head: &[u8], body: &mut Bytes) -> bool {
+    fn body(&mut self, head: Option<&[u8]>, body: &mut Bytes) -> bool {
         if body.is_empty() {
             return false;
         }
         let left = find_body(&self.rules, head, body, &mut self.hits);
         for (reason, count) in Unsearched::ALL.iter().zip(&mut self.unsearched) {
-            *count += u64::from(left == Some(*reason));
+            *count += u64::from(left.contains(reason));
         }
         self.replace(body)
     }
@@ -208,7 +217,12 @@ impl Redactor {
 
     fn text(&mut self, text: &mut String, is_counted: bool) -> bool {
         self.hits.settle();
-        patterns::find(&self.rules.patterns, text.as_bytes(), 0..text.len(), &[], &mut self.hits);
+        let place = Place { end: text.len(), ..Place::default() };
+        find(&self.rules.patterns, text.as_bytes(), place, &mut self.hits);
+        self.write(text, is_counted)
+    }
+
+    fn write(&mut self, text: &mut String, is_counted: bool) -> bool {
         let Some(copy) = self.apply(text.as_bytes(), is_counted) else { return false };
         // Values are whole runs between ASCII separators, and pseudonyms of UTF-8 are UTF-8.
         *text =
@@ -227,13 +241,21 @@ impl Redactor {
             if hit.entry.is_filled {
                 fill(value);
             } else {
-                self.pseudonyms.replace(value, hit.coding);
+                self.pseudonyms.replace(value, hit.coding, hit.entry.is_email);
             }
             if is_counted && let Some(count) = self.replaced.get_mut(hit.entry.rule) {
                 *count += 1;
             }
         }
         Some(copy)
+    }
+}
+
+/// A row of it holds no URL, and its body is a text.
+fn is_command(protocol: Protocol) -> bool {
+    match protocol {
+        Protocol::Redis | Protocol::Mysql | Protocol::Postgres => true,
+        Protocol::Http1 | Protocol::Http2 | Protocol::Http3 => false,
     }
 }
 
@@ -264,7 +286,7 @@ impl Redactor {
 
     pub(crate) fn shown_body(&mut self, body: &str) -> String {
         let mut bytes = Bytes::from(body.to_owned());
-        self.body(b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n", &mut bytes);
+        self.body(Some(b"POST / HTTP/1.1\r\nContent-Type: application/json\r\n\r\n"), &mut bytes);
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 }

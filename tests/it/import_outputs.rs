@@ -101,7 +101,7 @@ fn two_imports_do_not_write_one_recording() {
 #[test]
 fn a_reader_that_has_enough_is_no_error() {
     let folder = folder();
-    let line = "peakhour import a.gz --jsonl - | head -c 10; test ${PIPESTATUS[0]} = 0";
+    let line = "peakhour --quiet import a.gz --jsonl - | head -c 10; test ${PIPESTATUS[0]} = 0";
     let program = assert_cmd::cargo::cargo_bin("peakhour");
     let line = line.replace("peakhour", &program.display().to_string());
     let mut shell = Command::new("bash");

@@ -11,6 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_yaml::Spanned;
 
+use crate::recording::redaction::names::innermost_of;
 use crate::recording::redaction::policy::{
     Action, Listed, Names, PATTERNS, Pattern, Policy, Sought, expression,
 };
@@ -48,11 +49,30 @@ fn from_text(text: &str, file: &str) -> Result<Policy, ScenarioError> {
     }
     names(source, &mut policy.headers, keys.headers, keep.headers)?;
     names(source, &mut policy.cookies, keys.cookies, keep.cookies)?;
+    let is_replaced = |listed: &Listed| listed.action != Action::Keep;
+    if !has_defaults && policy.cookies.own.iter().any(is_replaced) {
+        // Cookies are found in these alone.
+        let header = |name: &str| Listed { name: name.to_owned(), action: Action::default() };
+        policy.headers.default = ["Cookie", "Set-Cookie"].map(header).to_vec();
+    }
+    for items in [&keys.parameters, &keys.fields] {
+        check_last(source, items.iter().flatten().map(|item| (item, &item.value.name)))?;
+    }
+    for names in [&keep.parameters, &keep.fields] {
+        check_last(source, names.iter().flatten().map(|name| (name, &name.value)))?;
+    }
     names(source, &mut policy.parameters, keys.parameters, keep.parameters)?;
     names(source, &mut policy.fields, keys.fields, keep.fields)?;
     names(source, &mut policy.address_headers, keys.client_addresses, keep.client_addresses)?;
+    let mut listed = Vec::new();
     for item in keys.patterns.unwrap_or_default() {
         let pattern = pattern(source, &item)?;
+        if listed.contains(&pattern.name) {
+            let message = format!("there are two patterns `{}`", pattern.name);
+            let mistake = Mistake::new(message, "give each a name of its own");
+            return Err(at(source, &item, mistake));
+        }
+        listed.push(pattern.name.clone());
         policy.patterns.retain(|other| other.name != pattern.name);
         policy.patterns.push(pattern);
     }
@@ -158,6 +178,22 @@ fn names(
     for kept in keep.unwrap_or_default() {
         let name = read(source, &kept, name)?;
         names.own.push(Listed { name, action: Action::Keep });
+    }
+    Ok(())
+}
+
+/// Of `user[name]` only `name` counts, so a star there would be all names.
+fn check_last<'a, T: 'a>(
+    source: Source<'_>,
+    items: impl Iterator<Item = (&'a Spanned<T>, &'a String)>,
+) -> Result<(), ScenarioError> {
+    for (item, name) in items {
+        let last = innermost_of(name);
+        if last.is_empty() || (last == "*" && last != name) {
+            let message = format!("`{}` has no name of its own", crop(name));
+            let hint = "of `user[name]` and `user.name`, `name` alone counts: write that";
+            return Err(at(source, item, Mistake::new(message, hint)));
+        }
     }
     Ok(())
 }
@@ -268,10 +304,9 @@ mod tests {
                 with(default, 3, "xxxxxxx xxxxxx"),
             ),
             ("defaults: false", nothing),
-            (
-                "defaults: false\nheaders: [Cookie]\ncookies: [id]",
-                with(nothing, 1, "id=x; lang=de"),
-            ),
+            ("defaults: false\ncookies: [id]", with(nothing, 1, "id=x; lang=de")),
+            ("defaults: false\nparameters: ['a[mine]']", with(nothing, 0, "token=ab&mine=xx")),
+            ("defaults: false\nparameters: [a.mine]", with(nothing, 0, "token=ab&mine=xx")),
         ] {
             let shown = shown(policy, head);
             assert!(expected.iter().all(|text| shown.contains(text)), "{policy}\n{shown}");
@@ -290,6 +325,13 @@ mod tests {
             ("patterns: [emial]", (1, 12), "no pattern `emial`", "did you mean `email`"),
             ("patterns: [{ name: a, regex: '(' }]", (1, 12), "unclosed group", "single quotes"),
             ("patterns: [{ name: card, regex: a }]", (1, 12), "a pattern already", "another name"),
+            (
+                "patterns:\n  - { name: a, regex: b }\n  - { name: a, regex: c }",
+                (3, 5),
+                "two patterns `a`",
+                "name of its own",
+            ),
+            ("keep: { fields: ['a[*]'] }", (1, 18), "no name of its own", "`name` alone counts"),
             ("keep: { patterns: [iban] }", (1, 20), "no pattern `iban`", "email, card"),
             ("users: no", (1, 8), "`no`", "pseudonym, filler, keep"),
             ("defaults: maybe", (1, 11), "neither `true` nor `false`", "true"),

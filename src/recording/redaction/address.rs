@@ -142,7 +142,9 @@ pub(crate) fn find(text: &[u8], found: &mut dyn FnMut(Range<usize>)) {
         // `1.2.3.4:80` is an address and a port; `::1.2.3.4` is an address.
         let colon = run_text.iter().position(|byte| *byte == b':').unwrap_or(length);
         let full_stop = run_text.strip_suffix(b".").map_or(length, <[u8]>::len);
-        let ends = [length, full_stop, colon];
+        // Behind the last colon of a mapped one, too, there may be a port.
+        let last = run_text.iter().rposition(|byte| *byte == b':').unwrap_or(length);
+        let ends = [length, full_stop, colon, last];
         let end = ends
             .into_iter()
             .find(|end| run_text.get(..*end).is_some_and(|text| Address::of(text).is_some()));
@@ -168,7 +170,7 @@ mod tests {
 
     fn replaced(text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent);
+        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent, false);
         String::from_utf8(bytes).unwrap()
     }
 
@@ -209,6 +211,7 @@ mod tests {
             (" 93.184.216.34, 10.0.0.1", &["93.184.216.34", "10.0.0.1"][..], "a list"),
             (" 93.184.216.34:8080", &["93.184.216.34"], "a port"),
             (" for=\"[2001:db8::1]:80\";by=1.2.3.4", &["2001:db8::1", "1.2.3.4"], "Forwarded"),
+            (" ::ffff:1.2.3.4:8080", &["::ffff:1.2.3.4"], "a mapped one with a port"),
             (" for=_hidden, unknown", &[], "none"),
             (" 127.0.0.1, ::1, 0.0.0.0", &[], "no clients"),
             (" 1.2.3.4.", &["1.2.3.4"], "a full stop"),

@@ -1,11 +1,10 @@
 //! Bodies of requests: what they are is told by their head, and by how they begin.
 
-use std::ops::Range;
-
+use crate::recording::redaction::declared::{Declared, Kind, begins_like_json};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::json::find_json;
-use crate::recording::redaction::multipart::find_multipart;
-use crate::recording::redaction::patterns;
+use crate::recording::redaction::multipart::{find_multipart, first_boundary};
+use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
 use crate::recording::redaction::urls::find_form;
 
@@ -20,68 +19,83 @@ pub(crate) enum Unsearched {
     Encoded,
     /// It is no text.
     Binary,
+    /// One of its parts is no text.
+    BinaryPart,
+    /// Its parts could not be told apart: it was searched as a text.
+    Unparted,
     /// It goes on behind [`MAX_SEARCHED`].
     Long,
 }
 
 impl Unsearched {
-    pub(crate) const ALL: [Self; 3] = [Self::Encoded, Self::Binary, Self::Long];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Encoded, Self::Binary, Self::BinaryPart, Self::Unparted, Self::Long];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Encoded => "compressed body",
             Self::Binary => "binary body",
+            Self::BinaryPart => "form with a binary part",
+            Self::Unparted => "form without its boundary",
             Self::Long => "rest of a long body",
         }
     }
 }
 
-/// Finds what is to be replaced in a body; says what of it was not searched. A row without a head
-/// is no HTTP: its body is a command, and a text whatever its first bytes are.
+/// Finds what is to be replaced in a body; says what of it was not searched. Without a head it is
+/// a command of a database, and a text whatever its first bytes are.
 pub(crate) fn find_body(
     rules: &Rules,
-    head: &[u8],
+    head: Option<&[u8]>,
     body: &[u8],
     hits: &mut Hits,
-) -> Option<Unsearched> {
-    let searched = 0..body.len().min(MAX_SEARCHED);
-    let told = Told::by(head);
-    if told.is_encoded {
-        return Some(Unsearched::Encoded);
+) -> Vec<Unsearched> {
+    let end = body.len().min(MAX_SEARCHED);
+    let mut left = Vec::new();
+    left.extend((end < body.len()).then_some(Unsearched::Long));
+    let Some(head) = head else {
+        find_patterns(rules, body, Place { end, ..Place::default() }, hits);
+        return left;
+    };
+    let declared = Declared::by(head);
+    if declared.is_encoded {
+        return vec![Unsearched::Encoded];
     }
-    let is_declared = matches!(told.kind, Kind::Form | Kind::Json);
-    if let Kind::Parts(boundary) = &told.kind {
-        find_multipart(rules, body, searched.clone(), boundary, hits);
-    } else if head.is_empty() {
-        find_patterns(rules, body, searched.clone(), hits);
-    } else if !is_declared && !is_text(body) {
-        return Some(Unsearched::Binary);
-    } else if told.kind == Kind::Json {
-        find_json(rules, body, searched.clone(), hits);
-        find_patterns(rules, body, searched.clone(), hits);
-    } else {
-        if told.kind != Kind::Other {
-            find_form(rules, body, searched.clone(), hits);
+    let text = body.get(..end).unwrap_or_default();
+    let is_parts = matches!(declared.kind, Kind::Parts(_));
+    let mut boundaries = [None, first_boundary(text).filter(|_| declared.kind != Kind::Other)];
+    if let Kind::Parts(boundary) = &declared.kind {
+        boundaries[0] = Some(boundary.as_slice());
+    }
+    for boundary in boundaries.into_iter().flatten() {
+        if let Some(parts) = find_multipart(rules, text, boundary, hits) {
+            let place = Place { end, spared: &parts.spared, json: &parts.json, start: 0 };
+            find_patterns(rules, body, place, hits);
+            left.extend(parts.has_binary.then_some(Unsearched::BinaryPart));
+            left.extend(parts.is_cut.then_some(Unsearched::Unparted));
+            return left;
         }
-        find_in_text(rules, body, searched.clone(), hits);
     }
-    (searched.end < body.len()).then_some(Unsearched::Long)
+    left.extend(is_parts.then_some(Unsearched::Unparted));
+    if !matches!(declared.kind, Kind::Form | Kind::Json) && !is_text(body) {
+        return vec![Unsearched::Binary];
+    }
+    let is_json = begins_like_json(text);
+    let mut json = Vec::new();
+    if is_json || declared.kind == Kind::Json {
+        find_json(rules, body, 0..end, hits);
+        json.push(0..end);
+    }
+    if !is_json && declared.kind != Kind::Other {
+        find_form(rules, body, 0..end, hits);
+    }
+    find_patterns(rules, body, Place { end, json: &json, ..Place::default() }, hits);
+    left
 }
 
-/// Searches a text for fields where it begins like JSON, and for patterns.
-pub(crate) fn find_in_text(rules: &Rules, body: &[u8], range: Range<usize>, hits: &mut Hits) {
-    let text = body.get(range.clone()).unwrap_or_default();
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).trim_ascii_start();
-    // A quote begins the rest of JSON whose own beginning is missing.
-    if matches!(text.first(), Some(b'{' | b'[' | b'"')) {
-        find_json(rules, body, range.clone(), hits);
-    }
-    find_patterns(rules, body, range, hits);
-}
-
-fn find_patterns(rules: &Rules, body: &[u8], range: Range<usize>, hits: &mut Hits) {
+fn find_patterns(rules: &Rules, body: &[u8], place: Place<'_>, hits: &mut Hits) {
     hits.settle();
-    patterns::find(&rules.patterns, body, range, &[], hits);
+    patterns::find(&rules.patterns, body, place, hits);
 }
 
 /// Bytes of a body that tell whether it is a text.
@@ -96,79 +110,17 @@ pub(crate) fn is_text(body: &[u8]) -> bool {
     !start.iter().any(is_control) && wrong <= start.len() / 8 + 3
 }
 
-/// What a head says of its body.
-#[derive(Debug, Default)]
-struct Told {
-    kind: Kind,
-    is_encoded: bool,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Kind {
-    /// The head says nothing that tells.
-    #[default]
-    Unknown,
-    Form,
-    Json,
-    /// Parts between lines with this boundary.
-    Parts(Vec<u8>),
-    Other,
-}
-
-impl Told {
-    fn by(head: &[u8]) -> Self {
-        let mut told = Self::default();
-        for line in head.split(|byte| *byte == b'\n') {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (name, value) = line.split_at(colon);
-            let name = name.trim_ascii();
-            let value = value.get(1..).unwrap_or_default().trim_ascii();
-            if name.eq_ignore_ascii_case(b"Content-Encoding") {
-                told.is_encoded |= !value.eq_ignore_ascii_case(b"identity") && !value.is_empty();
-            } else if name.eq_ignore_ascii_case(b"Content-Type") {
-                told.kind = Kind::by(value);
-            }
-        }
-        told
-    }
-}
-
-impl Kind {
-    fn by(content_type: &[u8]) -> Self {
-        let lower = content_type.to_ascii_lowercase();
-        let has = |text: &[u8]| lower.windows(text.len()).any(|window| window == text);
-        let boundary = boundary(content_type, &lower).filter(|_| lower.starts_with(b"multipart/"));
-        match boundary {
-            Some(boundary) => Self::Parts(boundary),
-            None if has(b"x-www-form-urlencoded") => Self::Form,
-            None if has(b"json") => Self::Json,
-            None if has(b"text/plain") => Self::Unknown,
-            None => Self::Other,
-        }
-    }
-}
-
-fn boundary(value: &[u8], lower: &[u8]) -> Option<Vec<u8>> {
-    const NAME: &[u8] = b"boundary=";
-    let at = lower.windows(NAME.len()).position(|window| window == NAME)?;
-    let rest = value.get(at + NAME.len()..)?;
-    let boundary = match rest.strip_prefix(b"\"") {
-        Some(quoted) => quoted.split(|byte| *byte == b'"').next(),
-        None => rest.split(|byte| matches!(byte, b';' | b' ')).next(),
-    };
-    boundary.filter(|boundary| !boundary.is_empty()).map(<[u8]>::to_vec)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recording::redaction::hit::Hit;
     use crate::recording::redaction::policy::Policy;
 
-    fn found(headers: &str, body: &[u8]) -> (Vec<String>, Option<Unsearched>) {
+    fn found(headers: &str, body: &[u8]) -> (Vec<String>, Vec<Unsearched>) {
         let mut hits = Hits::default();
         let head = format!("POST / HTTP/1.1\r\n{headers}\r\n\r\n");
-        let left = find_body(&Rules::new(&Policy::default()), head.as_bytes(), body, &mut hits);
+        let rules = Rules::new(&Policy::default());
+        let left = find_body(&rules, Some(head.as_bytes()), body, &mut hits);
         let text = |hit: Hit| String::from_utf8_lossy(&body[hit.range]).into_owned();
         (hits.0.into_iter().map(text).collect(), left)
     }
@@ -187,10 +139,25 @@ mod tests {
             ("Content-Type: image/svg+xml", "pin=12", &[], "no form"),
             ("Content-Type: text/xml", "<a>a@b.de</a>", &["a@b.de"], "a text"),
             (multipart, part, &["12"], "parts"),
+            ("A: b", "{\"url\":\"https://h/?token=ab\",\"b\":10}", &["ab"], "JSON with a URL"),
+            (form, "{\"url\":\"https://h/?token=ab\",\"b\":10}", &["ab"], "and as a form"),
+            (form, "[a]=b&pin=12", &["12"], "a form that begins with a bracket"),
+            (form, "pin=12?3#4;5&a=b", &["12?3#4;5"], "a value ends at & alone"),
+            ("Content-Type: application/json", "pin=12", &["12"], "a form said to be JSON"),
+            ("Content-Type: multipart/form-data; boundary=z", part, &["12"], "another boundary"),
+            ("A: b", part, &["12"], "parts without a type"),
+            ("A: b", "--xy&pin=12\n", &["12"], "a form that begins like them"),
+            ("Content-Type:", "pin=12", &["12"], "an empty type"),
+            (
+                "Content-Type: application/x-www-form-urlencoded\r\nContent-Type: image/png",
+                "pin=12",
+                &["12"],
+                "two types",
+            ),
         ] {
             assert_eq!(
                 found(headers, body.as_bytes()),
-                (expected.iter().map(|text| (*text).to_owned()).collect(), None),
+                (expected.iter().map(|text| (*text).to_owned()).collect(), vec![]),
                 "{why}"
             );
         }
@@ -199,11 +166,15 @@ mod tests {
     #[test]
     fn what_is_not_searched_is_told() {
         let left = |headers: &str, body: &[u8]| found(headers, body).1;
-        assert_eq!(left("Content-Encoding: gzip", b"pin=12"), Some(Unsearched::Encoded));
-        assert_eq!(left("A: b", b"\x89PNG\0\0a@b.de"), Some(Unsearched::Binary));
+        assert_eq!(left("Content-Encoding: gzip", b"pin=12"), [Unsearched::Encoded]);
+        assert_eq!(left("A: b", b"\x89PNG\0\0a@b.de"), [Unsearched::Binary]);
+        let parts = "Content-Type: multipart/form-data; boundary=xy";
+        assert_eq!(found(parts, b"pin=12"), (vec!["12".to_owned()], vec![Unsearched::Unparted]));
+        let binary = b"--xy\r\nContent-Disposition: form-data; filename=a\r\n\r\n\0a@b.de";
+        assert_eq!(found(parts, binary), (vec![], vec![Unsearched::BinaryPart]));
         let long = [&b"pin=12&"[..], &vec![b'a'; MAX_SEARCHED], b"&pin=12"].concat();
-        assert_eq!(found("A: b", &long), (vec!["12".to_owned()], Some(Unsearched::Long)));
-        assert_eq!(left("A: b", "größe=ü".as_bytes()), None);
-        assert_eq!(left("A: b", b"gr\xf6\xdfe=\xfc und mehr Text"), None, "another alphabet");
+        assert_eq!(found("A: b", &long), (vec!["12".to_owned()], vec![Unsearched::Long]));
+        assert_eq!(left("A: b", "größe=ü".as_bytes()), []);
+        assert_eq!(left("A: b", b"gr\xf6\xdfe=\xfc und mehr Text"), [], "another alphabet");
     }
 }

@@ -1,5 +1,5 @@
-//! Numbers of payment cards: 13 to 19 digits with Luhn's check digit, of which the first tells a
-//! network of cards.
+//! Numbers of payment cards: 13 to 19 digits with Luhn's check digit, of which the first four tell
+//! a network of cards.
 
 use std::ops::Range;
 
@@ -10,10 +10,9 @@ pub(crate) const DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 
 /// The whole value is a card, with or without blanks and dashes between its groups.
 pub(crate) fn is_card(value: &[u8]) -> bool {
-    value.first().copied().is_some_and(is_network)
-        && value.len() <= 2 * DIGITS.end()
+    value.len() <= 2 * DIGITS.end()
         && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b'-' | b'+'))
-        && DIGITS.contains(&value.iter().filter(|byte| byte.is_ascii_digit()).count())
+        && is_network(&digits(value))
         && is_luhn(value)
 }
 
@@ -38,9 +37,20 @@ pub(crate) fn rewrite(value: &mut [u8], stream: &mut Stream<'_>) -> bool {
     !is_first
 }
 
-/// Cards begin with 2 to 6; 1 begins the milliseconds and microseconds of our time.
-fn is_network(byte: u8) -> bool {
-    matches!(byte, b'2'..=b'6')
+/// The first digits are those of a network whose cards have as many: so dates and most other
+/// numbers are no cards, whatever their last digit is.
+fn is_network(digits: &[u8]) -> bool {
+    let front = digits.iter().take(4).filter(|byte| byte.is_ascii_digit());
+    let front = front.fold(0_u32, |number, digit| 10 * number + u32::from(digit - b'0'));
+    match front {
+        4000..=4999 => matches!(digits.len(), 13 | 16 | 19),
+        5100..=5599 | 2221..=2720 => digits.len() == 16,
+        3400..=3499 | 3700..=3799 => digits.len() == 15,
+        3000..=3099 | 3600..=3699 | 3800..=3999 => digits.len() == 14,
+        // Those of more than one network have 16 to 19, too.
+        3528..=3589 | 5000..=5099 | 5600..=6999 => (16..=19).contains(&digits.len()),
+        _ => false,
+    }
 }
 
 /// The check digit is right; what is no digit is skipped.
@@ -130,11 +140,10 @@ fn in_run(text: &[u8], run: &Range<usize>, found: &mut dyn FnMut(Range<usize>)) 
             let bytes = text.get(whole.clone())?;
             let is_right = || {
                 let digits = without_blanks(bytes);
-                DIGITS.contains(&digits.len()) && is_luhn(&digits)
+                is_network(&digits) && is_luhn(&digits)
             };
             let is_card = (first == last || is_grouped)
                 && whole.len() >= *DIGITS.start()
-                && bytes.first().copied().is_some_and(is_network)
                 && is_right()
                 && stands_alone(text, &whole);
             is_card.then_some((last, whole))
@@ -216,6 +225,12 @@ mod tests {
             ),
             ("4111111111111112", &[], "a wrong check digit"),
             ("1732591200009", &[], "milliseconds"),
+            ("20241126053905", &[], "a date whose last digit is right"),
+            ("2221000000000009", &["2221000000000009"], "a young network"),
+            ("6011000990139424", &["6011000990139424"], "another"),
+            ("3530111333300000", &["3530111333300000"], "one of Japan"),
+            ("30569309025904", &["30569309025904"], "fourteen digits"),
+            ("411111111111116", &[], "a network whose cards have other lengths"),
             ("14111111111111111", &[], "a longer number"),
             ("41111111111111110000", &[], "twenty digits"),
             ("0.4111111111111111", &[], "a fraction"),

@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use crate::recording::redaction::coding::Coding;
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::names::Entry;
@@ -68,7 +70,7 @@ pub(crate) fn find_cookies(
     let (mut at, mut is_first) = (range.start, true);
     while at < range.end {
         let rest = head.get(at..range.end).unwrap_or_default();
-        let length = pair_length(rest, b';');
+        let mut length = plain_length(rest, b';');
         let pair = rest.get(..length).unwrap_or_default();
         let equals = pair.iter().position(|byte| *byte == b'=');
         let name = pair.get(..equals.unwrap_or(length)).unwrap_or_default().trim_ascii();
@@ -76,7 +78,9 @@ pub(crate) fn find_cookies(
             && !is_first
             && ATTRIBUTES.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         let entry = rules.cookies.get(if equals.is_some() { name } else { b"" });
+        // Some servers split inside quotes, too: only a value that is replaced is taken whole.
         if let Some(entry) = entry.filter(|_| !is_attribute) {
+            length = pair_length(rest, b';');
             let start = at + equals.map_or(0, |equals| equals + 1);
             add_unquoted(head, start..at + length, of_header(rules, entry, header), hits);
         }
@@ -85,11 +89,31 @@ pub(crate) fn find_cookies(
     }
 }
 
+/// What a protocol of a WebSocket is called that carries credentials, since browsers send no header
+/// of their own with it: at its end they follow, as another one.
+const CARRIERS: &[&[u8]] = &[b"bearer", b"token", b"authorization", b"auth"];
+
+/// Finds the credentials among the protocols of a WebSocket; the others say how it is spoken.
+pub(crate) fn find_protocols(entry: Entry, head: &[u8], range: Range<usize>, hits: &mut Hits) {
+    let (mut start, mut follows) = (range.start, false);
+    for protocol in head.get(range).unwrap_or_default().split(|byte| *byte == b',') {
+        let name = protocol.trim_ascii().to_ascii_lowercase();
+        let carries =
+            CARRIERS.iter().any(|word| name.windows(word.len()).any(|window| window == *word));
+        let is_end = CARRIERS.iter().any(|word| name.ends_with(word));
+        if follows || carries && !is_end {
+            hits.add(head, start..start + protocol.len(), entry, Coding::Percent);
+        }
+        follows = is_end && !follows;
+        start += protocol.len() + 1;
+    }
+}
+
 fn of_header(rules: &Rules, cookie: Entry, header: Entry) -> Entry {
     if rules.any_cookie != Some(cookie.rule) {
         return cookie;
     }
-    Entry { rule: header.rule, is_filled: header.is_filled || cookie.is_filled }
+    Entry { is_filled: header.is_filled || cookie.is_filled, ..header }
 }
 
 /// Quotes around a value are none of it.
@@ -103,14 +127,16 @@ fn add_unquoted(head: &[u8], range: Range<usize>, entry: Entry, hits: &mut Hits)
     hits.add(head, start + margin..end.max(start + margin) - margin, entry, Coding::Percent);
 }
 
+/// Up to the next separator, wherever it stands.
+fn plain_length(pairs: &[u8], separator: u8) -> usize {
+    memchr(separator, pairs).unwrap_or(pairs.len())
+}
+
 /// Up to the next separator that is not inside a quoted value; all, where a quote is not closed.
 fn pair_length(pairs: &[u8], separator: u8) -> usize {
-    let find = |byte: u8, from: usize| {
-        let found = pairs.get(from..)?.iter().position(|found| *found == byte);
-        found.map(|length| from + length)
-    };
-    let plain = find(separator, 0).unwrap_or(pairs.len());
-    let Some(equals) = find(b'=', 0).filter(|equals| *equals < plain) else {
+    let find = |byte: u8, from: usize| Some(from + memchr(byte, pairs.get(from..)?)?);
+    let plain = plain_length(pairs, separator);
+    let Some(equals) = pairs.get(..plain).and_then(|pair| memchr(b'=', pair)) else {
         return plain;
     };
     let value = pairs.get(equals + 1..).unwrap_or_default().trim_ascii_start();
@@ -123,7 +149,30 @@ fn pair_length(pairs: &[u8], separator: u8) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::recording::redaction::Redactor;
+    use crate::recording::redaction::policy::{Action, Listed, Policy};
+
+    /// A value that stays must not hide the one behind it.
+    #[test]
+    fn quotes_hold_nothing_together_that_stays() {
+        let mut policy = Policy::default();
+        policy.cookies.own = vec![Listed { name: "lang".to_owned(), action: Action::Keep }];
+        let rules = Rules::new(&policy);
+        let entry = rules.headers.get(b"Cookie").unwrap();
+        for (is_set, value, expected) in [
+            (false, "lang=\"de; sid=s3cret", &["s3cret"][..]),
+            (false, "lang=\"de; sid=s3cret\"; a=b", &["s3cret\"", "b"]),
+            (true, "a=1; Path=\"/; b=s3cret", &["1", "s3cret"]),
+            (true, "a=\"1;2\"; Path=/", &["1;2"]),
+        ] {
+            let mut hits = Hits::default();
+            let head = (value.as_bytes(), 0..value.len());
+            find_cookies(&rules, entry, is_set, head, &mut hits);
+            let found: Vec<&str> = hits.0.into_iter().map(|hit| &value[hit.range]).collect();
+            assert_eq!(found, expected, "{value}");
+        }
+    }
 
     #[test]
     fn names_of_pairs_stay_and_their_values_do_not() {

@@ -8,8 +8,72 @@ const DOMAIN: usize = 255;
 
 /// Endings of files that follow an `@` in names such as `logo@2x.png`, and are no domains.
 const FILES: &[&str] = &[
-    "avif", "css", "eot", "gif", "gz", "htm", "html", "ico", "jpeg", "jpg", "js", "json", "map",
-    "mjs", "otf", "pdf", "png", "svg", "tgz", "ttf", "txt", "webm", "webp", "woff", "xml",
+    "apk",
+    "avi",
+    "avif",
+    "bmp",
+    "cjs",
+    "css",
+    "csv",
+    "doc",
+    "docx",
+    "eot",
+    "exe",
+    "flac",
+    "gif",
+    "gz",
+    "heic",
+    "heif",
+    "htm",
+    "html",
+    "ico",
+    "jar",
+    "jpeg",
+    "jpg",
+    "js",
+    "json",
+    "jsx",
+    "less",
+    "log",
+    "map",
+    "mjs",
+    "mkv",
+    "mov",
+    "mpeg",
+    "mpg",
+    "ogg",
+    "otf",
+    "pdf",
+    "php",
+    "png",
+    "pptx",
+    "psd",
+    "rar",
+    "scss",
+    "svg",
+    "tar",
+    "tgz",
+    "tif",
+    "tiff",
+    "ts",
+    "tsx",
+    "ttf",
+    "txt",
+    "vue",
+    "wasm",
+    "wav",
+    "webm",
+    "webmanifest",
+    "webp",
+    "woff",
+    "xls",
+    "xlsx",
+    "xml",
+    "xz",
+    "yaml",
+    "yml",
+    "zip",
+    "zst",
 ];
 
 /// The address around an `@` that stands at `at`, `width` bytes wide (three as `%40`); no byte
@@ -32,7 +96,7 @@ pub(crate) fn around(text: &[u8], at: usize, width: usize, done: usize) -> Optio
         }
         start -= width;
     }
-    let start = past_marks(text, start);
+    let start = past_marks(text, character(text, start));
     let behind = text.get(at + width..).unwrap_or_default();
     let behind = behind.get(..DOMAIN).unwrap_or(behind);
     let is_domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
@@ -42,7 +106,10 @@ pub(crate) fn around(text: &[u8], at: usize, width: usize, done: usize) -> Optio
     (start < at && ending(domain).is_some()).then(|| start..at + width + domain.len())
 }
 
-/// Bytes at the end of a value that stay because it is an address: the top-level domain.
+/// Longest top-level domain that stays: a longer one may be anything.
+const KEPT: usize = 6;
+
+/// Bytes at the end of an address that stay: the top-level domain.
 pub(crate) fn kept(value: &[u8]) -> usize {
     let Some(at) = value.iter().rposition(|byte| *byte == b'@') else {
         return 0;
@@ -50,7 +117,7 @@ pub(crate) fn kept(value: &[u8]) -> usize {
     let domain = value.get(at + 1..).unwrap_or_default();
     let is_domain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
     let is_address = at > 0 && domain.iter().all(is_domain);
-    ending(domain).filter(|_| is_address).map_or(0, |ending| ending + 1)
+    ending(domain).filter(|ending| is_address && *ending <= KEPT).map_or(0, |ending| ending + 1)
 }
 
 /// Length of a domain's last name, which is of letters and follows another.
@@ -59,7 +126,25 @@ fn ending(domain: &[u8]) -> Option<usize> {
     let (front, last) = (domain.get(..dot)?, domain.get(dot + 1..)?);
     let is_file = FILES.iter().any(|file| last.eq_ignore_ascii_case(file.as_bytes()));
     let is_name = last.len() >= 2 && last.iter().all(u8::is_ascii_alphabetic) && !is_file;
-    (is_name && front.last().is_some_and(u8::is_ascii_alphanumeric)).then_some(last.len())
+    let is_scale = matches!(front, [b'0'..=b'9', b'x' | b'X']);
+    let is_front = front.last().is_some_and(u8::is_ascii_alphanumeric) && !is_scale;
+    (is_name && is_front).then_some(last.len())
+}
+
+/// The next start of a character or an escape, from a position on that may be inside one.
+fn character(text: &[u8], mut start: usize) -> usize {
+    let is_escape = |at: Option<usize>| {
+        let escape = at.and_then(|at| text.get(at..at + 3));
+        matches!(escape, Some([b'%', high, low])
+            if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+    };
+    if is_escape(start.checked_sub(1)) {
+        start += 2;
+    } else if is_escape(start.checked_sub(2)) {
+        start += 1;
+    }
+    let is_further = |byte: &&u8| matches!(byte, 0x80..=0xbf);
+    start + text.get(start..).unwrap_or_default().iter().take_while(is_further).take(3).count()
 }
 
 /// A name begins with a letter or a digit: marks in front are quotes of SQL, or ends of sentences.
@@ -96,6 +181,9 @@ mod tests {
             ("e='anna@shop.example'", "anna@shop.example", "between quotes of SQL"),
             ("e=%27o'anna%40shop.example", "o'anna%40shop.example", "and escaped ones"),
             ("/img/logo@2x.png", "", "a file"),
+            ("/img/photo@3x.heic", "", "another"),
+            ("/img/photo@3x.xyz", "", "of any kind, by its scale"),
+            ("/a/b@c.zip", "", "a file of another name"),
             ("lodash@4.17.21", "", "a version"),
             ("@shop.example", "", "no name"),
             ("anna@localhost", "", "no dot"),
@@ -108,7 +196,16 @@ mod tests {
             let found = around(bytes, at, width, 0).map_or("", |range| &text[range]);
             assert_eq!(found, expected, "{why}");
         }
+        let long = "팀".repeat(70) + "a@shop.example";
+        let found = around(long.as_bytes(), 211, 1, 0).unwrap();
+        assert!(long.is_char_boundary(found.start) && found.start > 0, "cut between characters");
+        for front in ["", "b", "bc"] {
+            let long = front.to_owned() + &"%61".repeat(70) + "@shop.example";
+            let found = around(long.as_bytes(), 210 + front.len(), 1, 0).unwrap();
+            assert!(long[found].starts_with("%61"), "cut between escapes");
+        }
         assert_eq!(around(b"anna@shop.example", 4, 1, 2), Some(2..17), "not what was taken");
-        assert_eq!((kept(b"anna@shop.example"), kept(b"@b.cd"), kept(b"a@b/c.de")), (8, 0, 0));
+        assert_eq!((kept(b"anna@b.museum"), kept(b"@b.cd"), kept(b"a@b/c.de")), (7, 0, 0));
+        assert_eq!(kept(b"P@ss.correcthorsebattery"), 0, "no domain is that long");
     }
 }

@@ -2,25 +2,25 @@
 
 use std::ops::Range;
 
+use memchr::memchr;
+
 use crate::recording::redaction::address;
 use crate::recording::redaction::coding::Coding;
-use crate::recording::redaction::cookies::{find_cookies, find_credentials};
+use crate::recording::redaction::cookies::{find_cookies, find_credentials, find_protocols};
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::names::Entry;
-use crate::recording::redaction::patterns;
+use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
-use crate::recording::redaction::urls::find_url;
+use crate::recording::redaction::urls::{find_url, find_userinfo};
 
 /// Headers whose value is a URL, in which parameters are replaced.
 const URL_HEADERS: &[&str] = &[
     "Referer",
     "Location",
     "Content-Location",
-    "Host",
     "Origin",
     "Destination",
     "Refresh",
-    "Link",
     "X-Original-Url",
     "X-Rewrite-Url",
     "X-Forwarded-Uri",
@@ -28,48 +28,73 @@ const URL_HEADERS: &[&str] = &[
     "X-Forwarded-Host",
 ];
 
-/// Headers that say where a message ends: whatever they hold stays.
-const FRAMING: &[&str] = &["Content-Length", "Transfer-Encoding"];
+/// Headers that say where a message and its parts end, and where it goes: whatever they hold
+/// stays, but for users and passwords in front of a host.
+const FRAMING: &[&str] = &["Content-Length", "Transfer-Encoding", "Content-Type", "Host"];
 
 /// Finds what is to be replaced in a head.
 pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
-    let (mut start, mut started, mut rule) = (0, false, Rule::Keep);
+    let (mut at, mut started) = (0, false);
     let mut framing = Vec::new();
-    for line in head.split(|byte| *byte == b'\n') {
-        let range = start..start + line.len();
-        start = range.end + 1;
-        let is_folded = matches!(line.first(), Some(b' ' | b'\t'));
+    while at < head.len() {
+        let line = at..line_end(head, at);
+        at = line.end + 1;
         if !started {
             // Empty lines before the first are skipped by servers.
-            started = !line.trim_ascii().is_empty();
-            find_in_start_line(rules, head, range, hits);
-        } else if let Some(entry) = rule.hides().filter(|_| is_folded) {
-            // The rest of a value whose structure cannot be told here: nothing of it stays.
-            hits.add(head, range, entry, Coding::Percent);
-        } else {
-            rule = find_in_line(rules, head, range.clone(), hits);
-            if rule == Rule::Framing {
-                framing.push(range);
+            started = !head.get(line.clone()).unwrap_or_default().trim_ascii().is_empty();
+            let end = find_in_start_line(rules, head, line.clone(), hits);
+            find_in_line(rules, head, end..line.end, line.end, (&mut framing, hits));
+            continue;
+        }
+        // Lines that begin with a blank belong to the one before, or are headers to some.
+        let mut end = line.end;
+        while matches!(head.get(end + 1), Some(b' ' | b'\t')) {
+            end = line_end(head, end + 1);
+        }
+        let folded = line.end + 1..end;
+        let hides = find_in_line(rules, head, line.clone(), end, (&mut framing, hits));
+        while at < folded.end {
+            let line = at..line_end(head, at);
+            at = line.end + 1;
+            if let Some(entry) = hides {
+                // A value whose structure cannot be told here: nothing of it stays.
+                hits.add(head, line, entry, Coding::Percent);
+            } else {
+                find_in_line(rules, head, line.clone(), line.end, (&mut framing, hits));
             }
         }
     }
     hits.settle();
-    patterns::find(&rules.patterns, head, 0..head.len(), &framing, hits);
+    let place = Place { end: head.len(), spared: &framing, ..Place::default() };
+    patterns::find(&rules.patterns, head, place, hits);
 }
 
-/// The target is what stands between the method and the version, if there is one.
-fn find_in_start_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mut Hits) {
+fn line_end(head: &[u8], at: usize) -> usize {
+    let rest = head.get(at..).unwrap_or_default();
+    memchr(b'\n', rest).map_or(head.len(), |length| at + length)
+}
+
+/// The target is what stands between the method and the version, if there is one. Returns where
+/// headers may follow: behind a bare CR, at which some servers end the line.
+fn find_in_start_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mut Hits) -> usize {
     let line = head.get(range.clone()).unwrap_or_default();
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let Some(start) = line.iter().position(blank) else {
-        return;
+    let version_of = |line: &[u8]| {
+        let at = line.iter().rposition(blank)?;
+        line.get(at + 1..)?.starts_with(b"HTTP/").then_some(at)
     };
-    let is_version = |at: &usize| line.get(at + 1..).is_some_and(|rest| rest.starts_with(b"HTTP/"));
-    let version = line.iter().rposition(blank).filter(is_version);
-    let end = version.unwrap_or(line.trim_ascii_end().len()).max(start);
-    if !line.starts_with(b"HTTP/") {
-        find_url(rules, head, range.start + start + 1..range.start + end.max(start + 1), hits);
+    let first = memchr(b'\r', line).unwrap_or(line.len());
+    let behind = range.start + first;
+    if line.starts_with(b"HTTP/") {
+        return behind;
     }
+    let Some(start) = line.iter().position(blank) else { return behind };
+    // A CR ends the line behind a version, and is part of a target otherwise.
+    let of_first = line.get(..first).and_then(version_of);
+    let version = of_first.or_else(|| version_of(line));
+    let end = version.unwrap_or(line.trim_ascii_end().len()).max(start + 1);
+    find_url(rules, head, range.start + start + 1..range.start + end, hits);
+    behind
 }
 
 /// What happens to the value of a header.
@@ -77,11 +102,16 @@ fn find_in_start_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mu
 enum Rule {
     Keep,
     Framing,
+    /// User and password are none of what stays.
+    Host,
     Url,
+    /// URLs in angle brackets, and what they are for.
+    Links,
     Value(Entry),
     Credentials(Entry),
     Cookies(Entry),
     SetCookie(Entry),
+    Protocols(Entry),
     Addresses(Entry),
 }
 
@@ -89,12 +119,17 @@ impl Rule {
     fn of(rules: &Rules, name: &[u8]) -> Self {
         let name = name.trim_ascii();
         let is = |listed: &str| name.eq_ignore_ascii_case(listed.as_bytes());
+        if FRAMING.iter().any(|listed| listed.len() == name.len() && is(listed)) {
+            return if is("Host") { Self::Host } else { Self::Framing };
+        }
         if let Some(entry) = rules.headers.get(name) {
             let tail = name.get(name.len().saturating_sub(13)..).unwrap_or_default();
             return if is("Cookie") {
                 Self::Cookies(entry)
             } else if is("Set-Cookie") {
                 Self::SetCookie(entry)
+            } else if is("Sec-WebSocket-Protocol") {
+                Self::Protocols(entry)
             } else if tail.eq_ignore_ascii_case(b"authorization") {
                 Self::Credentials(entry)
             } else {
@@ -107,31 +142,47 @@ impl Rule {
         if URL_HEADERS.iter().any(|listed| listed.len() == name.len() && is(listed)) {
             return Self::Url;
         }
-        if FRAMING.iter().any(|listed| listed.len() == name.len() && is(listed)) {
-            return Self::Framing;
-        }
-        Self::Keep
+        if is("Link") { Self::Links } else { Self::Keep }
     }
 
     /// Folded lines that follow belong to a value that does not stay.
     fn hides(self) -> Option<Entry> {
         match self {
-            Self::Keep | Self::Framing | Self::Url | Self::Addresses(_) => None,
+            Self::Keep
+            | Self::Framing
+            | Self::Host
+            | Self::Url
+            | Self::Links
+            | Self::Addresses(_) => None,
             Self::Value(entry)
             | Self::Credentials(entry)
             | Self::Cookies(entry)
-            | Self::SetCookie(entry) => Some(entry),
+            | Self::SetCookie(entry)
+            | Self::Protocols(entry) => Some(entry),
         }
     }
 
     fn find(self, rules: &Rules, head: &[u8], value: Range<usize>, hits: &mut Hits) {
         match self {
             Self::Keep | Self::Framing => {}
+            Self::Host => {
+                let first = hits.0.len();
+                find_userinfo(rules, head, value, hits, first);
+            }
             Self::Url => find_url(rules, head, value, hits),
+            Self::Links => {
+                let mut start = value.start;
+                let links = head.get(value).unwrap_or_default();
+                for link in links.split(|byte| *byte == b'>') {
+                    find_url(rules, head, start..start + link.len(), hits);
+                    start += link.len() + 1;
+                }
+            }
             Self::Value(entry) => hits.add(head, value, entry, Coding::Percent),
             Self::Credentials(entry) => find_credentials(entry, head, value, hits),
             Self::Cookies(entry) => find_cookies(rules, entry, false, (head, value), hits),
             Self::SetCookie(entry) => find_cookies(rules, entry, true, (head, value), hits),
+            Self::Protocols(entry) => find_protocols(entry, head, value, hits),
             Self::Addresses(entry) => {
                 let text = head.get(value.clone()).unwrap_or_default();
                 address::find(text, &mut |found| {
@@ -143,33 +194,43 @@ impl Rule {
     }
 }
 
-/// Finds what a line hides; returns also the rule for lines folded into it. Some servers end a
-/// line at a bare CR, so a header is looked for behind each; but one that hides hides all up to
-/// the line's end.
-fn find_in_line(rules: &Rules, head: &[u8], range: Range<usize>, hits: &mut Hits) -> Rule {
+/// Finds what a line hides; returns what happens to lines folded into it, of which the last ends
+/// at `end`. Some servers end a line at a bare CR, so a header is looked for behind each; but one
+/// that hides hides all up to the line's end.
+fn find_in_line(
+    rules: &Rules,
+    head: &[u8],
+    range: Range<usize>,
+    end: usize,
+    (framing, hits): (&mut Vec<Range<usize>>, &mut Hits),
+) -> Option<Entry> {
     let line = head.get(range.clone()).unwrap_or_default();
-    let (mut start, mut last) = (range.start, Rule::Keep);
+    let mut start = range.start;
     for part in line.split(|byte| *byte == b'\r') {
-        let end = start + part.len();
-        if let Some(colon) = part.iter().position(|byte| *byte == b':') {
+        let behind = start + part.len();
+        if let Some(colon) = memchr(b':', part) {
             let rule = Rule::of(rules, part.get(..colon).unwrap_or_default());
-            if rule.hides().is_some() {
-                rule.find(rules, head, start + colon + 1..range.end, hits);
-                return rule;
+            let value = start + colon + 1;
+            if let Some(entry) = rule.hides() {
+                rule.find(rules, head, value..range.end, hits);
+                return Some(entry);
             }
-            rule.find(rules, head, start + colon + 1..end, hits);
-            if rule == Rule::Framing || last == Rule::Keep {
-                last = rule;
+            let is_last = head.get(behind..range.end).is_some_and(|rest| rest.len() < 2);
+            rule.find(rules, head, value..if is_last { end } else { behind }, hits);
+            if matches!(rule, Rule::Framing | Rule::Host) {
+                framing.push(start..behind);
             }
         }
-        start = end + 1;
+        start = behind + 1;
     }
-    last
+    None
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::recording::redaction::Redactor;
+    use crate::recording::redaction::key::Key;
+    use crate::recording::redaction::policy::{Action, Listed, Policy};
+    use crate::recording::redaction::{KeySource, Redactor};
 
     fn redacted(lines: &str) -> String {
         let head = format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n");
@@ -210,6 +271,43 @@ mod tests {
             ("Referer: http://h/?token=1&a=b", "Referer: http://h/?token=x&a=b", "URLs"),
             ("Host: me@h", "Host: xx@h", "user information"),
             ("Cookie", "Cookie", "no colon"),
+            (
+                "Sec-WebSocket-Protocol: v4.k8s.io, base64url.bearer.k8s.io.ab, token, cd, ef",
+                "Sec-WebSocket-Protocol: v4.k8s.io, xxxxxxxxxxxxxxxxxxxxxxxxxx, token, xx, ef",
+                "credentials among protocols",
+            ),
+            (
+                "X-Session: ab\r\nX-Authentication: cd\r\nSession-Key: ef\r\nX-Page-Token: gh",
+                "X-Session: xx\r\nX-Authentication: xx\r\nSession-Key: xx\r\nX-Page-Token: gh",
+                "more names",
+            ),
+            (
+                "Referer:\r\n http://h/?token=1\r\n 2&a=b\r\nA: b",
+                "Referer:\r\n http://h/?token=x\r\n x&a=b\r\nA: b",
+                "a folded URL",
+            ),
+            (
+                "X-Forwarded-For:\r\n 93.184.216.34\r\nA: 93.184.216.34",
+                "X-Forwarded-For:\r\n xxxxxxxxxxxxx\r\nA: 93.184.216.34",
+                "folded clients",
+            ),
+            (
+                "Link: <https://h/?token=1>; rel=\"next\", <https://h/?token=2>",
+                "Link: <https://h/?token=x>; rel=\"next\", <https://h/?token=x>",
+                "URLs in brackets",
+            ),
+            (
+                "A: anna@b.de\rContent-Length: 0\rB: anna@b.de",
+                "A: xxxxxxxxx\rContent-Length: 0\rB: xxxxxxxxx",
+                "a bare CR before where a message ends",
+            ),
+            (
+                "Host: 4111111111111111\r\n\
+                 Content-Type: multipart/a; boundary=4111111111111111",
+                "Host: 4111111111111111\r\n\
+                 Content-Type: multipart/a; boundary=4111111111111111",
+                "what a message is read by",
+            ),
             ("X-Forwarded-For: 1.2.3.4, ::1", "X-Forwarded-For: xxxxxxx, ::1", "clients"),
             ("Host: 1.2.3.4:80", "Host: 1.2.3.4:80", "a server"),
             ("From: anna@shop.example", "From: xxxxxxxxxxxxxxxxx", "a pattern"),
@@ -224,12 +322,29 @@ mod tests {
     }
 
     #[test]
+    fn what_a_message_is_read_by_stays_whatever_a_policy_lists() {
+        let mut policy = Policy::default().filled();
+        policy.headers.own = vec![Listed { name: "*".to_owned(), action: Action::Filler }];
+        let mut redactor = Redactor::new(&policy, Key::from_secret(b""), KeySource::Random);
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nContent-Length: 5\r\n\
+                    Transfer-Encoding: chunked\r\nContent-Type: multipart/a; boundary=b\r\n\r\n";
+        let shown = redactor.shown_head(head.as_bytes());
+        assert_eq!(String::from_utf8(shown).unwrap(), head.replace("A: b", "A: x"));
+    }
+
+    #[test]
     fn targets_are_found_in_odd_start_lines() {
         for (head, expected) in [
             ("GET /?sid=1 HTTP/1.1\r\n", "GET /?sid=x HTTP/1.1\r\n"),
             ("\r\nGET http://a:b@c/ HTTP/1.0\r\n", "\r\nGET http://x:x@c/ HTTP/1.0\r\n"),
             ("GET /?sid=1 2\r\n", "GET /?sid=x x\r\n"),
             ("GET /?sid=1", "GET /?sid=x"),
+            (
+                "GET / HTTP/1.1\rCookie: sid=s3cret\rX-Api-Key: ab\r\n",
+                "GET / HTTP/1.1\rCookie: sid=xxxxxx\rxxxxxxxxxx xx\r\n",
+            ),
+            ("GET /?sid=1\r2 HTTP/1.1\r\n", "GET /?sid=x\rx HTTP/1.1\r\n"),
+            ("HTTP/1.1 200 OK\rSet-Cookie: a=b", "HTTP/1.1 200 OK\rSet-Cookie: a=x"),
             ("HTTP/1.1 200 OK\r\nSet-Cookie: a=b", "HTTP/1.1 200 OK\r\nSet-Cookie: a=x"),
             ("", ""),
         ] {

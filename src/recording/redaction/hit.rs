@@ -17,6 +17,9 @@ pub(crate) struct Hit {
     pub(crate) coding: Coding,
 }
 
+/// Hits of one text: a body of 16 MiB that had more would hold a secret in every 64 bytes.
+pub(crate) const MAX_HITS: usize = 1 << 18;
+
 /// What was found in one head, target or body.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hits(pub(crate) Vec<Hit>);
@@ -28,7 +31,18 @@ impl Hits {
         let start = range.end - value.trim_ascii_start().len();
         let end = start + value.trim_ascii().len();
         if start < end {
-            self.0.push(Hit { range: start..end, entry, coding });
+            self.push(Hit { range: start..end, entry, coding });
+        }
+    }
+
+    /// Behind [`MAX_HITS`], all from the last hit on is filled: memory stays small, and no secret.
+    pub(crate) fn push(&mut self, hit: Hit) {
+        if self.0.len() < MAX_HITS {
+            self.0.push(hit);
+        } else if let Some(last) = self.0.last_mut() {
+            last.range.start = last.range.start.min(hit.range.start);
+            last.range.end = last.range.end.max(hit.range.end);
+            last.entry.is_filled = true;
         }
     }
 
@@ -55,8 +69,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn behind_the_most_hits_all_is_one() {
+        let entry = Entry { rule: 0, is_filled: false, is_email: false };
+        let mut hits = Hits::default();
+        let text = "a,".repeat(MAX_HITS + 2);
+        for at in 0..MAX_HITS + 2 {
+            hits.add(text.as_bytes(), 2 * at..2 * at + 1, entry, Coding::Percent);
+        }
+        assert_eq!(hits.0.len(), MAX_HITS);
+        let last = hits.0.last().unwrap();
+        assert_eq!(last.range, 2 * MAX_HITS - 2..2 * MAX_HITS + 3);
+        assert!(last.entry.is_filled);
+    }
+
+    #[test]
     fn hits_do_not_overlap_and_nothing_of_them_is_lost() {
-        let entry = Entry { rule: 0, is_filled: false };
+        let entry = Entry { rule: 0, is_filled: false, is_email: false };
         let mut hits = Hits::default();
         let bytes = b" 0123456789 ";
         for range in [4..8, 0..12, 2..6, 12..12] {

@@ -4,6 +4,17 @@
 /// Version of these lists; it rises when one of them changes.
 pub const VERSION: u32 = 1;
 
+/// Names that the other lists' stars take, and that stay: with another value a client would not
+/// come to the next page.
+pub const PAGING: &[&str] = &[
+    "*pagetoken",
+    "*nexttoken",
+    "*continuationtoken",
+    "*synctoken",
+    "*cursortoken",
+    "*paginationtoken",
+];
+
 /// Headers of requests and responses. Of credentials the scheme stays, of cookies their names and
 /// attributes.
 pub const HEADERS: &[&str] = &[
@@ -25,8 +36,11 @@ pub const HEADERS: &[&str] = &[
     "*Session-Id",
     "*Credential",
     "*Credentials",
+    "*Session-Key",
+    "X-Session*",
     "X-Auth",
     "X-Auth-User",
+    "X-Authentication",
     "X-Authorization",
     "X-Original-Authorization",
     "X-Forwarded-Authorization",
@@ -42,6 +56,7 @@ pub const HEADERS: &[&str] = &[
     "X-Client-Cert",
     "X-Forwarded-Client-Cert",
     "Dpop",
+    "Sec-WebSocket-Protocol",
 ];
 
 /// Headers whose value is a list of addresses of clients and proxies.
@@ -65,9 +80,11 @@ pub const ADDRESS_HEADERS: &[&str] = &[
 /// Parameters and fields that let somebody in.
 pub const SECRETS: &[&str] = &[
     "*token",
+    "*token1",
+    "*token2",
     "*secret",
-    "*password",
-    "*passwd",
+    "*password*",
+    "*passwd*",
     "*passphrase",
     "*apikey",
     "*signature",
@@ -79,10 +96,15 @@ pub const SECRETS: &[&str] = &[
     "*credential",
     "*credentials",
     "*sessionid",
+    "*sessionkey",
     "auth",
     "authorization",
     "pass",
-    "pwd",
+    "pass1",
+    "pass2",
+    "*pwd",
+    "*pwd1",
+    "*pwd2",
     "pw",
     "pin",
     "otp",
@@ -93,9 +115,6 @@ pub const SECRETS: &[&str] = &[
     "verificationcode",
     "recoverycode",
     "securityanswer",
-    "passwordconfirmation",
-    "confirmpassword",
-    "newpasswordagain",
     "session",
     "sessid",
     "phpsessid",

@@ -11,6 +11,8 @@ pub(crate) struct Entry {
     /// Number of the rule, for counting.
     pub(crate) rule: usize,
     pub(crate) is_filled: bool,
+    /// What it finds is an e-mail address, of which the top-level domain stays.
+    pub(crate) is_email: bool,
 }
 
 /// Names ready for looking up. Most names that are looked up are not listed, and all but a few of
@@ -20,10 +22,12 @@ pub(crate) struct Lookup {
     /// The policy's own names come before the defaults.
     layers: [Layer; 2],
     kept: Layer,
+    /// Those that the defaults keep: only of what they take themselves.
+    spared: Layer,
     /// A bit for each ending that a listed name may have.
     endings: Vec<u64>,
-    /// There are names of which the ending is not known, such as `x-*`.
-    any_ending: bool,
+    /// Fewest bytes of a name whose ending is not known, such as `x-*`; `None` where there is none.
+    open: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -38,20 +42,28 @@ struct Layer {
 const LONGEST: usize = 128;
 
 impl Lookup {
-    /// `number` gives the number of a listed name's rule.
-    pub(crate) fn new(names: &Names, number: &mut dyn FnMut(&Listed) -> usize) -> Self {
+    /// `last` takes the part of a listed name that counts; `number` gives the number of its rule.
+    pub(crate) fn new(
+        names: &Names,
+        last: fn(&str) -> &str,
+        number: &mut dyn FnMut(&Listed) -> usize,
+    ) -> Self {
         let mut lookup = Self { endings: vec![0; 1 << (15 - 6)], ..Self::default() };
         for (layer, listed) in [(0, &names.own), (1, &names.default)] {
             for listed in listed {
-                lookup.note_ending(&listed.name);
+                let name = last(&listed.name);
+                lookup.note_ending(name);
                 let is_kept = listed.action == Action::Keep;
                 let rule = if is_kept { usize::MAX } else { number(listed) };
-                let entry = Entry { rule, is_filled: listed.action == Action::Filler };
+                let is_email = significant(name.as_bytes().iter()).collect::<Vec<u8>>();
+                let is_email = is_email.ends_with(b"email");
+                let entry = Entry { rule, is_filled: listed.action == Action::Filler, is_email };
                 let [own, default] = &mut lookup.layers;
                 match (is_kept, layer) {
-                    (true, _) => lookup.kept.add(&listed.name, entry),
-                    (false, 0) => own.add(&listed.name, entry),
-                    (false, _) => default.add(&listed.name, entry),
+                    (true, 0) => lookup.kept.add(name, entry),
+                    (true, _) => lookup.spared.add(name, entry),
+                    (false, 0) => own.add(name, entry),
+                    (false, _) => default.add(name, entry),
                 }
             }
         }
@@ -63,7 +75,8 @@ impl Lookup {
         let name = name.get(name.len().saturating_sub(LONGEST)..).unwrap_or(name);
         let ending = ending(name.iter().rev());
         let bits = self.endings.get(ending >> 6).copied().unwrap_or_default();
-        if bits >> (ending & 63) & 1 == 0 && !self.any_ending {
+        let is_open = self.open.is_some_and(|fewest| name.len() >= fewest);
+        if bits >> (ending & 63) & 1 == 0 && !is_open {
             return None;
         }
         let mut normal = [0; LONGEST];
@@ -73,14 +86,20 @@ impl Lookup {
             length += 1;
         }
         let normal = normal.get(..length)?;
-        let entry = self.layers.iter().find_map(|layer| layer.get(normal, ending))?;
+        let [own, default] = &self.layers;
+        let by_default = || {
+            let entry = default.get(normal, ending)?;
+            self.spared.get(normal, ending).is_none().then_some(entry)
+        };
+        let entry = own.get(normal, ending).or_else(by_default)?;
         self.kept.get(normal, ending).is_none().then_some(entry)
     }
 
     fn note_ending(&mut self, name: &str) {
         let ended = significant(name.as_bytes().iter().rev()).position(|byte| byte == b'*');
         if ended.is_some_and(|letters| letters < 3) {
-            self.any_ending = true;
+            let fewest = significant(name.as_bytes().iter()).filter(|byte| *byte != b'*').count();
+            self.open = Some(self.open.map_or(fewest, |open| open.min(fewest)));
             return;
         }
         let ending = ending(name.as_bytes().iter().rev());
@@ -142,9 +161,32 @@ fn matches(glob: &[u8], name: &[u8]) -> bool {
     rest.ends_with(last)
 }
 
+/// A listed name, with stars or without, says whatever another one says.
+pub(crate) fn covers(listed: &str, name: &str) -> bool {
+    let normal = |name: &str| significant(name.as_bytes().iter()).collect::<Vec<u8>>();
+    matches(&normal(listed), &normal(name))
+}
+
+/// Of `user[password]`, `user.password` and `password[]` the name is `password`.
+pub(crate) fn innermost(name: &[u8]) -> &[u8] {
+    let mut name = name.trim_ascii();
+    while let Some(list) = name.strip_suffix(b"[]") {
+        name = list;
+    }
+    let name = name.strip_suffix(b"]").unwrap_or(name);
+    let start = name.iter().rposition(|byte| matches!(byte, b'[' | b'.')).map_or(0, |at| at + 1);
+    name.get(start..).unwrap_or_default()
+}
+
+/// The same of a name in a policy.
+pub(crate) fn innermost_of(name: &str) -> &str {
+    std::str::from_utf8(innermost(name.as_bytes())).unwrap_or(name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recording::redaction::policy::Policy;
 
     fn lookup(own: &[(&str, Action)], default: &[&str]) -> Lookup {
         let listed = |name: &str, action| Listed { name: name.to_owned(), action };
@@ -153,7 +195,7 @@ mod tests {
             default: default.iter().map(|name| listed(name, Action::Pseudonym)).collect(),
         };
         let mut number = 0;
-        Lookup::new(&names, &mut |_| {
+        Lookup::new(&names, str::trim, &mut |_| {
             number += 1;
             number - 1
         })
@@ -179,8 +221,30 @@ mod tests {
     fn a_policys_own_names_go_before_the_defaults_and_what_it_keeps_before_both() {
         let own = [("s*", Action::Filler), ("safe", Action::Keep), ("to*", Action::Keep)];
         let lookup = lookup(&own, &["secret", "safe", "token"]);
-        assert_eq!(lookup.get(b"secret"), Some(Entry { rule: 0, is_filled: true }));
+        assert_eq!(
+            lookup.get(b"secret"),
+            Some(Entry { rule: 0, is_filled: true, is_email: false })
+        );
         assert_eq!(lookup.get(b"safe"), None);
         assert_eq!(lookup.get(b"token"), None);
+    }
+
+    #[test]
+    fn tokens_of_pages_stay_unless_a_policy_lists_them() {
+        let is_found = |own: &[&str], name: &[u8]| {
+            let mut names = Policy::default().parameters;
+            let action = Action::default();
+            let listed = own.iter().map(|name| Listed { name: (*name).to_owned(), action });
+            names.own = listed.collect();
+            Lookup::new(&names, str::trim, &mut |_| 0).get(name).is_some()
+        };
+        for name in ["pageToken", "next_page_token", "nextToken", "continuation-token", "syncToken"]
+        {
+            assert!(!is_found(&[], name.as_bytes()), "{name}");
+            assert!(is_found(&[name], name.as_bytes()), "{name}");
+        }
+        for name in ["token", "token2", "password1", "newPasswordAgain", "pass1", "old_pwd"] {
+            assert!(is_found(&[], name.as_bytes()), "{name}");
+        }
     }
 }

@@ -1,32 +1,45 @@
 //! What gives itself away wherever it stands: e-mail addresses, cards, tokens, and whatever a
 //! policy has expressions for.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::recording::redaction::coding::Coding;
+use crate::recording::redaction::escapes::{plain, whole};
 use crate::recording::redaction::hit::{Hit, Hits};
 use crate::recording::redaction::names::Entry;
 use crate::recording::redaction::pseudonym::JWT;
 use crate::recording::redaction::rules::Patterns;
 use crate::recording::redaction::{address, card, email};
 
+/// What is searched, and what of it is special; each list is in order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Place<'a> {
+    /// From where to where.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// Nothing is found here.
+    pub(crate) spared: &'a [Range<usize>],
+    /// Texts of JSON, with its escapes.
+    pub(crate) json: &'a [Range<usize>],
+}
+
 /// Searches a part of what was already searched by name. Hits must be settled, and are again: what
-/// a name has found stays as it is, and nothing is found in `spared`, which is in order.
-pub(crate) fn find(
-    patterns: &Patterns,
-    bytes: &[u8],
-    range: Range<usize>,
-    spared: &[Range<usize>],
-    hits: &mut Hits,
-) {
-    let Some(text) = bytes.get(range.clone()) else { return };
-    let mut found = Vec::new();
+/// a name has found stays as it is.
+pub(crate) fn find(patterns: &Patterns, bytes: &[u8], place: Place<'_>, hits: &mut Hits) {
+    let (start, Some(raw)) = (place.start, bytes.get(place.start..place.end)) else { return };
+    let text = without_escapes(raw, place);
+    let text = text.as_ref();
+    let mut found = Hits::default();
     let mut add = |of_text: Range<usize>, entry: Entry| {
-        let range = range.start + of_text.start..range.start + of_text.end;
-        let behind = spared.partition_point(|spared| spared.end <= range.start);
-        let is_spared = spared.get(behind).is_some_and(|spared| spared.start < range.end);
-        if !is_spared && !hits.meets(&range) {
-            found.push(Hit { range, entry, coding: Coding::Percent });
+        let range = start + of_text.start..start + of_text.end;
+        let (range, coding) = match meeting(place.json, &range) {
+            Some(_) => (whole(bytes, range), Coding::Json),
+            None => (range, Coding::Percent),
+        };
+        let is_spared = meeting(place.spared, &range).is_some();
+        if !range.is_empty() && !is_spared && !hits.meets(&range) {
+            found.push(Hit { range, entry, coding });
         }
     };
     if patterns.email.is_some() || patterns.jwt.is_some() {
@@ -44,10 +57,29 @@ pub(crate) fn find(
             add(range, *entry);
         }
     }
-    if !found.is_empty() {
-        hits.0.append(&mut found);
+    if !found.0.is_empty() {
+        found.0.into_iter().for_each(|hit| hits.push(hit));
         hits.settle();
     }
+}
+
+fn without_escapes<'a>(raw: &'a [u8], place: Place<'_>) -> Cow<'a, [u8]> {
+    let mut text = Cow::Borrowed(raw);
+    for json in place.json {
+        let part = json.start.saturating_sub(place.start)..json.end.saturating_sub(place.start);
+        if let Some(Cow::Owned(other)) = raw.get(part.clone()).map(plain)
+            && let Some(part) = text.to_mut().get_mut(part)
+        {
+            part.copy_from_slice(&other);
+        }
+    }
+    text
+}
+
+/// The one of some ranges in order that has a byte of another.
+fn meeting<'a>(ranges: &'a [Range<usize>], other: &Range<usize>) -> Option<&'a Range<usize>> {
+    let behind = ranges.partition_point(|range| range.end <= other.start);
+    ranges.get(behind).filter(|range| range.start < other.end)
 }
 
 /// Bytes that are compared at once; a compiler makes few instructions of it.
@@ -132,7 +164,8 @@ mod tests {
     fn found(policy: &Policy, text: &str) -> Vec<String> {
         let mut hits = Hits::default();
         let patterns = Rules::new(policy).patterns;
-        find(&patterns, text.as_bytes(), 0..text.len(), &[], &mut hits);
+        let place = Place { end: text.len(), ..Place::default() };
+        find(&patterns, text.as_bytes(), place, &mut hits);
         hits.0.into_iter().map(|hit| text[hit.range].to_owned()).collect()
     }
 
@@ -156,6 +189,29 @@ mod tests {
                 let moved = format!("{} {}", ".".repeat(front), token(text));
                 assert_eq!(found(&Policy::default(), &moved), expected, "{why}");
             }
+        }
+    }
+
+    /// What an expression finds of an escape is left out in front, and taken whole at the end.
+    #[test]
+    fn expressions_see_json_without_its_escapes() {
+        for (written, json, expected) in [
+            ("[A-Za-z]+-[0-9]+", r#""\nABC-12""#, "ABC-12"),
+            (r"\bABC-[0-9]+", r#""x\nABC-12""#, "ABC-12"),
+            ("c[a-z]", r#""b\u00ecab""#, ""),
+            (r"a\n", r#""ba\nb""#, r"a\n"),
+            (r"\\", r#""b\\""#, r"\\"),
+        ] {
+            let mut policy = Policy::nothing();
+            let sought = Sought::Expression(expression(written).unwrap());
+            let action = Action::default();
+            policy.patterns = vec![Pattern { name: String::new(), sought, action }];
+            let mut hits = Hits::default();
+            let whole = 0..json.len();
+            let place = Place { end: json.len(), json: &[whole], ..Place::default() };
+            find(&Rules::new(&policy).patterns, json.as_bytes(), place, &mut hits);
+            let found: Vec<&str> = hits.0.into_iter().map(|hit| &json[hit.range]).collect();
+            assert_eq!(found.concat(), expected, "{written} {json}");
         }
     }
 

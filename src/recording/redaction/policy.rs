@@ -2,7 +2,10 @@
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use crate::recording::redaction::listed::{ADDRESS_HEADERS, HEADERS, PERSONAL, SECRETS, VERSION};
+use crate::recording::redaction::listed::{
+    ADDRESS_HEADERS, HEADERS, PAGING, PERSONAL, SECRETS, VERSION,
+};
+use crate::recording::redaction::names::covers;
 
 /// What happens to what a rule finds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,10 +39,11 @@ pub struct Names {
 }
 
 impl Names {
-    fn new(listed: &[&[&str]]) -> Self {
+    fn new(listed: &[&[&str]], kept: &[&str]) -> Self {
         let names = listed.iter().copied().flatten();
-        let default =
-            names.map(|name| Listed { name: (*name).to_owned(), action: Action::default() });
+        let listed = |action| move |name: &&str| Listed { name: (*name).to_owned(), action };
+        let kept = kept.iter().map(listed(Action::Keep));
+        let default = names.map(listed(Action::default())).chain(kept);
         Self { own: Vec::new(), default: default.collect() }
     }
 
@@ -47,7 +51,7 @@ impl Names {
     pub fn replaced(&self) -> Vec<String> {
         let kept = |name: &str| {
             let mut kept = self.own.iter().filter(|listed| listed.action == Action::Keep);
-            kept.any(|listed| listed.name.eq_ignore_ascii_case(name))
+            kept.any(|listed| covers(&listed.name, name))
         };
         let all = self.own.iter().chain(&self.default);
         let replaced = all.filter(|listed| listed.action != Action::Keep && !kept(&listed.name));
@@ -134,11 +138,11 @@ impl Default for Policy {
         let is_default = |(_, sought): &&(&str, Sought)| !matches!(sought, Sought::Address);
         Self {
             name: format!("default {VERSION}"),
-            headers: Names::new(&[HEADERS]),
-            cookies: Names::new(&[&["*"]]),
-            parameters: Names::new(&[SECRETS, PERSONAL]),
-            fields: Names::new(&[SECRETS, PERSONAL]),
-            address_headers: Names::new(&[ADDRESS_HEADERS]),
+            headers: Names::new(&[HEADERS], PAGING),
+            cookies: Names::new(&[&["*"]], &[]),
+            parameters: Names::new(&[SECRETS, PERSONAL], PAGING),
+            fields: Names::new(&[SECRETS, PERSONAL], PAGING),
+            address_headers: Names::new(&[ADDRESS_HEADERS], &[]),
             userinfo: Action::Pseudonym,
             patterns: PATTERNS.iter().filter(is_default).map(pattern).collect(),
         }
@@ -198,9 +202,18 @@ mod tests {
     fn headers_that_are_kept_are_not_told_as_replaced() {
         let mut policy = Policy::default();
         let listed = |name: &str, action| Listed { name: name.to_owned(), action };
-        policy.headers.own = vec![listed("X-Mine", Action::Filler), listed("cookie", Action::Keep)];
+        policy.headers.own = vec![
+            listed("X-Mine", Action::Filler),
+            listed("cookie", Action::Keep),
+            listed("set_cookie", Action::Keep),
+            listed("x-auth*", Action::Keep),
+        ];
         let replaced = policy.headers.replaced();
         assert_eq!(replaced[..2], ["X-Mine", "Authorization"]);
-        assert!(!replaced.contains(&"Cookie".to_owned()));
+        for name in ["Cookie", "Set-Cookie", "X-Auth", "X-Auth-User", "*pagetoken"] {
+            assert!(!replaced.iter().any(|listed| listed == name), "{name}");
+        }
+        assert_eq!(policy.cookies.replaced(), ["*"], "cookies of any name");
+        assert!(Policy::default().cookies.default.iter().all(|listed| listed.name == "*"));
     }
 }

@@ -1,5 +1,7 @@
 //! A value becomes another one of the same length and the same kinds of characters.
 
+use std::fmt;
+
 use crate::recording::redaction::address::{self, Address};
 use crate::recording::redaction::card;
 use crate::recording::redaction::coding::{Coding, Decoded, character_length};
@@ -8,11 +10,17 @@ use crate::recording::redaction::fill;
 use crate::recording::redaction::key::{Key, Stream};
 
 /// Draws pseudonyms with a key; keeps its memory from value to value.
-#[derive(Debug)]
 pub(crate) struct Pseudonyms {
     key: Key,
     decoded: Decoded,
     original: Vec<u8>,
+}
+
+/// Its memory is of secrets, and is not shown.
+impl fmt::Debug for Pseudonyms {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Pseudonyms(not shown)")
+    }
 }
 
 impl Pseudonyms {
@@ -25,16 +33,18 @@ impl Pseudonyms {
     }
 
     /// Replaces a value by its pseudonym. Punctuation stays, for it may be structure; a value of
-    /// nothing else is filled.
-    pub(crate) fn replace(&mut self, raw: &mut [u8], coding: Coding) {
+    /// nothing else is filled. Of an e-mail address the top-level domain stays: only where a rule
+    /// says that it is one, since a password may look like one.
+    pub(crate) fn replace(&mut self, raw: &mut [u8], coding: Coding, is_email: bool) {
+        let (key, original) = (&self.key, &mut self.original);
         if !coding.has_escapes(raw) {
-            if !scramble(&self.key, raw, &mut self.original) {
+            if !scramble(key, raw, is_email, original) {
                 fill(raw);
             }
             return;
         }
         self.decoded.read(raw, coding);
-        if scramble(&self.key, &mut self.decoded.bytes, &mut self.original) {
+        if scramble(key, &mut self.decoded.bytes, is_email, original) {
             self.decoded.write(raw);
         } else {
             fill(raw);
@@ -47,10 +57,10 @@ impl Pseudonyms {
 const MAX_ATTEMPTS: u32 = 64;
 
 /// False when there is nothing that can be replaced.
-fn scramble(key: &Key, value: &mut [u8], original: &mut Vec<u8>) -> bool {
+fn scramble(key: &Key, value: &mut [u8], is_email: bool, original: &mut Vec<u8>) -> bool {
     original.clear();
     original.extend_from_slice(value);
-    let shape = Shape::of(original);
+    let shape = Shape::of(original, is_email);
     let seed = match shape {
         // A card is the same card however its digits are grouped.
         Shape::Card => key.seed(&card::digits(original)),
@@ -90,10 +100,15 @@ struct Text {
     is_hex: bool,
     /// Where version and variant of a UUID stand, which validators look at.
     is_uuid: bool,
+    /// A number so long that one with a larger first digit may be more than a program takes.
+    is_long: bool,
 }
 
 /// Fewest hexadecimal digits that are taken for such, and not for a word.
 const MIN_HEX: usize = 8;
+
+/// Digits of 2147483647, which is the largest number of some programs.
+const MIN_LONG: usize = 10;
 
 /// How the header of a JWT begins, which is `{"` in base64.
 pub(crate) const JWT: &[u8] = b"eyJ";
@@ -102,7 +117,7 @@ pub(crate) const JWT: &[u8] = b"eyJ";
 const MIN_JWT: usize = 20;
 
 impl Shape {
-    fn of(value: &[u8]) -> Self {
+    fn of(value: &[u8], is_email: bool) -> Self {
         if let Some(address) = Address::of(value) {
             return Self::Address(address);
         }
@@ -114,9 +129,10 @@ impl Shape {
             && value.iter().all(|byte| byte.is_ascii_hexdigit() || !byte.is_ascii_alphabetic());
         Self::Text(Text {
             front: if value.len() >= MIN_JWT && value.starts_with(JWT) { JWT.len() } else { 0 },
-            back: email::kept(value),
+            back: if is_email { email::kept(value) } else { 0 },
             is_hex,
             is_uuid: is_hex && is_uuid(value),
+            is_long: value.len() >= MIN_LONG && value.iter().all(u8::is_ascii_digit),
         })
     }
 }
@@ -143,9 +159,13 @@ impl Text {
                 replaced = true;
                 continue;
             }
-            if let Some(other) = another(*first, self.is_hex, !replaced, stream)
-                && !is_fixed
-            {
+            let other = match *first {
+                digit @ b'1'..=b'9' if self.is_long && at == 0 => {
+                    Some(b'1' + stream.below((digit - b'1').max(1)))
+                }
+                byte => another(byte, self.is_hex, !replaced, stream),
+            };
+            if let Some(other) = other.filter(|_| !is_fixed) {
                 *first = other;
                 replaced = true;
             }
@@ -204,7 +224,7 @@ mod tests {
 
     fn replaced(value: &str) -> String {
         let mut bytes = value.as_bytes().to_vec();
-        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent);
+        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut bytes, Coding::Percent, false);
         String::from_utf8(bytes).unwrap()
     }
 
@@ -251,11 +271,32 @@ mod tests {
         assert_eq!((&uuid[14..15], &uuid[19..20]), ("4", "9"), "version and variant: {uuid}");
         let jwt = replaced("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln");
         assert!(jwt.starts_with("eyJ") && jwt.matches('.').count() == 2, "{jwt}");
-        assert!(replaced("anna@shop.example").ends_with(".example"));
+        let mut address = b"anna@shop.test".to_vec();
+        Pseudonyms::new(Key::from_secret(b"test")).replace(&mut address, Coding::Percent, true);
+        assert!(address.ends_with(b".test"));
+        assert!(!replaced("anna@shop.test").ends_with(".test"), "only where a rule says so");
         assert_ne!(&replaced("1000")[..1], "0", "numbers keep their length");
         assert_eq!(replaced("--_%"), "xxxx", "nothing but punctuation is filled");
         assert_eq!(replaced("%2d%2D"), "xxxxxx", "behind escapes, too");
         assert_eq!(replaced(". ."), "x x", "blanks never change");
+    }
+
+    /// Of the largest numbers of programs, and of others as long.
+    #[test]
+    fn long_numbers_do_not_outgrow_what_a_program_takes() {
+        for number in ["2147483647", "4294967295", "9007199254740991", "9223372036854775807"] {
+            let other = replaced(number);
+            assert_eq!(other.len(), number.len());
+            assert!(other.parse::<u64>().unwrap() < number.parse().unwrap(), "{other}");
+        }
+        assert_ne!(replaced("1111111111"), "1111111111");
+    }
+
+    #[test]
+    fn values_are_not_shown() {
+        let mut pseudonyms = Pseudonyms::new(Key::from_secret(b"test"));
+        pseudonyms.replace(&mut b"s3cret".to_vec(), Coding::Percent, false);
+        assert_eq!(format!("{pseudonyms:?}"), "Pseudonyms(not shown)");
     }
 
     /// For all short values: none is its own pseudonym, for that would be telling.
@@ -272,7 +313,7 @@ mod tests {
         let mut pseudonyms = Pseudonyms::new(Key::from_secret(b"test"));
         let mut of = |raw: &str, coding| {
             let mut bytes = raw.as_bytes().to_vec();
-            pseudonyms.replace(&mut bytes, coding);
+            pseudonyms.replace(&mut bytes, coding, false);
             let mut decoded = Decoded::default();
             decoded.read(&bytes, coding);
             String::from_utf8(decoded.bytes).unwrap()

@@ -2,8 +2,8 @@
 
 use regex::bytes::Regex;
 
-use crate::recording::redaction::names::{Entry, Lookup};
-use crate::recording::redaction::policy::{Action, Names, Pattern, Policy, Sought};
+use crate::recording::redaction::names::{Entry, Lookup, innermost_of};
+use crate::recording::redaction::policy::{Action, Listed, Names, Pattern, Policy, Sought};
 
 /// What is looked for.
 #[derive(Debug)]
@@ -35,11 +35,13 @@ pub(crate) struct Patterns {
 impl Rules {
     pub(crate) fn new(policy: &Policy) -> Self {
         let mut labels = Vec::new();
+        let mut number = |kind: &str, listed: &Listed| {
+            labels.push(format!("{kind} {}", listed.name));
+            labels.len() - 1
+        };
         let mut lookup = |kind: &str, names: &Names| {
-            Lookup::new(names, &mut |listed| {
-                labels.push(format!("{kind} {}", listed.name));
-                labels.len() - 1
-            })
+            let last = if matches!(kind, "parameter" | "field") { innermost_of } else { str::trim };
+            Lookup::new(names, last, &mut |listed| number(kind, listed))
         };
         let headers = lookup("header", &policy.headers);
         let cookies = lookup("cookie", &policy.cookies);
@@ -50,7 +52,7 @@ impl Rules {
         let userinfo = (policy.userinfo != Action::Keep).then(|| {
             labels.push("user in URL".to_owned());
             let is_filled = policy.userinfo == Action::Filler;
-            Entry { rule: labels.len() - 1, is_filled }
+            Entry { rule: labels.len() - 1, is_filled, is_email: false }
         });
         let any_cookie = labels.iter().position(|label| label == "cookie *");
         Self {
@@ -72,7 +74,8 @@ impl Patterns {
         let mut ready = Self::default();
         for pattern in patterns.iter().filter(|pattern| pattern.action != Action::Keep) {
             let is_filled = pattern.action == Action::Filler;
-            let entry = Entry { rule: labels.len(), is_filled };
+            let is_email = matches!(pattern.sought, Sought::Email);
+            let entry = Entry { rule: labels.len(), is_filled, is_email };
             labels.push(format!("pattern {}", pattern.name));
             match &pattern.sought {
                 Sought::Email => ready.email = Some(entry),
