@@ -41,6 +41,11 @@ impl Protocol {
         }
     }
 
+    /// Commands are spoken, whose replies have no status.
+    pub fn is_of_commands(self) -> bool {
+        matches!(self, Self::Redis | Self::Mysql | Self::Postgres)
+    }
+
     /// The protocol of a name in the `protocol` column.
     pub fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Http1, Self::Http2, Self::Http3, Self::Redis, Self::Mysql, Self::Postgres];

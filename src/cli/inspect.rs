@@ -14,6 +14,7 @@ use crate::cli::load::load;
 use crate::cli::outputs::printable;
 use crate::cli::redact::drawn;
 use crate::cli::{outputs, wall_clock};
+use crate::protocol::Protocol;
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::redaction::Counted;
@@ -62,6 +63,9 @@ struct Document<'a> {
 /// Rows of a table.
 const SHOWN: usize = 10;
 
+/// Characters of a name in a table: a statement may have thousands.
+const NAME: usize = 120;
+
 fn count(reader: &RecordingReader) -> anyhow::Result<Contents> {
     let mut contents = Contents::default();
     for exchange in reader.exchanges(None) {
@@ -98,7 +102,7 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     }
     text += &chart::chart(&contents.series, Duration::from_nanos(header.duration_ns));
     text += &text::told(facts);
-    if facts.protocols.len() > 1 {
+    if facts.protocols.keys().any(|name| name != Protocol::Http1.name()) {
         table(&mut text, "protocols", &facts.protocols, header.exchanges);
     }
     table(&mut text, "statuses", &facts.statuses, header.exchanges);
@@ -150,7 +154,8 @@ fn table(text: &mut String, title: &str, counts: &BTreeMap<String, u64>, all: u6
     #[expect(clippy::cast_precision_loss, reason = "shares are printed with three digits")]
     for (name, count) in rows.iter().take(SHOWN) {
         let share = format_share(**count as f64 / (all.max(1)) as f64);
-        let _ = writeln!(text, "{:>12}  {share:>7}  {}", format_count(**count), printable(name));
+        let name: String = printable(name).chars().take(NAME).collect();
+        let _ = writeln!(text, "{:>12}  {share:>7}  {name}", format_count(**count));
     }
     if rows.len() > SHOWN {
         let _ = writeln!(text, "{:>12}  more", format_count((rows.len() - SHOWN) as u64));

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::recording::Exchange;
+use crate::recording::{Exchange, Flags};
 use crate::shape::contents::series::{Burstiness, Busiest, Plateau, Series};
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::{MAX_SIZE, nanoseconds, record_time, sizes, times};
@@ -30,7 +30,7 @@ pub struct Contents {
     pub series: Series,
     /// Requests by route, each with its method.
     pub routes: BTreeMap<String, u64>,
-    /// Requests by status; `none` without a response.
+    /// Requests by status; `none` without a response, `ok` or `error` for replies without a status.
     pub statuses: BTreeMap<String, u64>,
     /// Requests by protocol.
     pub protocols: BTreeMap<String, u64>,
@@ -85,7 +85,7 @@ pub struct Spread {
 pub struct Facts {
     /// Requests by protocol.
     pub protocols: BTreeMap<String, u64>,
-    /// Requests by status; `none` without a response.
+    /// Requests by status; `none` without a response, `ok` or `error` for replies without a status.
     pub statuses: BTreeMap<String, u64>,
     /// Requests by method and route.
     pub routes: BTreeMap<String, u64>,
@@ -164,7 +164,12 @@ impl Contents {
             self.gaps.add(exchange.at.saturating_sub(before).as_secs_f64());
         }
         let response = exchange.response.as_ref();
-        let status = response.map_or("none".to_owned(), |response| response.status.to_string());
+        let status = match response.map(|response| response.status) {
+            None => "none".to_owned(),
+            Some(0) if exchange.flags.contains(Flags::ERROR_REPLY) => "error".to_owned(),
+            Some(0) if exchange.protocol.is_of_commands() => "ok".to_owned(),
+            Some(status) => status.to_string(),
+        };
         *self.statuses.entry(status).or_default() += 1;
         *self.protocols.entry(exchange.protocol.name().to_owned()).or_default() += 1;
         let mut route = format!("{} {}", exchange.method, exchange.route);

@@ -16,7 +16,7 @@ fn line(text: &mut String, name: &str, value: &str) {
 pub(super) fn told(facts: &Facts) -> String {
     let mut text = String::from("\nload\n");
     let lines = &mut text;
-    line(lines, "mean rate", &format!("{:.1} a second", facts.mean_per_second));
+    line(lines, "mean rate", &mean_rate(facts.mean_per_second));
     for busiest in &facts.busiest {
         let window = format_duration(Duration::from_secs(busiest.seconds));
         let start = format_duration(Duration::from_nanos(busiest.start_ns));
@@ -87,4 +87,13 @@ fn spread(
         let _ = write!(value, "; {} in the largest 1%", format_share(share));
     }
     line(text, name, &value);
+}
+
+/// Logs of days may have a request a minute.
+fn mean_rate(per_second: f64) -> String {
+    if per_second < 1.0 {
+        format!("{:.1} a minute", per_second * 60.0)
+    } else {
+        format!("{per_second:.1} a second")
+    }
 }

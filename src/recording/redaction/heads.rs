@@ -271,6 +271,14 @@ mod tests {
             ("Referer: http://h/?token=1&a=b", "Referer: http://h/?token=x&a=b", "URLs"),
             ("Host: me@h", "Host: xx@h", "user information"),
             ("Cookie", "Cookie", "no colon"),
+        ] {
+            assert_eq!(redacted(lines), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn values_are_found_wherever_a_head_has_them() {
+        for (lines, expected, why) in [
             (
                 "Sec-WebSocket-Protocol: v4.k8s.io, base64url.bearer.k8s.io.ab, token, cd, ef",
                 "Sec-WebSocket-Protocol: v4.k8s.io, xxxxxxxxxxxxxxxxxxxxxxxxxx, token, xx, ef",

@@ -274,7 +274,7 @@ mod tests {
         let mut address = b"anna@shop.test".to_vec();
         Pseudonyms::new(Key::from_secret(b"test")).replace(&mut address, Coding::Percent, true);
         assert!(address.ends_with(b".test"));
-        assert!(!replaced("anna@shop.test").ends_with(".test"), "only where a rule says so");
+        assert!(!replaced("anna@shop.test").contains(".test"), "only where a rule says so");
         assert_ne!(&replaced("1000")[..1], "0", "numbers keep their length");
         assert_eq!(replaced("--_%"), "xxxx", "nothing but punctuation is filled");
         assert_eq!(replaced("%2d%2D"), "xxxxxx", "behind escapes, too");
