@@ -34,7 +34,7 @@ macro_rules! each_reader {
 
 each_reader! {
     pcap packet tcp http1 http2 hpack tls resp mysql postgres
-    har gor sessions targets jsonl
+    har gor sessions targets monitor jsonl
     log_common log_json log_w3c log_alb log_elb log_envoy log_haproxy log_template log_detected
     recording redaction
 }

@@ -44,6 +44,12 @@ pub(super) const LITERALS: &[(&str, &[u8])] = &[
           \xbe\x58\x08no-cache\xf5\x7e\0\x3f\xe1\x1f\x40\x0acustom-key\x0ccustom-value",
     ),
     (
+        "monitor",
+        b"OK\n1700000000.000001 [0 10.0.0.1:5000] \"SET\" \"user:17\" \"a \\\"b\\\" \\x00\"\n\
+          1700000000.000002 [0 10.0.0.2:5000] \"auth\" \"(redacted)\"\n\
+          1700000000.000003 [0 lua] \"get\" \"k\"\n1700000000.000004 [1 unix:/run/r] \"MGET\" \"a\"\n",
+    ),
+    (
         "targets",
         b"# comment\nGET http://shop/a?b=c\n\nPUT https://shop:8443/d\nX-Y: z\nHost: other\n@body\n\n\
           GET http://shop\n",

@@ -22,6 +22,7 @@ use peakhour::capture::documents::{Documents, Settle};
 use peakhour::capture::gor::read_gor;
 use peakhour::capture::har::read_har;
 use peakhour::capture::import::{Found, Import, Imported, read_capture, read_capture_with};
+use peakhour::capture::monitor::read_monitor;
 use peakhour::capture::sessions::read_sessions;
 use peakhour::capture::source::{Content, Source};
 use peakhour::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
@@ -29,9 +30,9 @@ use peakhour::capture::tls::keylog::Secrets;
 use peakhour::capture::vegeta::{Pace, read_targets};
 use peakhour::capture::{ACK, CaptureError, FIN, RST, SYN, Segment};
 use peakhour::protocol::http2::hpack::{Decoder, MAX_TABLE};
+use peakhour::recording::Exchange;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
-use peakhour::recording::Exchange;
 use peakhour::units::rate::parse_rate;
 
 use found::{exchanges_of, plain, redactable, survives, twice};
@@ -182,6 +183,11 @@ pub fn targets(bytes: &[u8]) {
     }
 }
 
+/// What Redis tells a client that monitors it.
+pub fn monitor(bytes: &[u8]) {
+    documents(bytes, Content::Monitor, read_monitor);
+}
+
 /// Exchanges as JSON Lines.
 pub fn jsonl(bytes: &[u8]) {
     let read = || {
@@ -329,7 +335,8 @@ fn stream(bytes: &[u8]) {
                 tell(side, What::Data(Data { mark, bytes: piece, fresh: !is(script::STALE) }));
                 offsets[side.index()] += piece.len() as u64;
             } else if let (true, Some(missing)) = (is(script::GAP), piece.first_chunk::<3>()) {
-                let missing = u64::from(u32::from_le_bytes([missing[0], missing[1], missing[2], 0]));
+                let missing =
+                    u64::from(u32::from_le_bytes([missing[0], missing[1], missing[2], 0]));
                 tell(side, What::Gap(missing.max(1)));
                 offsets[side.index()] += missing.max(1);
             }

@@ -78,7 +78,8 @@ fn all() -> Seeds {
 }
 
 fn texts() -> Vec<PathBuf> {
-    let folders = ["PerfCascade", "har-to-k6", "hargo", "lnav", "matomo-log-analytics", "mitmproxy"];
+    let folders =
+        ["PerfCascade", "har-to-k6", "hargo", "lnav", "matomo-log-analytics", "mitmproxy"];
     let folders = folders.iter().filter_map(|name| Some(corpus()?.join(name)));
     let mut found: Vec<PathBuf> = folders
         .flat_map(|folder| fs::read_dir(folder).unwrap())
