@@ -5,7 +5,7 @@
 //! begin; `PEAKHOUR_SEEDS` names a folder that the seeds are written to, for `fuzz/seeds.sh`.
 
 mod literals;
-#[allow(unreachable_pub, reason = "the targets of fuzz/ call them from another crate")]
+#[expect(unreachable_pub, reason = "the targets of fuzz/ call them from another crate")]
 pub(crate) mod readers;
 mod seeds;
 

@@ -40,31 +40,35 @@ pub(super) const LITERALS: &[(&str, &[u8])] = &[
     ),
     (
         "hpack",
-        b"\0\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\xf5\x7e\0\x82\x86\x84\
-          \xbe\x58\x08no-cache\xf5\x7e\0\x3f\xe1\x1f\x40\x0acustom-key\x0ccustom-value",
+        b"\0\x82\x86\x84\x41\x8c\xf1\xe3\xc2\xe5\xf2\x3a\x6b\xa0\xab\x90\xf4\xff\xf5\
+          \x7e\0\x82\x86\x84\xbe\x58\x08no-cache\xf5\x7e\0\x3f\xe1\x1f\x40\x0a\
+          custom-key\x0ccustom-value",
     ),
     (
         "monitor",
         b"OK\n1700000000.000001 [0 10.0.0.1:5000] \"SET\" \"user:17\" \"a \\\"b\\\" \\x00\"\n\
           1700000000.000002 [0 10.0.0.2:5000] \"auth\" \"(redacted)\"\n\
-          1700000000.000003 [0 lua] \"get\" \"k\"\n1700000000.000004 [1 unix:/run/r] \"MGET\" \"a\"\n",
+          1700000000.000003 [0 lua] \"get\" \"k\"\n\
+          1700000000.000004 [1 unix:/run/r] \"MGET\" \"a\"\n",
     ),
     (
         "targets",
-        b"# comment\nGET http://shop/a?b=c\n\nPUT https://shop:8443/d\nX-Y: z\nHost: other\n@body\n\n\
-          GET http://shop\n",
+        b"# comment\nGET http://shop/a?b=c\n\nPUT https://shop:8443/d\nX-Y: z\nHost: other\n@body\n\
+          \nGET http://shop\n",
     ),
     (
         "targets",
-        b"{\"method\":\"POST\",\"url\":\"http://shop/a\",\"body\":\"aGk=\",\"header\":{\"A\":[\"b\"]}}\n",
+        b"{\"method\":\"POST\",\"url\":\"http://shop/a\",\"body\":\"aGk=\",\
+          \"header\":{\"A\":[\"b\"]}}\n",
     ),
     (
         "sessions",
-        b"meta: { version: '1.0' }\nx: &ok { fields: [ [ A, b ] ] }\nsessions:\n- protocol: [ { name: \
-          http, version: 1 } ]\n  start-time: 1000\n  delay: 500 ms\n  transactions:\n  - \
-          client-request:\n      method: GET\n      url: /one\n      version: 1.1\n      headers: { \
-          fields: [ [ Host, shop ] ] }\n    server-response: { status: 200, headers: *ok, content: \
-          { size: 3 } }\n  - delay: 20ms\n    client-request: { method: POST, url: /b }\n",
+        b"meta: { version: '1.0' }\nx: &ok { fields: [ [ A, b ] ] }\nsessions:\n\
+          - protocol: [ { name: http, version: 1 } ]\n  start-time: 1000\n  delay: 500 ms\n  \
+          transactions:\n  - client-request:\n      method: GET\n      url: /one\n      \
+          headers: { fields: [ [ Host, shop ] ] }\n    \
+          server-response: { status: 200, headers: *ok, content: { size: 3 } }\n  \
+          - delay: 20ms\n    client-request: { method: POST, url: /b }\n",
     ),
     (
         "log_template",
