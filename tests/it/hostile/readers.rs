@@ -70,10 +70,10 @@ pub fn tcp(bytes: &[u8]) {
             }
             let length = u32::try_from(payload.len()).unwrap();
             let kept = if is(script::SNAPPED) { payload.len() / 2 } else { payload.len() };
-            let flags = u8::from(is(script::STALE)) * SYN
-                | u8::from(is(script::GAP)) * FIN
-                | u8::from(is(script::END)) * RST
-                | u8::from(!is(script::SILENT)) * ACK;
+            let bits = [(script::STALE, SYN), (script::GAP, FIN), (script::END, RST)];
+            let ack = if is(script::SILENT) { 0 } else { ACK };
+            let set = bits.iter().filter(|(bit, _)| is(*bit));
+            let flags = set.fold(ack, |all, (_, flag)| all | flag);
             let ends = ends();
             import.segment(
                 &Segment {
@@ -131,7 +131,7 @@ pub fn tls(bytes: &[u8]) {
     for (control, payload) in segments {
         let own = usize::from(control & script::SECOND);
         if control & script::GAP == 0 {
-            let flags = ACK | u8::from(control & script::END != 0) * FIN;
+            let flags = if control & script::END == 0 { ACK } else { ACK | FIN };
             let numbers = [next[own], next[1 - own]];
             frames.push((0, script::frame(control & script::SECOND, flags, numbers, payload)));
         }
@@ -391,6 +391,8 @@ fn log(bytes: &[u8], format: &Format) {
     assert_eq!(found.len() as u64, imported.ledger.messages.total);
     found.sort_by_key(|exchange| (exchange.at, exchange.connection, exchange.seq));
     let mut connections = Connections::new(imported.clock_resolution_ns);
-    found.iter_mut().for_each(|exchange| connections.place(exchange));
+    for exchange in &mut found {
+        connections.place(exchange);
+    }
     survives(found);
 }

@@ -285,7 +285,9 @@ fn recordings(seeds: &mut Seeds) {
         let some = &exchanges[..count];
         seeds.entry("recording").or_default().push(recording(some));
         let mut lines = Vec::new();
-        some.iter().for_each(|exchange| write_line(exchange, &mut lines).unwrap());
+        for exchange in some {
+            write_line(exchange, &mut lines).unwrap();
+        }
         seeds.entry("jsonl").or_default().push(lines);
     }
     for exchange in &exchanges {
