@@ -22,6 +22,8 @@ mod tls_tape; // A real TLS client and a real nginx, written down from in betwee
 mod tls; // What they said is found again with the key log, and nothing is made up without it.
 mod tls_gaps; // Missing and damaged pieces of it cost what was in them.
 mod capture_limits; // What waits too long or is too large.
+mod mutations; // Damage of all kinds, the same for the same number on every machine.
+mod hostile; // Any bytes at all, for each reader: the short pass of what `fuzz/` does at length.
 mod capture_mutations; // Captures damaged at random: nothing panics, everything adds up.
 mod corpus_streams; // Byte streams of foreign captures, compared with hashes of other readers.
 mod corpus; // Exchanges of foreign captures, compared with what other readers found in them.

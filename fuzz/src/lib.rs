@@ -1,0 +1,16 @@
+//! The readers of peakhour, and what the targets call of them.
+//!
+//! The modules are links to those of the program: the first of its list, which use none of those
+//! below. So a build for fuzzing is one of readers only, without servers, charts and clients.
+
+extern crate self as peakhour;
+
+pub mod units;
+pub mod bytes;
+pub mod stats;
+pub mod protocol;
+pub mod recording;
+pub mod capture;
+
+#[path = "../../tests/it/hostile/readers.rs"]
+pub mod readers;

@@ -1,0 +1,1 @@
+../../src/recording.rs
