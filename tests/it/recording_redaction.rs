@@ -311,9 +311,9 @@ proptest! {
         prop_assert_eq!(redacted(&before, "key"), after);
     }
 
-    /// For all secrets of six letters or digits and more: none is left in any place, and another key
-    /// gives another pseudonym. With fewer of them a longer pseudonym may begin like the secret by
-    /// chance, as in one of 676 for `Zq...`.
+    /// For all secrets of six letters or digits and more: none is left in any place, and another
+    /// key gives another pseudonym. With fewer of them a longer pseudonym may begin like the secret
+    /// by chance, as in one of 676 for `Zq...`.
     #[test]
     fn no_secret_survives(
         number in 0_u32..3, secret in "Zq[A-Za-z0-9]{4}[A-Za-z0-9_.!-]{0,26}",
