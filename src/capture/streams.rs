@@ -9,6 +9,7 @@ mod conversation;
 mod messages;
 mod http2;
 pub mod tls;
+mod half;
 mod waiting;
 mod redis;
 mod mysql;

@@ -5,6 +5,7 @@
 
 mod answers;
 
+use crate::capture::streams::half::{Half, State};
 use crate::capture::streams::mysql::answers::{Current, text_of};
 use crate::capture::streams::talk::{Handover, Piece};
 use crate::capture::streams::waiting::{Command, MAX_TARGET, Statement, Statements, Waiting};
@@ -31,8 +32,8 @@ pub(super) struct Mysql {
     /// What the server can do.
     offered: Capabilities,
     terms: Terms,
-    commands: Reader,
-    responses: Reader,
+    commands: Half<Packets>,
+    responses: Half<Packets>,
     current: Option<Current>,
     statements: Statements<u32>,
     handover: Option<Handover>,
@@ -47,35 +48,6 @@ enum Phase {
     /// Until the server lets the client in.
     Login,
     Commands,
-}
-
-/// One side.
-#[derive(Debug)]
-struct Reader {
-    packets: Packets,
-    state: State,
-    /// Where the packet being read begins.
-    first: Option<Mark>,
-    /// What is odd about it.
-    flags: Flags,
-    /// Bytes are missing in front of it.
-    after_loss: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Reading,
-    /// Until a command begins at the front of a segment; bytes end in the bucket.
-    Seeking(&'static str),
-    /// Nothing is read any more.
-    Over(&'static str),
-}
-
-impl Reader {
-    fn new(keep: usize, state: State) -> Self {
-        let (first, flags) = (None, Flags::default());
-        Self { packets: Packets::new(keep), state, first, flags, after_loss: false }
-    }
 }
 
 impl Mysql {
@@ -95,8 +67,8 @@ impl Mysql {
             phase,
             offered: Capabilities::default(),
             terms: Terms::default(),
-            commands: Reader::new(MAX_BODY, State::Reading),
-            responses: Reader::new(KEEP, responses),
+            commands: Half::new(Packets::new(MAX_BODY), State::Reading),
+            responses: Half::new(Packets::new(KEEP), responses),
             current: None,
             statements: Statements::new(),
             handover: None,
@@ -105,7 +77,7 @@ impl Mysql {
 
     /// Bytes held.
     pub(super) fn kept(&self) -> usize {
-        self.commands.packets.kept() + self.waiting.kept + self.statements.kept
+        self.commands.parser.kept() + self.waiting.kept + self.statements.kept
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) -> Option<Handover> {
@@ -128,7 +100,7 @@ impl Mysql {
         }
         if turn.pressed {
             self.waiting.forget(turn);
-            self.commands.packets.shorten(MAX_TARGET);
+            self.commands.parser.shorten(MAX_TARGET);
         }
         if self.handover.is_some() {
             self.waiting.close(turn);
@@ -136,14 +108,14 @@ impl Mysql {
         self.handover.take()
     }
 
-    fn reader(&mut self, is_client: bool) -> &mut Reader {
+    fn reader(&mut self, is_client: bool) -> &mut Half<Packets> {
         if is_client { &mut self.commands } else { &mut self.responses }
     }
 
     fn stop(&mut self, is_client: bool, state: State) {
         let keep = if is_client { MAX_BODY } else { KEEP };
         if !matches!(self.reader(is_client).state, State::Over(_)) {
-            *self.reader(is_client) = Reader { after_loss: true, ..Reader::new(keep, state) };
+            self.reader(is_client).restart(Packets::new(keep), state);
         }
     }
 
@@ -172,7 +144,7 @@ impl Mysql {
             let reader = self.reader(is_client);
             let mark = *reader.first.get_or_insert(left.mark);
             let mut rest = left.bytes;
-            let packet = reader.packets.read(&mut rest);
+            let packet = reader.parser.read(&mut rest);
             let used = left.bytes.len() - rest.len();
             let bucket = match (self.phase, is_client) {
                 (Phase::Commands, true) => COMMANDS,
@@ -351,7 +323,7 @@ impl Mysql {
         match reader.state {
             State::Over(_) => {}
             State::Seeking(_) => reader.after_loss = true,
-            State::Reading if reader.packets.skip_lost(bytes) => reader.flags.insert(Flags::GAP),
+            State::Reading if reader.parser.skip_lost(bytes) => reader.flags.insert(Flags::GAP),
             State::Reading => {
                 if is_client {
                     self.cut_command(Flags::GAP, turn);
@@ -369,7 +341,7 @@ impl Mysql {
     /// A command will never be whole: what there is of it is one if it is certain.
     fn cut_command(&mut self, flags: Flags, turn: &mut Turn<'_>) {
         let Some(mark) = self.commands.first.take() else { return };
-        let packet = self.commands.packets.cut();
+        let packet = self.commands.parser.cut();
         if self.phase == Phase::Commands && packet.sequence == 0 && is_certain(&packet.kept, true) {
             self.ask(packet, mark, flags, turn);
         }

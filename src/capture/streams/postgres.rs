@@ -8,11 +8,12 @@
 mod units;
 mod answers;
 
+use crate::capture::streams::half::{Half, State};
 use crate::capture::streams::postgres::units::Unit;
 use crate::capture::streams::talk::{Handover, Piece};
 use crate::capture::streams::waiting::{MAX_HEAD, MAX_TARGET, Statements, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
-use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
+use crate::capture::tcp::{Data, Event, Link, Side, What};
 use crate::protocol::Protocol;
 use crate::protocol::postgres::messages::{Messages, are_messages};
 use crate::protocol::postgres::{
@@ -34,8 +35,8 @@ pub(super) struct Postgres {
     phase: Phase,
     /// The front of an opening that is not whole yet.
     opening: Vec<u8>,
-    commands: Reader,
-    responses: Reader,
+    commands: Half<Messages>,
+    responses: Half<Messages>,
     /// The exchange that the next message of the client may belong to.
     unit: Option<Unit>,
     statements: Statements<Vec<u8>>,
@@ -55,36 +56,12 @@ enum Phase {
     Commands,
 }
 
-/// One side.
-#[derive(Debug)]
-struct Reader {
-    messages: Messages,
-    state: State,
-    /// Where the message being read begins.
-    first: Option<Mark>,
-    /// What is odd about it.
-    flags: Flags,
-    /// Bytes are missing in front of it.
-    after_loss: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Reading,
-    /// Until a message begins at the front of a segment; bytes end in the bucket.
-    Seeking(&'static str),
-    /// Nothing is read any more.
-    Over(&'static str),
-}
-
-impl Reader {
-    fn new(is_client: bool, state: State) -> Self {
-        let messages = if is_client {
-            Messages::new(MAX_BODY, is_of_client)
-        } else {
-            Messages::new(KEEP, is_of_server)
-        };
-        Self { messages, state, first: None, flags: Flags::default(), after_loss: false }
+/// What takes a side apart.
+fn parser(is_client: bool) -> Messages {
+    if is_client {
+        Messages::new(MAX_BODY, is_of_client)
+    } else {
+        Messages::new(KEEP, is_of_server)
     }
 }
 
@@ -105,8 +82,8 @@ impl Postgres {
             waiting,
             phase,
             opening: Vec::new(),
-            commands: Reader::new(true, State::Reading),
-            responses: Reader::new(false, responses),
+            commands: Half::new(parser(true), State::Reading),
+            responses: Half::new(parser(false), responses),
             unit: None,
             statements: Statements::new(),
             bound: Vec::new(),
@@ -116,7 +93,7 @@ impl Postgres {
 
     /// Bytes held.
     pub(super) fn kept(&self) -> usize {
-        let reading = self.opening.len() + self.commands.messages.kept() + self.bound.len();
+        let reading = self.opening.len() + self.commands.parser.kept() + self.bound.len();
         reading + self.waiting.kept + self.statements.kept
     }
 
@@ -136,7 +113,7 @@ impl Postgres {
         if turn.pressed {
             self.unit = None;
             self.waiting.forget(turn);
-            self.commands.messages.shorten(MAX_TARGET);
+            self.commands.parser.shorten(MAX_TARGET);
         }
         if self.handover.is_some() {
             self.waiting.close(turn);
@@ -144,13 +121,13 @@ impl Postgres {
         self.handover.take()
     }
 
-    fn reader(&mut self, is_client: bool) -> &mut Reader {
+    fn reader(&mut self, is_client: bool) -> &mut Half<Messages> {
         if is_client { &mut self.commands } else { &mut self.responses }
     }
 
     fn stop(&mut self, is_client: bool, state: State) {
         if !matches!(self.reader(is_client).state, State::Over(_)) {
-            *self.reader(is_client) = Reader { after_loss: true, ..Reader::new(is_client, state) };
+            self.reader(is_client).restart(parser(is_client), state);
         }
     }
 
@@ -253,7 +230,7 @@ impl Postgres {
         let reader = self.reader(is_client);
         let mark = *reader.first.get_or_insert(data.mark);
         let mut rest = data.bytes;
-        let Ok(message) = reader.messages.read(&mut rest) else {
+        let Ok(message) = reader.parser.read(&mut rest) else {
             turn.ledger.stream_bytes.end("not postgres", data.bytes.len() as u64);
             self.lose(is_client, Flags::default(), "not postgres", turn);
             return data.bytes.len();
@@ -284,7 +261,7 @@ impl Postgres {
         match reader.state {
             State::Over(_) => {}
             State::Seeking(_) => reader.after_loss = true,
-            State::Reading if reader.messages.skip_lost(bytes) => reader.flags.insert(Flags::GAP),
+            State::Reading if reader.parser.skip_lost(bytes) => reader.flags.insert(Flags::GAP),
             State::Reading => self.lose(is_client, Flags::GAP, "behind a gap", turn),
         }
     }

@@ -8,11 +8,12 @@
 mod modes;
 
 use crate::capture::line::text;
+use crate::capture::streams::half::{Half, State};
 use crate::capture::streams::redis::modes::{Meaning, Modes, Wanted};
 use crate::capture::streams::talk::Handover;
 use crate::capture::streams::waiting::{Command, MAX_TARGET, Waiting};
 use crate::capture::streams::{MAX_BODY, Turn};
-use crate::capture::tcp::{Data, Event, Link, Mark, Side, What};
+use crate::capture::tcp::{Data, Event, Link, Side, What};
 use crate::protocol::Protocol;
 use crate::protocol::resp::commands::{first_key, is_name, is_plain_command};
 use crate::protocol::resp::scan::{Scan, Scanned, Sender};
@@ -36,45 +37,12 @@ const MAX_UNSURE: usize = 1_024;
 pub(super) struct Redis {
     waiting: Waiting,
     modes: Modes,
-    commands: Reader,
-    replies: Reader,
+    commands: Half<Scan>,
+    replies: Half<Scan>,
     /// The command being read, as far as it is kept.
     command: Vec<u8>,
     /// Bytes, by bucket, while it is not certain that this is Redis.
     unsure: Option<Vec<(&'static str, u64)>>,
-}
-
-/// One side.
-#[derive(Debug)]
-struct Reader {
-    scan: Scan,
-    state: State,
-    /// Where the command or reply being read begins.
-    first: Option<Mark>,
-    /// What is odd about it.
-    flags: Flags,
-    /// Bytes are missing in front of it.
-    after_loss: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Reading,
-    /// Until a command or reply begins at the front of a segment; bytes end in the bucket.
-    Seeking(&'static str),
-    /// Nothing is read any more.
-    Over(&'static str),
-}
-
-impl Reader {
-    fn new(sender: Sender, state: State) -> Self {
-        let (first, flags) = (None, Flags::default());
-        Self { scan: Scan::new(sender), state, first, flags, after_loss: false }
-    }
-
-    fn stop(&mut self, sender: Sender, state: State) {
-        *self = Self { after_loss: true, ..Self::new(sender, state) };
-    }
 }
 
 impl Redis {
@@ -94,8 +62,8 @@ impl Redis {
         Self {
             waiting,
             modes: Modes::default(),
-            commands: Reader::new(Sender::Client, State::Reading),
-            replies: Reader::new(Sender::Server, replies),
+            commands: Half::new(Scan::new(Sender::Client), State::Reading),
+            replies: Half::new(Scan::new(Sender::Server), replies),
             command: Vec::new(),
             unsure: (!is_array).then(Vec::new),
         }
@@ -146,7 +114,7 @@ impl Redis {
             }
             reader.first.get_or_insert(left.mark);
             let mut rest = left.bytes;
-            let Ok(scanned) = reader.scan.read(&mut rest) else {
+            let Ok(scanned) = reader.parser.read(&mut rest) else {
                 return self.lose(is_client, left.bytes.len(), turn);
             };
             let used = left.bytes.len() - rest.len();
@@ -205,8 +173,8 @@ impl Redis {
             Wanted::Confirmations(count) => self.waiting.ask(command, turn).expects = count,
             Wanted::Replication => {
                 self.waiting.tell(command, turn);
-                self.commands.stop(Sender::Client, State::Over("redis replication"));
-                self.replies.stop(Sender::Server, State::Over("redis replication"));
+                self.commands.restart(Scan::new(Sender::Client), State::Over("redis replication"));
+                self.replies.restart(Scan::new(Sender::Server), State::Over("redis replication"));
             }
         }
         if self.waiting.len() > MAX_UNSURE {
@@ -263,7 +231,7 @@ impl Redis {
         match reader.state {
             State::Over(_) => {}
             State::Seeking(_) => reader.after_loss = true,
-            State::Reading if reader.scan.skip_lost(bytes) => {
+            State::Reading if reader.parser.skip_lost(bytes) => {
                 reader.flags.insert(Flags::GAP);
                 if is_client {
                     reader.flags.insert(Flags::REQUEST_TRUNCATED);
@@ -271,18 +239,18 @@ impl Redis {
             }
             State::Reading if is_client => {
                 self.end_command(Flags::GAP, turn);
-                self.commands.stop(Sender::Client, State::Seeking("behind a gap"));
+                self.commands.restart(Scan::new(Sender::Client), State::Seeking("behind a gap"));
             }
             State::Reading => {
                 self.end_reply(Flags::GAP, turn);
-                self.replies.stop(Sender::Server, State::Seeking("behind a gap"));
+                self.replies.restart(Scan::new(Sender::Server), State::Seeking("behind a gap"));
             }
         }
     }
 
     /// A command will never be whole: what there is of it is one if its name is.
     fn end_command(&mut self, flags: Flags, turn: &mut Turn<'_>) {
-        let bytes = self.commands.scan.so_far().bytes;
+        let bytes = self.commands.parser.so_far().bytes;
         if words(&self.command).len() > 1 && self.unsure.is_none() {
             self.commands.flags.insert(flags);
             self.commands.flags.insert(Flags::REQUEST_TRUNCATED);
@@ -290,14 +258,14 @@ impl Redis {
         }
         self.command = Vec::new();
         if !matches!(self.commands.state, State::Over(_)) {
-            self.commands.stop(Sender::Client, State::Over("after the end"));
+            self.commands.restart(Scan::new(Sender::Client), State::Over("after the end"));
         }
     }
 
     /// A reply will never be whole.
     fn end_reply(&mut self, flags: Flags, turn: &mut Turn<'_>) {
-        let scanned = self.replies.scan.so_far().clone();
-        let first = self.replies.first.take().filter(|_| !self.replies.scan.is_at_boundary());
+        let scanned = self.replies.parser.so_far().clone();
+        let first = self.replies.first.take().filter(|_| !self.replies.parser.is_at_boundary());
         if let Some(mark) = first.filter(|_| self.waiting.answer.is_none()) {
             self.waiting.begin(mark, self.replies.after_loss, turn);
         }
@@ -310,7 +278,7 @@ impl Redis {
             self.waiting.end(turn);
         }
         if !matches!(self.replies.state, State::Over(_)) {
-            self.replies.stop(Sender::Server, State::Over("after the end"));
+            self.replies.restart(Scan::new(Sender::Server), State::Over("after the end"));
         }
     }
 
@@ -324,10 +292,10 @@ impl Redis {
         }
         if is_client {
             self.command = Vec::new();
-            self.commands.stop(Sender::Client, State::Seeking(BUCKET));
+            self.commands.restart(Scan::new(Sender::Client), State::Seeking(BUCKET));
         } else {
             self.end_reply(Flags::default(), turn);
-            self.replies.stop(Sender::Server, State::Seeking(BUCKET));
+            self.replies.restart(Scan::new(Sender::Server), State::Seeking(BUCKET));
         }
     }
 
@@ -357,8 +325,8 @@ impl Redis {
         turn.ledger.unnote("connections with redis", 1);
         self.waiting.disown();
         self.command = Vec::new();
-        self.commands.stop(Sender::Client, State::Over(BUCKET));
-        self.replies.stop(Sender::Server, State::Over(BUCKET));
+        self.commands.restart(Scan::new(Sender::Client), State::Over(BUCKET));
+        self.replies.restart(Scan::new(Sender::Server), State::Over(BUCKET));
     }
 }
 

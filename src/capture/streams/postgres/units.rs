@@ -1,7 +1,8 @@
 //! Messages of the client as exchanges.
 
 use crate::capture::streams::Turn;
-use crate::capture::streams::postgres::{Postgres, State};
+use crate::capture::streams::half::State;
+use crate::capture::streams::postgres::Postgres;
 use crate::capture::streams::waiting::{Command, MAX_TARGET, Statement};
 use crate::capture::tcp::Mark;
 use crate::protocol::postgres::messages::Message;
@@ -157,7 +158,7 @@ impl Postgres {
     /// A message will never be whole: a query is one all the same.
     pub(super) fn cut_command(&mut self, flags: Flags, turn: &mut Turn<'_>) {
         let Some(mark) = self.commands.first.take() else { return };
-        let message = self.commands.messages.cut();
+        let message = self.commands.parser.cut();
         if message.kind == b'Q' && !message.kept.is_empty() {
             self.commands.flags.insert(flags);
             self.sent(message, mark, turn);
