@@ -128,6 +128,9 @@ struct Tally {
     orphans: u64,
     unkept_servers: u64,
     before_start: u64,
+    /// The authority and the address that were kept last: most exchanges have those of the one
+    /// before.
+    last: Option<(String, SocketAddr)>,
 }
 
 impl Import {
@@ -233,19 +236,29 @@ impl Tally {
     }
 
     fn keep_server(&mut self, authority: &str, origin: Origin) {
-        let authority = host_of(authority);
-        if authority.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
-            self.unkept_servers += 1;
-        } else if !authority.is_empty() {
-            self.authorities.insert(authority);
+        let address = origin.link.client.map(|side| origin.link.ends[side.other().index()]);
+        if let (Some((name, last)), Some(address)) = (&self.last, address)
+            && name == authority
+            && *last == address
+        {
+            return;
         }
-        if let Some(client) = origin.link.client {
+        let unkept = self.unkept_servers;
+        let host = host_of(authority);
+        if host.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
+            self.unkept_servers += 1;
+        } else if !host.is_empty() {
+            self.authorities.insert(host);
+        }
+        if let Some(address) = address {
             if self.addresses.len() < MAX_SERVERS {
-                self.addresses.insert(origin.link.ends[client.other().index()]);
+                self.addresses.insert(address);
             } else {
                 self.unkept_servers += 1;
             }
         }
+        let kept = address.filter(|_| self.unkept_servers == unkept);
+        self.last = kept.map(|address| (authority.to_owned(), address));
     }
 }
 

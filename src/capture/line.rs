@@ -21,17 +21,30 @@ pub struct Line {
     pub is_escaped: bool,
 }
 
+impl Line {
+    /// Bytes of its texts.
+    pub fn size(&self) -> usize {
+        self.method.len() + self.scheme.len() + self.authority.len() + self.target.len()
+    }
+}
+
+/// The text columns of a request whose head is `bytes`, all of it or its front.
 pub(super) fn line_of(bytes: &[u8]) -> Line {
     let whole = read(Kind::Request, bytes, &mut Scan::default());
     let head = match whole {
         Progress::Whole { head, .. } => Some(head),
         _ => salvage(Kind::Request, bytes),
     };
+    line_of_head(head.as_ref())
+}
+
+/// The same, of a head that was read.
+pub(super) fn line_of_head(head: Option<&Head<'_>>) -> Line {
     let (method, target) = match head.map(|head| head.start) {
         Some(Start::Request { method, target, .. }) => (method, target),
         _ => (&[][..], &[][..]),
     };
-    let (scheme, authority) = destination(head.as_ref(), target);
+    let (scheme, authority) = destination(head, target);
     let (method, method_escaped) = text(method);
     let (target, target_escaped) = text(target);
     let (authority, authority_escaped) = text(authority);
@@ -40,7 +53,7 @@ pub(super) fn line_of(bytes: &[u8]) -> Line {
         scheme: scheme.to_owned(),
         authority,
         target,
-        cookies: head.as_ref().and_then(cookies),
+        cookies: head.and_then(cookies),
         is_escaped: method_escaped || target_escaped || authority_escaped,
     }
 }

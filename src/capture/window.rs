@@ -6,9 +6,10 @@ use std::io::{self, Read};
 #[derive(Debug)]
 pub(crate) struct Window<R> {
     reader: R,
-    /// Read bytes; those before `start` are consumed.
+    /// Bytes from `start` to `filled` are visible; those before are consumed, those behind room.
     buffer: Vec<u8>,
     start: usize,
+    filled: usize,
     /// Position in the input of the first byte that is not consumed.
     offset: u64,
     ended: bool,
@@ -18,7 +19,8 @@ pub(crate) struct Window<R> {
 
 impl<R: Read> Window<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, buffer: Vec::new(), start: 0, offset: 0, ended: false, chunk: FIRST_BYTES }
+        let (start, filled, offset) = (0, 0, 0);
+        Self { reader, buffer: Vec::new(), start, filled, offset, ended: false, chunk: FIRST_BYTES }
     }
 
     /// Makes `wanted` bytes visible if the input has that many; says how many are visible.
@@ -32,18 +34,19 @@ impl<R: Read> Window<R> {
         }
         // Moved only when that frees as much as it moves, so that each byte moves once or so.
         if self.start >= visible {
-            self.buffer.drain(..self.start);
-            self.start = 0;
+            self.buffer.copy_within(self.start..self.filled, 0);
+            (self.start, self.filled) = (0, visible);
         }
         // Whatever there is now: a pipe that grows slowly is not waited for beyond what is wanted.
         while !self.ended && self.bytes().len() < wanted {
-            let filled = self.buffer.len();
-            self.buffer.resize(filled + self.chunk, 0);
-            let room = self.buffer.get_mut(filled..).unwrap_or_default();
-            let read = self.reader.read(room);
-            self.buffer.truncate(filled + read.as_ref().map_or(0, |read| *read));
-            match read {
+            let end = self.filled + self.chunk;
+            if self.buffer.len() < end {
+                self.buffer.resize(end, 0);
+            }
+            let room = self.buffer.get_mut(self.filled..end).unwrap_or_default();
+            match self.reader.read(room) {
                 Ok(read) => {
+                    self.filled += read.min(room.len());
                     self.ended = read == 0;
                     self.chunk = (self.chunk * 2).min(READ_BYTES);
                 }
@@ -56,7 +59,7 @@ impl<R: Read> Window<R> {
 
     /// The visible bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.start..).unwrap_or_default()
+        self.buffer.get(self.start..self.filled).unwrap_or_default()
     }
 
     /// Gives up `count` bytes at the front, at most those that are visible.

@@ -2,5 +2,6 @@
 
 pub mod body;
 pub mod start;
+mod names;
 pub mod head;
 pub mod framing;

@@ -21,6 +21,7 @@ mod hit;
 mod patterns;
 mod urls;
 mod cookies;
+mod known;
 mod heads;
 mod json;
 mod declared;
@@ -34,6 +35,7 @@ use crate::recording::redaction::bodies::{Unsearched, find_body};
 use crate::recording::redaction::heads::find_head;
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::key::Key;
+use crate::recording::redaction::known::KnownLines;
 use crate::recording::redaction::patterns::{Place, find};
 use crate::recording::redaction::policy::Policy;
 use crate::recording::redaction::pseudonym::Pseudonyms;
@@ -86,6 +88,7 @@ pub struct Redactor {
     source: KeySource,
     rules: Rules,
     pseudonyms: Pseudonyms,
+    known: KnownLines,
     hits: Hits,
     /// By number of the rule.
     replaced: Vec<u64>,
@@ -105,6 +108,7 @@ impl Redactor {
             replaced: vec![0; rules.labels.len()],
             rules,
             pseudonyms: Pseudonyms::new(key),
+            known: KnownLines::default(),
             hits: Hits::default(),
             unsearched: [0; Unsearched::ALL.len()],
             left: 0,
@@ -186,12 +190,12 @@ impl Redactor {
 
     /// A head as it may be shown.
     pub fn shown_head(&mut self, head: &[u8]) -> Vec<u8> {
-        find_head(&self.rules, head, &mut self.hits);
+        find_head(&self.rules, head, &mut self.known, &mut self.hits);
         self.apply(head, false).unwrap_or_else(|| head.to_vec())
     }
 
     fn head(&mut self, head: &mut Bytes) -> bool {
-        find_head(&self.rules, head, &mut self.hits);
+        find_head(&self.rules, head, &mut self.known, &mut self.hits);
         self.replace(head)
     }
 

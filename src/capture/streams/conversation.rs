@@ -358,5 +358,6 @@ fn size_of_message(done: &Paired) -> usize {
 }
 
 fn size(request: &Request) -> usize {
-    request.head.len() + request.body.len()
+    let line = request.line.as_ref().map_or(0, |line| line.size());
+    request.head.len() + request.body.len() + line
 }

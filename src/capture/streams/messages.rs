@@ -2,6 +2,7 @@
 
 use ::bytes::Bytes;
 
+use crate::capture::line::line_of_head;
 use crate::capture::pairing::{Answer, Request, names_http2};
 use crate::capture::reader::State;
 use crate::capture::streams::conversation::{Conversation, bucket_of};
@@ -131,7 +132,8 @@ impl Conversation {
         }
         flags.insert(self.cut.unwrap_or_default());
         let head_bytes = Bytes::copy_from_slice(head.bytes);
-        self.messages_kept += head_bytes.len();
+        let line = line_of_head(Some(head));
+        self.messages_kept += head_bytes.len() + line.size();
         turn.ledger.messages.enter(1);
         let paired_late = self.queue.request_begins(Request {
             mark,
@@ -143,7 +145,7 @@ impl Conversation {
             is_simple: head.version() == Version::Http09,
             protocol: Protocol::Http1,
             stream: None,
-            line: None,
+            line: Some(Box::new(line)),
             flags,
         });
         // The orphan was counted as a message, and is now part of this one.

@@ -4,8 +4,9 @@
 //! front, any method, blanks inside the target, folded lines, no version) and says what was odd.
 //! It never copies: a head is a view of the bytes it was read from.
 
-use memchr::memmem;
+use memchr::{memchr_iter, memmem};
 
+use crate::protocol::http1::names::{Names, look_at_lines};
 use crate::protocol::http1::start::{self, Kind, Start, Version, find, is_blank, is_token};
 
 /// Longest head, in bytes, blank lines in front of it included. Servers refuse heads beyond 8 to
@@ -25,6 +26,7 @@ pub struct Head<'a> {
     /// It has something that no server should accept: no version, odd line ends, bad lines.
     pub malformed: bool,
     fields: &'a [u8],
+    names: Names,
 }
 
 /// A header line; a folded one counts as one.
@@ -68,20 +70,15 @@ pub struct Scan {
 pub fn read<'a>(kind: Kind, bytes: &'a [u8], scan: &mut Scan) -> Progress<'a> {
     let blank = blank_lines(bytes);
     let message = &bytes[blank..];
-    let end = match head_end(kind, message, scan) {
-        End::At(end) => end,
-        End::NotHttp => return Progress::NotHttp,
-        End::NotYet if bytes.len() > MAX_HEAD => return Progress::TooLong,
-        End::NotYet => return Progress::Partial,
-    };
-    let line_end = find(b'\n', message, 0).unwrap_or(0);
-    match start::parse(kind, &message[..line_end]) {
-        Some(start) if end <= MAX_HEAD => Progress::Whole {
+    match head_end(kind, message, scan) {
+        End::At { end, start, line_end } if end <= MAX_HEAD => Progress::Whole {
             head: head_of(&message[..end], start, line_end),
             consumed: blank + end,
         },
-        Some(_) => Progress::TooLong,
-        None => Progress::NotHttp,
+        End::At { .. } => Progress::TooLong,
+        End::NotHttp => Progress::NotHttp,
+        End::NotYet if bytes.len() > MAX_HEAD => Progress::TooLong,
+        End::NotYet => Progress::Partial,
     }
 }
 
@@ -108,7 +105,11 @@ impl<'a> Head<'a> {
 
     /// The values of all header lines of that name, in order, whatever the case.
     pub fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields()
+        let rest = match self.names.span(name) {
+            Some((from, to)) => self.bytes.get(from..to).unwrap_or_default(),
+            None => self.fields,
+        };
+        Fields { rest }
             .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
             .map(|field| field.value)
     }
@@ -147,36 +148,38 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-enum End {
-    At(usize),
+enum End<'a> {
+    At { end: usize, start: Start<'a>, line_end: usize },
     NotYet,
     NotHttp,
 }
 
-/// The position behind the empty line that ends the head.
-fn head_end(kind: Kind, message: &[u8], scan: &mut Scan) -> End {
-    let line_end = match scan.line_end {
-        Some(line_end) => line_end,
-        None => match find(b'\n', message, scan.seen) {
-            None if start::could_become(kind, message) => {
-                scan.seen = message.len();
-                return End::NotYet;
-            }
-            None => return End::NotHttp,
-            Some(line_end) => match start::parse(kind, &message[..line_end]) {
-                None => return End::NotHttp,
-                Some(start) => match after_start(&start, &message[line_end + 1..]) {
-                    After::Fields => line_end,
-                    After::Nothing => return End::At(line_end + 1),
-                    After::Unknown => return End::NotYet,
-                },
-            },
-        },
+/// The position behind the empty line that ends the head, and its first line.
+fn head_end<'a>(kind: Kind, message: &'a [u8], scan: &mut Scan) -> End<'a> {
+    let is_known = scan.line_end.is_some();
+    let Some(line_end) = scan.line_end.or_else(|| find(b'\n', message, scan.seen)) else {
+        if start::could_become(kind, message) {
+            scan.seen = message.len();
+            return End::NotYet;
+        }
+        return End::NotHttp;
     };
-    if scan.line_end.is_none() {
-        *scan = Scan { line_end: Some(line_end), seen: line_end };
+    let line = message.get(..line_end).unwrap_or_default();
+    if is_known {
+        // The first line is read again once the head is whole, and not with each piece of it.
+        let parsed = |end| start::parse(kind, line).map(|start| End::At { end, start, line_end });
+        return empty_line(message, scan)
+            .map_or(End::NotYet, |end| parsed(end).unwrap_or(End::NotHttp));
     }
-    empty_line(message, scan).map_or(End::NotYet, End::At)
+    let Some(start) = start::parse(kind, line) else {
+        return End::NotHttp;
+    };
+    match after_start(&start, &message[line_end + 1..]) {
+        After::Fields => *scan = Scan { line_end: Some(line_end), seen: line_end },
+        After::Nothing => return End::At { end: line_end + 1, start, line_end },
+        After::Unknown => return End::NotYet,
+    }
+    empty_line(message, scan).map_or(End::NotYet, |end| End::At { end, start, line_end })
 }
 
 /// What follows a start line.
@@ -207,13 +210,14 @@ fn after_start(start: &Start<'_>, rest: &[u8]) -> After {
 /// The position behind the empty line: a line feed behind another one, or with nothing but
 /// carriage returns between them.
 fn empty_line(message: &[u8], scan: &mut Scan) -> Option<usize> {
-    let mut at = scan.seen;
-    while let Some(feed) = find(b'\n', message, at) {
+    let from = scan.seen;
+    for feed in memchr_iter(b'\n', message.get(from..)?) {
+        let feed = from + feed;
         let rest = &message[feed + 1..];
         let returns = rest.iter().take_while(|byte| **byte == b'\r').count();
         match rest.get(returns) {
             Some(b'\n') => return Some(feed + returns + 2),
-            Some(_) => at = feed + 1,
+            Some(_) => {}
             // The empty line may be cut right here: look at this line feed again.
             None => {
                 scan.seen = feed;
@@ -227,8 +231,8 @@ fn empty_line(message: &[u8], scan: &mut Scan) -> Option<usize> {
 
 fn head_of<'a>(bytes: &'a [u8], start: Start<'a>, line_end: usize) -> Head<'a> {
     let fields = bytes.get(line_end + 1..).unwrap_or_default();
-    let malformed = is_start_odd(bytes, &start) || are_lines_odd(bytes);
-    Head { bytes, start, malformed, fields }
+    let (odd, names) = look_at_lines(bytes);
+    Head { bytes, start, malformed: odd || is_start_odd(bytes, &start), fields, names }
 }
 
 fn is_start_odd(bytes: &[u8], start: &Start<'_>) -> bool {
@@ -244,22 +248,6 @@ fn is_start_odd(bytes: &[u8], start: &Start<'_>) -> bool {
             *status == 0 || *version == Version::Other || !bytes.starts_with(b"HTTP/")
         }
     }
-}
-
-/// Line ends that are not CRLF, folds, lines without a name and a colon, control characters.
-fn are_lines_odd(bytes: &[u8]) -> bool {
-    bytes.split_inclusive(|byte| *byte == b'\n').enumerate().any(|(number, line)| {
-        let Some(text) = line.strip_suffix(b"\r\n") else {
-            return true;
-        };
-        // Every byte is looked at, which takes less time than to stop at the first.
-        let is_odd = |byte: u8| byte.is_ascii_control() && byte != b'\t';
-        if text.iter().fold(false, |odd, byte| odd | is_odd(*byte)) {
-            return true;
-        }
-        let named = find(b':', text, 0).is_some_and(|colon| is_token(&text[..colon]));
-        number > 0 && !text.is_empty() && !named
-    })
 }
 
 fn blank_lines(bytes: &[u8]) -> usize {

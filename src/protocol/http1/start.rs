@@ -151,6 +151,11 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
 
+/// How many bytes at the front could be a token.
+pub(super) fn token_length(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| TOKEN[usize::from(**byte)]).count()
+}
+
 /// Which bytes a token may have. A table, since each name of each header line is looked at.
 static TOKEN: [bool; 256] = {
     let mut table = [false; 256];

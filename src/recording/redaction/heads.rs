@@ -8,6 +8,7 @@ use crate::recording::redaction::address;
 use crate::recording::redaction::coding::Coding;
 use crate::recording::redaction::cookies::{find_cookies, find_credentials, find_protocols};
 use crate::recording::redaction::hit::Hits;
+use crate::recording::redaction::known::KnownLines;
 use crate::recording::redaction::names::Entry;
 use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
@@ -32,10 +33,13 @@ const URL_HEADERS: &[&str] = &[
 /// stays, but for users and passwords in front of a host.
 const FRAMING: &[&str] = &["Content-Length", "Transfer-Encoding", "Content-Type", "Host"];
 
-/// Finds what is to be replaced in a head.
-pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
+/// Finds what is to be replaced in a head. Lines that are known to hold nothing are not looked at.
+pub(crate) fn find_head(rules: &Rules, head: &[u8], known: &mut KnownLines, hits: &mut Hits) {
     let (mut at, mut started) = (0, false);
     let mut framing = Vec::new();
+    // An expression of a policy may find what is in two lines.
+    let is_by_line = rules.patterns.expressions.is_empty();
+    let mut unknown = Vec::new();
     while at < head.len() {
         let line = at..line_end(head, at);
         at = line.end + 1;
@@ -44,6 +48,7 @@ pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
             started = !head.get(line.clone()).unwrap_or_default().trim_ascii().is_empty();
             let end = find_in_start_line(rules, head, line.clone(), hits);
             find_in_line(rules, head, end..line.end, line.end, (&mut framing, hits));
+            unknown.push(Unknown { range: line, may_learn: false });
             continue;
         }
         // Lines that begin with a blank belong to the one before, or are headers to some.
@@ -51,7 +56,12 @@ pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
         while matches!(head.get(end + 1), Some(b' ' | b'\t')) {
             end = line_end(head, end + 1);
         }
+        let may_learn = is_by_line && end == line.end;
+        if may_learn && known.has(head.get(line.clone()).unwrap_or_default()) {
+            continue;
+        }
         let folded = line.end + 1..end;
+        unknown.push(Unknown { range: line.start..end, may_learn });
         let hides = find_in_line(rules, head, line.clone(), end, (&mut framing, hits));
         while at < folded.end {
             let line = at..line_end(head, at);
@@ -65,8 +75,27 @@ pub(crate) fn find_head(rules: &Rules, head: &[u8], hits: &mut Hits) {
         }
     }
     hits.settle();
-    let place = Place { end: head.len(), spared: &framing, ..Place::default() };
-    patterns::find(&rules.patterns, head, place, hits);
+    if !is_by_line {
+        let place = Place { end: head.len(), spared: &framing, ..Place::default() };
+        patterns::find(&rules.patterns, head, place, hits);
+        return;
+    }
+    for lines in unknown.chunk_by(|a, b| a.range.end + 1 == b.range.start) {
+        let (Some(first), Some(last)) = (lines.first(), lines.last()) else { continue };
+        let (start, end) = (first.range.start, last.range.end);
+        let place = Place { start, end, spared: &framing, ..Place::default() };
+        patterns::find(&rules.patterns, head, place, hits);
+    }
+    for line in unknown.into_iter().filter(|line| line.may_learn && !hits.meets(&line.range)) {
+        known.learn(head.get(line.range).unwrap_or_default());
+    }
+}
+
+/// A header with its folded lines.
+struct Unknown {
+    range: Range<usize>,
+    /// Whatever it holds, it holds it in every head.
+    may_learn: bool,
 }
 
 fn line_end(head: &[u8], at: usize) -> usize {
@@ -204,10 +233,12 @@ fn find_in_line(
     end: usize,
     (framing, hits): (&mut Vec<Range<usize>>, &mut Hits),
 ) -> Option<Entry> {
-    let line = head.get(range.clone()).unwrap_or_default();
     let mut start = range.start;
-    for part in line.split(|byte| *byte == b'\r') {
-        let behind = start + part.len();
+    while start < range.end {
+        let rest = head.get(start..range.end).unwrap_or_default();
+        let length = memchr(b'\r', rest).unwrap_or(rest.len());
+        let part = rest.get(..length).unwrap_or_default();
+        let behind = start + length;
         if let Some(colon) = memchr(b':', part) {
             let rule = Rule::of(rules, part.get(..colon).unwrap_or_default());
             let value = start + colon + 1;

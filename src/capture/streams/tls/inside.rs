@@ -95,13 +95,12 @@ impl Tls {
 
 /// Requests that name no scheme of their own were sent by `https`.
 fn is_https(request: &mut Request) {
-    if request.protocol != Protocol::Http1 || request.line.is_some() {
+    if request.protocol != Protocol::Http1 {
         return;
     }
-    let mut line = line_of(&request.head);
+    let line = request.line.get_or_insert_with(|| Box::new(line_of(&request.head)));
     let names_it = line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
     if !names_it {
         "https".clone_into(&mut line.scheme);
     }
-    request.line = Some(Box::new(line));
 }
