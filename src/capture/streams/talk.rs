@@ -111,7 +111,9 @@ impl Talk {
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
         let mut handover = self.speaker.event(event, turn);
-        while let Some(next) = handover.take() {
+        // Taken apart only where there is one: it is large, and nearly no event brings one.
+        while let Some(next) = handover {
+            handover = None;
             let (speaker, pieces) = Speaker::taking_over(next, event.link, turn);
             self.speaker = speaker;
             for piece in pieces {
@@ -146,7 +148,7 @@ impl Speaker {
         match self {
             Self::Http1(conversation) => {
                 conversation.event(event, turn);
-                conversation.handover.take()
+                if conversation.handover.is_some() { conversation.handover.take() } else { None }
             }
             Self::Http2(http2) => {
                 http2.event(event, turn);

@@ -235,8 +235,12 @@ impl Half {
         self.follow(next);
         self.prove(tick);
         let kept = &bytes[bytes.len().saturating_sub(RECENT)..];
-        let surplus = (self.recent.len() + kept.len()).saturating_sub(RECENT);
-        self.recent.drain(..surplus.min(self.recent.len()));
+        if kept.len() == RECENT {
+            self.recent.clear();
+        } else {
+            let surplus = (self.recent.len() + kept.len()).saturating_sub(RECENT);
+            self.recent.drain(..surplus.min(self.recent.len()));
+        }
         self.recent.extend_from_slice(kept);
     }
 
