@@ -4,7 +4,7 @@ use crate::capture::detect::{
     database, may_become_database, may_become_other, other_in_the_middle, other_protocol,
 };
 use crate::capture::tcp::Mark;
-use crate::protocol::http1::body::BodyDecoder;
+use crate::protocol::http1::body::{BodyDecoder, Framing};
 use crate::protocol::http1::head::{Progress, Scan, read};
 use crate::protocol::http1::start::Kind;
 
@@ -12,7 +12,7 @@ use crate::protocol::http1::start::Kind;
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) state: State,
-    /// The front of a head that is not whole yet.
+    /// The front of a head that is not whole yet, or of a body whose framing is in doubt.
     pub(super) buffer: Vec<u8>,
     /// Where `buffer` begins.
     pub(super) first: Option<Mark>,
@@ -25,6 +25,9 @@ pub(super) struct Reader {
 pub(super) enum State {
     /// A message begins here.
     Boundary,
+    /// In front of a body that is chunked if it begins with a chunk size, and is framed like
+    /// this otherwise.
+    Doubt(Framing),
     /// Inside a body.
     Body(BodyDecoder),
     /// Until the next certain start line at the front of a segment; bytes end in the bucket.

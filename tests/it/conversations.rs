@@ -56,6 +56,45 @@ fn contradicting_lengths_are_flagged() {
 }
 
 #[test]
+fn where_chunked_is_in_doubt_the_body_tells_however_it_is_cut() {
+    let chunks = "5\r\nhello\r\n0\r\n\r\n";
+    for (lines, body, sent) in [
+        ("Transfer-Encoding: chunkedx", chunks, 5),
+        ("Transfer-Encoding: chunkedx\r\nContent-Length: 5", "hello", 5),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", "hello", 5),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 5", "ffaa!", 5),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 99", chunks, 5),
+        ("Transfer-Encoding: x chunked\r\nContent-Length: 0", "", 0),
+        ("Transfer-Encoding: chunkedx", "", 0),
+    ] {
+        for cut in 0..=body.len() {
+            let mut talk = Talk::new();
+            talk.client(&format!("POST / HTTP/1.1\r\n{lines}\r\n\r\n"));
+            talk.client(&body[..cut]).client(&body[cut..]).server(OK);
+            talk.client("DE").client("LETE /b HTTP/1.1\r\n\r\n").server(OK);
+            let chunked = if body == chunks { " chunked" } else { "" };
+            let first = format!("POST / {sent} > 200 5 ambiguous{chunked}");
+            check(&talk, &[&first, "DELETE /b 0 > 200 5"], &[]);
+        }
+    }
+}
+
+#[test]
+fn an_end_or_missing_bytes_decide_what_is_in_doubt() {
+    let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n";
+    let mut talk = Talk::new();
+    talk.client(&format!("{head}aa")).server(OK);
+    check(&talk, &["POST / 2 > 200 5 ambiguous request-cut"], &[]);
+    let mut talk = Talk::new();
+    talk.client(&format!("{head}aa")).skip(true, 2).client(GET).server(OK).server(OK);
+    check(
+        &talk,
+        &["POST / 4 > 200 5 ambiguous request-cut gap", "GET /a 0 > 200 5 pipelined"],
+        &[],
+    );
+}
+
+#[test]
 fn a_chunk_size_beyond_all_bounds_ends_the_message() {
     let mut talk = Talk::new();
     talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nGET /");

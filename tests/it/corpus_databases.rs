@@ -3,7 +3,6 @@
 //! Every row of an oracle is one command; agreement is counted per class of captures and may only
 //! grow, `UPDATE=1` writes the floor in `corpus_databases_ratchet.tsv` again. Not counted are what
 //! logs in and out, which is no command, and what [`CHECKED`] lists.
-#![expect(clippy::print_stdout, reason = "what disagrees is for people to read")]
 
 use std::path::Path;
 
@@ -13,6 +12,7 @@ use peakhour::protocol::Protocol;
 use peakhour::protocol::resp::words::{redact, words};
 use peakhour::recording::{Exchange, Flags};
 
+use crate::corpus::differences::{hold_differences, pairs};
 use crate::corpus::{Scores, add, hold, locate, table};
 use crate::support::corpus;
 
@@ -54,6 +54,7 @@ fn commands_agree_with_the_oracle() {
     };
     let scratch = tempfile::tempdir().unwrap();
     let mut scores = Scores::new();
+    let mut differences = Vec::new();
     for entry in table(&corpus.join("INDEX.tsv")) {
         let (file, class) = (&entry["file"], &entry["class"]);
         let is_of_class = CLASSES.iter().any(|front| class.starts_with(front));
@@ -67,19 +68,16 @@ fn commands_agree_with_the_oracle() {
             None => expected(&corpus.join(&entry["oracle_db"])),
         };
         let rows: Vec<String> = found.iter().filter_map(row_of).collect();
-        let (wanted, mut agreed) = (left.len(), 0);
+        let (wanted, mut surplus) = (left.len(), Vec::new());
         for row in &rows {
-            if let Some(position) = left.iter().position(|other| other == row) {
-                left.remove(position);
-                agreed += 1;
-            } else {
-                println!("{file}: + {row}");
+            match left.iter().position(|other| other == row) {
+                Some(position) => drop(left.remove(position)),
+                None => surplus.push(row.clone()),
             }
         }
-        for row in &left {
-            println!("{file}: - {row}");
-        }
-        add(scores.entry(class.clone()).or_default(), (agreed, wanted.max(rows.len())));
+        let score = (rows.len() - surplus.len(), wanted.max(rows.len()));
+        add(scores.entry(class.clone()).or_default(), score);
+        differences.extend(pairs(file, &surplus, left));
         if !CHECKED.iter().any(|(name, ..)| name == file) {
             errors(&corpus.join(&entry["oracle_db"]), file, &found);
         }
@@ -90,6 +88,7 @@ fn commands_agree_with_the_oracle() {
         );
     }
     hold("corpus_databases_ratchet.tsv", &scores);
+    hold_differences("databases", differences);
 }
 
 /// As many replies of Redis are errors as the oracle says.

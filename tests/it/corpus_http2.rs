@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::corpus::differences::hold_differences;
 use crate::corpus::{
     Row, Scores, add, compare, exactly, hold, import_twice, locate, row_at, row_from, table,
 };
@@ -60,6 +61,7 @@ fn exchanges_agree_with_the_oracles() {
     let scratch = tempfile::tempdir().unwrap();
     let frames = table(&root().join("tests/it/corpus_http2_frames.tsv"));
     let mut scores = Scores::new();
+    let mut differences = Vec::new();
     for entry in table(&corpus.join("INDEX.tsv")) {
         let (file, class) = (&entry["file"], &entry["class"]);
         // What needs a key log has a test of its own; some have their keys inside.
@@ -74,8 +76,11 @@ fn exchanges_agree_with_the_oracles() {
         let checked = CHECKED.iter().find(|(name, ..)| name == file);
         let expected =
             checked.map_or(tshark, |(_, rows, _)| rows.iter().map(|row| row_from(row)).collect());
-        add(scores.entry(class.clone()).or_default(), compare(file, &found, &[expected], ""));
+        let (score, different) = compare(file, &found, &[expected], "");
+        add(scores.entry(class.clone()).or_default(), score);
+        differences.extend(different);
     }
+    hold_differences("http2", differences);
     hold("corpus_http2_ratchet.tsv", &scores);
 }
 

@@ -9,6 +9,7 @@ use peakhour::capture::source::Source;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::corpus::differences::hold_differences;
 use crate::corpus::{Row, Scores, add, compare, expected, hold, row_of, table, verdicts};
 use crate::support::corpus;
 use crate::tls_tape::import;
@@ -49,6 +50,7 @@ fn exchanges_in_tls_agree_with_the_oracles() {
     let Some(corpus) = corpus() else { return };
     let verdicts = verdicts(&corpus);
     let mut scores = Scores::new();
+    let mut differences = Vec::new();
     for (file, class, oracle, keylog) in captures(&corpus) {
         let open = || Source::open(&corpus.join(&file)).unwrap();
         let (found, imported) = import(open(), &keys_of(keylog.as_ref()));
@@ -60,7 +62,9 @@ fn exchanges_in_tls_agree_with_the_oracles() {
             Some((_, row, _)) => vec![vec![row.map(str::to_owned)]],
             None => expected(&corpus, &oracle, verdict),
         };
-        add(scores.entry(class.clone()).or_default(), compare(&file, &found, &rows, verdict));
+        let (score, different) = compare(&file, &found, &rows, verdict);
+        add(scores.entry(class.clone()).or_default(), score);
+        differences.extend(different);
         if class == "tls-nokey" {
             assert!(found.is_empty(), "{file}: {found:?}");
             continue;
@@ -71,6 +75,7 @@ fn exchanges_in_tls_agree_with_the_oracles() {
         assert_eq!(buckets.keys().find(is_failed), None, "{file}");
     }
     hold("corpus_tls_ratchet.tsv", &scores);
+    hold_differences("tls", differences);
 }
 
 #[test]

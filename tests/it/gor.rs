@@ -197,14 +197,16 @@ fn bodies_are_what_was_sent_whatever_is_in_them() {
         record(&header(2), chunked),
         record(&header(3), &post(9, "abc")),
         record(&header(4), &post(1, "\n")),
+        record(&header(5), &chunked.replace("chunked", "chunked x")),
     ]
     .concat();
     let (exchanges, documents) = read(&text);
     let bodies: Vec<&[u8]> = exchanges.iter().map(|exchange| &exchange.request_body[..]).collect();
-    assert_eq!(bodies, [tricky.as_bytes(), b"", b"abc", b"abc", b"\n"]);
+    assert_eq!(bodies, [tricky.as_bytes(), b"", b"abc", b"abc", b"\n", b"abc"]);
     assert_eq!(documents.ledger.notes["separator lines inside of bodies"], 1);
-    assert_eq!(documents.ledger.frames.count("request"), 5);
+    assert_eq!(documents.ledger.frames.count("request"), 6);
     assert!(exchanges[2].flags.contains(Flags::CHUNKED));
+    assert!(exchanges[5].flags.contains(Flags::AMBIGUOUS_FRAMING));
     assert_eq!(exchanges[3].request_body_bytes, 9);
     let truncated = exchanges.iter().filter(|e| e.flags.contains(Flags::REQUEST_TRUNCATED)).count();
     assert_eq!(truncated, 1);

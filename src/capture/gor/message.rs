@@ -3,7 +3,7 @@
 use ::bytes::Bytes;
 
 use crate::protocol::http1::body::{BodyDecoder, Framing};
-use crate::protocol::http1::framing::{Delimited, of_request, of_response};
+use crate::protocol::http1::framing::{Delimited, begins_with_size, of_request, of_response};
 use crate::protocol::http1::head::{Head, MAX_HEAD, Progress, Scan, read, salvage};
 use crate::protocol::http1::start::{Kind, Start};
 use crate::recording::Flags;
@@ -51,10 +51,11 @@ pub(super) fn message(kind: Kind, mut payload: &[u8]) -> Option<Message> {
 }
 
 fn of_parts(kind: Kind, head: &Head<'_>, status: u16, rest: &[u8], head_is_whole: bool) -> Message {
-    let Delimited { framing, ambiguous } = match kind {
+    let Delimited { framing, otherwise, ambiguous } = match kind {
         Kind::Request => of_request(head),
         Kind::Response => of_response(head, None),
     };
+    let framing = otherwise.filter(|_| begins_with_size(rest) != Some(true)).unwrap_or(framing);
     let mut flags = Flags::default();
     let odd = [
         (ambiguous, Flags::AMBIGUOUS_FRAMING),

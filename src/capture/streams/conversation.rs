@@ -84,7 +84,7 @@ impl Conversation {
         &mut self.readers[side.index()]
     }
 
-    fn data(&mut self, side: Side, data: Data<'_>, turn: &mut Turn<'_>) {
+    pub(super) fn data(&mut self, side: Side, data: Data<'_>, turn: &mut Turn<'_>) {
         if self.client == Some(side.other()) {
             self.end_simple_request(turn);
         }
@@ -104,6 +104,7 @@ impl Conversation {
                     self.seek(side, left, bucket, turn)
                 }
                 State::Boundary => self.boundary(side, left, turn),
+                State::Doubt(_) => self.doubt(side, left, turn),
                 State::Body(_) => self.body(side, left, turn),
             };
             left.bytes = &left.bytes[used..];
@@ -232,8 +233,9 @@ impl Conversation {
         let mut pieces = Vec::new();
         for side in [Side::First, Side::Second] {
             // Whatever was under way on the other side has no end, but it was a message.
-            if matches!(self.reader(side).state, State::Body(_)) {
+            if matches!(self.reader(side).state, State::Body(_) | State::Doubt(_)) {
                 self.end_body(side, false, turn);
+                self.reader(side).first = None;
             }
             let reader = self.reader(side);
             let bytes = std::mem::take(&mut reader.buffer);
@@ -262,8 +264,9 @@ impl Conversation {
     }
 
     fn gap(&mut self, side: Side, bytes: u64, turn: &mut Turn<'_>) {
+        self.end_doubt(side, turn);
         match &mut self.reader(side).state {
-            State::Over(_) => {}
+            State::Over(_) | State::Doubt(_) => {}
             State::Seeking(_) => self.reader(side).after_loss = true,
             State::Boundary => {
                 self.end_head(side, Flags::GAP, turn);
@@ -284,13 +287,14 @@ impl Conversation {
     }
 
     fn end(&mut self, side: Side, end: End, turn: &mut Turn<'_>) {
+        self.end_doubt(side, turn);
         match &self.reader(side).state {
             State::Boundary => self.end_head(side, Flags::default(), turn),
             State::Body(decoder) => {
                 let whole = decoder.is_until_close() && end == End::Fin;
                 self.end_body(side, whole, turn);
             }
-            State::Seeking(_) | State::Over(_) => {}
+            State::Seeking(_) | State::Over(_) | State::Doubt(_) => {}
         }
         self.reader(side).stop("after the end");
     }

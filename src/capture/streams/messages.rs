@@ -10,7 +10,9 @@ use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
 use crate::protocol::Protocol;
 use crate::protocol::http1::body::{BodyDecoder, Framing};
-use crate::protocol::http1::framing::{Delimited, of_request, of_response};
+use crate::protocol::http1::framing::{
+    Delimited, MAX_SIZE_FRONT, begins_with_size, of_request, of_response,
+};
 use crate::protocol::http1::head::Head;
 use crate::protocol::http1::start::{Kind, Start, Version, is_certain_start};
 use crate::recording::Flags;
@@ -58,6 +60,55 @@ impl Conversation {
             self.end_body(side, true, turn);
         }
         step.consumed
+    }
+
+    /// The front of a body whose framing is in doubt. Returns how many bytes were used: all, and
+    /// they are held, or none, and it is decided.
+    pub(super) fn doubt(&mut self, side: Side, data: Data<'_>, turn: &mut Turn<'_>) -> usize {
+        let reader = self.reader(side);
+        let held = reader.buffer.len();
+        reader.first.get_or_insert(data.mark);
+        reader.buffer.extend_from_slice(&data.bytes[..data.bytes.len().min(MAX_SIZE_FRONT)]);
+        match begins_with_size(&reader.buffer) {
+            None => data.bytes.len(),
+            Some(is_chunked) => {
+                reader.buffer.truncate(held);
+                self.decide(side, is_chunked, turn);
+                0
+            }
+        }
+    }
+
+    /// What is there of a body whose framing is in doubt is no chunk size.
+    pub(super) fn end_doubt(&mut self, side: Side, turn: &mut Turn<'_>) {
+        self.decide(side, false, turn);
+    }
+
+    /// The framing that was in doubt is decided, and bytes that were held are read by it.
+    fn decide(&mut self, side: Side, is_chunked: bool, turn: &mut Turn<'_>) {
+        let is_client = self.client == Some(side);
+        let reader = self.reader(side);
+        let State::Doubt(otherwise) = reader.state else {
+            return;
+        };
+        let (held, first) = (std::mem::take(&mut reader.buffer), reader.first.take());
+        if let Some(request) = self.queue.open_request().filter(|_| is_chunked && is_client) {
+            request.flags.insert(Flags::CHUNKED);
+        }
+        self.begin_body(side, if is_chunked { Framing::Chunked } else { otherwise }, turn);
+        if let Some(mark) = first {
+            self.data(side, Data { bytes: &held, mark, fresh: false }, turn);
+        }
+    }
+
+    /// A body begins on `side`, framed for sure.
+    fn begin_body(&mut self, side: Side, framing: Framing, turn: &mut Turn<'_>) {
+        let decoder = BodyDecoder::new(framing);
+        let is_complete = decoder.is_complete();
+        self.reader(side).state = State::Body(decoder);
+        if is_complete {
+            self.end_body(side, true, turn);
+        }
     }
 
     /// `bytes` of a body are missing from the capture.
@@ -118,12 +169,12 @@ impl Conversation {
         let Start::Request { method, .. } = head.start else {
             return;
         };
-        let Delimited { framing, ambiguous } = of_request(head);
+        let Delimited { framing, otherwise, ambiguous } = of_request(head);
         let mut flags = Flags::default();
         let odd = [
             (head.malformed, Flags::MALFORMED),
             (ambiguous, Flags::AMBIGUOUS_FRAMING),
-            (framing == Framing::Chunked, Flags::CHUNKED),
+            (framing == Framing::Chunked && otherwise.is_none(), Flags::CHUNKED),
             (!self.is_begun, Flags::MID_STREAM),
             (self.cut.is_some(), Flags::REQUEST_TRUNCATED),
         ];
@@ -150,12 +201,10 @@ impl Conversation {
         });
         // The orphan was counted as a message, and is now part of this one.
         turn.ledger.messages.total -= u64::from(paired_late);
-        let decoder = BodyDecoder::new(framing);
-        if decoder.is_complete() || self.cut.is_some() {
-            self.queue.request_ends(Flags::default());
-            self.reader(side).state = State::Boundary;
-        } else {
-            self.reader(side).state = State::Body(decoder);
+        match otherwise {
+            _ if self.cut.is_some() => self.end_body(side, true, turn),
+            Some(otherwise) => self.reader(side).state = State::Doubt(otherwise),
+            None => self.begin_body(side, framing, turn),
         }
     }
 
@@ -186,21 +235,21 @@ impl Conversation {
             self.other_protocol("http2", turn);
             return;
         }
-        let Delimited { framing, ambiguous } = of_response(head, method.as_deref());
+        let Delimited { framing, otherwise, ambiguous } = of_response(head, method.as_deref());
         turn.ledger.note("responses with ambiguous framing", u64::from(ambiguous));
         turn.ledger.note("malformed responses", u64::from(head.malformed));
         self.begin_answer(mark, status, Bytes::copy_from_slice(head.bytes), turn);
-        let decoder = BodyDecoder::new(framing);
         if tunnel || status == 101 {
             self.response_ends(true, turn);
             self.queue.request_ends(Flags::default());
             self.stop(side, "upgraded", turn);
             self.stop(side.other(), "upgraded", turn);
-        } else if decoder.is_complete() || self.cut.is_some() {
-            self.response_ends(self.cut.is_none(), turn);
-            self.reader(side).state = State::Boundary;
+        } else if self.cut.is_some() {
+            self.end_body(side, false, turn);
+        } else if let Some(otherwise) = otherwise {
+            self.reader(side).state = State::Doubt(otherwise);
         } else {
-            self.reader(side).state = State::Body(decoder);
+            self.begin_body(side, framing, turn);
         }
     }
 

@@ -1,9 +1,14 @@
 //! How the body behind a head is delimited (RFC 9112, section 6.3), with one policy for heads
 //! that contradict themselves.
 //!
-//! The policy: `Transfer-Encoding: chunked` wins over `Content-Length`; of several lengths the
-//! first wins; a length that is no number counts as absent. Each of these is reported as
+//! The policy: of several lengths the first wins; a length that is no number counts as absent.
+//! Whether a body is chunked may be in doubt: `chunked` stands beside a length, or in a message
+//! before HTTP/1.1, or is part of the name of another coding, or stands behind a lone carriage
+//! return in the start line. Then the first line of the body decides: a chunk size means chunks,
+//! anything else means the length, or else what holds without one. Each of these is reported as
 //! ambiguous, because two servers may read such a message differently.
+
+use memchr::memchr;
 
 use crate::protocol::http1::body::Framing;
 use crate::protocol::http1::head::Head;
@@ -14,14 +19,37 @@ use crate::protocol::http1::start::{Start, Version};
 pub struct Delimited {
     /// Where the body ends.
     pub framing: Framing,
+    /// The framing where the body does not begin with a chunk size; `None` where that does not
+    /// matter. `framing` is chunked where this is `Some`.
+    pub otherwise: Option<Framing>,
     /// Other readers may find another end.
     pub ambiguous: bool,
 }
 
+/// Longest front of a body in which a chunk size is looked for, in bytes: more digits than any size
+/// has, and some blanks.
+pub const MAX_SIZE_FRONT: usize = 64;
+
+/// Whether the front of a body is a line with a chunk size; `None` while it may still become one,
+/// which it cannot beyond [`MAX_SIZE_FRONT`] bytes.
+pub fn begins_with_size(front: &[u8]) -> Option<bool> {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let word = &front[front.iter().take_while(|byte| is_blank(byte)).count()..];
+    let digits = word.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let behind = &word[digits..];
+    let behind = &behind[behind.iter().take_while(|byte| is_blank(byte)).count()..];
+    match behind {
+        [] | [b'\r'] if word.is_empty() || digits > 0 => {
+            (front.len() >= MAX_SIZE_FRONT).then_some(false)
+        }
+        [b'\n' | b';', ..] | [b'\r', b'\n', ..] => Some(digits > 0),
+        _ => Some(false),
+    }
+}
+
 /// The framing of the body behind a request's head.
 pub fn of_request(head: &Head<'_>) -> Delimited {
-    let (declared, ambiguous) = declared(head);
-    Delimited { framing: declared.unwrap_or(Framing::None), ambiguous }
+    declared(head, Framing::None)
 }
 
 /// The framing of the body behind a response's head; `method` is that of the request it answers,
@@ -33,30 +61,36 @@ pub fn of_response(head: &Head<'_>, method: Option<&[u8]>) -> Delimited {
     };
     let tunnel = method == Some(b"CONNECT") && (200..300).contains(&status);
     if tunnel || method == Some(b"HEAD") || matches!(status, 100..=199 | 204 | 304) {
-        return Delimited { framing: Framing::None, ambiguous: false };
+        return Delimited { framing: Framing::None, otherwise: None, ambiguous: false };
     }
-    let (declared, ambiguous) = declared(head);
-    Delimited { framing: declared.unwrap_or(Framing::UntilClose), ambiguous }
+    declared(head, Framing::UntilClose)
 }
 
-/// What the header lines say, and whether they agree.
-fn declared(head: &Head<'_>) -> (Option<Framing>, bool) {
+/// What the header lines say, and whether they agree; `silent` holds where they say nothing.
+fn declared(head: &Head<'_>, silent: Framing) -> Delimited {
     let (length, lengths_differ) = content_length(head);
+    let by_length = length.map_or(silent, Framing::Length);
+    let has_length = head.values("content-length").next().is_some();
+    let chunked_or =
+        |otherwise, ambiguous| Delimited { framing: Framing::Chunked, otherwise, ambiguous };
     match transfer_encoding(head) {
-        Coding::Absent => (length.map(Framing::Length), lengths_differ),
-        Coding::Chunked => {
-            let has_length = head.values("content-length").next().is_some();
-            let old = head.version() != Version::Http11;
-            (Some(Framing::Chunked), has_length || old)
+        Coding::Chunked if !has_length && head.version() == Version::Http11 => {
+            chunked_or(None, false)
+        }
+        Coding::Chunked | Coding::Doubtful => chunked_or(Some(by_length), true),
+        Coding::Absent => {
+            Delimited { framing: by_length, otherwise: None, ambiguous: lengths_differ }
         }
         // An unknown coding: the length is the best guess there is.
-        Coding::Other => (length.map(Framing::Length), true),
+        Coding::Other => Delimited { framing: by_length, otherwise: None, ambiguous: true },
     }
 }
 
 enum Coding {
     Absent,
     Chunked,
+    /// Some servers may take it for chunked.
+    Doubtful,
     Other,
 }
 
@@ -69,11 +103,32 @@ fn transfer_encoding(head: &Head<'_>) -> Coding {
                 b"" => last,
                 _ if name.eq_ignore_ascii_case(b"chunked") => Coding::Chunked,
                 _ if name.eq_ignore_ascii_case(b"identity") => Coding::Absent,
+                _ if names_chunked(name) => Coding::Doubtful,
                 _ => Coding::Other,
             };
         }
     }
-    last
+    match last {
+        Coding::Absent if head.malformed && is_chunked_in_start_line(head) => Coding::Doubtful,
+        last => last,
+    }
+}
+
+/// `chunked` is a part of the bytes.
+fn names_chunked(bytes: &[u8]) -> bool {
+    const NAME: &[u8] = b"chunked";
+    bytes.windows(NAME.len()).any(|window| window.eq_ignore_ascii_case(NAME))
+}
+
+/// A lone carriage return in the start line, which some take for the end of it, is followed by
+/// a header line that says chunked.
+fn is_chunked_in_start_line(head: &Head<'_>) -> bool {
+    let end = memchr(b'\n', head.bytes).unwrap_or(head.bytes.len());
+    let mut parts = head.bytes[..end].split(|byte| *byte == b'\r').skip(1);
+    parts.any(|part| {
+        let name = part.split(|byte| *byte == b':').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"transfer-encoding") && names_chunked(part)
+    })
 }
 
 /// Without blanks and control characters around it: servers disagree about the latter, but no
@@ -130,7 +185,11 @@ mod tests {
             Kind::Request => of_request(&head),
             Kind::Response => of_response(&head, method.map(str::as_bytes)),
         };
-        assert_eq!((found.framing, found.ambiguous), expected, "{wire:?}");
+        let framing = found.otherwise.unwrap_or(found.framing);
+        assert_eq!((framing, found.ambiguous), expected, "{wire:?}");
+        let is_in_doubt = found.otherwise.is_some();
+        assert!(!is_in_doubt || found.framing == Framing::Chunked && found.ambiguous, "{wire:?}");
+        assert_eq!(is_in_doubt, wire.contains("chunked") && found.ambiguous, "{wire:?}");
     }
 
     fn request(fields: &str, expected: (Framing, bool)) {
@@ -155,8 +214,38 @@ mod tests {
         request("Content-Length: -7\r\n", (Framing::None, true));
         request("Content-Length: +7\r\n", (Framing::None, true));
         request("Content-Length: 9223372036854775808\r\n", (Framing::None, true));
-        request("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", (Framing::Chunked, true));
         request("Content-Length: 3\r\nTransfer-Encoding: x\r\n", (Framing::Length(3), true));
+    }
+
+    #[test]
+    fn where_chunked_is_in_doubt_the_first_line_of_the_body_decides() {
+        request("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", (Framing::Length(3), true));
+        request("Transfer-Encoding: chunked x\r\n", (Framing::None, true));
+        let response = |wire, framing| check(Kind::Response, Some("GET"), wire, (framing, true));
+        response("http/1.0 200\r\nTransfer-Encoding: chunked\r\n\r\n", Framing::UntilClose);
+        response("HTTP/1.1 200\r\nTransfer-Encoding: x \r\n chunked\r\n\r\n", Framing::UntilClose);
+        response("HTTP/1.1\rTransfer-Encoding:chunked\r\n\r\n", Framing::UntilClose);
+    }
+
+    #[test]
+    fn the_front_of_a_body_with_a_chunk_size() {
+        for (front, expected) in [
+            ("", None),
+            (" 1f", None),
+            ("1f\r", None),
+            ("1f\n", Some(true)),
+            (" 1F \r\n", Some(true)),
+            ("0;", Some(true)),
+            ("X5O!P", Some(false)),
+            ("\r\n", Some(false)),
+            ("bad", None),
+            ("bad luck", Some(false)),
+            ("5\rx", Some(false)),
+        ] {
+            assert_eq!(begins_with_size(front.as_bytes()), expected, "{front:?}");
+        }
+        assert_eq!(begins_with_size(&[b'1'; MAX_SIZE_FRONT - 1]), None);
+        assert_eq!(begins_with_size(&[b'1'; MAX_SIZE_FRONT]), Some(false));
     }
 
     #[test]
