@@ -30,7 +30,7 @@ use crate::capture::access_log::sample::Log;
 use crate::capture::access_log::stamp::Known;
 use crate::capture::import::{MAX_AUTHORITY, MAX_SERVERS};
 use crate::recording::file::{self, RecordingError};
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Servers, host_of};
 
 /// What was read, as far as a header needs it.
@@ -62,8 +62,9 @@ pub enum LogError {
     /// There is no line that could be used.
     #[error(
         "{file}: none of {lines} lines of the {format} is a request{}; name the format with \
-         --format, or give the server's own format string with --log-format",
-        bad.as_ref().map_or_else(String::new, |bad| format!("; the first problem is in line {bad}"))
+         --format, or give the server's own format string with --log-format{}",
+        told(bad.as_deref(), "; the first problem is in line ", ""),
+        told(cut.as_deref(), " (", ")")
     )]
     NothingUsable {
         /// Names of the files.
@@ -74,6 +75,8 @@ pub enum LogError {
         format: &'static str,
         /// The first line that was not understood, and why.
         bad: Option<String>,
+        /// That one was not read to its end.
+        cut: Option<String>,
     },
     /// The exchange of a line could not be kept.
     #[error("{file}: cannot keep line {line}")]
@@ -85,6 +88,11 @@ pub enum LogError {
         /// Why not.
         source: RecordingError,
     },
+}
+
+/// What there is, between two others; nothing where there is nothing.
+fn told(what: Option<&str>, front: &str, back: &str) -> String {
+    what.map_or_else(String::new, |what| format!("{front}{what}{back}"))
 }
 
 /// Takes exchanges whose moments are since the Unix epoch, in any order.
@@ -107,6 +115,7 @@ pub fn read_logs(logs: Vec<Log>, sink: Sink<'_>) -> Result<Imported, LogError> {
             lines: import.ledger.frames.total,
             format,
             bad: import.first_bad,
+            cut: import.cut,
         });
     }
     Ok(import.finish())
@@ -120,6 +129,8 @@ struct Import {
     addresses: BTreeSet<SocketAddr>,
     resolution_ns: u64,
     first_bad: Option<String>,
+    /// That a log was not read to its end.
+    cut: Option<String>,
     warnings: Vec<String>,
     counts: Counts,
 }
@@ -165,7 +176,10 @@ impl Import {
                     })?;
                 }
                 Err(ended) => {
-                    bad += u64::from(ended.bucket() == NOT_UNDERSTOOD);
+                    let is_bad = ended.bucket() == NOT_UNDERSTOOD;
+                    let is_cut = is_bad && whole && !text.ends_with(b"\n");
+                    self.ledger.note(cut::LINE, u64::from(is_cut));
+                    bad += u64::from(is_bad);
                     self.miss(&name, number, &ended);
                 }
             }
@@ -238,14 +252,15 @@ impl Import {
     }
 
     fn warn(&mut self, log: &Log, bad: u64) {
-        let Log { name, damage, zone, .. } = log;
+        let Log { name, zone, .. } = log;
         if let (Some(first), 1..) = (&self.first_bad, bad) {
             self.warnings.push(format!(
                 "{name}: {bad} lines were not understood; the first problem is in line {first}"
             ));
         }
-        if let Some(damage) = damage {
-            self.warnings.push(format!("{name}: {damage}; it was read up to there"));
+        if let Some(damage) = log.note_damage(&mut self.ledger) {
+            self.cut = Some(format!("{name}: {damage}"));
+            self.warnings.extend(self.cut.clone());
         }
         match (std::mem::take(&mut self.counts.zones_unknown), zone) {
             (0, _) => {}

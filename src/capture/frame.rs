@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::recording::ledger::cut;
+
 /// One captured frame, whatever it carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
@@ -54,7 +56,7 @@ impl Notes {
 
     /// The file ends inside what begins at `offset`.
     pub(crate) fn cut(&mut self, offset: u64, left: usize) {
-        self.count("capture file is cut", 1);
+        self.count(cut::CAPTURE, 1);
         self.warn(format!(
             "the capture file is cut: what begins at byte {offset} is not whole, \
              its {left} bytes are not used"

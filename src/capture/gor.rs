@@ -30,7 +30,7 @@ use crate::capture::heads::Draft;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::Kind;
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Flags, Response};
 
 pub use crate::capture::gor::pairs::{WAITING_BYTES_MAX, WAITING_MAX};
@@ -49,9 +49,8 @@ pub fn read_gor(
     for mut source in sources {
         let name = source.name().to_owned();
         import.file(&name, &mut source)?;
-        if let Some(damage) = source.damage() {
-            import.ledger.note("compressed input is cut or damaged", 1);
-            import.warnings.push(format!("{name}: {damage}: what comes before it was used"));
+        if let Some(damage) = source.note_damage(&mut import.ledger) {
+            import.warnings.push(format!("{name}: {damage}"));
         }
     }
     Ok(import.finish())
@@ -142,7 +141,7 @@ impl<'a> Import<'a> {
         self.ledger.frames.enter(1);
         let bucket = self.use_record(record);
         self.ledger.frames.end(bucket, 1);
-        self.ledger.note("last record without separator", u64::from(!record.is_ended));
+        self.ledger.note(cut::RECORD, u64::from(!record.is_ended));
         bucket != NOT_UNDERSTOOD && bucket != NOT_HTTP
     }
 

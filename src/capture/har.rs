@@ -27,7 +27,7 @@ use crate::capture::heads::{Draft, Line, Url, request_head, response_head, url_o
 use crate::capture::lenient::Several;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Flags, Response};
 
 const ENTRIES: &[Pattern] = &[&["log", "entries", "*"]];
@@ -66,9 +66,8 @@ pub fn read_har(
                 .warnings
                 .push(format!("{name}: {bad} entries were not understood; the first: {first}"));
         }
-        if let Some(damage) = source.damage() {
-            import.ledger.note("compressed input is cut or damaged", 1);
-            import.warnings.push(format!("{name}: {damage}: what comes before it was used"));
+        if let Some(damage) = source.note_damage(&mut import.ledger) {
+            import.warnings.push(format!("{name}: {damage}"));
         }
     }
     Ok(import.finish())
@@ -103,8 +102,8 @@ impl Import {
     fn warn_end(&mut self, name: &str, end: End) {
         let (place, what) = match end {
             End::Whole => return,
-            End::Cut(place) => (place, "the file is cut off"),
-            End::Damaged(place) => (place, "the JSON is damaged"),
+            End::Cut(place) => (place, cut::DOCUMENT),
+            End::Damaged(place) => (place, cut::DAMAGED_DOCUMENT),
         };
         self.ledger.note(what, 1);
         self.warnings.push(format!(

@@ -21,7 +21,7 @@ use crate::protocol::Protocol;
 use crate::protocol::resp::command;
 use crate::protocol::resp::commands::first_key;
 use crate::protocol::resp::words::redact;
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::route::route_of_key;
 use crate::recording::{Exchange, Flags, Servers};
 
@@ -44,9 +44,8 @@ pub fn read_monitor(
     for mut source in sources {
         let name = source.name().to_owned();
         import.file(&name, &mut source)?;
-        if let Some(damage) = source.damage() {
-            import.ledger.note("compressed input is cut or damaged", 1);
-            import.warnings.push(format!("{name}: {damage}: what comes before it was used"));
+        if let Some(damage) = source.note_damage(&mut import.ledger) {
+            import.warnings.push(format!("{name}: {damage}"));
         }
     }
     Ok(Documents {
@@ -91,6 +90,7 @@ impl Import<'_> {
             let bucket = if is_long { "line too long" } else { self.line(&line) };
             self.ledger.frames.end(bucket, 1);
             if bucket == NOT_UNDERSTOOD {
+                self.ledger.note(cut::LINE, u64::from(!line.ends_with(b"\n")));
                 first_bad = if bad == 0 { number } else { first_bad };
                 bad += 1;
             }

@@ -84,10 +84,7 @@ fn facts(member: &Member, is_one: bool, ledger: &mut Ledger) -> ReadFacts {
         ledger.note(name, *amount);
     }
     let mut warnings = member.frames.notes().warnings.clone();
-    if let Some(damage) = source.damage() {
-        ledger.note("compressed input is cut or damaged", 1);
-        warnings.push(format!("{damage}: what comes before it was used"));
-    }
+    warnings.extend(source.note_damage(ledger));
     if !is_one {
         for warning in &mut warnings {
             *warning = format!("{}: {warning}", source.name());

@@ -15,7 +15,7 @@ use crate::capture::lenient::{Several, Text};
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
 use crate::recording::file::CELL_BYTES_MAX;
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Flags, Response};
 
 /// Transactions, and what a session says of all of its own.
@@ -131,16 +131,17 @@ pub fn read_sessions(
             warnings.push(format!("{name}: first {bucket}: {place}"));
         }
         if let End::Cut(place) | End::Damaged(place) = end {
-            import.ledger.note("files that are cut off or damaged", 1);
+            let is_cut = matches!(end, End::Cut(_));
+            let note = if is_cut { cut::DOCUMENT } else { cut::DAMAGED_DOCUMENT };
+            import.ledger.note(note, 1);
             warnings.push(format!(
                 "{name}: cut off or damaged at byte {} (line {}, column {}): what comes before \
                  was used",
                 place.offset, place.line, place.column
             ));
         }
-        if let Some(damage) = source.damage() {
-            import.ledger.note("compressed input is cut or damaged", 1);
-            warnings.push(format!("{name}: {damage}: what comes before it was used"));
+        if let Some(damage) = source.note_damage(&mut import.ledger) {
+            warnings.push(format!("{name}: {damage}"));
         }
     }
     let Import { mut ledger, known, .. } = import;

@@ -2,6 +2,7 @@
 //! standard input.
 
 mod content;
+mod decoder;
 
 use std::fmt;
 use std::fs::File;
@@ -10,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::bufread::MultiGzDecoder;
-
 use crate::capture::CaptureError;
+use crate::capture::source::decoder::{Decoder, Raw};
+use crate::recording::ledger::Ledger;
+
+pub use crate::capture::source::decoder::MAX_UNPACKED;
 
 /// An open capture, decompressed while it is read.
 ///
@@ -82,7 +85,7 @@ impl Source {
         let mut decoder = Decoder::new(&magic, raw).map_err(failed)?;
         let head = read_head(&mut decoder, HEAD_BYTES).map_err(failed)?;
         if head.is_empty() {
-            let what = decoder.damage.as_deref().unwrap_or("compressed data of no bytes");
+            let what = decoder.damage().map_or("compressed data of no bytes", |(_, text)| text);
             return Err(CaptureError::Unsupported {
                 name: name.to_owned(),
                 what: what.to_owned(),
@@ -157,9 +160,21 @@ impl Source {
         CaptureError::NotACapture { name, first_bytes: first.join(" ") }
     }
 
+    /// Unpacks at most so many bytes, instead of [`MAX_UNPACKED`]; to be said before it is read.
+    pub fn unpack_at_most(&mut self, bytes: u64) {
+        self.input.get_mut().1.get_mut().unpack_at_most(bytes);
+    }
+
     /// Why decompression ended early, if it did so far.
     pub fn damage(&self) -> Option<&str> {
-        self.input.get_ref().1.get_ref().damage.as_deref()
+        self.input.get_ref().1.get_ref().damage().map(|(_, text)| text)
+    }
+
+    /// Notes that it was not read to its end, if that is so. Returns the sentence for people.
+    pub(crate) fn note_damage(&self, ledger: &mut Ledger) -> Option<String> {
+        let (note, text) = self.input.get_ref().1.get_ref().damage()?;
+        ledger.note(note, 1);
+        Some(format!("{text}: what comes before it was used"))
     }
 }
 
@@ -184,8 +199,6 @@ impl fmt::Debug for Source {
         formatter.debug_struct("Source").field("name", &self.name).finish_non_exhaustive()
     }
 }
-
-type Raw = BufReader<Box<dyn Read + Send>>;
 
 /// Longest of the magic numbers of compressed formats.
 const MAGIC_BYTES: usize = 4;
@@ -213,52 +226,6 @@ fn read_head(reader: &mut dyn Read, limit: usize) -> io::Result<Vec<u8>> {
     let mut head = Vec::with_capacity(limit);
     reader.take(limit as u64).read_to_end(&mut head)?;
     Ok(head)
-}
-
-/// The decompressor in use, and why it stopped early.
-struct Decoder {
-    format: Format,
-    damage: Option<String>,
-}
-
-enum Format {
-    Plain(Raw),
-    Gzip(MultiGzDecoder<Raw>),
-    Zstd(zstd::Decoder<'static, Raw>),
-}
-
-impl Decoder {
-    fn new(magic: &[u8], raw: Raw) -> io::Result<Self> {
-        let format = match magic {
-            [0x1f, 0x8b, ..] => Format::Gzip(MultiGzDecoder::new(raw)),
-            [0x28, 0xb5, 0x2f, 0xfd] => Format::Zstd(zstd::Decoder::with_buffer(raw)?),
-            _ => Format::Plain(raw),
-        };
-        Ok(Self { format, damage: None })
-    }
-}
-
-impl Read for Decoder {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.damage.is_some() {
-            return Ok(0);
-        }
-        let (name, result) = match &mut self.format {
-            Format::Plain(raw) => return raw.read(buffer),
-            Format::Gzip(decoder) => ("gzip", decoder.read(buffer)),
-            Format::Zstd(decoder) => ("zstd", decoder.read(buffer)),
-        };
-        match result {
-            // Only the operating system's errors carry a number; the others are about the data.
-            Err(error)
-                if error.raw_os_error().is_none() && error.kind() != io::ErrorKind::Interrupted =>
-            {
-                self.damage = Some(format!("{name} data that is cut or damaged ({error})"));
-                Ok(0)
-            }
-            result => result,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -339,6 +306,24 @@ mod tests {
             assert!(text.repeat(2).starts_with(&read) && read.len() > 1_000);
             assert!(source.damage().unwrap().contains("cut or damaged"));
         }
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_the_ceiling_ends_there() {
+        let text = b"0123456789abcdef".repeat(1_000);
+        for packed in [gzip(&text), zstd::encode_all(&text[..], 3).unwrap()] {
+            for (ceiling, whole) in [(16_000, true), (15_999, false), (513, false)] {
+                let mut source = source(&packed).unwrap();
+                source.unpack_at_most(ceiling);
+                assert_eq!(read_all(&mut source).len() as u64, ceiling);
+                let damage = source.damage();
+                assert_eq!(damage.is_none(), whole, "{damage:?}");
+                assert!(damage.is_none_or(|it| it.contains("unpacks to more than")), "{damage:?}");
+            }
+        }
+        let mut plain = source(&text).unwrap();
+        plain.unpack_at_most(1);
+        assert_eq!(read_all(&mut plain), text);
     }
 
     #[test]

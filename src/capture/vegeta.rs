@@ -25,7 +25,7 @@ use crate::capture::vegeta::body::{Body, body_of};
 use crate::capture::vegeta::text::Reading;
 use crate::protocol::Protocol;
 use crate::recording::jsonl::{LINE_BYTES_MAX, Length, read_line};
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Flags};
 use crate::units::rate::Rate;
 
@@ -71,11 +71,12 @@ pub fn read_targets(
         let folder = source.folder().map(std::path::Path::to_owned);
         let (mut reading, mut bad) = (Reading::default(), None);
         let mut input = BufReader::new(source);
-        let (mut line, mut offset) = (Vec::new(), 0);
+        let (mut line, mut offset, mut is_ended) = (Vec::new(), 0, true);
         for number in 1_u64.. {
             let length = read_line(&mut input, &mut line, LINE_BYTES_MAX)
                 .map_err(|source| CaptureError::Read { name: name.clone(), offset, source })?;
             offset += line.len() as u64;
+            is_ended = length.map_or(is_ended, |_| line.is_empty() || line.ends_with(b"\n"));
             let read: Vec<Read> = match length {
                 None => reading.end().into_iter().collect(),
                 Some(Length::TooLong) => vec![Err("target too long")],
@@ -91,7 +92,11 @@ pub fn read_targets(
                 import.ledger.frames.end(bucket, 1);
                 match exchange {
                     Some(exchange) => sink(exchange),
-                    None => bad = bad.or(Some((bucket, number))),
+                    None => {
+                        let is_cut = bucket == NOT_UNDERSTOOD && !is_ended;
+                        import.ledger.note(cut::LINE, u64::from(is_cut));
+                        bad = bad.or(Some((bucket, number)));
+                    }
                 }
             }
             if length.is_none() {
@@ -102,9 +107,8 @@ pub fn read_targets(
         if let Some((bucket, line)) = bad {
             warnings.push(format!("{name}: first {bucket}: line {line}"));
         }
-        if let Some(damage) = input.get_ref().damage() {
-            import.ledger.note("compressed input is cut or damaged", 1);
-            warnings.push(format!("{name}: {damage}: what comes before it was used"));
+        if let Some(damage) = input.get_ref().note_damage(&mut import.ledger) {
+            warnings.push(format!("{name}: {damage}"));
         }
     }
     let Import { mut ledger, known, .. } = import;

@@ -5,6 +5,12 @@ use std::fmt::Write;
 use crate::recording::ledger::{Account, Ledger};
 use crate::units::format_count;
 
+/// That not all of the input was read, where that is so.
+pub fn partial(ledger: &Ledger) -> Option<String> {
+    let cuts = ledger.cuts();
+    (!cuts.is_empty()).then(|| format!("partial: not all of the input: {}", cuts.join(", ")))
+}
+
 /// What became of everything that was read, a paragraph for each account.
 pub fn accounts(ledger: &Ledger) -> String {
     let mut text = String::new();

@@ -12,9 +12,10 @@ use anyhow::Context;
 use crate::capture::access_log::format::{Format, NAMES};
 use crate::capture::access_log::template::Template;
 use crate::capture::access_log::zone::Zone;
-use crate::capture::source::{Content, Source};
+use crate::capture::source::{Content, MAX_UNPACKED, Source};
 use crate::capture::tls::keylog;
 use crate::capture::vegeta::Pace;
+use crate::cli::accounts::partial;
 use crate::cli::exit::Exit;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
 use crate::cli::import::clocks::ClockOffset;
@@ -23,8 +24,8 @@ use crate::cli::redact::{Secrets, told};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line;
-use crate::units::format_count;
 use crate::units::rate::{Rate, parse_rate};
+use crate::units::{format_count, parse_size};
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,10 @@ pub struct Import {
     /// Read everything, say what would be imported and what became of every packet; write nothing.
     #[arg(long, conflicts_with_all = ["output", "jsonl"])]
     dry_run: bool,
+    /// Unpack at most so many bytes of each compressed capture, such as `1TiB`: what comes behind
+    /// is left out, and the recording is marked as partial; otherwise 256GiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    max_unpacked: Option<u64>,
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
@@ -154,6 +159,9 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
             source.read_as(content);
         }
     }
+    for source in &mut sources {
+        source.unpack_at_most(command.max_unpacked.unwrap_or(MAX_UNPACKED));
+    }
     clocks::apply(&command.clock_offset, &command.captures, &mut sources)?;
     if command.dry_run {
         dry::read_only(sources, &command.options()?, command.secrets.redactor()?, voice)?;
@@ -171,6 +179,9 @@ pub fn import(command: &Import, voice: Voice) -> anyhow::Result<Exit> {
     let imported = load::import(sources, output, redactor, &command.options()?)?;
     warn(&imported, voice);
     let header = &imported.header;
+    if let Some(partial) = partial(&header.ledger) {
+        outputs::note(voice.quiet, &partial);
+    }
     if let Some(redaction) = &header.redaction {
         outputs::note(voice.quiet, &told(redaction));
     }

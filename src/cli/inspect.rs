@@ -40,7 +40,8 @@ pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     let length = Duration::from_nanos(header.duration_ns);
     let facts = contents.facts(length, Duration::from_nanos(header.clock_resolution_ns));
     if command.json {
-        let document = Document { header, contents: &facts };
+        let partial = header.ledger.cuts();
+        let document = Document { header, partial, contents: &facts };
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&document)?));
         return Ok(Exit::Pass);
     }
@@ -57,6 +58,8 @@ pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
 struct Document<'a> {
     #[serde(flatten)]
     header: &'a Header,
+    /// Why not all of the input was read; empty where all of it was.
+    partial: Vec<&'static str>,
     contents: &'a Facts,
 }
 
@@ -89,6 +92,9 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
         "clock",
         &format!("steps of {}", format_duration(Duration::from_nanos(header.clock_resolution_ns))),
     );
+    if !header.ledger.cuts().is_empty() {
+        line("partial", &format!("not all of the input: {}", header.ledger.cuts().join(", ")));
+    }
     line("exchanges", &format_count(header.exchanges));
     line("connections", &format_count(header.connections));
     line("request bytes", &format_size(facts.request_bytes));

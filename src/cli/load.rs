@@ -233,7 +233,7 @@ fn from_lines(
     let name = source.get_ref().1.name().to_owned();
     let (mut exchanges, mut last_ns, mut connections) = (0, 0, BTreeSet::new());
     let mut input = BufReader::new(source);
-    let imported = read_lines(&mut input, &name, &mut |mut exchange| {
+    let read = read_lines(&mut input, &name, &mut |mut exchange| {
         exchanges += 1;
         connections.insert(exchange.connection);
         let last = exchange.response.as_ref().and_then(|response| response.last_byte);
@@ -244,13 +244,19 @@ fn from_lines(
             redactor.redact_once(&mut exchange);
         }
         writer.push(exchange)
-    })?;
+    });
+    let source = &input.get_ref().get_ref().1;
+    let mut imported = match (read, source.damage()) {
+        (Err(error), Some(damage)) => bail!("{error} ({damage})"),
+        (read, _) => read?,
+    };
+    let damage = source.note_damage(&mut imported.ledger);
     let bad = imported.ledger.frames.count("line not understood");
-    let warnings = imported
-        .first_bad
-        .iter()
+    let first_bad = imported.first_bad.iter();
+    let mut warnings: Vec<String> = first_bad
         .map(|line| format!("{name}: {bad} lines were not understood; the first: {line}"))
         .collect();
+    warnings.extend(damage.map(|damage| format!("{name}: {damage}")));
     let header = Header {
         format_version: FORMAT_VERSION,
         origin: String::new(),
@@ -287,36 +293,41 @@ fn refuse_empty(
     let frames = &header.ledger.frames;
     if content != Content::Pcap && content != Content::Pcapng {
         if let Some(warning) = warnings.first() {
-            bail!("no request inside: {warning} (records: {})", listed(&frames.buckets));
+            bail!("no exchange inside: {warning} (records: {})", listed(&frames.buckets));
         }
         bail!(
-            "{origin}: no request inside ({}); check that it is whole, and what it is with \
+            "{origin}: no exchange inside ({}); check that it is whole, and what it is with \
              --format",
             listed(&frames.buckets)
         );
     }
+    let buckets = listed(&frames.buckets);
+    let bytes = listed(&header.ledger.stream_bytes.buckets);
+    let cut = warnings.first().map_or(String::new(), |warning| format!(" ({warning})"));
     let tcp = frames.count("tcp payload") + frames.count("tcp without payload");
     if tcp == 0 {
         bail!(
-            "{origin}: no TCP inside ({}); capture the server's port, for example: \
-             tcpdump -i any -s 0 -w peak.pcap 'tcp port 80'",
-            listed(&frames.buckets)
+            "{origin}: no TCP inside ({buckets}); capture the server's port, for example: \
+             tcpdump -i any -s 0 -w peak.pcap 'tcp port 80'{cut}"
         );
     }
     let sealed = |bucket: &str| bucket.starts_with("tls") && bucket != "tls, decrypted";
     if header.ledger.stream_bytes.buckets.keys().any(|bucket| sealed(bucket)) {
         bail!(
-            "{origin}: TCP but no HTTP request inside (stream bytes: {}); what is in TLS is read \
-             with the key log of either end: --keylog FILE",
-            listed(&header.ledger.stream_bytes.buckets)
+            "{origin}: TCP but no exchange inside of any protocol that is read ({PROTOCOLS}; \
+             stream bytes: {bytes}); what is in TLS is read with the key log of either end: \
+             --keylog FILE{cut}"
         );
     }
     bail!(
-        "{origin}: TCP but no HTTP request inside (stream bytes: {}); capture in front of the \
-         server where the traffic is not encrypted, in both directions, with -s 0",
-        listed(&header.ledger.stream_bytes.buckets)
+        "{origin}: TCP but no exchange inside of any protocol that is read ({PROTOCOLS}; stream \
+         bytes: {bytes}); capture in front of the server where the traffic is not encrypted, in \
+         both directions, with -s 0{cut}"
     );
 }
+
+/// What is read from streams.
+const PROTOCOLS: &str = "HTTP/1, HTTP/2, Redis, MySQL, PostgreSQL";
 
 /// The buckets of an account as one line of text.
 pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {

@@ -13,7 +13,7 @@ use std::io::{self, BufRead, Read, Write};
 
 use crate::recording::file::{self, RecordingError};
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
-use crate::recording::ledger::Ledger;
+use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Servers, host_of};
 
 /// Longest line read, in bytes: room for the largest body in base64 and for the heads. The rest of
@@ -203,6 +203,8 @@ impl Import<'_> {
             }
             Err(bad) => {
                 self.ledger.frames.end("line not understood", 1);
+                let is_cut = length == Length::Whole && !text.ends_with(b"\n");
+                self.ledger.note(cut::LINE, u64::from(is_cut));
                 if self.first_bad.is_none() {
                     let note = format!("first line not understood in {}: line {bad}", self.file);
                     self.ledger.note(&note, 1);

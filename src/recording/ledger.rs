@@ -65,7 +65,34 @@ pub struct Ledger {
     pub notes: BTreeMap<String, u64>,
 }
 
+/// Notes of inputs that ended before their end, so that what was made of them is partial.
+pub mod cut {
+    /// A capture of packets, inside a frame.
+    pub const CAPTURE: &str = "capture file is cut";
+    /// A compressed file, whatever is in it.
+    pub const COMPRESSED: &str = "compressed input is cut or damaged";
+    /// A compressed file that unpacks to more than was allowed.
+    pub const CEILING: &str = "compressed input unpacks to more than was read";
+    /// A file of lines, of which the last one is neither ended nor understood.
+    pub const LINE: &str = "last line is cut";
+    /// A file of records with separators.
+    pub const RECORD: &str = "last record without separator";
+    /// A document of JSON that has no end.
+    pub const DOCUMENT: &str = "the file is cut off";
+    /// A document of JSON that is none from somewhere on.
+    pub const DAMAGED_DOCUMENT: &str = "the JSON is damaged";
+
+    /// All of them.
+    pub const ALL: [&str; 7] =
+        [CAPTURE, COMPRESSED, CEILING, LINE, RECORD, DOCUMENT, DAMAGED_DOCUMENT];
+}
+
 impl Ledger {
+    /// Why what was read is only a part of what there was; nothing where it is all of it.
+    pub fn cuts(&self) -> Vec<&'static str> {
+        cut::ALL.into_iter().filter(|name| self.notes.contains_key(*name)).collect()
+    }
+
     /// Counts something worth telling.
     pub fn note(&mut self, name: &str, amount: u64) {
         if amount > 0 {

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use crate::support::{Ran, peakhour, peakhour_with, root};
+use crate::talk::{Talk, bytes_of};
 
 /// Runs `arguments` in a scratch folder that holds `files`, and checks that the error names all
 /// of `fragments`.
@@ -81,6 +82,17 @@ fn a_capture_without_any_tcp() {
     pcap.extend(length);
     pcap.extend(&frame);
     check(&[("file", &pcap)], IMPORT, &["file", "no TCP"]);
+}
+
+#[test]
+fn a_capture_of_a_protocol_that_is_not_read() {
+    let mut talk = Talk::new();
+    talk.client("SSH-2.0-a\r\n").server("SSH-2.0-b\r\n");
+    let protocols = "no exchange inside of any protocol that is read (HTTP/1, HTTP/2, Redis, \
+                     MySQL, PostgreSQL;";
+    check(&[("file", &bytes_of(&talk.pieces))], IMPORT, &["file", protocols]);
+    let har = b"{\"log\": {\"entries\": []}}";
+    check(&[("file", har)], IMPORT, &["file: no exchange inside"]);
 }
 
 #[test]

@@ -57,6 +57,7 @@ mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
 mod readme; // The README's commands, options, codes, faults and example are the program's.
 mod import_outputs; // An import harms nothing that is there, and leaves nothing behind.
+mod partial; // Inputs that end too early: what was read is kept, and marked as partial.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.

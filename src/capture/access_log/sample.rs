@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Chain, Cursor, Read};
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::zone::Zone;
 use crate::capture::source::Source;
+use crate::recording::ledger::Ledger;
 
 /// Longest line read, in bytes: servers allow heads of 8 to 32 KiB, and escapes make four bytes of
 /// one. The rest of a longer line is skipped.
@@ -25,8 +26,6 @@ pub struct Log {
     pub format: Format,
     /// Where its clock stood, if its times do not say.
     pub zone: Option<Zone>,
-    /// Why decompression ended early, once it did.
-    pub damage: Option<String>,
     input: Sampled,
 }
 
@@ -50,7 +49,7 @@ impl Log {
         let name = source.name().to_owned();
         let input = Cursor::new(sample).chain(source);
         Ok(match format {
-            Some(format) => Ok(Self { name, format, zone: None, damage: None, input }),
+            Some(format) => Ok(Self { name, format, zone: None, input }),
             None => Err(input),
         })
     }
@@ -60,12 +59,16 @@ impl Log {
         self.input.get_ref().1.clock_shift_ns()
     }
 
+    /// Notes that it was not read to its end, if that is so. Returns the sentence for people.
+    pub(super) fn note_damage(&self, ledger: &mut Ledger) -> Option<String> {
+        self.input.get_ref().1.note_damage(ledger)
+    }
+
     /// Reads the next line into `text`. Returns whether it is whole; `None` at the end.
     pub(super) fn line(&mut self, text: &mut Vec<u8>) -> io::Result<Option<bool>> {
         text.clear();
         let read = (&mut self.input).take(LINE_BYTES_MAX as u64).read_until(b'\n', text)?;
         if read == 0 {
-            self.damage = self.input.get_ref().1.damage().map(str::to_owned);
             return Ok(None);
         }
         if read < LINE_BYTES_MAX || text.ends_with(b"\n") {

@@ -2,7 +2,7 @@
 
 use crate::capture::import::read_capture_with;
 use crate::capture::source::{Content, Source};
-use crate::cli::accounts::accounts;
+use crate::cli::accounts::{accounts, partial};
 use crate::cli::files::Scratch;
 use crate::cli::load::Options;
 use crate::cli::outputs::printable;
@@ -32,9 +32,10 @@ pub(super) fn read_only(
         outputs::note(voice.quiet, &format!("warning: {warning}"));
     }
     let found = format!(
-        "{} exchanges on {} connections; nothing was written\n",
+        "{} exchanges on {} connections; nothing was written\n{}",
         format_count(exchanges),
-        format_count(connections)
+        format_count(connections),
+        partial(&ledger).map_or(String::new(), |sentence| sentence + "\n")
     );
     outputs::result(&printable(&(found + &accounts(&ledger))));
     Ok(())
