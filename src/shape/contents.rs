@@ -44,6 +44,8 @@ pub struct Contents {
     connections: BTreeMap<u64, Connection>,
     sessions: BTreeSet<u64>,
     ends: BinaryHeap<Reverse<Duration>>,
+    answers: u64,
+    answers_timed: u64,
     most_in_flight: u64,
     not_followed: u64,
     last_at: Option<Duration>,
@@ -121,12 +123,17 @@ pub struct Facts {
     pub sessions: u64,
     /// Requests on a connection.
     pub requests_per_connection: Option<Spread>,
+    /// Answers.
+    pub answers: u64,
+    /// Answers of which it is known how long they took. Where these are not all, the next three are
+    /// the least that it can have been; where there is none, nothing is known of them.
+    pub answers_timed: u64,
     /// Most requests that waited for their answer at once.
-    pub most_in_flight: u64,
+    pub most_in_flight: Option<u64>,
     /// The same on average.
-    pub mean_in_flight: f64,
+    pub mean_in_flight: Option<f64>,
     /// Most connections at once that were between their first request and their last answer.
-    pub most_open_connections: u64,
+    pub most_open_connections: Option<u64>,
     /// Connections, sessions and requests in flight beyond [`MAX_FOLLOWED`].
     pub not_followed: u64,
 }
@@ -148,6 +155,8 @@ impl Default for Contents {
             connections: BTreeMap::new(),
             sessions: BTreeSet::new(),
             ends: BinaryHeap::new(),
+            answers: 0,
+            answers_timed: 0,
             most_in_flight: 0,
             not_followed: 0,
             last_at: None,
@@ -193,7 +202,10 @@ impl Contents {
         if let Some(last_byte) = last_byte {
             record_time(&mut self.last_byte, nanoseconds(last_byte));
         }
-        let end = exchange.at.saturating_add(last_byte.or(first_byte).unwrap_or_default());
+        let took = last_byte.or(first_byte);
+        self.answers += u64::from(response.is_some());
+        self.answers_timed += u64::from(took.is_some());
+        let end = exchange.at.saturating_add(took.unwrap_or_default());
         self.follow(exchange, end);
     }
 
@@ -229,6 +241,7 @@ impl Contents {
         let seconds = length.as_secs_f64();
         let per_second = |amount: f64| if seconds > 0.0 { amount / seconds } else { 0.0 };
         let waited = self.last_byte.mean() * as_f64(self.last_byte.len()) / 1e9;
+        let is_timed = self.answers_timed > 0;
         let mut reuse = sizes();
         for connection in self.connections.values() {
             reuse.saturating_record(connection.requests);
@@ -253,9 +266,11 @@ impl Contents {
             last_byte_ns: spread(&self.last_byte),
             sessions: self.sessions.len() as u64,
             requests_per_connection: spread(&reuse),
-            most_in_flight: self.most_in_flight,
-            mean_in_flight: per_second(waited),
-            most_open_connections: self.most_open(),
+            answers: self.answers,
+            answers_timed: self.answers_timed,
+            most_in_flight: is_timed.then_some(self.most_in_flight),
+            mean_in_flight: is_timed.then(|| per_second(waited)),
+            most_open_connections: is_timed.then(|| self.most_open()),
             not_followed: self.not_followed,
         }
     }

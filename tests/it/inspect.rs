@@ -86,3 +86,47 @@ fn a_recording_that_sits_at_its_ceiling_is_told_to_be_censored() {
     let wave = inspected(&|second| 80 + 10 * (second % 5));
     assert!(!wave.contains("ceiling"), "{wave}");
 }
+
+/// Of a log without durations nothing is known that needs them; of its twin with them it is.
+#[test]
+fn a_log_without_durations_does_not_say_that_nothing_was_in_flight() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspected = |took: &dyn Fn(u64) -> &'static str| {
+        let line = |second: u64| {
+            format!(
+                "192.0.2.{second} - - [17/May/2015:10:05:{second:02} +0000] \"GET / HTTP/1.1\" \
+                 200 1 \"-\" \"-\"{}\n",
+                took(second)
+            )
+        };
+        let lines: String = (10..40).map(line).collect();
+        fs::write(folder.path().join("a.log"), lines).unwrap();
+        let format = "$remote_addr - - [$time_local] \"$request\" $status $body_bytes_sent \
+                      \"$http_referer\" \"$http_user_agent\" $request_time";
+        let arguments = ["import", "a.log", "-o", "peak"];
+        let more = match took(10) {
+            "" => ["--format", "apache"],
+            _ => ["--log-format", format],
+        };
+        let ran = peakhour(folder.path(), &[&arguments[..], &more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let json = peakhour(folder.path(), &["inspect", "peak", "--json"]).stdout;
+        let json: Value = serde_json::from_str(&json).unwrap();
+        (peakhour(folder.path(), &["inspect", "peak"]).stdout, json["contents"].clone())
+    };
+    let (text, contents) = inspected(&|_| "");
+    let unknown = "not known: no answer says how long it took";
+    for (name, key) in
+        [("in flight", "most_in_flight"), ("open connections", "most_open_connections")]
+    {
+        assert!(text.contains(&format!("{name:<20} {unknown}\n")), "{text}");
+        assert_eq!(contents[key], Value::Null);
+    }
+    assert_eq!(contents["mean_in_flight"], Value::Null);
+    assert_eq!((&contents["answers"], &contents["answers_timed"]), (&30.into(), &0.into()));
+    let (text, contents) = inspected(&|_| " 2.500");
+    assert!(text.contains("in flight            4 at most, 2."), "{text}");
+    assert_eq!(contents["most_in_flight"], 4);
+    let (text, _) = inspected(&|second| if second == 10 { " -" } else { " 2.500" });
+    assert!(text.contains("; not known of 1 answer\n"), "{text}");
+}

@@ -34,20 +34,9 @@ pub(super) fn told(facts: &Facts) -> String {
     if let Some(scv) = facts.gaps_scv {
         line(lines, "gaps (SCV)", &format!("{scv:.2}; 1 is that of a Poisson process"));
     }
-    line(
-        lines,
-        "in flight",
-        &format!(
-            "{} at most, {:.2} on average",
-            format_count(facts.most_in_flight),
-            facts.mean_in_flight
-        ),
-    );
-    line(
-        lines,
-        "open connections",
-        &format!("{} at most", format_count(facts.most_open_connections)),
-    );
+    let at_once = at_once(facts);
+    line(lines, "in flight", &at_once[0]);
+    line(lines, "open connections", &at_once[1]);
     line(lines, "sessions", &format_count(facts.sessions));
     let reuse = facts.requests_per_connection;
     spread(lines, "on a connection", reuse, None, &|count| format_count(count));
@@ -71,6 +60,27 @@ pub(super) fn told(facts: &Facts) -> String {
         );
     }
     text
+}
+
+/// Requests and connections at once, as far as it is known how long answers took.
+fn at_once(facts: &Facts) -> [String; 2] {
+    let (Some(requests), Some(mean), Some(connections)) =
+        (facts.most_in_flight, facts.mean_in_flight, facts.most_open_connections)
+    else {
+        return std::array::from_fn(|_| "not known: no answer says how long it took".to_owned());
+    };
+    let untimed = facts.answers - facts.answers_timed.min(facts.answers);
+    let some = match untimed {
+        0 => String::new(),
+        1 => "; not known of 1 answer".to_owned(),
+        untimed => format!("; not known of {} answers", format_count(untimed)),
+    };
+    let requests = format_count(requests);
+    let connections = format_count(connections);
+    [
+        format!("{requests} at most, {mean:.2} on average{some}"),
+        format!("{connections} at most{some}"),
+    ]
 }
 
 fn spread(

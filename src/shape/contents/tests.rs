@@ -51,13 +51,34 @@ fn requests_and_connections_at_once_are_counted() {
         ],
         200,
     );
-    assert_eq!((facts.most_in_flight, facts.most_open_connections, facts.sessions), (3, 3, 2));
-    assert!((facts.mean_in_flight - 1.5).abs() < 0.01, "{}", facts.mean_in_flight);
+    assert_eq!((facts.most_in_flight, facts.most_open_connections), (Some(3), Some(3)));
+    assert_eq!((facts.answers, facts.answers_timed, facts.sessions), (4, 4, 2));
+    assert!((facts.mean_in_flight.unwrap() - 1.5).abs() < 0.01, "{:?}", facts.mean_in_flight);
     assert!((facts.mean_per_second - 25.0).abs() < 1e-9);
     assert_eq!(facts.statuses, BTreeMap::from([("200".into(), 4), ("none".into(), 1)]));
     assert_eq!(facts.protocols, BTreeMap::from([("http1".into(), 5)]));
     let reuse = Spread { count: 3, p50: 2, p90: 2, p99: 2, max: 2 };
     assert_eq!(facts.requests_per_connection, Some(reuse));
+}
+
+/// A log without durations does not say that nothing was ever in flight.
+#[test]
+fn what_was_at_once_is_unknown_where_no_answer_says_how_long_it_took() {
+    let untimed = |at_ms| {
+        let mut exchange = exchange(at_ms, at_ms, Some(1));
+        let response = exchange.response.as_mut().unwrap();
+        (response.first_byte, response.last_byte) = (None, None);
+        exchange
+    };
+    let all = facts(&[untimed(0), untimed(10), exchange(20, 20, None)], 100);
+    assert_eq!(
+        (all.most_in_flight, all.mean_in_flight, all.most_open_connections),
+        Default::default()
+    );
+    assert_eq!((all.answers, all.answers_timed), (2, 0));
+    let some = facts(&[untimed(0), exchange(10, 10, Some(10)), untimed(20)], 100);
+    assert_eq!((some.most_in_flight, some.most_open_connections), (Some(1), Some(1)));
+    assert_eq!((some.answers, some.answers_timed), (3, 1));
 }
 
 #[test]
@@ -82,7 +103,7 @@ fn sizes_have_their_tail() {
 #[test]
 fn an_empty_recording_has_no_facts() {
     let facts = facts(&[], 0);
-    assert_eq!((facts.most_open_connections, facts.gaps_scv, facts.plateau), (0, None, None));
+    assert_eq!((facts.most_open_connections, facts.gaps_scv, facts.plateau), (None, None, None));
     assert_eq!((facts.request_sizes_bytes, facts.request_bytes_top_share), (None, None));
 }
 
