@@ -21,6 +21,7 @@ mod database_talks; // Redis, MySQL and PostgreSQL as they are really spoken.
 mod tls_tape; // A real TLS client and a real nginx, written down from in between.
 mod tls; // What they said is found again with the key log, and nothing is made up without it.
 mod tls_gaps; // Missing and damaged pieces of it cost what was in them.
+mod tls_databases; // Databases whose connections turn to TLS on the way, found with the key log.
 mod capture_limits; // What waits too long or is too large.
 mod mutations; // Damage of all kinds, the same for the same number on every machine.
 mod hostile; // Any bytes at all, for each reader: the short pass of what `fuzz/` does at length.

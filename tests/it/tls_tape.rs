@@ -100,6 +100,12 @@ pub(crate) fn expected() -> [String; 4] {
 
 /// Lets `openssl s_client` say its lines to the server, and writes down what goes through.
 pub(crate) fn tape(server: &Server, arguments: &[&str], lines: &[Line<'_>]) -> Tape {
+    let lines: Vec<_> = lines.iter().map(|(a, b)| (a.as_bytes(), b.as_bytes())).collect();
+    tape_of_bytes(server, arguments, &lines)
+}
+
+/// The same where what is said is no text.
+pub(crate) fn tape_of_bytes(server: &Server, arguments: &[&str], lines: &[(&[u8], &[u8])]) -> Tape {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let upstream = server.port;
@@ -185,18 +191,19 @@ impl Client {
     }
 
     /// Says something, and waits until it has been answered.
-    fn say(&mut self, text: &str, awaited: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    fn say(&mut self, text: &[u8], awaited: &[u8]) {
+        self.child.stdin.as_mut().unwrap().write_all(text).unwrap();
         for _ in 0..500 {
             let said = self.said.lock().unwrap();
             let mut new = said[self.heard..].windows(awaited.len());
-            if let Some(at) = new.position(|it| it == awaited.as_bytes()) {
+            if let Some(at) = new.position(|it| it == awaited) {
                 self.heard += at + awaited.len();
                 return;
             }
             drop(said);
             pause();
         }
+        let awaited = String::from_utf8_lossy(awaited);
         panic!("no {awaited}: {}", String::from_utf8_lossy(&self.said.lock().unwrap()));
     }
 

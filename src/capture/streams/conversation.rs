@@ -252,8 +252,17 @@ impl Conversation {
         let Self { number, client, is_begun, link, .. } = *self;
         let (to, next_seq) = (name, self.queue.next_seq());
         let upgraded = upgraded.map(Box::new);
-        self.handover =
-            Some(Handover { to, pieces, number, client, is_begun, link, next_seq, upgraded });
+        self.handover = Some(Handover {
+            to,
+            pieces,
+            number,
+            client,
+            is_begun,
+            link,
+            next_seq,
+            upgraded,
+            goes_on_inside: false,
+        });
     }
 
     /// `side` is not read any more.

@@ -199,6 +199,8 @@ impl Mysql {
             caches_metadata: wish.caches_metadata,
         };
         if wish.is_tls {
+            // It says so again, inside.
+            self.phase = Phase::Wish;
             self.handover = Some(self.waiting.to_tls(turn));
         }
     }

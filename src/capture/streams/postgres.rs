@@ -214,6 +214,8 @@ impl Postgres {
         turn.ledger.stream_bytes.end(LOGIN, 1);
         match answer {
             b'S' => {
+                // The client names its user inside.
+                self.phase = Phase::Opening;
                 self.handover = Some(self.waiting.to_tls(turn));
             }
             b'G' => {

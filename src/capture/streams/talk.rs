@@ -49,6 +49,8 @@ pub(super) struct Handover {
     pub(super) next_seq: u32,
     /// The request by which the other protocol was asked for, if its response will come in that.
     pub(super) upgraded: Option<Box<Request>>,
+    /// What was spoken so far goes on inside of the other protocol.
+    pub(super) goes_on_inside: bool,
 }
 
 impl Handover {
@@ -114,8 +116,12 @@ impl Talk {
         // Taken apart only where there is one: it is large, and nearly no event brings one.
         while let Some(next) = handover {
             handover = None;
+            let goes_on_inside = next.goes_on_inside;
             let (speaker, pieces) = Speaker::taking_over(next, event.link, turn);
-            self.speaker = speaker;
+            let speaker = std::mem::replace(&mut self.speaker, speaker);
+            if let (Speaker::Tls(tls), true) = (&mut self.speaker, goes_on_inside) {
+                tls.carry(Self { speaker });
+            }
             for piece in pieces {
                 let Piece { side, mark, ref bytes, fresh } = piece;
                 if let Some(again) = &mut handover {

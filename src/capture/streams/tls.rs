@@ -113,6 +113,13 @@ impl Tls {
         }
     }
 
+    /// What was spoken before goes on inside.
+    pub(super) fn carry(&mut self, talk: Talk) {
+        if self.over.is_none() {
+            self.inner = Some(Box::new(talk));
+        }
+    }
+
     /// Bytes held.
     pub(super) fn kept(&self) -> usize {
         let framing = self.framing.iter().map(Framing::kept).sum::<usize>();

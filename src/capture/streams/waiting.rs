@@ -76,7 +76,8 @@ pub(super) struct One {
 }
 
 impl Waiting {
-    /// The connection goes on inside of TLS: the server has agreed to it.
+    /// The connection goes on inside of TLS: the server has agreed to it. Its reader goes on
+    /// where it stands.
     pub(super) fn to_tls(&self, turn: &mut Turn<'_>) -> Handover {
         turn.ledger.note("connections with tls", 1);
         Handover {
@@ -88,6 +89,7 @@ impl Waiting {
             link: self.link,
             next_seq: self.next_seq,
             upgraded: None,
+            goes_on_inside: true,
         }
     }
 

@@ -20,6 +20,7 @@ fn read(pieces: &[(&[u8], bool)]) -> (usize, Vec<Paired>, Ledger) {
         link,
         next_seq: 0,
         upgraded: None,
+        goes_on_inside: false,
     });
     let (mut ledger, mut found, mut numbered) = (Ledger::default(), Vec::new(), 0);
     let mut sink = |_: Origin, done| found.push(done);
