@@ -79,7 +79,7 @@ fn commands_to_mariadb_behind_its_request_for_tls() {
     let certificate = setting("--ssl-cert", folder.path(), "certificate.pem");
     let key = setting("--ssl-key", folder.path(), "key.pem");
     let Some(server) = servers::mariadb(&[&certificate, &key]) else { return };
-    // TLS, the login of version 4.1, a plugin, attributes; the longest packet, characters, a filler.
+    // TLS, the login of 4.1, a plugin, attributes; the longest packet, characters, a filler.
     let wishes = [&0x0018_8a01_u32.to_le_bytes()[..], &[0, 0, 0, 1, 33], &[0; 23]].concat();
     let login = packet(2, &[&wishes[..], b"root\0\0mysql_native_password\0\0"].concat());
     for version in ["-tls1_3", "-tls1_2"] {
