@@ -122,6 +122,15 @@ pub struct Data<'a> {
     pub fresh: bool,
 }
 
+impl Data<'_> {
+    /// Leaves out bytes at the front, which were used.
+    pub fn advance(&mut self, used: usize) {
+        self.bytes = self.bytes.get(used..).unwrap_or_default();
+        self.mark.offset += used as u64;
+        self.fresh &= used == 0;
+    }
+}
+
 /// A position in a stream and the moment at which it was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {

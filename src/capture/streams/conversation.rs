@@ -107,9 +107,7 @@ impl Conversation {
                 State::Doubt(_) => self.doubt(side, left, turn),
                 State::Body(_) => self.body(side, left, turn),
             };
-            left.bytes = &left.bytes[used..];
-            left.mark.offset += used as u64;
-            left.fresh &= used == 0;
+            left.advance(used);
         }
     }
 

@@ -83,9 +83,7 @@ impl Http2 {
                 At::Body { .. } => self.body(side, left, turn),
                 At::Frame => self.collect(side, left, turn),
             };
-            left.bytes = left.bytes.get(used..).unwrap_or_default();
-            left.mark.offset += used as u64;
-            left.fresh &= used == 0;
+            left.advance(used);
         }
     }
 

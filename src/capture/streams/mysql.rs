@@ -160,9 +160,7 @@ impl Mysql {
                     self.received(&packet, (mark, left.mark.at_ns), turn);
                 }
             }
-            left.bytes = rest;
-            left.mark.offset += used as u64;
-            left.fresh = false;
+            left.advance(used);
         }
     }
 

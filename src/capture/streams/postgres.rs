@@ -163,9 +163,7 @@ impl Postgres {
                 }
                 (Phase::Login | Phase::Commands, _) => self.read(is_client, left, turn),
             };
-            left.bytes = &left.bytes[used..];
-            left.mark.offset += used as u64;
-            left.fresh = false;
+            left.advance(used);
         }
     }
 

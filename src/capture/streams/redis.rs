@@ -126,9 +126,7 @@ impl Redis {
                     self.replied(scanned, left.mark.at_ns, turn);
                 }
             }
-            left.bytes = rest;
-            left.mark.offset += used as u64;
-            left.fresh = false;
+            left.advance(used);
         }
     }
 

@@ -113,8 +113,7 @@ impl Framing {
                 self.seeking = None;
                 self.collect(&left)
             };
-            left.bytes = &left.bytes[used..];
-            left.mark.offset += used as u64;
+            left.advance(used);
             if self.buffer.len() < HEADER {
                 continue;
             }
