@@ -42,6 +42,14 @@ pub fn outline(
     let step = Duration::from_nanos(reader.header().clock_resolution_ns);
     let step = Speed::new(scenario.speed)?.due(step);
     facts.clock_step_ns = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);
+    let cuts = reader.header().ledger.cuts();
+    if !cuts.is_empty() {
+        facts.warnings.push(format!(
+            "the recording is partial ({}): what came later is missing, and its load is not \
+             replayed",
+            cuts.join(", ")
+        ));
+    }
     Ok((facts, plan))
 }
 

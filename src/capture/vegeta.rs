@@ -90,14 +90,13 @@ pub fn read_targets(
                 let (bucket, exchange) = import.target(target, folder.as_deref());
                 import.ledger.frames.enter(1);
                 import.ledger.frames.end(bucket, 1);
-                match exchange {
-                    Some(exchange) => sink(exchange),
-                    None => {
-                        let is_cut = bucket == NOT_UNDERSTOOD && !is_ended;
-                        import.ledger.note(cut::LINE, u64::from(is_cut));
-                        bad = bad.or(Some((bucket, number)));
-                    }
+                if let Some(exchange) = exchange {
+                    sink(exchange);
+                    continue;
                 }
+                let is_cut = bucket == NOT_UNDERSTOOD && !is_ended;
+                import.ledger.note(cut::LINE, u64::from(is_cut));
+                bad = bad.or(Some((bucket, number)));
             }
             if length.is_none() {
                 break;

@@ -93,6 +93,23 @@ fn captures_of_packets() {
     assert_eq!(inspected(folder.path(), "out.parquet"), (400, vec![CAPTURE.to_owned()]));
 }
 
+/// A rehearsal with a part of the peak says so in its report; its twin with all of it does not.
+#[test]
+fn a_plan_of_a_partial_recording_says_that_it_is_partial() {
+    let folder = tempfile::tempdir().unwrap();
+    let pcap = bytes_of(&talk().pieces);
+    let scenario = "recording: out.parquet\ntarget: { url: stage }\n";
+    fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+    for (cut, is_partial) in [(1_007, true), (0, false)] {
+        let ran = import(folder.path(), "a.pcap", &pcap[..pcap.len() - cut], &[]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let ran = peakhour(folder.path(), &["plan", "s.yaml", "--json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let told = "the recording is partial (capture file is cut)";
+        assert_eq!(ran.stdout.contains(told), is_partial, "{}", ran.stdout);
+    }
+}
+
 #[test]
 fn compressed_files_of_every_kind() {
     let noise = |line: u64| line.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -247,8 +264,10 @@ fn a_recording_that_is_cut_is_refused_with_its_name() {
     }
 }
 
+type Pack = fn(&[u8]) -> Vec<u8>;
+
 /// Bytes in a few of which gibibytes of `byte` are packed.
-fn bomb(byte: u8, pack: &dyn Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
+fn bomb(byte: u8, pack: Pack) -> Vec<u8> {
     // Members of a file follow each other without anything between them.
     pack(&vec![byte; 32 << 20]).repeat(256)
 }
@@ -261,8 +280,7 @@ fn a_file_that_unpacks_to_gibibytes_is_read_up_to_the_ceiling() {
     let log = "192.0.2.1 - - [17/May/2015:10:05:03 +0000] \"GET / HTTP/1.1\" 200 1\n";
     let record = "1 a 1700000000000000000 5\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\n🐵🙈🙉\n";
     let har = har(entry(1).as_bytes());
-    let packings: [&dyn Fn(&[u8]) -> Vec<u8>; 2] = [&gzip, &zstd];
-    for pack in packings {
+    for pack in [gzip as Pack, zstd] {
         let (zeros, blanks) = (bomb(0, pack), bomb(b' ', pack));
         for (file, front, bomb, more) in [
             ("a.pcap", &bytes_of(&talk().pieces)[..], &zeros, &[][..]),

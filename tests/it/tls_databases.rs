@@ -41,11 +41,13 @@ fn message(kind: &[u8], payload: &[u8]) -> Vec<u8> {
 }
 
 fn exchanges(found: &[Found]) -> Vec<&Exchange> {
-    let exchange = |found| match found {
-        &Found::Exchange(ref exchange) => Some(exchange),
-        Found::OrphanResponse { .. } => None,
-    };
-    found.iter().filter_map(exchange).collect()
+    let mut exchanges = Vec::new();
+    for one in found {
+        if let Found::Exchange(exchange) = one {
+            exchanges.push(exchange);
+        }
+    }
+    exchanges
 }
 
 /// The commands are found with the key log, all answered; and nothing without it.

@@ -54,7 +54,7 @@ pub(super) const CHECKED: [(&str, &[&str], &str); 12] = [
         "nDPI/tests__cfgs__default__pcap__fuzz-2006-09-29-28586.pcap",
         &[
             "POST||/servlets/mms||3956|",
-            "POST|%s\02.20.3.5|/ppgctrl/ppgcontrollogic.dll||840|",
+            "POST|%s\u{0}2.20.3.5|/ppgctrl/ppgcontrollogic.dll||840|",
             "POST|172.20.3.13|.servlets/mms|200|606|358",
             "|||200||0",
             "GET|172.20.3.13|/servlets/mms?message-id=189001|200|?|218",

@@ -42,7 +42,8 @@ pub(crate) fn hold_differences(test: &str, found: Vec<Difference>) {
         }
     }
     let lines = |differences: Vec<Difference>| -> String {
-        differences.iter().map(|row| format!("{test}\t{}\n", row.join("\t"))).collect()
+        let lines = differences.iter().map(|row| format!("{test}\t{}", row.join("\t")));
+        lines.collect::<Vec<_>>().join("\n")
     };
     assert!(new.is_empty(), "differences that are not listed:\n{}", lines(new));
     assert!(listed.is_empty(), "listed, but no longer different:\n{}", lines(listed));
