@@ -112,34 +112,32 @@ fn a_plan_of_a_partial_recording_says_that_it_is_partial() {
 
 #[test]
 fn compressed_files_of_every_kind() {
-    let noise = |line: u64| line.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let log = |line: u64| {
         let second = line % 60;
         format!(
-            "192.0.2.1 - - [17/May/2015:10:05:{second:02} +0000] \"GET /{:x} HTTP/1.1\" 200 1\n",
+            "192.0.2.1 - - [17/May/2015:10:05:{second:02} +0000] \"GET /{} HTTP/1.1\" 200 1\n",
             noise(line)
         )
     };
     let lines = |line: u64| {
         format!(
-            "{{\"at_ns\":{line},\"method\":\"GET\",\"target\":\"/{:x}\",\"authority\":\"a\"}}\n",
+            "{{\"at_ns\":{line},\"method\":\"GET\",\"target\":\"/{}\",\"authority\":\"a\"}}\n",
             noise(line)
         )
     };
-    let command =
-        |line: u64| format!("{line}.000001 [0 10.0.0.1:5] \"GET\" \"{:x}\"\n", noise(line));
-    let target = |line: u64| format!("GET http://shop.example/{:x}\n\n", noise(line));
+    let command = |line: u64| format!("{line}.000001 [0 10.0.0.1:5] \"GET\" \"{}\"\n", noise(line));
+    let target = |line: u64| format!("GET http://shop.example/{}\n\n", noise(line));
     let record = |line: u64| {
         format!(
-            "1 {line:024x} 1700000000{line:09} 5\nGET /{:x} HTTP/1.1\r\nHost: a\r\n\r\n\n🐵🙈🙉\n",
+            "1 {line:024x} 1700000000{line:09} 5\nGET /{} HTTP/1.1\r\nHost: a\r\n\r\n\n🐵🙈🙉\n",
             noise(line)
         )
     };
-    let many = |one: &dyn Fn(u64) -> String| (0..8_000).map(one).collect::<String>().into_bytes();
+    let many = |one: &dyn Fn(u64) -> String| (0..2_000).map(one).collect::<String>().into_bytes();
     let mut talk = Talk::new();
-    for line in 0..2_000 {
+    for line in 0..1_000 {
         let target = noise(line);
-        talk.client(&format!("GET /{target:x} HTTP/1.1\r\nHost: a\r\n\r\n")).server(OK);
+        talk.client(&format!("GET /{target} HTTP/1.1\r\nHost: a\r\n\r\n")).server(OK);
     }
     for (name, content, more) in [
         ("a.log", many(&log), &["--format", "nginx"][..]),
@@ -158,19 +156,28 @@ fn compressed_files_of_every_kind() {
             assert!(ran.stderr.contains("data that is cut or damaged"), "{name}: {}", ran.stderr);
             let (some, partial) = inspected(folder.path(), "out.parquet");
             assert!(partial.contains(&COMPRESSED.to_owned()), "{name}: {partial:?}");
-            assert!(some > 100 && some < 8_000, "{name}: {some}");
+            assert!(some > 100 && some < 2_000, "{name}: {some}");
         }
     }
+}
+
+/// A path that hardly packs: it takes some blocks of packed bytes to cut between them.
+fn noise(line: u64) -> String {
+    let number = |part: u64| (line * 16 + part).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..12)
+        .map(|part| format!("{:016x}", number(part) ^ number(part) >> 29))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn entry(line: u64) -> String {
     format!(
         "{{\"startedDateTime\": \"2024-05-01T12:00:{:02}.250Z\", \"request\": {{\"httpVersion\": \
-         \"HTTP/1.1\", \"method\": \"GET\", \"url\": \"http://a/{:x}\", \"headers\": []}}, \
+         \"HTTP/1.1\", \"method\": \"GET\", \"url\": \"http://a/{}\", \"headers\": []}}, \
          \"response\": {{\"status\": 200, \"httpVersion\": \"HTTP/1.1\", \"headers\": [], \
          \"content\": {{\"size\": 1}}}}}},\n",
         line % 60,
-        line.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        noise(line)
     )
 }
 
@@ -181,9 +188,9 @@ fn har(entries: &[u8]) -> Vec<u8> {
 
 fn transaction(line: u64) -> String {
     format!(
-        "{{\"client-request\": {{\"method\": \"GET\", \"url\": \"http://a/{:x}\"}}, \
+        "{{\"client-request\": {{\"method\": \"GET\", \"url\": \"http://a/{}\"}}, \
          \"start-time\": {line}, \"server-response\": {{\"status\": 200}}}},\n",
-        line.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        noise(line)
     )
 }
 
@@ -308,7 +315,7 @@ fn a_file_that_unpacks_to_gibibytes_is_read_up_to_the_ceiling() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.log"), [&pack(log.as_bytes())[..], &zeros].concat())
             .unwrap();
-        let arguments = ["import", "a.log", "-o", "out.parquet", "--max-unpacked", "512MiB"];
+        let arguments = ["import", "a.log", "-o", "out.parquet", "--max-unpacked", "320MiB"];
         let output = limited(folder.path(), &[&arguments[..], &["--format", "nginx"]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         // Nothing but the bomb: what it was taken for has no exchange.
@@ -323,8 +330,9 @@ fn a_file_that_unpacks_to_gibibytes_is_read_up_to_the_ceiling() {
 
 /// Runs the program in as much memory as a peak hour needs, and far less than the bomb unpacks to.
 fn limited(folder: &Path, arguments: &[&str]) -> std::process::Output {
-    let command = "ulimit -v 400000; exec \"$0\" \"$@\"";
+    let command = "ulimit -v 250000; exec \"$0\" \"$@\"";
     let mut shell = Command::new("sh");
     shell.current_dir(folder).args(["-c", command, env!("CARGO_BIN_EXE_peakhour")]);
-    shell.args(arguments).env("NO_COLOR", "1").output().unwrap()
+    // An arena of each thread takes addresses that it does not use.
+    shell.env("MALLOC_ARENA_MAX", "1").env("NO_COLOR", "1").args(arguments).output().unwrap()
 }

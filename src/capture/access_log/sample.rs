@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, Chain, Cursor, Read};
 
+use memchr::memchr;
+
 use crate::capture::access_log::format::Format;
 use crate::capture::access_log::zone::Zone;
 use crate::capture::source::Source;
@@ -81,7 +83,7 @@ impl Log {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let end = more.iter().position(|byte| *byte == b'\n');
+            let end = memchr(b'\n', more);
             let (used, is_last) = (end.map_or(more.len(), |end| end + 1), more.is_empty());
             self.input.consume(used);
             if end.is_some() || is_last {
