@@ -70,11 +70,14 @@ pub fn of_response(head: &Head<'_>, method: Option<&[u8]>) -> Delimited {
 fn declared(head: &Head<'_>, silent: Framing) -> Delimited {
     let (length, lengths_differ) = content_length(head);
     let by_length = length.map_or(silent, Framing::Length);
-    let has_length = head.values("content-length").next().is_some();
     let chunked_or =
         |otherwise, ambiguous| Delimited { framing: Framing::Chunked, otherwise, ambiguous };
     match transfer_encoding(head) {
-        Coding::Chunked if !has_length && head.version() == Version::Http11 => {
+        // A length that cannot be read is one as well.
+        Coding::Chunked
+            if head.version() == Version::Http11
+                && head.values("content-length").next().is_none() =>
+        {
             chunked_or(None, false)
         }
         Coding::Chunked | Coding::Doubtful => chunked_or(Some(by_length), true),
