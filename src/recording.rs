@@ -150,6 +150,19 @@ pub struct Header {
     pub redaction: Option<Redaction>,
     /// Every packet and byte, by what became of it.
     pub ledger: Ledger,
+    /// The series that it is a part of; `None` where it stands alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
+}
+
+/// A place in a series of recordings that were written one after the other. Numbers of connections
+/// go on from part to part: the same number is the same connection.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Part {
+    /// Tells the series from all others.
+    pub series: String,
+    /// Position in it, from 0. Where one is missing, its file was lost.
+    pub number: u64,
 }
 
 /// Version of the recording's format. Readers refuse larger ones.

@@ -113,6 +113,8 @@ pub struct Import {
     ledger: Ledger,
     /// Capture time of the first segment, until one has payload.
     first_ns: Option<i64>,
+    /// What [`Import::event`] brings was inside of TLS.
+    is_inside_tls: bool,
 }
 
 /// What is counted about exchanges on their way out.
@@ -136,7 +138,7 @@ struct Tally {
 impl Import {
     /// Takes the next segment.
     pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn FnMut(Found)) {
-        let Self { reassembly, streams, tally, ledger, first_ns } = self;
+        let Self { reassembly, streams, tally, ledger, first_ns, .. } = self;
         first_ns.get_or_insert(segment.at_ns);
         if !segment.payload.is_empty() {
             tally.saw(segment.at_ns);
@@ -151,7 +153,7 @@ impl Import {
     /// Takes the next event of a connection whose bytes needed no reassembly: each piece of it is
     /// entered as a frame.
     pub fn event(&mut self, event: &Event<'_>, sink: &mut dyn FnMut(Found)) {
-        let Self { streams, tally, ledger, .. } = self;
+        let Self { streams, tally, ledger, is_inside_tls, .. } = self;
         match event.what {
             What::Data(data) => {
                 let bytes = data.bytes.len() as u64;
@@ -166,12 +168,48 @@ impl Import {
             }
             What::End(_) | What::Closed => {}
         }
-        streams.event(event, ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
+        streams.event(event, ledger, &mut |origin, mut paired| {
+            if let (true, Paired::Exchange(request, _)) = (*is_inside_tls, &mut paired) {
+                request.came_inside_tls();
+            }
+            sink(tally.found(origin, paired));
+        });
+    }
+
+    /// What [`Import::event`] is told was inside of TLS, though it comes without it.
+    pub fn inside_tls(&mut self) {
+        self.is_inside_tls = true;
+    }
+
+    /// The earliest moment of the recording, nanoseconds since the Unix epoch; `None` before there
+    /// was any payload.
+    pub fn started_unix_ns(&self) -> Option<i64> {
+        self.tally.start_ns
+    }
+
+    /// The latest moment at which there was payload.
+    pub fn latest_unix_ns(&self) -> i64 {
+        self.tally.latest_ns
+    }
+
+    /// Who answered so far.
+    pub fn servers(&self) -> Servers {
+        self.tally.servers()
+    }
+
+    /// The account so far, for a file that ends now; what is under way goes on to the next.
+    pub fn take_ledger(&mut self) -> Ledger {
+        self.ledger.take_ended()
+    }
+
+    /// Hands the account of a message over to the file that it went to.
+    pub fn hand_over(&mut self, bucket: &str, to: &mut Ledger) {
+        self.ledger.messages.hand_over(bucket, &mut to.messages);
     }
 
     /// Ends all connections and says what was found. The clock's resolution is not known here.
     pub fn finish(self, sink: &mut dyn FnMut(Found)) -> Imported {
-        let Self { reassembly, mut streams, mut tally, mut ledger, first_ns } = self;
+        let Self { reassembly, mut streams, mut tally, mut ledger, first_ns, .. } = self;
         reassembly.finish(&mut ledger, &mut |event, ledger| {
             streams.event(&event, ledger, &mut |origin, paired| {
                 sink(tally.found(origin, paired));
@@ -186,10 +224,7 @@ impl Import {
             started_unix_ns: started,
             duration_ns: u64::try_from(duration).unwrap_or(u64::MAX),
             clock_resolution_ns: 0,
-            servers: Servers {
-                authorities: tally.authorities.into_iter().collect(),
-                addresses: tally.addresses.into_iter().collect(),
-            },
+            servers: tally.servers(),
             exchanges: tally.exchanges,
             connections: tally.connections,
             orphans: tally.orphans,
@@ -200,6 +235,13 @@ impl Import {
 }
 
 impl Tally {
+    fn servers(&self) -> Servers {
+        Servers {
+            authorities: self.authorities.iter().cloned().collect(),
+            addresses: self.addresses.iter().copied().collect(),
+        }
+    }
+
     /// Payload was sent then.
     fn saw(&mut self, at_ns: i64) {
         self.start_ns.get_or_insert(at_ns);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use ::bytes::Bytes;
 
-use crate::capture::line::Line;
+use crate::capture::line::{Line, line_of};
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::protocol::http1::head::{Head, Progress, Scan, read};
@@ -44,6 +44,20 @@ pub struct Request {
     pub line: Option<Box<Line>>,
     /// What is odd.
     pub flags: Flags,
+}
+
+impl Request {
+    /// It was sent inside of TLS: where it names no scheme of its own, that is `https`.
+    pub(super) fn came_inside_tls(&mut self) {
+        if self.protocol != Protocol::Http1 {
+            return;
+        }
+        let line = self.line.get_or_insert_with(|| Box::new(line_of(&self.head)));
+        let names_it = line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
+        if !names_it {
+            "https".clone_into(&mut line.scheme);
+        }
+    }
 }
 
 /// A response as read from its stream.

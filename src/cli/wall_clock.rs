@@ -28,10 +28,29 @@ impl Moment {
     }
 }
 
+/// A moment in nanoseconds since the Unix epoch as a part of a file name that sorts by time, to
+/// the millisecond, in UTC: `20261122-103000-250`.
+pub fn file_stamp(unix_ns: i64) -> String {
+    let stamp =
+        |at: Timestamp| format!("{}-{:03}", at.strftime("%Y%m%d-%H%M%S"), at.subsec_millisecond());
+    Timestamp::from_nanosecond(i128::from(unix_ns)).map_or_else(|_| unix_ns.to_string(), stamp)
+}
+
 /// A recorded moment, nanoseconds since the Unix epoch, as RFC 3339 in UTC.
 pub fn recorded(unix_ns: i64) -> String {
     Timestamp::from_nanosecond(i128::from(unix_ns)).map_or_else(
         |_| format!("{unix_ns} ns"),
         |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_sort_by_time() {
+        assert_eq!(file_stamp(1_795_689_000_250_000_000), "20261126-103000-250");
+        assert_eq!(file_stamp(1_795_689_000_000_999_999), "20261126-103000-000");
+    }
 }

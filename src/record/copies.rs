@@ -39,6 +39,11 @@ impl Seen {
         Event { link: self.link, side: self.side, what }
     }
 
+    /// When it passed, nanoseconds since the Unix epoch; `None` where nothing did.
+    pub fn at_ns(&self) -> Option<i64> {
+        if let Piece::Data(mark, _) = &self.piece { Some(mark.at_ns) } else { None }
+    }
+
     pub(super) fn cost(&self) -> u64 {
         let bytes = if let Piece::Data(_, bytes) = &self.piece { bytes.len() as u64 } else { 0 };
         OVERHEAD + bytes

@@ -40,6 +40,34 @@ impl Account {
         self.buckets.values().sum::<u64>() == self.total
     }
 
+    /// Takes out what has ended; what has not ended yet stays.
+    #[must_use]
+    pub fn take_ended(&mut self) -> Self {
+        let buckets = std::mem::take(&mut self.buckets);
+        let ended = buckets.values().sum::<u64>();
+        // More than had entered: the one account that is wrong must show it.
+        let total = ended.min(self.total);
+        self.total -= total;
+        Self { total, buckets }
+    }
+
+    /// Hands one that has ended in `bucket` over to another account.
+    pub fn hand_over(&mut self, bucket: &str, to: &mut Self) {
+        if let Some(count) = self.buckets.get_mut(bucket).filter(|count| **count > 0) {
+            *count -= 1;
+            self.total = self.total.saturating_sub(1);
+            self.buckets.retain(|_, count| *count > 0);
+            to.enter(1);
+            to.end(bucket, 1);
+        }
+    }
+
+    /// What ended in `bucket` ends in another one instead.
+    pub fn rename(&mut self, bucket: &str, to: &str) {
+        let amount = self.buckets.remove(bucket).unwrap_or(0);
+        self.end(to, amount);
+    }
+
     /// Adds another account of the same kind.
     pub fn merge(&mut self, other: &Self) {
         self.total += other.total;
@@ -113,6 +141,23 @@ impl Ledger {
         self.frames.reconciles() && self.stream_bytes.reconciles() && self.messages.reconciles()
     }
 
+    /// Takes out everything that has ended, and all notes: the account of a file that ends while
+    /// what is under way goes on to the next.
+    #[must_use]
+    pub fn take_ended(&mut self) -> Self {
+        Self {
+            frames: self.frames.take_ended(),
+            stream_bytes: self.stream_bytes.take_ended(),
+            messages: self.messages.take_ended(),
+            notes: std::mem::take(&mut self.notes),
+        }
+    }
+
+    /// Nothing stands in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Adds the ledger of another file.
     pub fn merge(&mut self, other: &Self) {
         self.frames.merge(&other.frames);
@@ -138,5 +183,31 @@ mod tests {
         assert!(account.reconciles());
         account.end("not ip", 1);
         assert!(!account.reconciles());
+    }
+
+    #[test]
+    fn what_is_under_way_goes_on_to_the_next_file() {
+        let mut ledger = Ledger::default();
+        ledger.messages.enter(3);
+        ledger.messages.end("exchange", 2);
+        ledger.note("gaps", 1);
+        let mut first = ledger.take_ended();
+        assert_eq!((first.messages.total, ledger.messages.total), (2, 1));
+        assert!(first.reconciles() && !ledger.reconciles());
+        ledger.messages.end("exchange", 1);
+        // It had begun in the time of the first file.
+        ledger.messages.hand_over("exchange", &mut first.messages);
+        ledger.messages.hand_over("exchange", &mut first.messages);
+        assert_eq!((first.messages.count("exchange"), ledger.messages.count("exchange")), (3, 0));
+        assert!(first.reconciles() && ledger.reconciles());
+        assert_eq!((first.notes["gaps"], ledger.notes.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_ended_without_having_begun_is_not_hidden() {
+        let mut account = Account::default();
+        account.enter(1);
+        account.end("exchange", 2);
+        assert!(!account.take_ended().reconciles());
     }
 }

@@ -28,6 +28,8 @@ mod declared;
 mod multipart;
 pub mod bodies;
 
+use std::sync::Arc;
+
 use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
@@ -71,6 +73,23 @@ pub struct Redaction {
     pub not_searched: Vec<Counted>,
 }
 
+impl Redaction {
+    /// Adds what was done to another recording.
+    pub fn merge(&mut self, other: &Self) {
+        for (all, more) in
+            [(&mut self.replaced, &other.replaced), (&mut self.not_searched, &other.not_searched)]
+        {
+            for counted in more {
+                match all.iter_mut().find(|known| known.name == counted.name) {
+                    Some(known) => known.count += counted.count,
+                    None => all.push(counted.clone()),
+                }
+            }
+        }
+        self.replaced.sort_by(|a, b| b.count.cmp(&a.count).then(a.name.cmp(&b.name)));
+    }
+}
+
 /// How often something was met.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Counted {
@@ -86,7 +105,7 @@ pub struct Redactor {
     policy: String,
     headers: Vec<String>,
     source: KeySource,
-    rules: Rules,
+    rules: Arc<Rules>,
     pseudonyms: Pseudonyms,
     known: KnownLines,
     hits: Hits,
@@ -106,9 +125,25 @@ impl Redactor {
             headers: policy.headers.replaced(),
             source,
             replaced: vec![0; rules.labels.len()],
-            rules,
+            rules: Arc::new(rules),
             pseudonyms: Pseudonyms::new(key),
             known: KnownLines::default(),
+            hits: Hits::default(),
+            unsearched: [0; Unsearched::ALL.len()],
+            left: 0,
+        }
+    }
+
+    /// Another one of the same policy and pseudonyms, which has counted nothing yet.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self {
+            policy: self.policy.clone(),
+            headers: self.headers.clone(),
+            source: self.source,
+            replaced: vec![0; self.replaced.len()],
+            rules: Arc::clone(&self.rules),
+            pseudonyms: Pseudonyms::new(self.pseudonyms.key().clone()),
             hits: Hits::default(),
             unsearched: [0; Unsearched::ALL.len()],
             left: 0,

@@ -104,6 +104,7 @@ pub(crate) fn header() -> Header {
             authorities: vec!["shop.example".to_owned()],
             addresses: vec!["[2001:db8::1]:443".parse().unwrap()],
         },
+        part: None,
         redacted_headers: vec!["Cookie".to_owned()],
         redaction: None,
         ledger,

@@ -44,6 +44,8 @@ mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Secrets are replaced before anything is written.
 mod redaction_policy; // The same through the program: policies, keys, what is told of them.
 mod record; // Live traffic through a proxy in front of a real nginx.
+mod certificates; // Certificates made for a test by openssl.
+mod record_tls; // The same with TLS on either side: curl, nginx, and who is refused.
 mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.

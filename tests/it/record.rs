@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use peakhour::capture::import::{Found, Import};
-use peakhour::record::{Clock, Passed, Tee};
+use peakhour::record::join::Route;
+use peakhour::record::passed::Passed;
+use peakhour::record::{Clock, Tee};
 use peakhour::recording::Exchange;
 use peakhour::recording::file::reader::RecordingReader;
 use tokio::sync::{mpsc, watch};
@@ -44,9 +46,14 @@ impl Drop for Proxy {
 
 /// Starts the proxy on a port that it says.
 pub(crate) fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy, u16) {
+    start_for(folder, &format!("127.0.0.1:{upstream}"), arguments)
+}
+
+/// The same for an upstream as people write it.
+pub(crate) fn start_for(folder: &Path, upstream: &str, arguments: &[&str]) -> (Proxy, u16) {
     let child = Command::new(assert_cmd::cargo::cargo_bin("peakhour"))
         .args(["record", "--listen", "127.0.0.1:0"])
-        .args(["--upstream", &format!("127.0.0.1:{upstream}"), "-o", "live.parquet"])
+        .args(["--upstream", upstream, "-o", "live.parquet"])
         .args(arguments)
         .current_dir(folder)
         .stdout(Stdio::piped())
@@ -62,7 +69,7 @@ pub(crate) fn start(folder: &Path, upstream: u16, arguments: &[&str]) -> (Proxy,
         said.push(byte[0]);
     }
     let said = String::from_utf8(said).unwrap();
-    let (_, rest) = said.split_once("recording http://127.0.0.1:").unwrap();
+    let (_, rest) = said.split_once("://127.0.0.1:").unwrap();
     (proxy, rest.split(' ').next().unwrap().parse().unwrap())
 }
 
@@ -225,7 +232,7 @@ fn a_recorder_that_is_behind_delays_nobody_and_loses_nothing_silently() {
     let (recorder, mut copies) = mpsc::unbounded_channel();
     let passed = Arc::<Passed>::default();
     let clock = Clock::showing(1_000_000_000);
-    let tee = Tee::new(upstream, clock, 2_000, recorder, Arc::clone(&passed));
+    let tee = Tee::new(Route::plain(upstream), clock, 2_000, recorder, Arc::clone(&passed));
     let (stop, stopped) = watch::channel(false);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

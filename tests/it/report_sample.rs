@@ -209,6 +209,7 @@ fn header(exchanges: u64) -> Header {
         exchanges,
         connections: 640,
         servers: Servers::default(),
+        part: None,
         redacted_headers: vec!["authorization".to_owned()],
         redaction: None,
         ledger,

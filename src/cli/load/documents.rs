@@ -98,6 +98,7 @@ fn header(documents: &Documents, started_unix_ns: i64) -> Header {
         exchanges: 0,
         connections: 0,
         servers: Servers::clone(&documents.servers),
+        part: None,
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: Ledger::clone(&documents.ledger),

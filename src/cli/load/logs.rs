@@ -80,6 +80,7 @@ pub(super) fn from_logs(
         exchanges: imported.ledger.messages.total,
         connections: 0,
         servers: imported.servers,
+        part: None,
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: imported.ledger,

@@ -48,6 +48,11 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Bytes on the disk, and those that are held and not packed yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.parquet.bytes_written() + self.group_bytes
+    }
+
     /// Writes the footer, leaving a file that vanishes with the value returned.
     pub(super) fn finish(
         mut self,

@@ -44,6 +44,8 @@ pub struct RecordingWriter {
     /// earlier rows.
     levels: Vec<Vec<Scratch>>,
     runs_made: u64,
+    /// Bytes of exchanges that were put aside, before they were packed.
+    aside: u64,
     exchanges: u64,
     connections: Numbers,
     end: Duration,
@@ -68,6 +70,7 @@ impl RecordingWriter {
             holds_back: false,
             levels: Vec::new(),
             runs_made: 0,
+            aside: 0,
             exchanges: 0,
             connections: Numbers::default(),
             end: Duration::ZERO,
@@ -97,6 +100,12 @@ impl RecordingWriter {
         }
         self.held.push(exchange);
         if self.held.bytes > self.sort_bytes { self.write_straight() } else { Ok(()) }
+    }
+
+    /// The size that the file would have if it were finished now, or a little more: what is held
+    /// is not packed yet.
+    pub fn size(&self) -> u64 {
+        (self.table.bytes() + self.held.bytes + self.late.bytes) as u64 + self.aside
     }
 
     /// Writes everything and gives the file its name. Returns the header as written:
@@ -190,6 +199,7 @@ impl RecordingWriter {
 
     /// Sorts what came late and writes it as a run.
     fn put_aside(&mut self) -> Result<(), RecordingError> {
+        self.aside += self.late.bytes as u64;
         let late = self.late.take_sorted();
         let mut run = self.write_run(Box::new(late.into_iter().map(Ok)))?;
         for level in 0.. {

@@ -4,14 +4,12 @@
 //! ciphers here keep bytes in their places. What a segment acknowledges is translated as well: it
 //! acknowledges the content of all records that were whole up to there.
 
-use crate::capture::line::line_of;
-use crate::capture::pairing::{Paired, Request};
+use crate::capture::pairing::Paired;
 use crate::capture::streams::Turn;
 use crate::capture::streams::talk::Talk;
 use crate::capture::streams::tls::Tls;
 use crate::capture::streams::tls::framing::Record;
 use crate::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
-use crate::protocol::Protocol;
 
 impl Tls {
     /// Hands the content of a record inside.
@@ -77,7 +75,7 @@ impl Tls {
         let sink = &mut turn.sink;
         let mut sink = |origin, mut paired| {
             if let Paired::Exchange(request, _) = &mut paired {
-                is_https(request);
+                request.came_inside_tls();
             }
             sink(origin, paired);
         };
@@ -90,17 +88,5 @@ impl Tls {
             ..*turn
         };
         inner.event(&Event { link, side, what }, &mut turn);
-    }
-}
-
-/// Requests that name no scheme of their own were sent by `https`.
-fn is_https(request: &mut Request) {
-    if request.protocol != Protocol::Http1 {
-        return;
-    }
-    let line = request.line.get_or_insert_with(|| Box::new(line_of(&request.head)));
-    let names_it = line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
-    if !names_it {
-        "https".clone_into(&mut line.scheme);
     }
 }

@@ -1,0 +1,151 @@
+//! Takes the copies of what passes, and makes exchanges of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::{Instant, timeout_at};
+
+use crate::capture::import::{Found, Import};
+use crate::cli::outputs;
+use crate::cli::record::parts::{Parts, Totals, add_fronts};
+use crate::record::Clock;
+use crate::record::copies::Seen;
+use crate::record::passed::Passed;
+use crate::recording::Exchange;
+
+/// How often it is looked whether it is time for another file, or whether something is to be told.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What turns copies into files.
+pub(super) struct Recorder {
+    import: Import,
+    parts: Parts,
+    passed: Arc<Passed>,
+    /// The next look, in nanoseconds since the Unix epoch.
+    tick_ns: i64,
+    is_warned: bool,
+}
+
+impl Recorder {
+    /// `is_tls` says that clients spoke TLS to the proxy.
+    pub(super) fn new(parts: Parts, passed: Arc<Passed>, is_tls: bool) -> Self {
+        let mut import = Import::default();
+        if is_tls {
+            import.inside_tls();
+        }
+        Self { import, parts, passed, tick_ns: 0, is_warned: false }
+    }
+
+    /// Takes all copies until the proxy has ended.
+    pub(super) fn follow(
+        &mut self,
+        mut seen: UnboundedReceiver<Seen>,
+        clock: Clock,
+    ) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .context("cannot start the recorder")?;
+        runtime.block_on(async {
+            loop {
+                match timeout_at(Instant::now() + TICK, seen.recv()).await {
+                    Ok(Some(seen)) => self.take(&seen),
+                    Ok(None) => return Ok(()),
+                    Err(_) => self.tick(clock.now_ns()),
+                }
+            }
+        })
+    }
+
+    fn take(&mut self, seen: &Seen) {
+        self.passed.taken(seen);
+        // Before what passed then: it may be the first of another file.
+        if let Some(at_ns) = seen.at_ns().filter(|at_ns| *at_ns >= self.tick_ns) {
+            self.tick(at_ns);
+        }
+        let origin_ns = self.import.started_unix_ns().or(seen.at_ns()).unwrap_or(0);
+        let (parts, mut late) = (&mut self.parts, Vec::new());
+        self.import.event(&seen.event(), &mut |found| {
+            if let Found::Exchange(exchange) = found {
+                let bucket = bucket(&exchange);
+                if parts.keep(exchange, origin_ns) {
+                    late.push(bucket);
+                }
+            }
+        });
+        if let Some(ledger) = self.parts.late_ledger() {
+            late.into_iter().for_each(|bucket| self.import.hand_over(bucket, ledger));
+        }
+    }
+
+    fn tick(&mut self, now_ns: i64) {
+        self.tick_ns = now_ns.saturating_add(i64::try_from(TICK.as_nanos()).unwrap_or(i64::MAX));
+        self.parts.tick(now_ns, &mut self.import, &self.passed);
+        for (name, reason) in self.passed.news() {
+            let reason = outputs::printable(&reason).replace('\n', " ");
+            outputs::note(false, &format!("warning: {name}: {reason}{}", advice(name)));
+        }
+        if !self.is_warned && self.passed.local_errors.load(Ordering::Relaxed) > 0 {
+            self.is_warned = true;
+            outputs::note(false, OUT_OF_CONNECTIONS);
+        }
+    }
+
+    /// Ends all files.
+    pub(super) fn end(mut self) -> Totals {
+        self.tick(self.tick_ns);
+        let origin_ns = self.import.started_unix_ns().unwrap_or(0);
+        let latest_ns = self.import.latest_unix_ns();
+        let Self { import, mut parts, passed, .. } = self;
+        let mut late = Vec::new();
+        let mut imported = import.finish(&mut |found| {
+            if let Found::Exchange(exchange) = found {
+                let bucket = bucket(&exchange);
+                if parts.keep(exchange, origin_ns) {
+                    late.push(bucket);
+                }
+            }
+        });
+        if let Some(ledger) = parts.late_ledger() {
+            for bucket in late {
+                imported.ledger.messages.hand_over(bucket, &mut ledger.messages);
+            }
+        }
+        passed.account(&mut imported.ledger);
+        add_fronts(&mut imported.servers, &passed);
+        parts.end(&imported.ledger, latest_ns, &imported.servers);
+        parts.totals
+    }
+}
+
+/// Where the ledger counts it.
+fn bucket(exchange: &Exchange) -> &'static str {
+    if exchange.response.is_some() { "exchange" } else { "request without response" }
+}
+
+/// Said at once: clients are waiting.
+const OUT_OF_CONNECTIONS: &str = "warning: this machine has no connection to give, and clients \
+                                  wait; raise its limit on open files (ulimit -n)";
+
+/// What to do about a failure, by its name.
+fn advice(name: &str) -> &'static str {
+    match name {
+        "upstream certificate of an unknown issuer" => {
+            "; connections are closed: name the issuer with --cacert FILE"
+        }
+        "upstream certificate for another name" => {
+            "; connections are closed: give the name it is for with --upstream-name"
+        }
+        "upstream certificate not accepted" => {
+            "; connections are closed: a certificate that may issue others (CA:TRUE) cannot be a \
+             server's own"
+        }
+        "upstream without tls" => "; connections are closed: leave out https:// in --upstream",
+        "clients without tls" => "; those connections are closed",
+        name if name.starts_with("upstream") => "; connections are closed",
+        _ => "",
+    }
+}
