@@ -33,6 +33,7 @@ pub struct Import {
     /// The captures: pcap, pcapng, HAR, `GoReplay`, sessions of Proxy Verifier, vegeta targets,
     /// JSON Lines or access logs, plain, gz or zst; `-` is standard input. Several are put in the
     /// order of time, whatever the order here: pieces of one capture, or captures of one time.
+    /// Several recordings, such as the files of one `record --rotate`, become one.
     #[arg(required = true, value_name = "CAPTURE")]
     captures: Vec<PathBuf>,
     /// The recording to write.

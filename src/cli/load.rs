@@ -2,6 +2,7 @@
 
 mod documents;
 mod logs;
+mod recordings;
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -20,6 +21,7 @@ use crate::capture::vegeta::Pace;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
 use crate::cli::load::logs::{Input, from_logs, told};
+use crate::cli::load::recordings::from_recordings;
 use crate::cli::redact::redactor_of;
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
@@ -110,7 +112,8 @@ pub fn import(
     mut redactor: Option<Redactor>,
     options: &Options,
 ) -> anyhow::Result<ImportOutcome> {
-    if let Some(recording) = sources.iter().find(|source| source.content() == Content::Parquet) {
+    if let ([recording], Some(Content::Parquet)) = (&*sources, sources.first().map(Source::content))
+    {
         bail!(
             "{name}: is a recording already, if it is one of ours; look at it with `peakhour \
              inspect {name}`, or name it in a scenario",
@@ -138,12 +141,16 @@ pub fn import(
             from_logs(logs, &mut writer, &mut redactor)?
         }
         Input::Lines(sources) => from_lines(sources, &mut writer, &mut redactor)?,
+        Input::Recordings(sources) => from_recordings(&sources, &mut writer, &mut redactor)?,
     };
     refuse_empty(&origin, content, &header, &warnings)?;
     header.origin = origin;
     if let Some(redactor) = redactor {
         header.redacted_headers = redactor.headers();
-        header.redaction = Some(redactor.account());
+        let mut account = redactor.account();
+        // Of recordings that are put together.
+        header.redaction.iter().for_each(|before| account.merge(before));
+        header.redaction = Some(account);
     }
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })
 }
@@ -153,7 +160,9 @@ fn refuse_clocks(input: &Input, options: &Options) -> anyhow::Result<()> {
     let is_shifted = |source: &&Source| source.clock_shift_ns() != 0;
     let shifted = match input {
         Input::Packets(_) | Input::Logs(_) => None,
-        Input::Documents(_, sources) => sources.iter().find(is_shifted),
+        Input::Documents(_, sources) | Input::Recordings(sources) => {
+            sources.iter().find(is_shifted)
+        }
         Input::Lines(sources) => sources.iter().map(|lines| lines.get_ref().1).find(is_shifted),
     };
     if let Some(source) = shifted {

@@ -1,5 +1,6 @@
 //! `peakhour record`: live traffic becomes a recording, by a reverse proxy in front of a server.
 
+mod names;
 mod part;
 mod parts;
 mod upstream;
@@ -22,7 +23,8 @@ use crate::cli::exit::Exit;
 use crate::cli::files::check_recording;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::listed;
-use crate::cli::record::parts::{Parts, Rotation, Series, Totals, forget};
+use crate::cli::record::names::forget;
+use crate::cli::record::parts::{Parts, Rotation, Series, Totals};
 use crate::cli::record::recorder::Recorder;
 use crate::cli::record::upstream::{Upstream, protocol, route};
 use crate::cli::redact::{Secrets, told};

@@ -46,6 +46,7 @@ mod redaction_policy; // The same through the program: policies, keys, what is t
 mod record; // Live traffic through a proxy in front of a real nginx.
 mod certificates; // Certificates made for a test by openssl.
 mod record_tls; // The same with TLS on either side: curl, nginx, and who is refused.
+mod record_parts; // A recording in several files: cut, kept, lost, and imported as one.
 mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.

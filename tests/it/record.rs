@@ -22,12 +22,13 @@ use crate::servers::{self, Server, free_port, pause};
 use crate::support::peakhour;
 
 /// A shop that logs a line a request: its connection, the request, the answer.
-fn shop() -> Option<Server> {
+pub(crate) fn shop() -> Option<Server> {
     servers::nginx("", "", |port, folder| {
         format!(
             "log_format seen '$connection $request_method $uri $status $request_length';\n\
-             server {{ listen 127.0.0.1:{port}; access_log {}/seen.log seen;\n\
-             location /items/ {{ return 200 'an item'; }}\n\
+             server {{ listen 127.0.0.1:{port}; access_log {0}/seen.log seen;\n\
+             client_max_body_size 0; location /items/ {{ return 200 'an item'; }}\n\
+             location /slow {{ root {0}; limit_rate 20k; }}\n\
              location /orders {{ return 201 'noted'; }} }}",
             folder.display()
         )
@@ -74,17 +75,22 @@ pub(crate) fn start_for(folder: &Path, upstream: &str, arguments: &[&str]) -> (P
 }
 
 /// Ends the proxy as a process manager does; its exit code and last words.
-pub(crate) fn end(mut proxy: Proxy) -> (Option<i32>, String) {
+pub(crate) fn end(proxy: Proxy) -> (Option<i32>, String) {
+    end_by("-TERM", proxy)
+}
+
+/// The same by another signal.
+pub(crate) fn end_by(signal: &str, mut proxy: Proxy) -> (Option<i32>, String) {
     let child = &mut proxy.0;
     let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     let mut said = String::new();
     child.stderr.as_mut().unwrap().read_to_string(&mut said).unwrap();
     (child.wait().unwrap().code(), said)
 }
 
 /// Sends bytes and reads as many answers as they ask for.
-fn ask(stream: &mut TcpStream, request: &str, answers: usize) {
+pub(crate) fn ask(stream: &mut TcpStream, request: &str, answers: usize) {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut seen = Vec::new();

@@ -20,6 +20,8 @@ pub(super) enum Input {
     Documents(Content, Vec<Source>),
     /// Access logs, several of which are merged by time.
     Logs(Vec<Log>),
+    /// Recordings, several of which are put together.
+    Recordings(Vec<Source>),
     /// JSON Lines, with the bytes that were looked at in front.
     Lines(Vec<Sampled>),
 }
@@ -35,6 +37,7 @@ pub(super) fn told(sources: Vec<Source>, given: Option<&Format>) -> anyhow::Resu
             | Content::Monitor
             | Content::Sessions
             | Content::Targets) => Input::Documents(content, sources),
+            Content::Parquet => Input::Recordings(sources),
             _ => Input::Packets(sources),
         });
     }

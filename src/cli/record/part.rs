@@ -1,6 +1,6 @@
 //! One file of a recording under way.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::recording::file::RecordingError;
@@ -143,18 +143,6 @@ fn move_to(exchange: &mut Exchange, origin_ns: i64, started_ns: i64) -> bool {
     true
 }
 
-/// The name of the file that begins at a moment: `peak.parquet` becomes
-/// `peak-20261126-103000-250.parquet`.
-pub(super) fn named(output: &Path, stamp: &str) -> PathBuf {
-    let mut name = output.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{stamp}"));
-    if let Some(extension) = output.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    output.with_file_name(name)
-}
-
 /// The account of a file that could not be written, to go on to the next.
 pub(super) fn unwritten(mut ledger: Ledger) -> Ledger {
     for bucket in ["exchange", "request without response"] {
@@ -182,18 +170,6 @@ mod tests {
         })
         .unwrap();
         Exchange { at, ..read.remove(0) }
-    }
-
-    #[test]
-    fn names_say_when_a_file_began() {
-        let stamp = "20261126-103000-250";
-        for (output, name) in [
-            ("day/peak.parquet", "day/peak-20261126-103000-250.parquet"),
-            ("peak", "peak-20261126-103000-250"),
-            ("./a.b.parquet", "./a.b-20261126-103000-250.parquet"),
-        ] {
-            assert_eq!(named(Path::new(output), stamp), Path::new(name));
-        }
     }
 
     #[test]

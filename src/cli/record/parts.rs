@@ -11,11 +11,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::capture::import::Import;
-use crate::cli::record::part::{Part, named, unwritten};
-use crate::cli::{outputs, wall_clock};
+use crate::cli::outputs;
+use crate::cli::record::names::{MS, forget, free_name};
+use crate::cli::record::part::{Part, unwritten};
 use crate::record::passed::Passed;
 use crate::recording::file::RecordingError;
-use crate::recording::file::writer::{RecordingWriter, unfinished};
+use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{Exchange, Header, Part as Place, Servers};
@@ -64,6 +65,8 @@ pub(super) struct Parts {
     number: u64,
     /// The last moment that was told.
     now_ns: i64,
+    /// Until then, nothing more is said of a disk that refuses.
+    next_told_ns: i64,
     pub(super) totals: Totals,
 }
 
@@ -134,6 +137,7 @@ impl Parts {
             stamped_ms,
             number: 0,
             now_ns,
+            next_told_ns: now_ns,
             totals: Totals::default(),
         })
     }
@@ -158,6 +162,11 @@ impl Parts {
         self.closing.as_mut().map(|(part, _)| &mut part.ledger)
     }
 
+    /// It is time for another file.
+    pub(super) fn is_due(&self, now_ns: i64) -> bool {
+        self.cut_at_ns.is_some_and(|cut_ns| now_ns >= cut_ns)
+    }
+
     /// Cuts and ends files where it is time for it.
     pub(super) fn tick(&mut self, now_ns: i64, import: &mut Import, passed: &Passed) {
         self.now_ns = now_ns;
@@ -167,7 +176,6 @@ impl Parts {
         if self.closing.as_ref().is_some_and(|(_, [_, ends_ns])| now_ns >= *ends_ns) {
             self.end_closing(import, passed);
         }
-        let is_full = self.rotation.size.is_some_and(|size| self.current.size() >= size);
         if let Some(cut_ns) = self.cut_at_ns.filter(|cut_ns| now_ns >= *cut_ns) {
             self.cut_at_ns = self.rotation.every.map(|every| {
                 // Where nothing was seen for long, no files are made up for it.
@@ -175,8 +183,13 @@ impl Parts {
                 after(cut_ns, every).saturating_add(missed.saturating_mul(ns(every)))
             });
             self.cut(cut_ns, import, passed);
-        } else if is_full {
-            self.cut(now_ns, import, passed);
+        }
+    }
+
+    /// Cuts the file where it has become large enough.
+    pub(super) fn cut_large(&mut self, import: &mut Import, passed: &Passed) {
+        if self.rotation.size.is_some_and(|size| self.current.size() >= size) {
+            self.cut(import.latest_unix_ns(), import, passed);
         }
     }
 
@@ -317,7 +330,11 @@ impl Parts {
             "connections are passed on, but nothing is recorded any more, and no file will be \
              written: end this and record to another disk"
         };
-        outputs::note(false, &format!("error: {error:#}; {goes_on}"));
+        // A disk that stays full says so with every file.
+        if self.now_ns >= self.next_told_ns {
+            self.next_told_ns = after(self.now_ns, RETRY);
+            outputs::note(false, &format!("error: {error:#}; {goes_on}"));
+        }
         if self.rotation.is_on() && self.current.is_lost() {
             let retry_ns = after(self.now_ns, RETRY);
             self.cut_at_ns = Some(self.cut_at_ns.map_or(retry_ns, |cut_ns| cut_ns.min(retry_ns)));
@@ -355,33 +372,12 @@ pub(super) fn add_fronts(servers: &mut Servers, passed: &Passed) {
     servers.addresses.dedup();
 }
 
-/// Removes what was written of a recording.
-pub(super) fn forget(output: &Path) {
-    for left in unfinished(output) {
-        let _ = std::fs::remove_file(left);
-    }
-}
-
 fn aside(
     writer: RecordingWriter,
     header: Header,
 ) -> std::io::Result<JoinHandle<Result<Header, RecordingError>>> {
     thread::Builder::new().name("finish".to_owned()).spawn(move || writer.finish(header))
 }
-
-/// A name that no file has, at or soon after a moment in milliseconds.
-fn free_name(output: &Path, mut at_ms: i64) -> (PathBuf, i64) {
-    loop {
-        let path = named(output, &wall_clock::file_stamp(at_ms.saturating_mul(MS)));
-        if !path.exists() && unfinished(&path).is_empty() {
-            return (path, at_ms);
-        }
-        at_ms += 1;
-    }
-}
-
-/// Nanoseconds of a millisecond.
-const MS: i64 = 1_000_000;
 
 fn ns(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)

@@ -63,7 +63,8 @@ impl Recorder {
     fn take(&mut self, seen: &Seen) {
         self.passed.taken(seen);
         // Before what passed then: it may be the first of another file.
-        if let Some(at_ns) = seen.at_ns().filter(|at_ns| *at_ns >= self.tick_ns) {
+        let is_due = |at_ns: &i64| *at_ns >= self.tick_ns || self.parts.is_due(*at_ns);
+        if let Some(at_ns) = seen.at_ns().filter(is_due) {
             self.tick(at_ns);
         }
         let origin_ns = self.import.started_unix_ns().or(seen.at_ns()).unwrap_or(0);
@@ -79,6 +80,7 @@ impl Recorder {
         if let Some(ledger) = self.parts.late_ledger() {
             late.into_iter().for_each(|bucket| self.import.hand_over(bucket, ledger));
         }
+        self.parts.cut_large(&mut self.import, &self.passed);
     }
 
     fn tick(&mut self, now_ns: i64) {
