@@ -3,26 +3,30 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use peakhour::protocol::Protocol;
+use peakhour::record::tls::{self, Trust};
 use peakhour::recording::Exchange;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::certificates::Authority;
 use crate::record::{Proxy, end, recorded, start_for};
-use crate::servers::{self, Server, pause};
-use crate::support::{peakhour, program};
+use crate::servers::{self, Server};
+use crate::support::program;
 
 /// nginx that speaks TLS with a certificate, HTTP/1.1 and HTTP/2, and logs a line a request.
-fn nginx(authority: &Authority, name: &str) -> Option<Server> {
+pub(crate) fn nginx(authority: &Authority, name: &str) -> Option<Server> {
     let [pem, key] = [".pem", "-key.pem"].map(|suffix| authority.path(&format!("{name}{suffix}")));
     let tls = format!("ssl_certificate {pem}; ssl_certificate_key {key};");
     serving("ssl http2", &tls)
 }
 
-fn serving(listen: &str, tls: &str) -> Option<Server> {
+pub(crate) fn serving(listen: &str, tls: &str) -> Option<Server> {
     servers::nginx("", "", |port, folder| {
         format!(
             "log_format seen '$server_protocol $request_method $uri $status $request_length';\n\
@@ -38,28 +42,28 @@ fn serving(listen: &str, tls: &str) -> Option<Server> {
 }
 
 /// An authority, and what a proxy and a server need of it.
-fn authority(folder: &Path) -> Option<Authority> {
+pub(crate) fn authority(folder: &Path) -> Option<Authority> {
     let authority = Authority::new(&folder.join("ca"))?;
     authority.issue("shop", "DNS:shop.example,IP:127.0.0.1");
     Some(authority)
 }
 
 /// curl, which trusts an authority.
-struct Curl<'a> {
-    program: PathBuf,
-    authority: &'a Authority,
-    port: u16,
+pub(crate) struct Curl<'a> {
+    pub(crate) program: PathBuf,
+    pub(crate) authority: &'a Authority,
+    pub(crate) port: u16,
 }
 
 impl Curl<'_> {
-    fn get(&self, arguments: &[&str], path: &str) -> Vec<u8> {
+    pub(crate) fn get(&self, arguments: &[&str], path: &str) -> Vec<u8> {
         let (code, body) =
             self.run(arguments, &format!("https://shop.example:{}{path}", self.port));
         assert_eq!(code, Some(0), "{path} with {arguments:?}");
         body
     }
 
-    fn run(&self, arguments: &[&str], url: &str) -> (Option<i32>, Vec<u8>) {
+    pub(crate) fn run(&self, arguments: &[&str], url: &str) -> (Option<i32>, Vec<u8>) {
         let ran = Command::new(&self.program)
             .args(["-sS", "-m", "60", "--cacert", &self.authority.path("ca.pem")])
             .args(["--resolve", &format!("shop.example:{}:127.0.0.1", self.port)])
@@ -72,7 +76,7 @@ impl Curl<'_> {
 }
 
 /// `PROTOCOL METHOD PATH STATUS` of every exchange, as nginx would log it, sorted.
-fn rows(exchanges: &[Exchange]) -> Vec<String> {
+pub(crate) fn rows(exchanges: &[Exchange]) -> Vec<String> {
     let row = |each: &Exchange| {
         let version = if each.protocol == Protocol::Http2 { "HTTP/2.0" } else { "HTTP/1.1" };
         let status = each.response.as_ref().map_or(0, |answer| answer.status);
@@ -92,19 +96,27 @@ fn logged(server: &Server) -> Vec<String> {
     rows
 }
 
-fn certificate(authority: &Authority) -> [String; 4] {
+pub(crate) fn certificate(authority: &Authority) -> [String; 4] {
     let [pem, key] = ["shop.pem", "shop-key.pem"].map(|name| authority.path(name));
     ["--tls-cert".to_owned(), pem, "--tls-key".to_owned(), key]
 }
 
-fn started(folder: &Path, upstream: &str, arguments: &[&str], tls: &[String]) -> (Proxy, u16) {
+pub(crate) fn started(
+    folder: &Path,
+    upstream: &str,
+    arguments: &[&str],
+    tls: &[String],
+) -> (Proxy, u16) {
     let tls = tls.iter().map(String::as_str);
     let all: Vec<&str> = arguments.iter().copied().chain(tls).collect();
     start_for(folder, upstream, &all)
 }
 
 /// What was recorded by a proxy that has done its work.
-fn of(folder: &Path, proxy: Proxy) -> (Vec<Exchange>, std::collections::BTreeMap<String, u64>) {
+pub(crate) fn of(
+    folder: &Path,
+    proxy: Proxy,
+) -> (Vec<Exchange>, std::collections::BTreeMap<String, u64>) {
     let (code, said) = end(proxy);
     assert_eq!(code, Some(0), "{said}");
     let (reader, exchanges) = recorded(&folder.join("live.parquet"));
@@ -206,100 +218,6 @@ fn clients_without_tls_reach_a_server_in_tls() {
     assert_eq!(rows(&all), logged(&server));
 }
 
-/// A connection through a proxy to a server in TLS: the name it is refused by, if it is.
-fn tried(authority: &Authority, server: u16, arguments: &[&str]) -> (Option<i32>, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let arguments = [&["--grace", "0s"], arguments].concat();
-    let (proxy, port) =
-        start_for(folder.path(), &format!("https://127.0.0.1:{server}"), &arguments);
-    let curl = Curl { program: program("curl").unwrap(), authority, port };
-    let url = format!("http://127.0.0.1:{port}/items/1");
-    let codes = [(); 2].map(|()| curl.run(&[], &url).0);
-    let (code, said) = end(proxy);
-    let answered = codes.iter().filter(|code| **code == Some(0)).count();
-    assert_eq!(answered, if code == Some(0) { 2 } else { 0 }, "{said}");
-    (code, said)
-}
-
-#[test]
-fn an_upstream_that_cannot_prove_who_it_is_is_refused_and_counted() {
-    let folder = tempfile::tempdir().unwrap();
-    let (Some(ours), Some(_)) = (authority(folder.path()), program("curl")) else { return };
-    let Some(other) = Authority::new(&folder.path().join("other")) else { return };
-    ours.issue("elsewhere", "DNS:elsewhere.example");
-    ours.issue_until("old", "DNS:shop.example,IP:127.0.0.1", "20200102000000Z");
-    let servers = ["shop", "elsewhere", "old"].map(|name| nginx(&ours, name));
-    let [Some(shop), Some(elsewhere), Some(old)] = servers else { return };
-    let Some(plain) = serving("", "") else { return };
-    let [right, wrong] = [&ours, &other].map(|authority| authority.path("ca.pem"));
-    let (right, wrong) = (["--cacert", &right], ["--cacert", &wrong]);
-    let renamed = [&right[..], &["--upstream-name", "elsewhere.example"]].concat();
-    for (server, arguments, refused) in [
-        (&shop, &right[..], None),
-        (&shop, &wrong, Some("upstream certificate of an unknown issuer")),
-        (&shop, &[], Some("upstream certificate of an unknown issuer")),
-        (&shop, &["--insecure"], None),
-        (&elsewhere, &right, Some("upstream certificate for another name")),
-        (&elsewhere, &renamed, None),
-        (&old, &right, Some("upstream certificate expired")),
-        (&old, &["-k"], None),
-        (&plain, &right, Some("upstream without tls")),
-        (&plain, &["-k"], Some("upstream without tls")),
-    ] {
-        let (code, said) = tried(&ours, server.port, arguments);
-        let shown = format!("{arguments:?}: {said}");
-        assert_eq!(code, Some(if refused.is_some() { 104 } else { 0 }), "{shown}");
-        if let Some(name) = refused {
-            // At once, and in the account.
-            assert!(said.contains(&format!("warning: {name}: ")), "{shown}");
-            assert!(said.contains(&format!("(2 connections; {name} 2)")), "{shown}");
-        }
-        let is_loud = arguments.iter().any(|it| matches!(*it, "-k" | "--insecure"));
-        let loud = if is_loud { 2 } else { 0 };
-        assert_eq!(said.matches("WARNING: --insecure").count(), loud, "{shown}");
-    }
-}
-
-#[test]
-fn clients_that_fail_to_speak_tls_are_counted_by_what_they_did() {
-    let folder = tempfile::tempdir().unwrap();
-    let (Some(authority), Some(curl)) = (authority(folder.path()), program("curl")) else { return };
-    let Some(server) = serving("", "") else { return };
-    let upstream = format!("127.0.0.1:{}", server.port);
-    let (proxy, port) =
-        started(folder.path(), &upstream, &["--grace", "0s"], &certificate(&authority));
-    for request in ["GET /items/1 HTTP/1.1\r\nHost: shop\r\n\r\n", "PING\r\n"] {
-        let mut plain = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        plain.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        let _ = plain.read_to_end(&mut answer);
-        assert!(!answer.starts_with(b"HTTP/"), "it was not passed on");
-    }
-    // Half of a hello, and gone.
-    let mut half = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    half.write_all(&[22, 3, 1, 2, 0, 1, 0, 1]).unwrap();
-    drop(half);
-    let curl = Curl { program: curl, authority: &authority, port };
-    let suspicious = Command::new(&curl.program)
-        .args(["-sS", &format!("https://127.0.0.1:{port}/items/1")])
-        .output()
-        .unwrap();
-    assert_eq!(suspicious.status.code(), Some(60), "curl does not trust our authority by itself");
-    let old = ["--tls-max", "1.1", "--ciphers", "DEFAULT@SECLEVEL=0"];
-    assert_ne!(curl.run(&old, &format!("https://shop.example:{port}/items/2")).0, Some(0));
-    assert_eq!(curl.get(&[], "/items/3"), b"an item");
-    let (exchanges, notes) = of(folder.path(), proxy);
-    assert_eq!(rows(&exchanges), ["HTTP/1.1 GET /items/3 200"]);
-    for (name, count) in [
-        ("clients without tls", 2),
-        ("clients that left in the tls handshake", 1),
-        ("clients that refused the certificate or the handshake", 1),
-        ("clients without a common tls version or cipher", 1),
-    ] {
-        assert_eq!(notes.get(name), Some(&count), "{name}: {notes:?}");
-    }
-}
-
 /// The bytes of TLS are passed on as they are, and the user is told what to do about it.
 #[test]
 fn tls_through_a_listener_without_it_is_passed_on_and_told_of() {
@@ -316,52 +234,56 @@ fn tls_through_a_listener_without_it_is_passed_on_and_told_of() {
     assert!(said.contains("connections with tls 1"), "{said}");
 }
 
+/// A server inside of TLS whose answer ends with the connection; it says so, or just leaves.
+fn leaves(config: Arc<ServerConfig>, says_so: bool) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        // The first only asks whether anybody is there.
+        drop(listener.accept());
+        let session = ServerConnection::new(config).unwrap();
+        let mut stream = StreamOwned::new(session, listener.accept().unwrap().0);
+        stream.read_exact(&mut [0; 16]).unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhalf of it").unwrap();
+        if says_so {
+            stream.conn.send_close_notify();
+        }
+        stream.flush().unwrap();
+        // The client has the last word, so that nothing is reset.
+        let _ = stream.sock.shutdown(Shutdown::Write);
+        let _ = stream.sock.read_to_end(&mut Vec::new());
+    });
+    port
+}
+
 #[test]
-fn what_is_wrong_with_a_file_of_certificates_is_said() {
+fn what_was_cut_inside_of_tls_does_not_look_whole() {
     let folder = tempfile::tempdir().unwrap();
     let Some(authority) = authority(folder.path()) else { return };
-    authority.issue("second", "DNS:second.example");
-    let at = |name: &str| folder.path().join("ca").join(name);
-    fs::write(at("empty.pem"), "").unwrap();
-    let key = fs::read_to_string(at("shop-key.pem")).unwrap();
-    fs::write(at("cut.pem"), &key[..key.len() / 2]).unwrap();
-    fs::write(at("locked.pem"), key.replace("PRIVATE", "ENCRYPTED PRIVATE")).unwrap();
-    let shop = "shop.pem";
-    for (arguments, said) in [
-        (["--tls-cert", "absent.pem", "--tls-key", "shop-key.pem"], "absent.pem: cannot be read"),
-        (["--tls-cert", "empty.pem", "--tls-key", "shop-key.pem"], "empty.pem: no certificate"),
-        (["--tls-cert", "shop-key.pem", "--tls-key", shop], "are the two files swapped?"),
-        (["--tls-cert", shop, "--tls-key", shop], "holds a certificate and no key"),
-        (["--tls-cert", shop, "--tls-key", "cut.pem"], "cut.pem: is no whole PEM file"),
-        (["--tls-cert", shop, "--tls-key", "locked.pem"], "openssl pkey -in FILE -out KEY"),
-        (["--tls-cert", shop, "--tls-key", "empty.pem"], "empty.pem: no key in it"),
-        (["--tls-cert", shop, "--tls-key", "second-key.pem"], "is not the key of the first"),
-        (["--cacert", "empty.pem", "--grace", "1s"], "empty.pem: no certificate"),
-    ] {
-        let all = [
-            &["record", "--listen", "127.0.0.1:0", "-o", "live.parquet"][..],
-            &["--upstream", "https://127.0.0.1:1"],
-            &arguments,
-        ]
-        .concat();
-        let ran = peakhour(&folder.path().join("ca"), &all);
-        assert_eq!(ran.code, 104, "{}", ran.stderr);
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
+    let [pem, key, ca] =
+        ["shop.pem", "shop-key.pem", "ca.pem"].map(|name| PathBuf::from(authority.path(name)));
+    for says_so in [true, false] {
+        let upstream = leaves(tls::of_clients(&pem, &key).unwrap(), says_so);
+        let arguments = ["--grace", "1s", "--cacert", ca.to_str().unwrap()];
+        let upstream = format!("https://127.0.0.1:{upstream}");
+        let (proxy, port) = started(folder.path(), &upstream, &arguments, &certificate(&authority));
+        let config = tls::to_upstream(Trust::File(&ca)).unwrap();
+        let name = ServerName::try_from("shop.example").unwrap();
+        let session = ClientConnection::new(config, name).unwrap();
+        let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut client = StreamOwned::new(session, socket);
+        client.write_all(b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n").unwrap();
+        let mut answer = Vec::new();
+        let ended = client.read_to_end(&mut answer).map_err(|error| error.kind());
+        assert!(answer.ends_with(b"half of it"));
+        assert_eq!(ended.is_ok(), says_so, "{ended:?}");
+        client.conn.send_close_notify();
+        client.flush().unwrap();
+        drop(client);
+        let (exchanges, notes) = of(folder.path(), proxy);
+        let body = exchanges[0].response.as_ref().unwrap().body_bytes;
+        assert_eq!(body, says_so.then_some(10));
+        let noted = notes.get("tls ends of upstream without notice").copied();
+        assert_eq!(noted, (!says_so).then_some(1), "{notes:?}");
     }
-    for (arguments, said) in [
-        (&["--upstream", "127.0.0.1:1", "-k"][..], "--insecure is for an upstream that speaks TLS"),
-        (&["--upstream", "127.0.0.1:1", "--alpn", "h2"], "--alpn is for TLS"),
-        (&["--upstream", "https://127.0.0.1:1", "-k", "--alpn", "h2,http/1.1"], "give --alpn one"),
-        (&["--upstream", "https://127.0.0.1:1", "-k", "--upstream-name", "a b"], "is no name"),
-        (&["--upstream", "127.0.0.1:1", "--keep", "3"], "--keep is for several files"),
-        (&["--upstream", "127.0.0.1:1", "--tls-cert", "shop.pem"], "--tls-key"),
-    ] {
-        let all =
-            [&["record", "--listen", "127.0.0.1:0", "-o", "live.parquet"][..], arguments].concat();
-        let ran = peakhour(&folder.path().join("ca"), &all);
-        assert_ne!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stderr.contains(said), "{said}: {}", ran.stderr);
-    }
-    pause();
-    assert!(!at("live.parquet").exists());
 }

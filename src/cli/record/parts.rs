@@ -386,3 +386,6 @@ fn ns(duration: Duration) -> i64 {
 fn after(moment_ns: i64, duration: Duration) -> i64 {
     moment_ns.saturating_add(ns(duration))
 }
+
+#[cfg(test)]
+mod tests;
