@@ -192,7 +192,7 @@ async fn pump(side: Side, [from, to]: [&Wire; 2], copies: &Copies<'_>) -> Result
                 continue;
             }
             Ok(_) => End::Fin,
-            Err(error) => failed(side, &error, &copies.tee.passed)?,
+            Err(error) => failed(side, &error, copies)?,
         };
         copies.flow().ended[side.index()] = Some(end);
         // A peer that is gone already has nothing left to be told.
@@ -202,14 +202,15 @@ async fn pump(side: Side, [from, to]: [&Wire; 2], copies: &Copies<'_>) -> Result
 }
 
 /// How a direction ends that failed. What failed inside of TLS is counted.
-fn failed(side: Side, error: &io::Error, passed: &Passed) -> Result<End, Gone> {
-    let peer = if side == Side::First { Peer::Client } else { Peer::Upstream };
+fn failed(side: Side, error: &io::Error, copies: &Copies<'_>) -> Result<End, Gone> {
+    let passed = &copies.tee.passed;
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        // Many programs just close the connection; it is told apart from an end that was said.
-        passed.failed(failures::torn(peer), &error.to_string());
+        let is_first = copies.flow().ended[side.other().index()].is_none();
+        passed.torn[side.index()].fetch_add(u64::from(is_first), Ordering::Relaxed);
         return Ok(End::Cut);
     }
     if failures::of_tls(error).is_some() {
+        let peer = if side == Side::First { Peer::Client } else { Peer::Upstream };
         passed.failed(failures::later(peer), &error.to_string());
     }
     if side == Side::First { Err(Gone) } else { Ok(End::Reset) }

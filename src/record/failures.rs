@@ -25,11 +25,6 @@ pub(super) fn later(peer: Peer) -> &'static str {
     )
 }
 
-/// A side of a connection ended without saying so inside of TLS, so that it may have been cut.
-pub(super) fn torn(peer: Peer) -> &'static str {
-    by(peer, "tls ends of clients without notice", "tls ends of upstream without notice")
-}
-
 /// Whether a client began no TLS at all, in a handshake that failed.
 fn is_no_tls(error: &Error) -> bool {
     matches!(error, Error::InvalidMessage(InvalidMessage::InvalidContentType))

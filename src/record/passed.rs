@@ -29,6 +29,9 @@ pub struct Passed {
     pub unrecorded: AtomicU64,
     /// Copies dropped, and their bytes.
     pub dropped: [AtomicU64; 2],
+    /// Inside of TLS, ends of clients and of the upstream that were not announced although the
+    /// other side had more to say: they may have been cut. Many programs just close.
+    pub torn: [AtomicU64; 2],
     /// Bytes that wait for the recorder.
     pub(super) waiting: AtomicU64,
     /// Where clients connected to: who replays to these replays to the upstream.
@@ -110,7 +113,10 @@ impl Passed {
             account.enter(amount);
             account.end(DROPPED, amount);
         }
+        let [client, upstream] = &self.torn;
         for (name, count) in [
+            ("tls ends of clients without notice", client),
+            ("tls ends of upstream without notice", upstream),
             ("connections without upstream", &self.no_upstream),
             ("connections not recorded", &self.unrecorded),
             ("times this machine had no connection to give", &self.local_errors),

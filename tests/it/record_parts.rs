@@ -6,7 +6,6 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use peakhour::recording::file::reader::RecordingReader;
@@ -16,10 +15,10 @@ use peakhour::units::format_count;
 
 use crate::record::{ask, end, end_by, recorded, shop, start};
 use crate::servers::{Server, pause};
-use crate::support::{peakhour, program};
+use crate::support::peakhour;
 
 /// The files of a recording, by name.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "parquet")).collect();
@@ -27,7 +26,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn opened(files: &[PathBuf]) -> Vec<(RecordingReader, Vec<Exchange>)> {
+pub(crate) fn opened(files: &[PathBuf]) -> Vec<(RecordingReader, Vec<Exchange>)> {
     files.iter().map(|file| recorded(file)).collect()
 }
 
@@ -52,7 +51,7 @@ fn logged(server: &Server) -> Vec<String> {
 }
 
 /// A file's account is its own: its messages are its rows.
-fn account(header: &Header) -> &Ledger {
+pub(crate) fn account(header: &Header) -> &Ledger {
     let ledger = &header.ledger;
     assert!(ledger.reconciles(), "{ledger:#?}");
     let messages = &ledger.messages;
@@ -224,7 +223,7 @@ fn noise(length: usize) -> Vec<u8> {
 }
 
 /// Posts `count` bodies of 100 kB; each is answered.
-fn post(port: u16, count: usize) {
+pub(crate) fn post(port: u16, count: usize) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     for item in 0..count {
         let head = format!("POST /items/{item} HTTP/1.1\r\nHost: shop.example\r\n");
@@ -260,75 +259,6 @@ fn files_are_cut_by_size_and_only_the_last_are_kept() {
             let last = parts[1].1.last().unwrap();
             assert_eq!(last.target, "/items/59", "the last are kept");
             assert!(said.contains(" were removed (--keep)"), "{said}");
-        }
-    }
-}
-
-/// A folder on a disk of so many bytes.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(size: &str) -> Option<Self> {
-        let (mount, folder) = (program("mount")?, tempfile::tempdir().unwrap());
-        let options = format!("size={size}");
-        let mounted = Command::new(mount)
-            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
-            .arg(folder.path())
-            .output()
-            .unwrap();
-        if !mounted.status.success() {
-            eprintln!("SKIPPED: this test may not mount a disk of its own");
-            return None;
-        }
-        Some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-fn where_the_disk_is_full_everybody_is_answered_and_what_is_lost_is_counted() {
-    let Some(server) = shop() else { return };
-    for (arguments, files_left) in [
-        // Nothing can be written of the one file.
-        (&[][..], Some(0)),
-        (&["--rotate-size", "1MiB"], None),
-        // There is always room for the next one.
-        (&["--rotate-size", "1MiB", "--keep", "1"], Some(1)),
-    ] {
-        let Some(disk) = SmallDisk::new("4m") else { return };
-        let folder = disk.0.path();
-        let arguments = [&["--grace", "0s"], arguments].concat();
-        let (proxy, port) = start(folder, server.port, &arguments);
-        post(port, 1_000);
-        let (code, said) = end(proxy);
-        let files = files(folder);
-        let parts = opened(&files);
-        let found: usize = parts.iter().map(|(_, exchanges)| exchanges.len()).sum();
-        let shown = format!("{arguments:?}: {files:?} {said}");
-        assert_eq!(fs::read_dir(folder).unwrap().count(), files.len(), "{shown}");
-        match files_left {
-            Some(1) => {
-                assert_eq!((code, files.len()), (Some(0), 1), "{shown}");
-                assert_eq!(parts[0].1.last().unwrap().target, "/items/999", "{shown}");
-            }
-            Some(_) => {
-                assert_eq!((code, files.len()), (Some(104), 0), "{shown}");
-                assert!(said.contains("connections are passed on"), "{shown}");
-                assert!(said.contains("nothing was written to live.parquet"), "{shown}");
-            }
-            None => {
-                assert_eq!(code, Some(104), "{shown}");
-                assert!(!files.is_empty(), "{shown}");
-                let [lost, all] = [1_000 - found as u64, 1_000].map(format_count);
-                let lost = format!("{lost} of {all} exchanges are lost");
-                assert!(said.contains(&lost), "{lost}: {shown}");
-                assert!(parts.iter().all(|(reader, _)| account(reader.header()).reconciles()));
-            }
         }
     }
 }
