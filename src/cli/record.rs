@@ -43,7 +43,7 @@ pub struct Record {
     /// Where clients connect to.
     #[arg(long, value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The server that answers them, as HOST:PORT, or as https://HOST[:PORT] where it speaks TLS.
+    /// The server that answers them; with `https://` in front where it speaks TLS.
     #[arg(long, value_name = "[https://]HOST:PORT", value_parser = upstream::parse)]
     upstream: Upstream,
     /// The recording to write, once the last connection has ended. With --rotate or --rotate-size

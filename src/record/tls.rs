@@ -139,9 +139,10 @@ fn certificates_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let certificates = read.map_err(|error| damaged(path, &error))?;
     if certificates.is_empty() {
-        let problem = match holds(&text, "PRIVATE KEY") {
-            true => "holds a key and no certificate; are the two files swapped?",
-            false => NO_CERTIFICATE,
+        let problem = if holds(&text, "PRIVATE KEY") {
+            "holds a key and no certificate; are the two files swapped?"
+        } else {
+            NO_CERTIFICATE
         };
         return Err(TlsError::Content { path: path.to_owned(), problem: problem.to_owned() });
     }

@@ -49,6 +49,7 @@ mod record_tls; // The same with TLS on either side or both, between curl and ng
 mod record_refused; // Who is refused where TLS is spoken, and by which name he is counted.
 mod record_parts; // A recording in several files: cut, kept, and imported as one.
 mod record_disks; // The same on a disk that is full, or stands still.
+mod recordings_merged; // Recordings that were made apart become one.
 mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.

@@ -23,11 +23,11 @@ impl Disk {
 
     /// With a file system that can be frozen.
     fn that_freezes() -> Option<Self> {
-        let (make, _) = (program("mkfs.ext4")?, program("fsfreeze")?);
+        let (mkfs, _) = (program("mkfs.ext4")?, program("fsfreeze")?);
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
         fs::File::create(&image).unwrap().set_len(512 << 20).unwrap();
-        let made = Command::new(make).arg("-q").arg(&image).output().unwrap();
+        let made = Command::new(mkfs).arg("-q").arg(&image).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let image = image.display().to_string();
         mounted(&["-o", "loop", &image], folder)

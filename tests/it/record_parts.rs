@@ -71,15 +71,11 @@ fn read_all(stream: &mut TcpStream, length: usize) {
     stream.read_exact(&mut vec![0; length]).unwrap();
 }
 
-#[test]
-fn under_load_every_exchange_is_in_exactly_one_file() {
-    let Some(server) = shop() else { return };
-    fs::write(server.folder().join("slow"), vec![b'x'; 100_000]).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let (proxy, port) = start(folder.path(), server.port, &["--rotate", "1s", "--grace", "10s"]);
+/// Six clients ask 180 times each, on a connection each, and another one waits for an answer that
+/// takes five seconds: it is under way when a file is cut, and when the next one is.
+fn load(port: u16) {
     let connect = move || TcpStream::connect(("127.0.0.1", port)).unwrap();
     let slow = std::thread::spawn(move || {
-        // It takes five seconds: it is under way when a file is cut, and when the next one is.
         let mut stream = connect();
         stream.write_all(b"GET /slow HTTP/1.1\r\nHost: shop.example\r\n\r\n").unwrap();
         read_all(&mut stream, 100_000);
@@ -87,7 +83,7 @@ fn under_load_every_exchange_is_in_exactly_one_file() {
     let clients: Vec<_> = (0..6)
         .map(|client| {
             std::thread::spawn(move || {
-                let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                let mut stream = connect();
                 for item in 0..180 {
                     let line = format!("GET /items/{client}-{item} HTTP/1.1\r\n");
                     let host = "Host: shop.example\r\nCookie: id=s3cret\r\n\r\n";
@@ -101,6 +97,15 @@ fn under_load_every_exchange_is_in_exactly_one_file() {
     let open: Vec<TcpStream> = clients.into_iter().map(|client| client.join().unwrap()).collect();
     slow.join().unwrap();
     drop(open);
+}
+
+#[test]
+fn under_load_every_exchange_is_in_exactly_one_file() {
+    let Some(server) = shop() else { return };
+    fs::write(server.folder().join("slow"), vec![b'x'; 100_000]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (proxy, port) = start(folder.path(), server.port, &["--rotate", "1s", "--grace", "10s"]);
+    load(port);
     let (code, said) = end(proxy);
     assert_eq!(code, Some(0), "{said}");
 
@@ -131,8 +136,8 @@ fn under_load_every_exchange_is_in_exactly_one_file() {
             assert!(began < until, "{} is in the file before its time", each.target);
             assert_eq!(each.flags.contains(Flags::MID_STREAM), each.target == "/slow");
         }
-        let part = reader.header().part.as_ref().unwrap();
-        assert_eq!(part.number, index as u64);
+        let place = reader.header().part.as_ref().unwrap();
+        assert_eq!(place.number, index as u64);
         let name = files[index].file_name().unwrap();
         let shown = peakhour(folder.path(), &["inspect", name.to_str().unwrap()]);
         assert_eq!(shown.code, 0, "{}", shown.stderr);

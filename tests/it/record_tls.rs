@@ -141,8 +141,8 @@ fn tls_on_both_sides_is_recorded_as_what_was_inside() {
     for arguments in [&["--http1.1"][..], &["--http2"], &["--no-alpn"]] {
         assert_eq!(curl.get(arguments, "/items/1"), b"an item");
         assert!(curl.get(arguments, "/large") == large, "with {arguments:?}");
-        let post = [arguments, &["--data-binary", &upload, "-H", "Expect:"]].concat();
-        assert_eq!(curl.get(&post, "/orders/2"), b"noted");
+        let upwards = [arguments, &["--data-binary", &upload, "-H", "Expect:"]].concat();
+        assert_eq!(curl.get(&upwards, "/orders/2"), b"noted");
     }
     // Several on one connection, at the same time.
     let many: Vec<String> =
@@ -283,7 +283,7 @@ fn what_was_cut_inside_of_tls_does_not_look_whole() {
         let (exchanges, notes) = of(folder.path(), proxy);
         let body = exchanges[0].response.as_ref().unwrap().body_bytes;
         assert_eq!(body, says_so.then_some(10));
-        let noted = notes.get("tls ends of upstream without notice").copied();
-        assert_eq!(noted, (!says_so).then_some(1), "{notes:?}");
+        let torn = notes.get("tls ends of upstream without notice").copied();
+        assert_eq!(torn, (!says_so).then_some(1), "{notes:?}");
     }
 }

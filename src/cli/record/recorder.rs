@@ -78,7 +78,9 @@ impl Recorder {
             }
         });
         if let Some(ledger) = self.parts.late_ledger() {
-            late.into_iter().for_each(|bucket| self.import.hand_over(bucket, ledger));
+            for bucket in late {
+                self.import.hand_over(bucket, ledger);
+            }
         }
         self.parts.cut_large(&mut self.import, &self.passed);
     }

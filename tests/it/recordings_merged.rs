@@ -1,0 +1,80 @@
+//! Recordings that were made apart become one.
+
+use std::path::Path;
+use std::time::Duration;
+
+use peakhour::recording::file::reader::RecordingReader;
+use peakhour::recording::file::writer::RecordingWriter;
+use peakhour::recording::{Exchange, Header};
+
+use crate::record::recorded;
+use crate::support::{peakhour, root};
+
+fn imported(folder: &Path, capture: &str, into: &str) -> (RecordingReader, Vec<Exchange>) {
+    let capture = root().join("captures").join(capture).display().to_string();
+    let ran = peakhour(folder, &["import", &capture, "-o", into, "--keep-secrets"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    recorded(&folder.join(into))
+}
+
+#[test]
+fn recordings_of_one_time_are_put_beside_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, one_rows) = imported(folder.path(), "nginx-first/peak.pcap.gz", "one.parquet");
+    // The same traffic on other servers, a second and a half later.
+    let header = one.header().clone();
+    let later = header.started_unix_ns + 1_500_000_000;
+    let mut writer = RecordingWriter::create(&folder.path().join("two.parquet")).unwrap();
+    for row in &one_rows {
+        writer.push(row.clone()).unwrap();
+    }
+    writer.finish(Header { started_unix_ns: later, ..header.clone() }).unwrap();
+
+    let arguments = ["import", "two.parquet", "one.parquet", "-o", "all.parquet", "--keep-secrets"];
+    let ran = peakhour(folder.path(), &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (all, rows) = recorded(&folder.path().join("all.parquet"));
+    let whole = all.header();
+    assert_eq!(whole.exchanges, 2 * header.exchanges);
+    assert_eq!(whole.connections, 2 * header.connections, "they are others, not the same again");
+    assert_eq!(whole.started_unix_ns, header.started_unix_ns);
+    assert_eq!(whole.duration_ns, header.duration_ns + 1_500_000_000);
+    assert_eq!(whole.origin, "two.parquet, one.parquet");
+    assert_eq!(whole.servers, header.servers);
+    assert_eq!(whole.ledger.frames.total, 2 * header.ledger.frames.total);
+    assert!(whole.ledger.reconciles());
+    let highest = one_rows.iter().map(|row| row.connection).max().unwrap() + 1;
+    let second = one_rows.iter().map(|row| Exchange {
+        at: row.at + Duration::from_millis(1_500),
+        connection: row.connection + highest,
+        ..row.clone()
+    });
+    let mut expected: Vec<Exchange> = one_rows.iter().cloned().chain(second).collect();
+    expected.sort_by_key(|row| (row.at, row.connection, row.seq));
+    assert!(rows == expected);
+}
+
+#[test]
+fn what_cannot_be_put_together_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = root().join("captures/nginx-first/peak.pcap.gz").display().to_string();
+    let (one, _) = imported(folder.path(), "nginx-first/peak.pcap.gz", "one.parquet");
+    let writer = RecordingWriter::create(&folder.path().join("undated.parquet")).unwrap();
+    writer.finish(Header { started_unix_ns: 0, ..one.header().clone() }).unwrap();
+    for (captures, said) in [
+        (&["one.parquet"][..], "is a recording already"),
+        (&["one.parquet", &capture], "are of different formats"),
+        (&["one.parquet", "undated.parquet"], "undated.parquet: has no date"),
+        (&["one.parquet", "one.parquet", "--time-zone", "UTC"], "--time-zone is for access logs"),
+        (
+            &["one.parquet", "undated.parquet", "--clock-offset", "one.parquet=+1s"],
+            "--clock-offset is for packets and access logs",
+        ),
+    ] {
+        let all = [&["import"][..], captures, &["-o", "all.parquet"]].concat();
+        let ran = peakhour(folder.path(), &all);
+        assert_eq!(ran.code, 104, "{captures:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{captures:?}: {}", ran.stderr);
+    }
+    assert!(!folder.path().join("all.parquet").exists());
+}
