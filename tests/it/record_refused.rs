@@ -8,9 +8,14 @@ use std::process::Command;
 use crate::certificates::Authority;
 use crate::record::{end, start_for};
 use crate::record_tls::{Curl, authority, certificate, nginx, of, rows, serving, started};
-use crate::support::{peakhour, program};
+use crate::support::{peakhour, program, root};
 
-/// A connection through a proxy to a server in TLS: the name it is refused by, if it is.
+fn is_documented(name: &str) -> bool {
+    let text = fs::read_to_string(root().join("docs/recording.md")).unwrap();
+    text.contains(&format!("`{name}`"))
+}
+
+/// Connections through a proxy to a server in TLS: the name it is refused by, if it is.
 fn tried(authority: &Authority, server: u16, arguments: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
     let arguments = [&["--grace", "0s"], arguments].concat();
@@ -54,6 +59,7 @@ fn an_upstream_that_cannot_prove_who_it_is_is_refused_and_counted() {
         let shown = format!("{arguments:?}: {said}");
         assert_eq!(code, Some(if refused.is_some() { 104 } else { 0 }), "{shown}");
         if let Some(name) = refused {
+            assert!(is_documented(name), "docs/recording.md does not say what to do about {name}");
             // At once, and in the account.
             assert!(said.contains(&format!("warning: {name}: ")), "{shown}");
             assert!(said.contains(&format!("(2 connections; {name} 2)")), "{shown}");
@@ -101,6 +107,7 @@ fn clients_that_fail_to_speak_tls_are_counted_by_what_they_did() {
         ("clients without a common tls version or cipher", 1),
     ] {
         assert_eq!(notes.get(name), Some(&count), "{name}: {notes:?}");
+        assert!(is_documented(name), "docs/recording.md does not say what to do about {name}");
     }
 }
 
