@@ -144,6 +144,7 @@ impl Redactor {
             replaced: vec![0; self.replaced.len()],
             rules: Arc::clone(&self.rules),
             pseudonyms: Pseudonyms::new(self.pseudonyms.key().clone()),
+            known: KnownLines::default(),
             hits: Hits::default(),
             unsearched: [0; Unsearched::ALL.len()],
             left: 0,

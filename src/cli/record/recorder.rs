@@ -148,6 +148,9 @@ fn advice(name: &str) -> &'static str {
              server's own"
         }
         "upstream without tls" => "; connections are closed: leave out https:// in --upstream",
+        "tls errors of upstream after the handshake" => {
+            "; it may ask for a certificate of the client, and none is sent"
+        }
         "clients without tls" => "; those connections are closed",
         name if name.starts_with("upstream") => "; connections are closed",
         _ => "",
