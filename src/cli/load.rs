@@ -27,7 +27,7 @@ use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
-use crate::recording::redaction::Redactor;
+use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
 
 /// A recording, and the scratch file it may stand in.
@@ -148,8 +148,10 @@ pub fn import(
     if let Some(redactor) = redactor {
         header.redacted_headers = redactor.headers();
         let mut account = redactor.account();
-        // Of recordings that are put together.
-        header.redaction.iter().for_each(|before| account.merge(before));
+        // Of recordings that are put together; what was not searched then was looked at again.
+        if let Some(before) = header.redaction.take() {
+            account.merge(&Redaction { not_searched: Vec::new(), ..before });
+        }
         header.redaction = Some(account);
     }
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })

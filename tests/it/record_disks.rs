@@ -56,7 +56,9 @@ fn mounted(arguments: &[&str], folder: tempfile::TempDir) -> Option<Disk> {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
+        // At once for everybody, and for good when the last file is closed: a process that another
+        // test is just starting may have some for a moment.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
     }
 }
 

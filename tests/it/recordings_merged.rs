@@ -1,11 +1,13 @@
 //! Recordings that were made apart become one.
 
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::writer::RecordingWriter;
-use peakhour::recording::{Exchange, Header};
+use peakhour::recording::redaction::Counted;
+use peakhour::recording::{Exchange, Flags, Header};
 
 use crate::record::recorded;
 use crate::support::{peakhour, root};
@@ -52,6 +54,39 @@ fn recordings_of_one_time_are_put_beside_each_other() {
     let mut expected: Vec<Exchange> = one_rows.iter().cloned().chain(second).collect();
     expected.sort_by_key(|row| (row.at, row.connection, row.seq));
     assert!(rows == expected);
+}
+
+/// What was done to secrets before is told of the whole, and nothing is done twice.
+#[test]
+fn secrets_that_were_replaced_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |cookie: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: shop\r\nCookie: id={cookie}\r\n\r\n");
+        let head = serde_json::to_string(&head).unwrap();
+        format!(
+            "{{\"at_ns\":0,\"connection\":0,\"method\":\"GET\",\"authority\":\"shop\",\
+             \"target\":\"/\",\"request_head\":{head}}}\n"
+        )
+    };
+    for name in ["one", "two"] {
+        fs::write(folder.path().join("lines"), lines(&format!("s3cret-{name}"))).unwrap();
+        let into = format!("{name}.parquet");
+        let ran = peakhour(folder.path(), &["import", "lines", "-o", &into]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+    let ran =
+        peakhour(folder.path(), &["import", "one.parquet", "two.parquet", "-o", "all.parquet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let (reader, rows) = recorded(&folder.path().join("all.parquet"));
+    let redaction = reader.header().redaction.clone().unwrap();
+    let counted = |name: &str, count| Counted { name: name.to_owned(), count };
+    assert_eq!(redaction.replaced, [counted("header Cookie", 2)]);
+    assert_eq!(redaction.not_searched, [counted("request redacted before", 2)]);
+    for (row, name) in rows.iter().zip(["one", "two"]) {
+        let (_, before) = recorded(&folder.path().join(format!("{name}.parquet")));
+        assert_eq!(row.request_head, before[0].request_head);
+        assert!(row.flags.contains(Flags::REDACTED));
+    }
 }
 
 #[test]
