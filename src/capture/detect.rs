@@ -28,10 +28,15 @@ pub(super) fn other_in_the_middle(bytes: &[u8]) -> Option<&'static str> {
     is_http2.then_some("http2")
 }
 
+/// Longest line that is taken for a command without RESP, in bytes: people type them, and the front
+/// of a message is looked at again with every piece of it.
+const MAX_PLAIN: usize = 4 * 1024;
+
 /// The protocol of a database that the first bytes of a connection begin, in either direction: a
 /// server's greeting, an opening, or a command where the opening was not captured.
 pub(super) fn database(kind: Kind, bytes: &[u8]) -> Option<&'static str> {
-    let line = bytes.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+    let front = &bytes[..bytes.len().min(MAX_PLAIN)];
+    let line = front.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
     if kind == Kind::Request && line.ends_with(b"\n") && is_plain_command(line) {
         return Some("redis");
     }

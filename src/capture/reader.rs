@@ -17,6 +17,8 @@ pub(super) struct Reader {
     /// Where `buffer` begins.
     pub(super) first: Option<Mark>,
     pub(super) scan: Scan,
+    /// What `buffer` was taken for.
+    pub(super) kind: Option<Kind>,
     /// Bytes are missing since the last message.
     pub(super) after_loss: bool,
 }
@@ -49,7 +51,7 @@ pub(super) enum Front<'a> {
 impl Reader {
     pub(super) fn new(state: State) -> Self {
         let (buffer, scan) = (Vec::new(), Scan::default());
-        Self { state, buffer, first: None, scan, after_loss: false }
+        Self { state, buffer, first: None, scan, kind: None, after_loss: false }
     }
 
     /// Bytes are missing, or make no sense: look for the next message.
@@ -68,7 +70,7 @@ impl Reader {
     /// Forgets the head that was being collected.
     pub(super) fn clear(&mut self) {
         self.buffer = Vec::new();
-        self.scan = Scan::default();
+        (self.scan, self.kind) = (Scan::default(), None);
         self.first = None;
     }
 }

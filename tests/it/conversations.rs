@@ -94,6 +94,22 @@ fn an_end_or_missing_bytes_decide_what_is_in_doubt() {
     );
 }
 
+/// No byte is looked at with each one that follows: that would take minutes here.
+#[test]
+fn fronts_that_never_end_are_read_once() {
+    for front in ["GET /", "GET / HTTP/1.1\r\n\r", "SET key ", "GET / HTTP/1.1\r\nA: "] {
+        let mut talk = Talk::new();
+        let last = front.get(front.len() - 1..).filter(|last| *last == "\r").unwrap_or("a");
+        talk.client(front);
+        for _ in 0..60_000 {
+            talk.client(last);
+        }
+        let (found, imported) = talk.import();
+        assert!(found.len() <= 1, "{front:?}");
+        assert_eq!(imported.ledger.stream_bytes.total, 60_000 + front.len() as u64);
+    }
+}
+
 #[test]
 fn a_chunk_size_beyond_all_bounds_ends_the_message() {
     let mut talk = Talk::new();

@@ -9,7 +9,8 @@ use crate::protocol::http1::head::{Progress, salvage};
 use crate::protocol::http1::start::{Kind, Version, is_certain_start};
 use crate::recording::Flags;
 
-/// Longest request line without version, in bytes: it is looked at again with every answer.
+/// Longest request line without version, in bytes: it is looked at again with every answer. For the
+/// same reason a longer front of a message stays what it was taken for.
 const MAX_SIMPLE: usize = 8 * 1024;
 
 /// One connection.
@@ -157,13 +158,14 @@ impl Conversation {
             joined.extend_from_slice(data.bytes);
             &joined
         };
-        let kind = self.kind_of(side, view);
+        let before = self.reader(side).kind.filter(|_| old > MAX_SIMPLE);
+        let kind = before.unwrap_or_else(|| self.kind_of(side, view));
         let front = look(kind, view, &mut scan, self.number.is_none());
         let consumed = match front {
             Front::Unknown if !turn.pressed => {
                 let buffer = if old == 0 { view.to_vec() } else { joined };
                 let reader = self.reader(side);
-                (reader.buffer, reader.scan) = (buffer, scan);
+                (reader.buffer, reader.scan, reader.kind) = (buffer, scan, Some(kind));
                 return data.bytes.len();
             }
             Front::Other(name) => {

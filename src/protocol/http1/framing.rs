@@ -3,10 +3,11 @@
 //!
 //! The policy: of several lengths the first wins; a length that is no number counts as absent.
 //! Whether a body is chunked may be in doubt: `chunked` stands beside a length, or in a message
-//! before HTTP/1.1, or is part of the name of another coding, or stands behind a lone carriage
-//! return in the start line. Then the first line of the body decides: a chunk size means chunks,
-//! anything else means the length, or else what holds without one. Each of these is reported as
-//! ambiguous, because two servers may read such a message differently.
+//! before HTTP/1.1, or in front of another coding (`identity`, too), or is part of the name of one,
+//! or stands behind a lone carriage return in the start line. Then the first line of the body
+//! decides: a chunk size means chunks, anything else means the length, or else what holds without
+//! one. Each of these is reported as ambiguous, because two servers may read such a message
+//! differently.
 
 use memchr::memchr;
 
@@ -38,12 +39,24 @@ pub fn begins_with_size(front: &[u8]) -> Option<bool> {
     let digits = word.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let behind = &word[digits..];
     let behind = &behind[behind.iter().take_while(|byte| is_blank(byte)).count()..];
+    if digits > 0 && !is_size(&word[..digits]) {
+        return Some(false);
+    }
     match behind {
         [] | [b'\r'] if word.is_empty() || digits > 0 => {
             (front.len() >= MAX_SIZE_FRONT).then_some(false)
         }
         [b'\n' | b';', ..] | [b'\r', b'\n', ..] => Some(digits > 0),
         _ => Some(false),
+    }
+}
+
+/// A hexadecimal number below 2^63, which is all that a chunk can have.
+fn is_size(digits: &[u8]) -> bool {
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    match &digits[zeros..] {
+        [first, rest @ ..] => rest.len() < 15 || rest.len() == 15 && (b'1'..=b'7').contains(first),
+        [] => true,
     }
 }
 
@@ -98,7 +111,7 @@ enum Coding {
 }
 
 fn transfer_encoding(head: &Head<'_>) -> Coding {
-    let mut last = Coding::Absent;
+    let (mut last, mut was_chunked) = (Coding::Absent, false);
     for value in head.values("transfer-encoding") {
         for coding in value.split(|byte| *byte == b',') {
             let name = trim(coding.split(|byte| *byte == b';').next().unwrap_or_default());
@@ -109,9 +122,12 @@ fn transfer_encoding(head: &Head<'_>) -> Coding {
                 _ if names_chunked(name) => Coding::Doubtful,
                 _ => Coding::Other,
             };
+            was_chunked |= names_chunked(name);
         }
     }
     match last {
+        // Some servers look for the word anywhere, or at the first of the codings.
+        Coding::Absent | Coding::Other if was_chunked => Coding::Doubtful,
         Coding::Absent if head.malformed && is_chunked_in_start_line(head) => Coding::Doubtful,
         last => last,
     }
@@ -224,6 +240,14 @@ mod tests {
     fn where_chunked_is_in_doubt_the_first_line_of_the_body_decides() {
         request("Content-Length: 3\r\nTransfer-Encoding: chunked\r\n", (Framing::Length(3), true));
         request("Transfer-Encoding: chunked x\r\n", (Framing::None, true));
+        request(
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+            (Framing::None, true),
+        );
+        request(
+            "Transfer-Encoding: chunked, gzip\r\nContent-Length: 4\r\n",
+            (Framing::Length(4), true),
+        );
         let response = |wire, framing| check(Kind::Response, Some("GET"), wire, (framing, true));
         response("http/1.0 200\r\nTransfer-Encoding: chunked\r\n\r\n", Framing::UntilClose);
         response("HTTP/1.1 200\r\nTransfer-Encoding: x \r\n chunked\r\n\r\n", Framing::UntilClose);
@@ -243,12 +267,16 @@ mod tests {
             ("\r\n", Some(false)),
             ("bad", None),
             ("bad luck", Some(false)),
+            ("d41d8cd98f00b204e9800998ecf8427e\n", Some(false)),
+            ("8000000000000000\n", Some(false)),
+            ("7fffffffffffffff\n", Some(true)),
+            ("00000000000000000001\n", Some(true)),
             ("5\rx", Some(false)),
         ] {
             assert_eq!(begins_with_size(front.as_bytes()), expected, "{front:?}");
         }
-        assert_eq!(begins_with_size(&[b'1'; MAX_SIZE_FRONT - 1]), None);
-        assert_eq!(begins_with_size(&[b'1'; MAX_SIZE_FRONT]), Some(false));
+        assert_eq!(begins_with_size(&[b'0'; MAX_SIZE_FRONT - 1]), None);
+        assert_eq!(begins_with_size(&[b'0'; MAX_SIZE_FRONT]), Some(false));
     }
 
     #[test]

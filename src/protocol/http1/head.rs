@@ -207,6 +207,9 @@ fn after_start(start: &Start<'_>, rest: &[u8]) -> After {
     }
 }
 
+/// Most carriage returns of an empty line: with every byte that arrives they are looked at again.
+const MAX_RETURNS: usize = 64;
+
 /// The position behind the empty line: a line feed behind another one, or with nothing but
 /// carriage returns between them.
 fn empty_line(message: &[u8], scan: &mut Scan) -> Option<usize> {
@@ -214,7 +217,7 @@ fn empty_line(message: &[u8], scan: &mut Scan) -> Option<usize> {
     for feed in memchr_iter(b'\n', message.get(from..)?) {
         let feed = from + feed;
         let rest = &message[feed + 1..];
-        let returns = rest.iter().take_while(|byte| **byte == b'\r').count();
+        let returns = rest.iter().take(MAX_RETURNS).take_while(|byte| **byte == b'\r').count();
         match rest.get(returns) {
             Some(b'\n') => return Some(feed + returns + 2),
             Some(_) => {}

@@ -4,6 +4,9 @@
 use crate::corpus::table;
 use crate::support::root;
 
+/// Whoever calls [`hold_differences`].
+const TESTS: [&str; 6] = ["http1", "http2", "tls", "databases", "har", "streams"];
+
 /// The capture, our row, and the row to find; one of the rows may be empty.
 pub(crate) type Difference = [String; 3];
 
@@ -28,9 +31,11 @@ pub(crate) fn pairs(capture: &str, ours: &[String], mut theirs: Vec<String>) -> 
 
 /// Exactly the differences found by a test are those that are listed for it.
 pub(crate) fn hold_differences(test: &str, found: Vec<Difference>) {
+    assert!(TESTS.contains(&test));
     let (mut listed, mut new) = (Vec::new(), Vec::new());
     for line in table(&root().join("tests/it/corpus_differences.tsv")) {
         assert!(line["reason"].len() > 20, "no reason: {line:?}");
+        assert!(TESTS.contains(&&*line["test"]), "no test of that name: {line:?}");
         if line["test"] == test {
             listed.push(["capture", "ours", "theirs"].map(|column| line[column].clone()));
         }
