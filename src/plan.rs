@@ -2,6 +2,7 @@
 //! seeded and streamed; the same recording, scenario and seed give the same plan, byte for byte.
 
 pub mod facts;
+pub mod profile;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
