@@ -11,6 +11,7 @@ mod scale;
 mod fingerprint;
 mod tally;
 mod measure;
+pub mod generate;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -30,7 +30,7 @@ use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
-use crate::report::assemble::{AssembleInput, assemble};
+use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
 use crate::report::terminal;
@@ -206,9 +206,11 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
         started: &rehearsal.started.rfc3339(),
-        recording_path: &scenario.recording.display().to_string(),
-        window: &scenario.window.to_string(),
-        header: recording.reader.header(),
+        sent: Sent::Recording {
+            path: &scenario.recording.display().to_string(),
+            window: &scenario.window.to_string(),
+            header: recording.reader.header(),
+        },
         target: &target.authority,
         acts: &performed.acts,
         probes: &probes,

@@ -7,18 +7,8 @@
 
 use std::time::Duration;
 
+use crate::scenario::load::Stage;
 use crate::units::rate::PerSecond;
-
-/// A time in which the rate goes evenly from one value to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// How long.
-    pub length: Duration,
-    /// The rate at its begin.
-    pub from: PerSecond,
-    /// The rate at its end.
-    pub to: PerSecond,
-}
 
 /// Stages on end.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use peakhour::drive::health::Health;
 use peakhour::plan::facts::Facts;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
-use peakhour::report::assemble::{AssembleInput, assemble};
+use peakhour::report::assemble::{AssembleInput, Sent, assemble};
 use peakhour::report::model::Report;
 use peakhour::shape::Shape;
 use peakhour::summary::evidence::Evidence;
@@ -176,9 +176,11 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         tool_version: "0.1.0",
         scenario: "checkout peak",
         started: "2026-03-02T08:15:00Z",
-        recording_path: "captures/checkout/peak.parquet",
-        window: "busiest 2m",
-        header: &header(summary.arrivals + 12),
+        sent: Sent::Recording {
+            path: "captures/checkout/peak.parquet",
+            window: "busiest 2m",
+            header: &header(summary.arrivals + 12),
+        },
         target: "stage",
         probes: &[],
         acts: &[],
