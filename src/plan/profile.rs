@@ -1,9 +1,9 @@
 //! The rate of a generated load over time, in closed form: the moment of each request follows from
 //! its position alone, so that no error adds up however long the load is.
 //!
-//! All of it is whole numbers. With `L` the common denominator of all rates, amounts of requests are
-//! counted in units of `1 / (2·L·10⁹)`: in those, what a stage sends is the sum of its two rates
-//! times its nanoseconds, exactly.
+//! All of it is whole numbers. With `L` the common denominator of all rates, amounts of requests
+//! are counted in units of `1 / (2·L·10⁹)`: in those, what a stage sends is the sum of its two
+//! rates times its nanoseconds, exactly.
 
 use std::time::Duration;
 

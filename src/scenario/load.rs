@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
-use crate::scenario::fields;
+use crate::scenario::fields::{self, TIERS};
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
 use crate::scenario::problem::{Mistake, crop};
-use crate::scenario::{Limits, TargetSpec};
+use crate::scenario::{Limits, TargetSpec, Tier};
 use crate::units::rate::{PerSecond, parse_per_second};
 use crate::units::{format_counted, format_duration};
 
@@ -32,6 +32,8 @@ pub struct Load {
     pub seed: u64,
     /// Ceilings.
     pub limits: Limits,
+    /// Tier of load-shape tolerances.
+    pub tolerance: Tier,
     /// What must hold.
     pub expect: Vec<Expectation>,
 }
@@ -169,6 +171,11 @@ pub fn allowed(text: &str) -> Result<String, Mistake> {
 /// What must hold.
 pub fn expectation(text: &str) -> Result<Expectation, Mistake> {
     Expectation::parse(text).map_err(|error| Mistake::new(error.message, error.hint))
+}
+
+/// Tier of tolerances.
+pub fn tolerance(text: &str) -> Result<Tier, Mistake> {
+    fields::word(text, &TIERS)
 }
 
 /// A header, with `${NAME}` from the environment.

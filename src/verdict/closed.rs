@@ -1,5 +1,5 @@
-//! The verdict on a closed load. Its pace is the target's own, so that no shape is planned, and none
-//! is judged or claimed.
+//! The verdict on a closed load. Its pace is the target's own, so that no shape is planned, and
+//! none is judged or claimed.
 
 use std::cmp::Reverse;
 

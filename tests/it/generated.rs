@@ -57,7 +57,7 @@ fn assert_carried_out(ran: &Ran) {
 fn nginx_sees_every_request_on_its_connection() {
     let folder = tempfile::tempdir().unwrap();
     let Some((server, port)) = nginx::start(folder.path()) else { return };
-    let ran = run(folder.path(), port, "/item/4711?a=b", "--rate 100 -d 2s -c 7");
+    let ran = run(folder.path(), port, "/item/4711?a=b", "--rate 100 -d 2s -c 7 --tolerance ci");
     drop(server);
     assert_carried_out(&ran);
     let mut on_each: Vec<usize> =
@@ -229,6 +229,27 @@ fn the_request_is_the_one_that_was_typed() {
     assert!(!told.contains("s3cret") && !told.contains("a=1"), "no secret reaches a report");
 }
 
+/// A path that is not there is said, though it is no error of the target.
+#[test]
+fn answers_that_decline_are_pointed_out() {
+    for (status, is_said) in [("404 Not Found", true), ("204 No Content", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                while stream.read(&mut [0; 4096]).is_ok_and(|count| count > 0)
+                    && stream.write_all(answer.as_bytes()).is_ok()
+                {}
+            }
+        });
+        let ran = run(folder.path(), port, "/nowhere", "--rate 50 -d 200ms -c 1");
+        assert_carried_out(&ran);
+        assert_eq!(ran.stdout.contains("10 answers were of class 4xx"), is_said, "{}", ran.stdout);
+    }
+}
+
 #[test]
 fn what_cannot_be_sent_is_refused_with_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -247,6 +268,8 @@ fn what_cannot_be_sent_is_refused_with_a_way_out() {
         ("run --url http://127.0.0.1:9/ --rate 5 --speed 2", "cannot be used with"),
         ("run --url http://127.0.0.1:9/ --rate 5 -d 10", "has no unit"),
         ("run --url http://127.0.0.1:9/ --rate 0", "sends nothing"),
+        ("run --url http://127.0.0.1:9/ --rate -5", "does not begin with a number"),
+        ("run --url http://127.0.0.1:9/ --rate 5 --tolerance lax", "strict"),
         ("run --url http://127.0.0.1:9/ --rate 60000", "--max-rate 60000"),
         ("run --url http://127.0.0.1:9/ --rate 5 -c 20001", "--max-connections 20001"),
         ("run --url http://127.0.0.1:9/ --rate 5 --stage 2x", "such as `30s:2x`"),

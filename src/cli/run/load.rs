@@ -23,10 +23,12 @@ use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
 use crate::report::model::LoadFacts;
+use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
 use crate::scenario::target::{Target, resolve};
-use crate::scenario::{Tier, load as asked};
 use crate::shape::Origin;
+use crate::summary::Summary;
+use crate::units::format_counted;
 use crate::verdict::Verdict;
 use crate::verdict::closed::{ClosedInput, judge_closed};
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
@@ -145,6 +147,7 @@ fn carried_out(
         facts.arrivals = driven.summary.arrivals;
         facts.request_bytes = driven.summary.request_bytes;
     }
+    facts.warnings.extend(declined(&driven.summary));
     let verdict = judged(job, &facts, &driven, stop.is_requested());
     let exit = Exit::of(verdict.outcome);
     let load = LoadFacts {
@@ -168,6 +171,18 @@ fn carried_out(
         health: &driven.health,
     });
     told(&report, kept).map(|()| exit)
+}
+
+/// Answers of a class that no recording says are right: mostly a mistake in what was typed.
+fn declined(summary: &Summary) -> Option<String> {
+    let declined = summary.statuses.range(400..500);
+    let (most, _) = declined.clone().max_by_key(|(_, count)| **count)?;
+    let count = declined.map(|(_, count)| count).sum();
+    Some(format!(
+        "{} of class 4xx, mostly {most}, which count as no errors: check the path, the method, and \
+         whether the target wants credentials (-H)",
+        format_counted(count, "answer was", "answers were")
+    ))
 }
 
 fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> Result<Driven, DriveError> {
@@ -194,7 +209,7 @@ fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> V
     judge(&JudgeInput {
         replayed: Some(Replayed { facts, summary, health, target_is_here }),
         drills: &[],
-        tier: Tier::Standard,
+        tier: job.load.tolerance,
         expectations,
         interrupted,
     })

@@ -7,9 +7,9 @@ use anyhow::bail;
 
 use crate::cli::checked;
 use crate::cli::run::load::DEFAULT_LENGTH;
-use crate::scenario::Limits;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
+use crate::scenario::{Limits, Tier};
 use crate::units::rate::PerSecond;
 
 /// Connections where nobody said.
@@ -37,7 +37,7 @@ pub(super) struct LoadOptions {
     pub(super) url: Option<String>,
     /// Requests a second, such as 1000, 0.5 or 100/1m, whatever the target does.
     #[arg(long, alias = "rps", value_name = "RATE", env = "PEAKHOUR_RATE", requires = "url")]
-    #[arg(value_parser = checked(load::rate, "PEAKHOUR_RATE"))]
+    #[arg(allow_negative_numbers = true, value_parser = checked(load::rate, "PEAKHOUR_RATE"))]
     rate: Option<PerSecond>,
     /// How long, such as 30s or 5m; 10s where nothing is said.
     #[arg(short, long, value_name = "TIME", env = "PEAKHOUR_DURATION", requires = "url")]
@@ -83,6 +83,11 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "EXPECTATION", env = "PEAKHOUR_EXPECT", requires = "url")]
     #[arg(value_parser = checked(load::expectation, "PEAKHOUR_EXPECT"))]
     expect: Vec<Expectation>,
+    /// Tier of load-shape tolerances: strict, standard (where nothing is said), or ci for shared
+    /// machines.
+    #[arg(long, value_name = "TIER", env = "PEAKHOUR_TOLERANCE", requires = "url")]
+    #[arg(value_parser = checked(load::tolerance, "PEAKHOUR_TOLERANCE"))]
+    tolerance: Option<Tier>,
     /// Refuse a load above so many requests in a second; 50000 where nothing is said.
     #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_MAX_RATE", requires = "url")]
     #[arg(value_parser = checked(load::connections, "PEAKHOUR_MAX_RATE"))]
@@ -128,6 +133,7 @@ impl LoadOptions {
             || self.body.is_some()
             || self.max_rate.is_some()
             || self.max_connections.is_some()
+            || self.tolerance.is_some()
             || !(stage.is_empty() && header.is_empty() && allow.is_empty() && expect.is_empty())
     }
 
@@ -163,6 +169,7 @@ impl LoadOptions {
                 max_in_flight: default.max_in_flight.max(connections),
                 ..default
             },
+            tolerance: self.tolerance.unwrap_or(Tier::Standard),
             expect: self.expect.clone(),
         })
     }

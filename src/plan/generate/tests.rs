@@ -1,6 +1,6 @@
 use super::*;
-use crate::scenario::TargetSpec;
 use crate::scenario::load::Stage;
+use crate::scenario::{TargetSpec, Tier};
 use crate::units::rate::PerSecond;
 
 fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
@@ -19,6 +19,7 @@ fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
         pace: LoadPace::Open { stages: vec![stage], spacing },
         seed,
         limits: Limits::default(),
+        tolerance: Tier::Standard,
         expect: Vec::new(),
     }
 }

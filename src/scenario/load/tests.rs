@@ -84,6 +84,7 @@ fn a_load_is_told_in_a_line() {
         },
         seed: 1,
         limits: Limits::default(),
+        tolerance: Tier::Standard,
         expect: Vec::new(),
     };
     let told = "100/s to 200/s in 30 s, 200/s for 10 s at random (Poisson), 50 connections";
