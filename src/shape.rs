@@ -179,7 +179,6 @@ impl Origin {
     }
 
     /// It is production's.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
     pub fn is_recorded(&self) -> bool {
         *self == Self::Recorded
     }

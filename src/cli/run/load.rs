@@ -65,13 +65,13 @@ pub(super) fn run(
 
 /// What is about to be sent: the moments of an open load, or the request of a closed one.
 enum Planned {
-    Open(Generated),
+    Open(Box<Generated>),
     Closed(Closed),
 }
 
 fn planned(load: &Load) -> anyhow::Result<(Facts, Planned)> {
     if let Some((facts, generated)) = generate(load)? {
-        return Ok((facts, Planned::Open(generated)));
+        return Ok((facts, Planned::Open(Box::new(generated))));
     }
     let LoadPace::Closed { length } = load.pace else {
         anyhow::bail!("this load has no pace");

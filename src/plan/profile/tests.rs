@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::stats::counts::as_f64;
 use crate::units::rate::parse_per_second;
 
 fn profile(stages: &[(u64, &str, &str)]) -> Profile {
@@ -108,7 +109,7 @@ proptest! {
             for stage in &made {
                 let length = stage.length.as_secs_f64();
                 let within = (until - start).clamp(0.0, length);
-                let [from, to] = [stage.from, stage.to].map(|rate| rate.things as f64);
+                let [from, to] = [stage.from, stage.to].map(|rate| as_f64(rate.things));
                 if length > 0.0 {
                     sum += from * within + (to - from) * within * within / length / 2.0;
                 }
@@ -116,10 +117,10 @@ proptest! {
             }
             sum
         };
-        let (from, to) = (window.0.min(window.1) as f64 / 1e3, window.0.max(window.1) as f64 / 1e3);
-        let seen = at.iter().filter(|moment| (from..to).contains(moment)).count() as f64;
+        let [from, to] = [window.0.min(window.1), window.0.max(window.1)].map(|ms| as_f64(ms) / 1e3);
+        let seen = at.iter().filter(|moment| (from..to).contains(moment)).count();
         let expected = area(to) - area(from);
-        prop_assert!((seen - expected).abs() <= 1.0 + 1e-6, "{} of {}", seen, expected);
+        prop_assert!((as_f64(seen as u64) - expected).abs() <= 1.0 + 1e-6, "{} of {}", seen, expected);
     }
 
     /// The guess only makes it faster.
