@@ -51,7 +51,7 @@ impl Profile {
     pub fn new(stages: &[Stage]) -> Result<Self, TooFine> {
         let rates = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
         let denominator = rates().try_fold(1_u128, |common, rate| {
-            let next = lcm(common, u128::from(rate.seconds));
+            let next = lcm(common, u128::from(rate.seconds.max(1)));
             (next <= MAX_DENOMINATOR).then_some(next).ok_or(TooFine)
         })?;
         let scaled = |rate: PerSecond| {

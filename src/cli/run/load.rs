@@ -1,7 +1,8 @@
 //! `peakhour run --url`: load without a recording and without a scenario file. The same flow: plan,
 //! drive, verdict, report.
 
-use std::net::TcpStream;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -104,20 +105,17 @@ fn reached(load: &Load) -> anyhow::Result<Target> {
         "cannot reach {} at {}: start it, or correct --url",
         target.authority, target.address
     );
-    let patience = load.limits.connect_timeout;
-    let target = target
-        .at_first(|address| TcpStream::connect_timeout(&address, patience).map(drop))
-        .context(problem)?;
-    let is_named = allow.len() == load.allow.len();
-    if !is_named && !target.address.ip().to_canonical().is_loopback() {
-        anyhow::bail!(
-            "{} leads to {}, which is not this machine: correct /etc/hosts, or add --allow if the \
-             load may go there",
-            target.authority,
-            target.address
-        );
-    }
-    Ok(target)
+    // Not even a connection is opened to a machine that was not named.
+    let is_by_url = allow.len() > load.allow.len();
+    let connect = |address: SocketAddr| {
+        if is_by_url && !address.ip().to_canonical().is_loopback() {
+            return Err(io::Error::other(
+                "this is another machine: correct /etc/hosts, or name the host with --allow",
+            ));
+        }
+        TcpStream::connect_timeout(&address, load.limits.connect_timeout).map(drop)
+    };
+    target.at_first(connect).context(problem)
 }
 
 struct Job<'a> {

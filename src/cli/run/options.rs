@@ -34,6 +34,7 @@ pub(super) struct LoadOptions {
     /// Send requests to this address, without a scenario. Loopback is allowed by naming it here;
     /// any other host must be allowed with --allow, too.
     #[arg(long, value_name = "URL", env = "PEAKHOUR_URL", conflicts_with_all = FOR_SCENARIOS)]
+    #[arg(hide_env_values = true)]
     pub(super) url: Option<String>,
     /// Requests a second, such as 1000, 0.5 or 100/1m, whatever the target does.
     #[arg(long, alias = "rps", value_name = "RATE", env = "PEAKHOUR_RATE", requires = "url")]
