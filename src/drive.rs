@@ -10,6 +10,7 @@
 //! Pace is in the plan: an arrival is released at its moment whatever the target does.
 
 pub mod clock;
+pub mod closed;
 pub(crate) mod connection;
 pub(crate) mod desk;
 pub(crate) mod failure;
@@ -26,7 +27,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::drive::clock::Epoch;
@@ -35,7 +36,7 @@ use crate::drive::feed::feed;
 use crate::drive::gauges::Gauges;
 use crate::drive::lookahead::LookAhead;
 use crate::drive::stop::Stop;
-use crate::drive::worker::Worker;
+use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
 use crate::summary::Summary;
@@ -133,26 +134,43 @@ fn drive_with<E: Into<Box<dyn Error + Send + Sync>>>(
 
     let fed = feed(&run, queues, plan);
 
-    let mut summary = fed.summary;
+    let ended = joined(threads, fed.summary);
+    let driven = driven(&run, &before, fed.arrivals, ended)?;
+    match fed.failure {
+        Some(source) => Err(DriveError::Plan { arrivals: fed.arrivals, source }),
+        None => Ok(driven),
+    }
+}
+
+/// Waits for the workers, and puts together what they leave behind.
+fn joined(threads: Vec<JoinHandle<Worked>>, mut summary: Summary) -> Worked {
     let mut run_queue_wait = Some(Duration::ZERO);
-    let mut timer_failure = None;
+    let mut failure = None;
     for thread in threads {
         // A panic of a worker is a bug of ours, and goes on here.
         let worked = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         summary.merge(&worked.summary);
         run_queue_wait = run_queue_wait.zip(worked.run_queue_wait).map(|(sum, wait)| sum + wait);
-        timer_failure = timer_failure.or(worked.failure);
+        failure = failure.or(worked.failure);
     }
-    assert_eq!(summary.arrivals, fed.arrivals, "every arrival has exactly one sample");
-    if let Some(error) = timer_failure {
+    Worked { summary, run_queue_wait, failure }
+}
+
+/// The end of a run with so many arrivals.
+fn driven(
+    run: &Run,
+    before: &health::Before,
+    arrivals: u64,
+    ended: Worked,
+) -> Result<Driven, DriveError> {
+    let Worked { summary, run_queue_wait, failure } = ended;
+    assert_eq!(summary.arrivals, arrivals, "every arrival has exactly one sample");
+    if let Some(error) = failure {
         return Err(DriveError::Timer(error));
-    }
-    if let Some(source) = fed.failure {
-        return Err(DriveError::Plan { arrivals: fed.arrivals, source });
     }
     Ok(Driven {
         summary,
-        health: health::after(&before, run.epoch.now(), run_queue_wait),
+        health: health::after(before, run.epoch.now(), run_queue_wait),
         retried: run.gauges.snapshot().retried,
         interrupted: run.stop.is_requested(),
     })

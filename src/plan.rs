@@ -2,6 +2,7 @@
 //! seeded and streamed; the same recording, scenario and seed give the same plan, byte for byte.
 
 pub mod facts;
+pub mod profile;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
@@ -10,6 +11,7 @@ mod scale;
 mod fingerprint;
 mod tally;
 mod measure;
+pub mod generate;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -17,6 +17,7 @@ mod place;
 pub mod nodes;
 pub mod acts;
 pub mod watch;
+pub mod load;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

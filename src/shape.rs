@@ -158,6 +158,32 @@ fn bump(counts: &mut Vec<u32>, index: usize, by: u32) {
     counts[index] = counts[index].saturating_add(by);
 }
 
+/// Where a load comes from: sentences about it must claim no more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// From production, by a recording.
+    #[default]
+    Recorded,
+    /// From the options of a run.
+    Generated,
+}
+
+impl Origin {
+    /// What kind of load it is, in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Generated => "planned",
+        }
+    }
+
+    /// It is production's.
+    pub fn is_recorded(&self) -> bool {
+        *self == Self::Recorded
+    }
+}
+
 /// How far the produced load was from the planned one.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct ShapeReport {

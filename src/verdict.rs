@@ -10,6 +10,7 @@ pub mod expectations;
 mod headline;
 mod interference;
 pub mod judge;
+pub mod closed;
 #[cfg(test)]
 mod twins;
 #[cfg(test)]

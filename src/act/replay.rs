@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::sync::Arc;
 
+use crate::drive::closed::{Closed, drive_closed};
 use crate::drive::gauges::Gauges;
 use crate::drive::stop::Stop;
 use crate::drive::{self, DriveError, Driven};
@@ -20,4 +21,15 @@ pub fn replay<E: Into<Box<dyn Error + Send + Sync>>>(
     stop: Stop,
 ) -> Result<Driven, DriveError> {
     drive::drive(plan, target.address, limits, gauges, stop)
+}
+
+/// Sends a closed load to a target; see [`drive_closed`].
+pub fn replay_closed(
+    load: Closed,
+    target: &Target,
+    limits: &Limits,
+    gauges: Arc<Gauges>,
+    stop: Stop,
+) -> Result<Driven, DriveError> {
+    drive_closed(load, target.address, limits, gauges, stop)
 }

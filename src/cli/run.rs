@@ -1,6 +1,8 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod load;
+mod options;
 mod snapshot;
 
 use std::io::{BufRead, IsTerminal, Read};
@@ -19,6 +21,7 @@ use crate::cli::load::{Loaded, load_into};
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::options::{EXAMPLES, LoadOptions};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -30,7 +33,7 @@ use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
-use crate::report::assemble::{AssembleInput, assemble};
+use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
 use crate::report::terminal;
@@ -45,10 +48,11 @@ use crate::verdict::judge::{JudgeInput, Replayed, judge};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Run {
     /// The scenario to rehearse.
-    #[arg(value_name = "SCENARIO")]
-    scenario: PathBuf,
+    #[arg(value_name = "SCENARIO", required_unless_present = "url")]
+    scenario: Option<PathBuf>,
     /// Changes to the scenario.
     #[command(flatten)]
     overrides: Overrides,
@@ -72,27 +76,49 @@ pub struct Run {
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
+    /// Load without a recording.
+    #[command(flatten)]
+    load: LoadOptions,
 }
 
 /// Runs `run`.
 pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
+    command.out.iter().try_for_each(Output::check)?;
+    match &command.scenario {
+        Some(_) if command.load.are_given() => anyhow::bail!(
+            "a scenario says itself what is sent and how fast: --rate, -d, -c and the like go with \
+             --url, without a scenario (see `peakhour run --help`)"
+        ),
+        Some(file) => scenario(command, file, voice),
+        None => {
+            let around = load::Around {
+                seed: command.overrides.seed.unwrap_or(1),
+                reports: &command.reports,
+                out: &command.out,
+            };
+            load::run(&command.load, &around, voice)
+        }
+    }
+}
+
+fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
-    let mut scenario = command.overrides.apply(&command.scenario)?;
+    let mut scenario = command.overrides.apply(file)?;
     if let Some(only) = command.only {
-        keep_only(&mut scenario, only, &command.scenario)?;
+        keep_only(&mut scenario, only, file)?;
     }
     if let Some(file) = &command.save_snapshot {
         snapshot::prepare(&mut scenario, file)?;
     }
-    let fault = stage_fault(command, &scenario)?;
-    command.out.iter().try_for_each(Output::check)?;
+    let fault = stage_fault(command, &scenario, file)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
+    let kept = Kept { folder: &folder, out: &command.out, save, voice };
     let rehearsal =
-        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice, save };
-    let exit = rehearse(&rehearsal, &command.out);
+        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
+    let exit = rehearse(&rehearsal, &kept);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
         let _ = std::fs::remove_file(folder.join(RECORDING_FILE));
@@ -145,10 +171,18 @@ struct Rehearsal<'a> {
     started: Moment,
     consent: bool,
     voice: Voice,
-    save: Option<&'a Path>,
 }
 
-fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
+/// Where the reports of a run go.
+struct Kept<'a> {
+    folder: &'a Path,
+    out: &'a [Output],
+    /// Where to keep what was found of the nodes.
+    save: Option<&'a Path>,
+    voice: Voice,
+}
+
+fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> {
     let Rehearsal { scenario, folder, voice, .. } = *rehearsal;
     let unfinished = Unfinished::folder(folder)?;
     let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE), voice)?;
@@ -206,9 +240,11 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
         started: &rehearsal.started.rfc3339(),
-        recording_path: &scenario.recording.display().to_string(),
-        window: &scenario.window.to_string(),
-        header: recording.reader.header(),
+        sent: Sent::Recording {
+            path: &scenario.recording.display().to_string(),
+            window: &scenario.window.to_string(),
+            header: recording.reader.header(),
+        },
         target: &target.authority,
         acts: &performed.acts,
         probes: &probes,
@@ -219,14 +255,14 @@ fn rehearse(rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<Exit> {
         facts: &facts,
         health: &health,
     });
-    told(&report, rehearsal, out).map(|()| exit)
+    told(&report, kept).map(|()| exit)
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.
-fn told(report: &Report, rehearsal: &Rehearsal<'_>, out: &[Output]) -> anyhow::Result<()> {
+fn told(report: &Report, kept: &Kept<'_>) -> anyhow::Result<()> {
     let mut written = Vec::new();
-    let outcome = write_all(report, rehearsal, out, &mut written);
-    outputs::result(&terminal::render(report, style(rehearsal.voice), &written));
+    let outcome = write_all(report, kept, &mut written);
+    outputs::result(&terminal::render(report, style(kept.voice), &written));
     outcome
 }
 
@@ -247,17 +283,12 @@ fn watched(
     }
 }
 
-fn write_all(
-    report: &Report,
-    rehearsal: &Rehearsal<'_>,
-    out: &[Output],
-    written: &mut Vec<PathBuf>,
-) -> anyhow::Result<()> {
-    written.extend(write_reports(report, rehearsal.folder)?);
-    for output in out {
+fn write_all(report: &Report, kept: &Kept<'_>, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    written.extend(write_reports(report, kept.folder)?);
+    for output in kept.out {
         written.push(write_output(report, output)?);
     }
-    if let Some(file) = rehearsal.save {
+    if let Some(file) = kept.save {
         written.push(snapshot::save(&report.acts, file)?);
     }
     Ok(())
@@ -269,14 +300,14 @@ fn say(voice: Voice, warnings: &[String]) {
     }
 }
 
-fn stage_fault(command: &Run, scenario: &Scenario) -> anyhow::Result<Option<Fault>> {
+fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Result<Option<Fault>> {
     let Some(name) = &command.stage_fault else { return Ok(None) };
     let fault = Fault::parse(name)?;
     if scenario.target != TargetSpec::Stage {
         anyhow::bail!(
             "--stage-fault {name} breaks the embedded stage, but {} has another target; set \
              `target: {{ url: stage }}` or leave the option out",
-            command.scenario.display()
+            file.display()
         );
     }
     Ok(Some(fault))

@@ -48,16 +48,31 @@ pub(crate) async fn serve(
             },
         };
         let Some(request) = next else { return };
-        idle = carry_out(request, idle, &desk.run).await;
+        idle = carry_out(request, idle, &desk.run).await.wire;
     }
 }
 
-/// Sends one request and settles it; the connection, if it may be used again.
+/// What is left when a request was carried out.
+pub(crate) struct CarriedOut {
+    /// The connection, if it may be used again.
+    pub(crate) wire: Option<Wire>,
+    /// A whole answer came back.
+    pub(crate) answered: bool,
+}
+
+/// Nothing came of it, and the connection is of no more use.
+const FAILED: CarriedOut = CarriedOut { wire: None, answered: false };
+
+/// Sends one request and settles it.
 ///
 /// A target that closes an idle connection may do so just as a request is on its way. Browsers
 /// and clients then repeat a request that is safe to repeat, and so do we, once: otherwise the
 /// run would report errors that no user sees. It is counted.
-async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run>) -> Option<Wire> {
+pub(crate) async fn carry_out(
+    mut request: Box<InFlight>,
+    idle: Option<Wire>,
+    run: &Arc<Run>,
+) -> CarriedOut {
     let mut idle = idle.filter(Wire::is_quiet);
     loop {
         let reused = idle.is_some();
@@ -67,13 +82,13 @@ async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run
                 Ok(wire) => wire,
                 Err(fate) => {
                     request.finish(fate);
-                    return None;
+                    return FAILED;
                 }
             },
         };
         if run.stop.is_requested() {
             request.finish(INTERRUPTED);
-            return None;
+            return FAILED;
         }
         request.sample.connected = Some(run.epoch.now());
         let mut reader = ResponseReader::new(&request.arrival.method);
@@ -86,7 +101,7 @@ async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run
         match answer {
             Ok(answer) => {
                 request.finish(Fate::Answered { status: answer.status });
-                return answer.reusable.then_some(wire);
+                return CarriedOut { wire: answer.reusable.then_some(wire), answered: true };
             }
             Err(fate) if reused && reader.seen() == 0 && may_repeat(&request, &fate) => {
                 request.take_back();
@@ -94,7 +109,7 @@ async fn carry_out(mut request: Box<InFlight>, idle: Option<Wire>, run: &Arc<Run
             }
             Err(fate) => {
                 request.finish(fate);
-                return None;
+                return FAILED;
             }
         }
     }
@@ -267,7 +282,7 @@ fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseR
 }
 
 /// An open connection.
-struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     run: Arc<Run>,
 }

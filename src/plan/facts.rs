@@ -2,9 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::shape::Origin;
+
 /// The outline of a plan.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Facts {
+    /// Where the load comes from.
+    #[serde(default, skip_serializing_if = "Origin::is_recorded")]
+    pub origin: Origin,
     /// Exchanges of the recording that were looked at, the window applied.
     pub exchanges: u64,
     /// Arrivals planned.

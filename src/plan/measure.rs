@@ -11,6 +11,7 @@ use crate::plan::select::{Selection, Skip};
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, PlanError};
 use crate::scenario::Scenario;
+use crate::shape::Origin;
 use crate::units::{format_count, format_duration, format_share};
 
 /// Goes through a plan; returns its facts and the number of arrivals on each connection.
@@ -29,6 +30,7 @@ pub(crate) fn measure(
         *skipped.entry(reason.clone()).or_default() += count;
     }
     let facts = Facts {
+        origin: Origin::Recorded,
         exchanges: selection.exchanges,
         arrivals: tally.arrivals,
         clones: notes.clones,

@@ -11,10 +11,10 @@ use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::Header;
 use crate::report::model::{
-    MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow, SCHEMA_VERSION,
-    SecondRow, Totals,
+    LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
+    SCHEMA_VERSION, SecondRow, Totals,
 };
-use crate::shape::{Fault, ShapeReport, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::{Route, Second, Summary};
 use crate::verdict::{Outcome, RunOutcome, Verdict};
 
@@ -27,12 +27,8 @@ pub struct AssembleInput<'a> {
     pub scenario: &'a str,
     /// Wall clock of the run's start, RFC 3339.
     pub started: &'a str,
-    /// The recording's file, as the scenario names it.
-    pub recording_path: &'a str,
-    /// The part that was replayed, as the scenario puts it.
-    pub window: &'a str,
-    /// The footer of the recording.
-    pub header: &'a Header,
+    /// What was sent.
+    pub sent: Sent<'a>,
     /// Where it was sent: `stage` or an authority, without credentials.
     pub target: &'a str,
     /// The drills that were performed.
@@ -53,6 +49,22 @@ pub struct AssembleInput<'a> {
     pub health: &'a Health,
 }
 
+/// Where the load of a run comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Sent<'a> {
+    /// From production.
+    Recording {
+        /// The recording's file, as the scenario names it.
+        path: &'a str,
+        /// The part that was replayed, as the scenario puts it.
+        window: &'a str,
+        /// The footer of the recording.
+        header: &'a Header,
+    },
+    /// From the options of the run.
+    Load(&'a LoadFacts),
+}
+
 /// Puts a report together.
 pub fn assemble(input: &AssembleInput) -> Report {
     let summary = input.summary;
@@ -62,12 +74,16 @@ pub fn assemble(input: &AssembleInput) -> Report {
         tool_version: input.tool_version.to_owned(),
         scenario: input.scenario.to_owned(),
         started: input.started.to_owned(),
-        recording: recording_facts(input),
+        recording: recording_facts(input.sent),
+        load: match input.sent {
+            Sent::Recording { .. } => None,
+            Sent::Load(load) => Some(load.clone()),
+        },
         target: input.target.to_owned(),
         verdict: input.verdict.outcome,
         exit_code: input.exit_code,
         headline: input.verdict.headline.clone(),
-        advice: advice(input.verdict),
+        advice: advice(input),
         totals: totals(summary),
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
         statuses: summary.statuses.clone(),
@@ -90,12 +106,14 @@ pub fn assemble(input: &AssembleInput) -> Report {
     }
 }
 
-fn recording_facts(input: &AssembleInput) -> RecordingFacts {
-    let header = input.header;
+fn recording_facts(sent: Sent<'_>) -> RecordingFacts {
+    let Sent::Recording { path, window, header } = sent else {
+        return RecordingFacts::default();
+    };
     RecordingFacts {
-        path: input.recording_path.to_owned(),
+        path: path.to_owned(),
         origin: header.origin.clone(),
-        window: input.window.to_owned(),
+        window: window.to_owned(),
         started: Timestamp::from_nanosecond(i128::from(header.started_unix_ns))
             .map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
         duration_ns: header.duration_ns,
@@ -183,7 +201,8 @@ fn routes(summary: &Summary) -> (Vec<RouteRow>, OtherRoutes) {
 
 /// The advice of everything that failed, then of what is not known, each sentence once. A run
 /// that says nothing about its target also says what to do about that.
-fn advice(verdict: &Verdict) -> Vec<String> {
+fn advice(input: &AssembleInput) -> Vec<String> {
+    let verdict = input.verdict;
     let mut advice: Vec<String> = Vec::new();
     for outcome in [Outcome::Fail, Outcome::Unknown] {
         for finding in verdict.findings.iter().filter(|finding| finding.outcome == outcome) {
@@ -192,18 +211,24 @@ fn advice(verdict: &Verdict) -> Vec<String> {
             }
         }
     }
-    if let Some(remedy) = remedy(verdict) {
+    if let Some(remedy) = remedy(verdict, input.facts.origin) {
         advice.insert(0, remedy.to_owned());
     }
     advice
 }
 
 /// What helps when a run has no verdict. What a machine at fault needs is said by its finding.
-fn remedy(verdict: &Verdict) -> Option<&'static str> {
+fn remedy(verdict: &Verdict, origin: Origin) -> Option<&'static str> {
     match (verdict.outcome, &verdict.shape.as_ref()?.verdict) {
         (RunOutcome::Pass | RunOutcome::Fail, _)
         | (RunOutcome::Invalid, ShapeVerdict::Invalid { fault: Fault::Generator }) => None,
         (RunOutcome::Interrupted, _) => Some("Repeat the run and let it finish."),
+        (RunOutcome::Invalid, ShapeVerdict::Invalid { .. }) if !origin.is_recorded() => {
+            Some("Run for longer (-d), or at a higher rate.")
+        }
+        (RunOutcome::Invalid, _) if !origin.is_recorded() => {
+            Some("Take out the expectation that cannot be answered.")
+        }
         (RunOutcome::Invalid, ShapeVerdict::Invalid { .. }) => {
             Some("Replay a longer or busier window, or record again without losses.")
         }

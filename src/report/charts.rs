@@ -39,9 +39,15 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     let mut charts = Vec::new();
     if !points.is_empty() {
         let span = span(report.series.len());
-        charts.push(rate(&points, &span));
+        // A closed load has no rate that it should have had, and is never late.
+        if !report.is_closed() {
+            let words = if report.load.is_none() { &RECORDED } else { &GENERATED };
+            charts.push(rate(&points, &span, words));
+        }
         charts.push(latency(&points, &span));
-        charts.push(lateness(&points, &span));
+        if !report.is_closed() {
+            charts.push(lateness(&points, &span));
+        }
     }
     charts.extend(percentiles(report));
     charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
@@ -56,25 +62,48 @@ fn span(seconds: usize) -> String {
     }
 }
 
-fn rate(points: &[Point], span: &str) -> Chart {
+/// What the chart of the rate calls its lines.
+struct Words {
+    title: &'static str,
+    planned: &'static str,
+    sent: &'static str,
+    columns: [&'static str; 3],
+}
+
+const RECORDED: Words = Words {
+    title: "Recorded and replayed rate",
+    planned: "recorded (planned)",
+    sent: "replayed (sent)",
+    columns: ["recorded", "replayed", "replayed − recorded"],
+};
+
+const GENERATED: Words = Words {
+    title: "Planned and sent rate",
+    planned: "planned",
+    sent: "sent",
+    columns: ["planned", "sent", "sent − planned"],
+};
+
+fn rate(points: &[Point], span: &str, words: &Words) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let due = points.iter().map(|point| point.due).collect();
     let sent = points.iter().map(|point| point.sent).collect();
     let residual = points.iter().map(|point| point.residual).collect();
     let traces: Vec<Box<dyn Trace>> = vec![
-        Scatter::new(x.clone(), due).name("recorded (planned)").line(line("--planned").width(4.0)),
-        Scatter::new(x.clone(), sent).name("replayed (sent)").line(line("--sent")),
+        Scatter::new(x.clone(), due).name(words.planned).line(line("--planned").width(4.0)),
+        Scatter::new(x.clone(), sent).name(words.sent).line(line("--sent")),
         Bar::new(x, residual)
-            .name("replayed − recorded")
+            .name(words.columns[2])
             .marker(Marker::new().color("--residual"))
             .y_axis("y2"),
     ];
     let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
     let summary = format!(
-        "Requests a second: at most {} recorded (planned) and {} replayed (sent). Largest \
-         difference: {}.{span}",
+        "Requests a second: at most {} {} and {} {}. Largest difference: {}.{span}",
         format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
+        words.planned,
         format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
+        words.sent,
         worst.filter(|p| p.residual != 0).map_or_else(
             || "none".to_owned(),
             |p| format!("{:+} in second {}", p.residual, p.second)
@@ -83,10 +112,10 @@ fn rate(points: &[Point], span: &str) -> Chart {
     let layout = two_rows("requests/s", "difference");
     Chart {
         id: "chart-rate",
-        title: "Recorded and replayed rate",
+        title: words.title,
         summary,
         plot: plot_json(traces, layout),
-        columns: vec!["second", "recorded", "replayed", "replayed − recorded"],
+        columns: std::iter::once("second").chain(words.columns).collect(),
         rows: points
             .iter()
             .map(|p| {

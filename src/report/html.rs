@@ -102,10 +102,11 @@ fn sentences(texts: &[String]) -> Vec<String> {
 
 fn about(report: &Report) -> String {
     let recording = &report.recording;
-    sentence(&format!(
-        "{} of {}, replayed into {}, {}",
-        recording.window, recording.path, report.target, report.started
-    ))
+    let sent = match &report.load {
+        Some(load) => format!("{}, sent to", load.description),
+        None => format!("{} of {}, replayed into", recording.window, recording.path),
+    };
+    sentence(&format!("{sent} {}, {}", report.target, report.started))
 }
 
 fn shape_view(shape: &ShapeReport) -> ShapeView {

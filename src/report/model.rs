@@ -30,8 +30,11 @@ pub struct Report {
     pub scenario: String,
     /// Wall clock of the run's start, RFC 3339.
     pub started: String,
-    /// What was replayed.
+    /// What was replayed; empty where there was no recording.
     pub recording: RecordingFacts,
+    /// What was sent instead, where there was no recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadFacts>,
     /// Where it was sent: `stage` or an authority.
     pub target: String,
     /// The outcome of the run.
@@ -83,6 +86,32 @@ pub struct Report {
     pub facts: Facts,
     /// How the generator's machine was doing.
     pub health: Health,
+}
+
+impl Report {
+    /// Something was sent besides what the drills sent.
+    pub fn has_replay(&self) -> bool {
+        self.shape.is_some() || self.totals.planned > 0
+    }
+
+    /// Each connection waited for its answers: nothing was planned.
+    pub fn is_closed(&self) -> bool {
+        self.load.as_ref().is_some_and(|load| load.pace == CLOSED)
+    }
+}
+
+/// The pace of a closed load.
+pub const CLOSED: &str = "closed";
+
+/// A load that was never recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadFacts {
+    /// `constant`, `poisson` or `closed`.
+    pub pace: String,
+    /// The load in a line, for people.
+    pub description: String,
+    /// Connections asked for.
+    pub connections: u64,
 }
 
 /// Routes listed one by one. A person reads the top of the list; a recording with unguessed

@@ -33,7 +33,7 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         report.shape.as_ref().map_or_else(String::new, |each| shape(each, width)),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
-        if report.shape.is_some() { numbers(report, width) } else { String::new() },
+        if report.has_replay() { numbers(report, width) } else { String::new() },
         next(report, written, width),
     ];
     let mut page = String::new();
@@ -57,10 +57,11 @@ fn headline(report: &Report, width: u16) -> String {
     let word = verdict_word(report.verdict);
     grid.row(&[word.to_owned(), clean(&report.headline, MAX_SENTENCE)]);
     let recording = &report.recording;
-    let what = format!(
-        "{} → {} · {}, {}",
-        report.scenario, report.target, recording.path, recording.window
-    );
+    let load = match &report.load {
+        Some(load) => load.description.clone(),
+        None => format!("{}, {}", recording.path, recording.window),
+    };
+    let what = format!("{} → {} · {load}", report.scenario, report.target);
     grid.row(&[String::new(), clean(&what, MAX_SENTENCE)]);
     grid.render(0)
 }

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use crate::scenario::hosts::split_host_port;
 use crate::scenario::problem::{Mistake, crop, did_you_mean};
-use crate::scenario::{TargetSpec, Window};
+use crate::scenario::{TargetSpec, Tier, Window};
 use crate::units::{UnitError, format_duration, parse_duration, parse_size};
+
+/// The tiers of tolerances, by name.
+pub(crate) const TIERS: [(&str, Tier); 3] =
+    [("strict", Tier::Strict), ("standard", Tier::Standard), ("ci", Tier::Ci)];
 
 /// One of a few words.
 pub(crate) fn word<T: Copy>(text: &str, known: &[(&str, T)]) -> Result<T, Mistake> {

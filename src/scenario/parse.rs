@@ -84,8 +84,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         allow: place.each(&allow, fields::allowed)?,
         headers: headers(place, keys.rewrite)?,
         tolerance: place.or(keys.tolerance.as_ref(), Tier::Standard, |text| {
-            let tiers = [("strict", Tier::Strict), ("standard", Tier::Standard), ("ci", Tier::Ci)];
-            fields::word(text, &tiers)
+            fields::word(text, &fields::TIERS)
         })?,
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,

@@ -79,6 +79,8 @@ impl Mistake {
     }
 }
 
+impl std::error::Error for Mistake {}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.message, self.hint)

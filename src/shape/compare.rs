@@ -5,11 +5,11 @@
 
 use hdrhistogram::Histogram;
 
-use crate::shape::gate::{Gate, described, metric};
+use crate::shape::gate::{Gate, failures, metric};
 use crate::shape::judged::{Judged, Kind, counts, other, unjudged};
 use crate::shape::metrics::{Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::{FineDispersion, Tolerances};
-use crate::shape::{Fault, Metric, MetricOutcome, Shape, ShapeReport, ShapeVerdict};
+use crate::shape::{Fault, MetricOutcome, Origin, Shape, ShapeReport, ShapeVerdict};
 use crate::stats::counts::as_f64;
 use crate::units::{format_count, format_counted};
 
@@ -30,6 +30,8 @@ pub struct ShapeInput<'a> {
     /// Smallest step of the recording's clock, in nanoseconds of the replay: below ten times it,
     /// bursts of the plan are the importer's and not those of production.
     pub clock_step_ns: u64,
+    /// Where the load comes from.
+    pub origin: Origin,
     /// Tolerances of the tier.
     pub tolerances: &'a Tolerances,
     /// The user stopped the run.
@@ -176,12 +178,13 @@ fn statement(
     judged: &[Judged],
     input: &ShapeInput,
 ) -> String {
-    let failures = failures(judged);
+    let failures = failures(judged.iter().map(|each| &each.metric));
     let unjudged = unjudged(judged, input.clock_step_ns);
     let requests = format_counted(input.planned.total, "request", "requests");
+    let load = input.origin.word();
     match verdict {
         ShapeVerdict::Faithful => {
-            format!("the recorded load of {requests} was produced{unjudged}")
+            format!("the {load} load of {requests} was produced{unjudged}")
         }
         ShapeVerdict::Degraded { faithful_from_ms } => {
             let who = match fault {
@@ -202,30 +205,11 @@ fn statement(
                 let sent = format_count(input.sent.total);
                 format!("the run was stopped with {sent} of {requests} sent")
             }
-            Fault::Target => format!("the target held the recorded load back: {failures}"),
+            Fault::Target => format!("the target held the {load} load back: {failures}"),
             Fault::Generator => {
-                format!("this machine did not produce the recorded load: {failures}")
+                format!("this machine did not produce the {load} load: {failures}")
             }
         },
-    }
-}
-
-/// The worst failure and the number of the others: a reader finds all of them in the table.
-fn failures(judged: &[Judged]) -> String {
-    let failed: Vec<&Metric> = judged
-        .iter()
-        .map(|each| &each.metric)
-        .filter(|metric| metric.outcome == MetricOutcome::Fail)
-        .collect();
-    let ratio = |metric: &Metric| metric.ratio.unwrap_or(0.0);
-    let worst = failed.iter().max_by(|a, b| ratio(a).total_cmp(&ratio(b)));
-    let worst = worst.map_or_else(String::new, |metric| described(metric));
-    match failed.len().saturating_sub(1) {
-        0 => worst,
-        others => format!(
-            "{worst}, and {} beyond theirs",
-            format_counted(others as u64, "other", "others")
-        ),
     }
 }
 
@@ -271,6 +255,7 @@ mod tests {
             lateness: &lateness,
             latency_bound_ns: None,
             clock_step_ns,
+            origin: Origin::Recorded,
             tolerances: &STANDARD,
             interrupted,
         })

@@ -15,7 +15,9 @@ use rand::{RngExt, SeedableRng};
 
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
-use crate::shape::{Fault, MetricOutcome, Shape, ShapeReport, ShapeVerdict, counted_moment};
+use crate::shape::{
+    Fault, MetricOutcome, Origin, Shape, ShapeReport, ShapeVerdict, counted_moment,
+};
 use crate::stats::counts::as_index;
 use crate::stats::histograms::{nanoseconds, record_time, times};
 
@@ -89,6 +91,7 @@ fn judge(pairs: &[Pair], tolerances: &Tolerances) -> ShapeReport {
         lateness: &lateness,
         latency_bound_ns: None,
         clock_step_ns: 0,
+        origin: Origin::Recorded,
         tolerances,
         interrupted: false,
     })
@@ -267,6 +270,7 @@ fn a_connection_opened_again_for_each_request_is_not_the_load() {
             lateness: &on_time,
             latency_bound_ns: None,
             clock_step_ns: 0,
+            origin: Origin::Recorded,
             tolerances,
             interrupted: false,
         });

@@ -2,6 +2,7 @@
 
 use crate::shape::metrics::Evaluated;
 use crate::shape::{Metric, MetricOutcome};
+use crate::units::format_counted;
 
 /// What a value must be.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +73,22 @@ pub fn described(metric: &Metric) -> String {
     let value = significant(metric.value.unwrap_or(0.0));
     let space = if metric.unit.is_empty() { "" } else { " " };
     format!("{} is {value}{space}{}, limit {}", metric.name, metric.unit, metric.limit)
+}
+
+/// The worst failure and the number of the others: a reader finds all of them in the table.
+pub fn failures<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+    let failed: Vec<&Metric> =
+        metrics.filter(|metric| metric.outcome == MetricOutcome::Fail).collect();
+    let ratio = |metric: &Metric| metric.ratio.unwrap_or(0.0);
+    let worst = failed.iter().max_by(|a, b| ratio(a).total_cmp(&ratio(b)));
+    let worst = worst.map_or_else(String::new, |metric| described(metric));
+    match failed.len().saturating_sub(1) {
+        0 => worst,
+        others => format!(
+            "{worst}, and {} beyond theirs",
+            format_counted(others as u64, "other", "others")
+        ),
+    }
 }
 
 /// Four significant digits, as in the tables of the reports; none before the point is rounded away.

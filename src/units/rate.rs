@@ -1,8 +1,9 @@
 //! A number of things in a time, as vegeta spells it: `100`, `100/s`, `100/1m`, `0.5/s`.
 
+use std::fmt;
 use std::time::Duration;
 
-use crate::units::{UnitError, parse_duration};
+use crate::units::{UnitError, format_count, parse_duration};
 
 /// So many in so long, kept exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,65 @@ impl Rate {
         let whole = u128::from(number).saturating_mul(of_one) / u128::from(self.billionths);
         Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))
     }
+}
+
+/// Things a second, exactly: a reduced fraction. Unlike a [`Rate`] it may be 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerSecond {
+    /// So many things ...
+    pub things: u64,
+    /// ... in so many seconds; never 0.
+    pub seconds: u64,
+}
+
+impl PerSecond {
+    /// Nothing at all.
+    pub const ZERO: Self = Self { things: 0, seconds: 1 };
+
+    /// The fraction in its lowest terms; `None` where these do not fit 64 bits.
+    fn reduced(things: u128, seconds: u128) -> Option<Self> {
+        let divisor = gcd(things, seconds).max(1);
+        let [things, seconds] = [things, seconds].map(|part| u64::try_from(part / divisor).ok());
+        Some(Self { things: things?, seconds: seconds.filter(|seconds| *seconds > 0)? })
+    }
+
+    /// So many times as fast; `factor` is a decimal number such as `2` or `0.5`.
+    pub fn times(self, factor: &str) -> Result<Self, UnitError> {
+        let refused = |problem: &str| UnitError {
+            problem: format!("`{factor}` {problem}"),
+            hint: "write a factor such as `2x` or `0.5x`",
+        };
+        let billionths = billionths(factor).ok_or_else(|| refused("is no plain number"))?;
+        let things = u128::from(self.things) * u128::from(billionths);
+        Self::reduced(things, u128::from(self.seconds) * 1_000_000_000)
+            .ok_or_else(|| refused("makes a rate of too many digits"))
+    }
+}
+
+impl fmt::Display for PerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.seconds == 1 {
+            return write!(f, "{}/s", format_count(self.things));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "three digits are printed")]
+        let rate = self.things as f64 / self.seconds as f64;
+        let text = format!("{rate:.3}");
+        write!(f, "{}/s", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// The rate of a text, of which 0 is one.
+pub fn parse_per_second(text: &str) -> Result<PerSecond, UnitError> {
+    if billionths(text.trim()) == Some(0) {
+        return Ok(PerSecond::ZERO);
+    }
+    let rate = parse_rate(text)?;
+    PerSecond::reduced(u128::from(rate.billionths), u128::from(rate.per_ns))
+        .ok_or_else(|| UnitError { problem: format!("`{text}` has too many digits"), hint: HINT })
+}
+
+fn gcd(a: u128, b: u128) -> u128 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The rate of a text. Zero, and what is too fast for a clock of nanoseconds, are refused.
@@ -86,6 +146,30 @@ mod tests {
         {
             let error = parse_rate(text).unwrap_err().to_string();
             assert!(error.contains("`100/1m`"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn rates_a_second_are_reduced_fractions_and_may_be_zero() {
+        for (text, things, seconds, shown) in [
+            ("1000", 1_000, 1, "1\u{202f}000/s"),
+            ("100/1m", 5, 3, "1.667/s"),
+            ("0.5/s", 1, 2, "0.5/s"),
+            ("3/2s", 3, 2, "1.5/s"),
+            ("0", 0, 1, "0/s"),
+        ] {
+            let rate = parse_per_second(text).unwrap();
+            assert_eq!(rate, PerSecond { things, seconds }, "{text}");
+            assert_eq!(rate.to_string(), shown);
+        }
+        let rate = parse_per_second("100/1m").unwrap();
+        assert_eq!(rate.times("1.5").unwrap(), PerSecond { things: 5, seconds: 2 });
+        assert_eq!(rate.times("0").unwrap(), PerSecond::ZERO);
+        for factor in ["", "x", "-1", "1e3"] {
+            assert!(rate.times(factor).unwrap_err().to_string().contains("`2x`"), "{factor}");
+        }
+        for text in ["", "fast", "-1", "9999999999/s"] {
+            assert!(parse_per_second(text).is_err(), "{text}");
         }
     }
 }

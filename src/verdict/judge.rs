@@ -9,12 +9,12 @@ use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
 
-use crate::shape::{Fault, ShapeReport, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
-use crate::verdict::headline::{drills_headline, headline, is_unsupported};
+use crate::verdict::headline::{Said, drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
@@ -59,6 +59,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         lateness: &replayed.summary.lateness,
         latency_bound_ns: latency_bound_ns(input.expectations),
         clock_step_ns: replayed.facts.clock_step_ns,
+        origin: replayed.facts.origin,
         tolerances: tolerances(input.tier),
         interrupted: input.interrupted,
     });
@@ -82,7 +83,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         input.expectations.iter().map(|each| check(each, replayed.summary)).collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
-        withdraw(&mut detected, &mut expectations);
+        withdraw(&mut detected, &mut expectations, replayed.facts.origin);
     }
     // What a drill found explains what the replay met, and comes before it.
     let mut findings = [input.drills, &detected].concat();
@@ -101,7 +102,8 @@ pub fn judge(input: &JudgeInput) -> Verdict {
     } else {
         RunOutcome::Pass
     };
-    let headline = headline(outcome, &shape, &findings, &expectations);
+    let said = Said { shape: &shape, origin: replayed.facts.origin };
+    let headline = headline(outcome, &said, &findings, &expectations);
     Verdict { outcome, headline, shape: Some(shape), findings, expectations }
 }
 
@@ -141,11 +143,11 @@ pub fn tolerances(tier: Tier) -> &'static Tolerances {
 }
 
 /// Takes back what the run cannot support; only what is said about this machine stays.
-fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation]) {
+fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation], origin: Origin) {
     for finding in findings.iter_mut().filter(|finding| finding.check != generator::CHECK) {
         if finding.outcome != Outcome::Unknown {
             finding.evidence.insert(0, format!("what was seen: {}", finding.title));
-            finding.title = WITHDRAWN.into();
+            finding.title = format!("not known, since the {} load was not produced", origin.word());
         }
         finding.outcome = Outcome::Unknown;
         finding.advice = String::new();
@@ -156,9 +158,6 @@ fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation]) {
         expectation.actual = format!("{}, but not judged: see above", expectation.actual);
     }
 }
-
-/// Title of a finding that the run cannot support.
-const WITHDRAWN: &str = "not known, since the recorded load was not produced";
 
 /// The tightest upper bound on a latency quantile: our own lateness must be small beside it.
 fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {

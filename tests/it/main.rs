@@ -66,6 +66,7 @@ mod readme; // The README's commands, options, codes, faults and example are the
 mod import_outputs; // An import harms nothing that is there, and leaves nothing behind.
 mod partial; // Inputs that end too early: what was read is kept, and marked as partial.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
+mod generated; // Load without a recording: its requests, connections and moments, counted.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.

@@ -9,7 +9,7 @@ use std::process::{Child, Command};
 use crate::support::{peakhour, program};
 
 /// Stops the server with its owner.
-struct Nginx(Child);
+pub(crate) struct Nginx(Child);
 
 impl Drop for Nginx {
     fn drop(&mut self) {
@@ -19,7 +19,7 @@ impl Drop for Nginx {
 }
 
 /// Starts nginx on a free port; its log has a line a request: connection, number on it, request.
-fn start(folder: &Path) -> Option<(Nginx, u16)> {
+pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
     let nginx = program("nginx")?;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let at = folder.display();

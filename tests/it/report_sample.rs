@@ -10,9 +10,9 @@ use peakhour::drive::health::Health;
 use peakhour::plan::facts::Facts;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
-use peakhour::report::assemble::{AssembleInput, assemble};
+use peakhour::report::assemble::{AssembleInput, Sent, assemble};
 use peakhour::report::model::Report;
-use peakhour::shape::Shape;
+use peakhour::shape::{Origin, Shape};
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::{Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
@@ -146,6 +146,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
     let mut summary = summary(sample);
     change(&mut summary);
     let facts = Facts {
+        origin: Origin::Recorded,
         clones: 0,
         clock_step_ns: 0,
         window_ns: [0, 600_000_000_000],
@@ -176,9 +177,11 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         tool_version: "0.1.0",
         scenario: "checkout peak",
         started: "2026-03-02T08:15:00Z",
-        recording_path: "captures/checkout/peak.parquet",
-        window: "busiest 2m",
-        header: &header(summary.arrivals + 12),
+        sent: Sent::Recording {
+            path: "captures/checkout/peak.parquet",
+            window: "busiest 2m",
+            header: &header(summary.arrivals + 12),
+        },
         target: "stage",
         probes: &[],
         acts: &[],

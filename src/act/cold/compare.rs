@@ -10,7 +10,7 @@ use crate::scenario::Tier;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::tolerance::{CI, STANDARD, STRICT};
-use crate::shape::{Fault, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::stats::histograms::{coarse_times, merge};
 use crate::summary::{Second, Summary};
 
@@ -176,6 +176,7 @@ fn produced(summary: &Summary, tier: Tier, clock_step_ns: u64) -> Produced {
         lateness: &summary.lateness,
         latency_bound_ns: None,
         clock_step_ns,
+        origin: Origin::Recorded,
         tolerances: match tier {
             Tier::Strict => &STRICT,
             Tier::Standard => &STANDARD,

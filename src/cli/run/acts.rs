@@ -111,14 +111,25 @@ fn told(act: ActName, findings: &[Finding]) -> String {
 }
 
 fn replayed(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Driven, DriveError> {
-    let gauges = Arc::<Gauges>::default();
     let planned = Duration::from_nanos(ground.facts.duration_ns);
+    let limits = &ground.scenario.limits;
+    with_progress(planned, voice, |gauges| {
+        replay(plan, ground.target, limits, gauges, ground.stop.clone())
+    })
+}
+
+/// Shows how a load goes while it is driven.
+pub(super) fn with_progress<T>(
+    planned: Duration,
+    voice: Voice,
+    drive: impl FnOnce(Arc<Gauges>) -> T,
+) -> T {
+    let gauges = Arc::<Gauges>::default();
     let seen = Arc::clone(&gauges);
     let progress = progress::start(progress::choose_mode(voice.quiet), move || {
         snapshot(&seen.snapshot(), planned)
     });
-    let limits = &ground.scenario.limits;
-    let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone());
+    let driven = drive(gauges);
     progress.finish();
     driven
 }

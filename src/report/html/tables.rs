@@ -9,7 +9,7 @@ use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
     time,
 };
-use crate::report::model::{Quantiles, Report, RouteRow};
+use crate::report::model::{CLOSED, LoadFacts, Quantiles, Report, RouteRow};
 use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
 use crate::shape::{Metric, MetricOutcome, ShapeReport};
 use crate::units::{format_count, format_size};
@@ -89,7 +89,7 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         let tables = vec![probes::table(&report.probes)];
         sections.push(Section { id: "probes", title: "Probes", tables });
     }
-    if report.shape.is_some() {
+    if report.has_replay() {
         sections.push(Section {
             id: "numbers",
             title: "Numbers",
@@ -97,9 +97,14 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         });
         sections.push(Section { id: "routes", title: "Routes", tables: vec![routes(report)] });
     }
-    sections.push(Section { id: "plan", title: "Plan", tables: plan(&report.facts) });
-    sections.push(Section { id: "recording", title: "Recording", tables: recording(report) });
-    if report.shape.is_some() {
+    if let Some(load) = &report.load {
+        let tables = generated(load, &report.facts);
+        sections.push(Section { id: "plan", title: "Plan", tables });
+    } else {
+        sections.push(Section { id: "plan", title: "Plan", tables: plan(&report.facts) });
+        sections.push(Section { id: "recording", title: "Recording", tables: recording(report) });
+    }
+    if report.has_replay() {
         let tables = vec![health(&report.health)];
         sections.push(Section { id: "generator", title: "Generator", tables });
     }
@@ -110,21 +115,23 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
 fn totals(report: &Report) -> TableView {
     let totals = &report.totals;
     let of_planned = |part| format!("{} ({})", format_count(part), share(part, totals.planned));
-    facts_table(
-        "Totals",
-        &[
-            ("planned", format_count(totals.planned)),
-            ("sent", of_planned(totals.sent)),
-            ("answered", of_planned(totals.answered)),
-            ("errors", of_planned(totals.errors)),
-            ("never left this machine", of_planned(totals.unsent)),
-            ("status differs from the recording", of_planned(totals.status_changes)),
-            ("connections opened", format_count(totals.connections_opened)),
-            ("request bytes sent", format_size(totals.request_bytes)),
-            ("response bytes received", format_size(totals.response_bytes)),
-            ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
-        ],
-    )
+    let mut rows = vec![
+        (if report.is_closed() { "begun" } else { "planned" }, format_count(totals.planned)),
+        ("sent", of_planned(totals.sent)),
+        ("answered", of_planned(totals.answered)),
+        ("errors", of_planned(totals.errors)),
+        ("never left this machine", of_planned(totals.unsent)),
+    ];
+    if report.load.is_none() {
+        rows.push(("status differs from the recording", of_planned(totals.status_changes)));
+    }
+    rows.extend([
+        ("connections opened", format_count(totals.connections_opened)),
+        ("request bytes sent", format_size(totals.request_bytes)),
+        ("response bytes received", format_size(totals.response_bytes)),
+        ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
+    ]);
+    facts_table("Totals", &rows)
 }
 
 fn latencies(report: &Report) -> TableView {
@@ -140,6 +147,8 @@ fn latencies(report: &Report) -> TableView {
         columns: vec!["time", "p50", "p90", "p99", "p99.9", "max", "mean", "count"],
         rows: rows
             .into_iter()
+            .filter(|(name, _)| report.load.is_none() || !name.starts_with("recorded"))
+            .filter(|(name, _)| !report.is_closed() || !name.starts_with("lateness"))
             .map(|(name, quantiles)| {
                 let mut row = vec![text(name)];
                 row.extend(times(quantiles.as_ref(), Quantiles::all));
@@ -240,6 +249,23 @@ fn plan(facts: &Facts) -> Vec<TableView> {
     let skipped =
         counts_table("Not replayed, by reason", "reason", &facts.skipped, facts.exchanges);
     vec![outline, burstiness, skipped]
+}
+
+/// The outline of a load that was never recorded. A closed one has no plan besides its options.
+fn generated(load: &LoadFacts, facts: &Facts) -> Vec<TableView> {
+    let asked = [("load", load.description.clone()), ("pace", load.pace.clone())];
+    if load.pace == CLOSED {
+        return vec![facts_table("Load", &asked)];
+    }
+    // Of the tables of a recorded load, what was recorded and what was left out of it are not.
+    let mut tables = plan(facts);
+    tables.truncate(2);
+    if let [outline, burstiness] = &mut tables[..] {
+        outline.rows.remove(0);
+        burstiness.rows.remove(0);
+    }
+    tables.insert(0, facts_table("Load", &asked));
+    tables
 }
 
 fn recording(report: &Report) -> Vec<TableView> {

@@ -21,8 +21,9 @@ fn totals(report: &Report, width: u16) -> String {
     row(
         "requests",
         format!(
-            "{} planned · {} sent · {} answered",
+            "{} {} · {} sent · {} answered",
             format_count(totals.planned),
+            if report.is_closed() { "begun" } else { "planned" },
             format_count(totals.sent),
             format_count(totals.answered),
         ),
@@ -95,7 +96,11 @@ fn latencies(report: &Report, width: u16) -> String {
         ("waiting", &report.connection_wait, "for a connection"),
         ("lateness", &report.lateness, "our own"),
     ];
-    for (name, quantiles, meaning) in rows {
+    // What was never recorded is no row, and a closed load is never late.
+    let is_left_out = |name: &str| {
+        name == "recorded" && report.load.is_some() || name == "lateness" && report.is_closed()
+    };
+    for (name, quantiles, meaning) in rows.into_iter().filter(|row| !is_left_out(row.0)) {
         grid.row(&latency_row(name, quantiles.as_ref(), meaning));
     }
     grid.render(2)

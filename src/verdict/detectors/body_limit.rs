@@ -36,7 +36,8 @@ pub fn detect(input: &DetectorInput) -> Finding {
         let known = format_count(bodies.refused);
         found.evidence.push(format!("production accepted {known} of them"));
     }
-    if bodies.refused_unknown > 0 {
+    let origin = input.facts.origin;
+    if bodies.refused_unknown > 0 && origin.is_recorded() {
         let unknown = format_count(bodies.refused_unknown);
         found.evidence.push(format!("production's answer to {unknown} of them is not known"));
     }
@@ -44,8 +45,10 @@ pub fn detect(input: &DetectorInput) -> Finding {
         let cut = format_counted(bodies.large_cut, "more large body", "more large bodies");
         found.evidence.push(format!("{cut} cut off without an answer"));
     }
-    found.advice = "Raise the body limit of every tier (such as client_max_body_size) above the \
-                    largest recorded body, then rehearse again."
-        .into();
+    found.advice = format!(
+        "Raise the body limit of every tier (such as client_max_body_size) above the largest {} \
+         body, then rehearse again.",
+        origin.word()
+    );
     found
 }

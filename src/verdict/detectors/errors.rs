@@ -46,8 +46,10 @@ pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Fi
     let others = summary.errors.saturating_sub(count);
     let beside = if others > 0 { " besides those explained above" } else { "" };
     let amount = format!("{} of {} requests", format_count(count), format_count(settled));
+    let beyond =
+        if input.facts.origin.is_recorded() { " that production did not have" } else { "" };
     if count < MIN_ERRORS || share <= MAX_SHARE {
-        let title = format!("{amount} ended in an error that production did not have{beside}");
+        let title = format!("{amount} ended in an error{beyond}{beside}");
         let mut found = finding(CHECK, Outcome::Pass, title);
         found.evidence = evidence(&classes);
         return found;
@@ -56,7 +58,7 @@ pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Fi
         format!("none of the {} sent was answered", format_counted(settled, "request", "requests"))
     } else {
         let share = format_share(share);
-        format!("{amount} ({share}) ended in an error that production did not have{beside}")
+        format!("{amount} ({share}) ended in an error{beyond}{beside}")
     };
     let mut found = finding(CHECK, Outcome::Fail, title);
     found.evidence = evidence(&classes);

@@ -1,7 +1,7 @@
 //! This machine: whether it produced the load, and how it was doing.
 
 use crate::sample::Unsent;
-use crate::shape::{Fault, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::{DetectorInput, quantile_text};
 use crate::verdict::{Finding, Outcome, finding};
@@ -71,6 +71,10 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
 
 fn advice(input: &DetectorInput) -> String {
     let health = input.health;
+    let (milder, less) = match input.facts.origin {
+        Origin::Recorded => ("`tolerance: ci`", "scale"),
+        Origin::Generated => ("`--tolerance ci`", "rate"),
+    };
     if let Some(&count) = input.summary.fates.get(Unsent::LocalResources.name()) {
         return format!(
             "{} found no port, file or memory here. Raise the limit of open files \
@@ -80,15 +84,18 @@ fn advice(input: &DetectorInput) -> String {
         );
     }
     if health.steal_share.is_some_and(|share| share >= NOTABLE_STEAL) {
-        return "The hypervisor took processor time away. Run on a machine of its own, or with \
-                `tolerance: ci`."
-            .into();
+        return format!(
+            "The hypervisor took processor time away. Run on a machine of its own, or with \
+             {milder}."
+        );
     }
     if health.busy_share.is_some_and(|share| share >= NOTABLE_BUSY) {
-        return "The processors of this machine were busy. Stop other programs, use a larger \
-                machine, or lower the scale."
-            .into();
+        return format!(
+            "The processors of this machine were busy. Stop other programs, use a larger machine, \
+             or lower the {less}."
+        );
     }
-    "Run again on a quieter machine, or with `tolerance: ci` where small deviations are acceptable."
-        .into()
+    format!(
+        "Run again on a quieter machine, or with {milder} where small deviations are acceptable."
+    )
 }

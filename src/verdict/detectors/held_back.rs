@@ -1,7 +1,7 @@
 //! The target held the recorded load back: requests wait for connections or for earlier answers.
 
 use crate::sample::Unsent;
-use crate::shape::{Fault, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
 use crate::verdict::{Finding, Outcome, finding};
@@ -16,25 +16,34 @@ const NOTABLE_GAP: u32 = 2;
 /// Says whether the shape failed by the target's fault.
 pub fn detect(input: &DetectorInput) -> Finding {
     let shape = input.shape;
+    let load = input.facts.origin.word();
     let mut found = match &shape.verdict {
         ShapeVerdict::Faithful => {
-            finding(CHECK, Outcome::Pass, "the target took the recorded load as it came")
+            finding(CHECK, Outcome::Pass, format!("the target took the {load} load as it came"))
         }
         ShapeVerdict::Degraded { .. } => {
-            let title = "the target took the recorded load, but not every burst of it";
+            let title = format!("the target took the {load} load, but not every burst of it");
             finding(CHECK, Outcome::Pass, title)
         }
         ShapeVerdict::Invalid { fault: Fault::Target } => {
             let mut found = finding(CHECK, Outcome::Fail, shape.statement.clone());
-            found.advice = "Requests wait for connections, or for earlier answers on the same \
-                            connection. Act on the findings above first; if there are none, the \
-                            target is slower than production, or closes connections that \
-                            production kept."
-                .into();
+            let slower = match input.facts.origin {
+                Origin::Recorded => {
+                    "is slower than production, or closes connections that production kept."
+                }
+                Origin::Generated => {
+                    "is too slow for so many requests on so few connections (-c), or closes them."
+                }
+            };
+            found.advice = format!(
+                "Requests wait for connections, or for earlier answers on the same connection. \
+                 Act on the findings above first; if there are none, the target {slower}"
+            );
             found
         }
         ShapeVerdict::Invalid { .. } => {
-            finding(CHECK, Outcome::Unknown, "the recorded load was not offered to the target")
+            let title = format!("the {load} load was not offered to the target");
+            finding(CHECK, Outcome::Unknown, title)
         }
     };
     if found.outcome != Outcome::Unknown {

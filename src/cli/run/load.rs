@@ -1,0 +1,217 @@
+//! `peakhour run --url`: load without a recording and without a scenario file. The same flow: plan,
+//! drive, verdict, report.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::act::replay::{replay, replay_closed};
+use crate::cli::exit::Exit;
+use crate::cli::run::acts::with_progress;
+use crate::cli::run::options::LoadOptions;
+use crate::cli::run::{Kept, file_name, listen, say, told};
+use crate::cli::wall_clock::{self, Moment};
+use crate::cli::{Voice, outputs};
+use crate::drive::closed::Closed;
+use crate::drive::stop::Stop;
+use crate::drive::{DriveError, Driven};
+use crate::plan::facts::Facts;
+use crate::plan::generate::{Generated, Template, generate};
+use crate::recording::Servers;
+use crate::report::assemble::{AssembleInput, Sent, assemble};
+use crate::report::files::prepare_folder;
+use crate::report::model::LoadFacts;
+use crate::scenario::load as asked;
+use crate::scenario::load::{Load, LoadPace};
+use crate::scenario::target::{Target, resolve};
+use crate::shape::Origin;
+use crate::summary::Summary;
+use crate::units::format_counted;
+use crate::verdict::Verdict;
+use crate::verdict::closed::{ClosedInput, judge_closed};
+use crate::verdict::judge::{JudgeInput, Replayed, judge};
+
+/// Where the reports of a load go, and the seed of its random choices.
+pub(super) struct Around<'a> {
+    pub(super) seed: u64,
+    pub(super) reports: &'a Path,
+    pub(super) out: &'a [crate::cli::out::Output],
+}
+
+/// Runs a load.
+pub(super) fn run(
+    options: &LoadOptions,
+    around: &Around<'_>,
+    voice: Voice,
+) -> anyhow::Result<Exit> {
+    let started = wall_clock::now();
+    let load = options.load(around.seed)?;
+    let plan = planned(&load)?;
+    let target = reached(&load)?;
+    let name = format!("load of {}", target.authority);
+    let folder = format!("{}-{}", file_name(&name), started.file_name());
+    let folder = prepare_folder(around.reports, &folder)?;
+    let job = Job { load: &load, target: &target, name: &name, started, voice };
+    let kept = Kept { folder: &folder, out: around.out, save: None, voice };
+    let exit = carried_out(&job, plan, &kept);
+    if exit.is_err() {
+        // Removes the folder only where nothing was written.
+        let _ = std::fs::remove_dir(&folder);
+    }
+    exit
+}
+
+/// What is about to be sent: the moments of an open load, or the request of a closed one.
+enum Planned {
+    Open(Box<Generated>),
+    Closed(Closed),
+}
+
+fn planned(load: &Load) -> anyhow::Result<(Facts, Planned)> {
+    if let Some((facts, generated)) = generate(load)? {
+        return Ok((facts, Planned::Open(Box::new(generated))));
+    }
+    let LoadPace::Closed { length } = load.pace else {
+        anyhow::bail!("this load has no pace");
+    };
+    let connections = u64::from(load.connections);
+    let facts = Facts {
+        origin: Origin::Generated,
+        connections,
+        peak_connections: connections,
+        sessions: connections,
+        warnings: vec![CLOSED_NOTE.to_owned()],
+        ..Facts::default()
+    };
+    let template = Template::new(&load.request, &load.target.authority());
+    let closed = Closed { template, connections: load.connections, length };
+    Ok((facts, Planned::Closed(closed)))
+}
+
+/// What latencies of a closed load leave out.
+const CLOSED_NOTE: &str = "each connection waited for its answer before it asked again: a slow \
+                           answer delayed the requests behind it, which no latency here shows; \
+                           use --rate for what users would feel";
+
+/// The target, which must be there.
+fn reached(load: &Load) -> anyhow::Result<Target> {
+    let allow = asked::permitted(&load.target, &load.allow)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let target = runtime.block_on(resolve(&load.target, &allow, &Servers::default(), None))?;
+    let problem = format!(
+        "cannot reach {} at {}: start it, or correct --url",
+        target.authority, target.address
+    );
+    // Not even a connection is opened to a machine that was not named.
+    let is_by_url = allow.len() > load.allow.len();
+    let connect = |address: SocketAddr| {
+        if is_by_url && !address.ip().to_canonical().is_loopback() {
+            return Err(io::Error::other(
+                "this is another machine: correct /etc/hosts, or name the host with --allow",
+            ));
+        }
+        TcpStream::connect_timeout(&address, load.limits.connect_timeout).map(drop)
+    };
+    target.at_first(connect).context(problem)
+}
+
+struct Job<'a> {
+    load: &'a Load,
+    target: &'a Target,
+    name: &'a str,
+    started: Moment,
+    voice: Voice,
+}
+
+fn carried_out(
+    job: &Job<'_>,
+    (mut facts, plan): (Facts, Planned),
+    kept: &Kept<'_>,
+) -> anyhow::Result<Exit> {
+    say(job.voice, &facts.warnings);
+    let stop = Stop::new();
+    listen(job.voice, &stop);
+    let driven = match driven(job, plan, &stop) {
+        Ok(driven) => driven,
+        Err(error) => {
+            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            return Ok(Exit::Invalid);
+        }
+    };
+    if facts.arrivals == 0 {
+        facts.arrivals = driven.summary.arrivals;
+        facts.request_bytes = driven.summary.request_bytes;
+    }
+    facts.warnings.extend(declined(&driven.summary));
+    let verdict = judged(job, &facts, &driven, stop.is_requested());
+    let exit = Exit::of(verdict.outcome);
+    let load = LoadFacts {
+        pace: job.load.pace_name().to_owned(),
+        description: job.load.description(),
+        connections: u64::from(job.load.connections),
+    };
+    let report = assemble(&AssembleInput {
+        tool_version: env!("CARGO_PKG_VERSION"),
+        scenario: job.name,
+        started: &job.started.rfc3339(),
+        sent: Sent::Load(&load),
+        target: &job.target.authority,
+        acts: &[],
+        probes: &[],
+        replay_started_ns: Some(0),
+        verdict: &verdict,
+        exit_code: exit.code(),
+        summary: &driven.summary,
+        facts: &facts,
+        health: &driven.health,
+    });
+    told(&report, kept).map(|()| exit)
+}
+
+/// Answers of a class that no recording says are right: mostly a mistake in what was typed.
+fn declined(summary: &Summary) -> Option<String> {
+    let declined = summary.statuses.range(400..500);
+    let (most, _) = declined.clone().max_by_key(|(_, count)| **count)?;
+    let count = declined.map(|(_, count)| count).sum();
+    Some(format!(
+        "{} of class 4xx, mostly {most}, which count as no errors: check the path, the method, and \
+         whether the target wants credentials (-H)",
+        format_counted(count, "answer was", "answers were")
+    ))
+}
+
+fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> Result<Driven, DriveError> {
+    let Job { load, target, voice, .. } = *job;
+    let length = match &load.pace {
+        LoadPace::Open { stages, .. } => stages.iter().map(|stage| stage.length).sum(),
+        LoadPace::Closed { length } => *length,
+    };
+    with_progress(length, voice, |gauges| match plan {
+        Planned::Open(plan) => replay(plan, target, &load.limits, gauges, stop.clone()),
+        Planned::Closed(load_of) => {
+            replay_closed(load_of, target, &load.limits, gauges, stop.clone())
+        }
+    })
+}
+
+fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> Verdict {
+    let Driven { summary, health, .. } = driven;
+    let expectations = &job.load.expect;
+    if matches!(job.load.pace, LoadPace::Closed { .. }) {
+        return judge_closed(&ClosedInput { facts, summary, health, expectations, interrupted });
+    }
+    let target_is_here = job.target.address.ip().to_canonical().is_loopback();
+    judge(&JudgeInput {
+        replayed: Some(Replayed { facts, summary, health, target_is_here }),
+        drills: &[],
+        tier: job.load.tolerance,
+        expectations,
+        interrupted,
+    })
+}
+
+/// How long a load lasts where nobody said.
+pub(super) const DEFAULT_LENGTH: Duration = Duration::from_secs(10);
