@@ -241,8 +241,8 @@ impl Parts {
         let nothing = Part::none(self.current.path.clone());
         let last = std::mem::replace(&mut self.current, nothing);
         // Without exchanges it says what became of the last bytes, but only where others tell the
-        // rest.
-        let is_told = self.totals.files > 0 && !last.ledger.is_empty();
+        // rest, and the disk takes it.
+        let is_told = self.totals.files > 0 && !last.is_lost() && !last.ledger.is_empty();
         if last.exchanges > 0 || is_told {
             self.finish(last, servers.clone());
             self.settle();
@@ -303,9 +303,12 @@ impl Parts {
             (Some(all), Some(more)) => all.merge(more),
             (all, more) => all.clone_from(more),
         }
+        // Nothing is removed for one that only tells what became of the last bytes.
+        if header.exchanges > 0 {
+            self.written.push_back(path);
+            self.remove_old();
+        }
         self.totals.last = Some(header);
-        self.written.push_back(path);
-        self.remove_old();
     }
 
     fn remove_old(&mut self) {

@@ -127,6 +127,40 @@ fn hours_without_traffic_make_no_files() {
 }
 
 #[test]
+fn for_a_last_file_without_exchanges_none_with_some_is_removed() {
+    let names = ["peak-19700101-000000-000.parquet", "peak-19700101-010000-000.parquet"];
+    for (is_empty, removed, left) in [(true, 0, &names[..]), (false, 1, &names[1..])] {
+        let mut recorded = Recorded::begin(Rotation { keep: Some(1), ..hourly() });
+        recorded.exchange(1);
+        recorded.tick(3_600);
+        if !is_empty {
+            recorded.exchange(3_601);
+        }
+        recorded.parts.current.ledger.note("clients without tls", 1);
+        let (folder, totals) = recorded.end();
+        assert_eq!((totals.files, totals.removed, totals.lost_files), (2, removed, 0));
+        let mut found: Vec<_> = std::fs::read_dir(folder.path().join("day"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        found.sort();
+        assert_eq!(found, left);
+    }
+}
+
+#[test]
+fn a_last_file_that_could_not_be_begun_loses_nothing_where_nothing_came() {
+    let mut recorded = Recorded::begin(hourly());
+    recorded.exchange(1);
+    recorded.tick(3_600);
+    recorded.parts.current = Part::none(recorded.parts.current.path.clone());
+    recorded.parts.current.ledger.note("clients without tls", 1);
+    let (_, totals) = recorded.end();
+    assert_eq!((totals.files, totals.lost_files, totals.lost_exchanges), (1, 0, 0));
+    assert_eq!(totals.ledger.notes.get("clients without tls"), Some(&1));
+}
+
+#[test]
 fn of_one_file_nothing_is_cut() {
     let mut recorded = Recorded::begin(Rotation::default());
     recorded.exchange(1);
