@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::recording::file::RecordingError;
@@ -49,8 +50,11 @@ impl Scratch {
 }
 
 /// Opens a file empty and locked. The lock is the file's, not the name's: it goes with its owner.
+/// Only its owner may read it: it has what others sent.
 fn open_alone(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path)?;
     // Some network file systems have no locks: every other error is let pass.
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         return Err(io::Error::other("another process is writing it"));
