@@ -279,8 +279,9 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
     let Some(header) = totals.last else {
         let speaks = if command.tls_cert.is_some() { "inside of TLS" } else { "without TLS" };
         bail!(
-            "no HTTP/1 request came through ({} connections; {}); nothing was written. Point \
-             clients that speak it, {speaks}, at {listen}, and check that {} answers",
+            "no request that can be read came through ({} connections; {}); nothing was written. \
+             Point clients that speak HTTP, Redis, MySQL or PostgreSQL, {speaks}, at {listen}, and \
+             check that {} answers",
             format_count(passed.connections.load(Ordering::Relaxed)),
             listed(&totals.ledger.notes),
             command.upstream.address
