@@ -43,10 +43,20 @@ impl Scratch {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| RecordingError::io("sync the directory of", target, source))
+        match File::open(directory).and_then(|directory| directory.sync_all()) {
+            Err(error) if !is_no_loss(&error) => {
+                Err(RecordingError::io("sync the directory of", target, error))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// Whether a directory just cannot be synced: the file has its name, and nothing was lost. Some
+/// file systems know no such sync, and some directories may be written to but not be opened.
+fn is_no_loss(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
 }
 
 /// Opens a file empty and locked. The lock is the file's, not the name's: it goes with its owner.
@@ -88,6 +98,23 @@ impl Drop for Scratch {
         if !self.published {
             // Nothing to tell: the file may be gone already, and the first error is under way.
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_loses_nothing() {
+        for errno in [Errno::INVAL, Errno::NOTSUP, Errno::NOSYS, Errno::ACCESS] {
+            assert!(is_no_loss(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::NOSPC, Errno::DQUOT, Errno::NOENT] {
+            assert!(!is_no_loss(&errno.into()), "{errno}");
         }
     }
 }
