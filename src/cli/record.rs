@@ -84,7 +84,7 @@ pub struct Record {
     /// Begin a new file each time so much time has passed.
     #[arg(long, value_name = "DURATION", value_parser = interval, help_heading = FILES)]
     rotate: Option<Duration>,
-    /// Begin a new file before one is larger than this.
+    /// Begin a new file once one has about this size.
     #[arg(long, value_name = "SIZE", value_parser = file_size, help_heading = FILES)]
     rotate_size: Option<u64>,
     /// Keep only so many of the files that this run has finished: the oldest is removed.
