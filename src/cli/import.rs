@@ -3,8 +3,9 @@
 mod clocks;
 mod dry;
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -227,8 +228,10 @@ fn import_lines(
     let mut out: Box<dyn Write> = if to_stdout {
         Box::new(BufWriter::new(std::io::stdout().lock()))
     } else {
-        let file = std::fs::File::create(lines)
-            .with_context(|| format!("cannot write {}", lines.display()))?;
+        // As private as a recording.
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(lines);
+        let file = file.with_context(|| format!("cannot write {}", lines.display()))?;
         Box::new(BufWriter::new(file))
     };
     match write_lines(&reader, &mut out) {

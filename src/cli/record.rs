@@ -84,7 +84,7 @@ pub struct Record {
     /// Begin a new file each time so much time has passed.
     #[arg(long, value_name = "DURATION", value_parser = interval, help_heading = FILES)]
     rotate: Option<Duration>,
-    /// Begin a new file before one is larger than this.
+    /// Begin a new file once one has about this size.
     #[arg(long, value_name = "SIZE", value_parser = file_size, help_heading = FILES)]
     rotate_size: Option<u64>,
     /// Keep only so many of the files that this run has finished: the oldest is removed.
@@ -279,8 +279,9 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
     let Some(header) = totals.last else {
         let speaks = if command.tls_cert.is_some() { "inside of TLS" } else { "without TLS" };
         bail!(
-            "no HTTP/1 request came through ({} connections; {}); nothing was written. Point \
-             clients that speak it, {speaks}, at {listen}, and check that {} answers",
+            "no request that can be read came through ({} connections; {}); nothing was written. \
+             Point clients that speak HTTP, Redis, MySQL or PostgreSQL, {speaks}, at {listen}, and \
+             check that {} answers",
             format_count(passed.connections.load(Ordering::Relaxed)),
             listed(&totals.ledger.notes),
             command.upstream.address

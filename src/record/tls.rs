@@ -157,7 +157,8 @@ fn key_in(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = text_of(path)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| {
         let problem = match error {
-            pem::Error::NoItemsFound if holds(&text, "ENCRYPTED") => {
+            // The older form of such keys has lines that are no base64, and is damaged otherwise.
+            _ if holds(&text, "ENCRYPTED") => {
                 "the key is locked by a passphrase; `openssl pkey -in FILE -out KEY` unlocks it"
             }
             pem::Error::NoItemsFound if holds(&text, "CERTIFICATE") => {

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::record_parts::is_private;
 use crate::support::{peakhour, root};
 
 /// A request with secrets in every place, as JSON Lines.
@@ -119,6 +120,7 @@ fn the_same_capture_twice_is_used_once() {
     assert!(once.code == 0 && !once.stderr.contains("captured again"), "{once:?}");
     let lines = |name: &str| fs::read(folder.path().join(name)).unwrap();
     assert!(lines("once") == lines("twice"));
+    assert!(is_private(&folder.path().join("once")));
     let ran = peakhour(folder.path(), &["import", "a.gz", "-o", "out"]);
     assert!(ran.code == 0 && ran.stderr.contains("secrets with other names are kept"), "{ran:?}");
 }

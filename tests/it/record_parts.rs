@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,6 +49,11 @@ fn logged(server: &Server) -> Vec<String> {
     let mut rows: Vec<String> = log.lines().map(row).collect();
     rows.sort();
     rows
+}
+
+/// What others sent is read by nobody but the owner.
+pub(crate) fn is_private(path: &Path) -> bool {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777 == 0o600
 }
 
 /// A file's account is its own: its messages are its rows.
@@ -169,6 +175,7 @@ fn as_one(folder: &Path, files: &[PathBuf], sum: &Ledger) {
     };
     let ran = import(&names);
     assert_eq!((ran.code, ran.stderr.contains("warning")), (0, false), "{}", ran.stderr);
+    assert!(is_private(&folder.join("all.parquet")));
     let (reader, exchanges) = recorded(&folder.join("all.parquet"));
     let header = reader.header();
     assert_eq!(header.ledger, *sum);
@@ -209,6 +216,10 @@ fn a_file_is_finished_in_its_time_though_nothing_more_comes() {
     }
     let first = files(folder.path());
     assert_eq!(first.len(), 1);
+    let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let seen = entries.collect::<Vec<_>>();
+    assert!(seen.len() > 1, "another one is under way: {seen:?}");
+    assert!(seen.iter().all(|path| is_private(path)), "{seen:?}");
     assert_eq!(rows(opened(&first)[0].1.iter()), ["GET /items/1 200"]);
     // On the same connection, into another file.
     ask(&mut stream, "GET /items/2 HTTP/1.1\r\nHost: shop.example\r\n\r\n", 1);

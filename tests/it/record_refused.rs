@@ -37,8 +37,8 @@ fn an_upstream_that_cannot_prove_who_it_is_is_refused_and_counted() {
     let Some(other) = Authority::new(&folder.path().join("other")) else { return };
     ours.issue("elsewhere", "DNS:elsewhere.example");
     ours.issue_until("old", "DNS:shop.example,IP:127.0.0.1", "20200102000000Z");
-    let servers = ["shop", "elsewhere", "old"].map(|name| nginx(&ours, name));
-    let [Some(shop), Some(elsewhere), Some(old)] = servers else { return };
+    let servers = ["shop", "elsewhere", "old", "ca"].map(|name| nginx(&ours, name));
+    let [Some(shop), Some(elsewhere), Some(old), Some(issuer)] = servers else { return };
     let Some(plain) = serving("", "") else { return };
     let [right, wrong] = [&ours, &other].map(|authority| authority.path("ca.pem"));
     let (right, wrong) = (["--cacert", &right], ["--cacert", &wrong]);
@@ -52,6 +52,7 @@ fn an_upstream_that_cannot_prove_who_it_is_is_refused_and_counted() {
         (&elsewhere, &renamed, None),
         (&old, &right, Some("upstream certificate expired")),
         (&old, &["-k"], None),
+        (&issuer, &right, Some("upstream certificate not accepted")),
         (&plain, &right, Some("upstream without tls")),
         (&plain, &["-k"], Some("upstream without tls")),
     ] {
@@ -64,6 +65,8 @@ fn an_upstream_that_cannot_prove_who_it_is_is_refused_and_counted() {
             assert!(said.contains(&format!("warning: {name}: ")), "{shown}");
             assert!(said.contains(&format!("(2 connections; {name} 2)")), "{shown}");
         }
+        let is_issuer = refused == Some("upstream certificate not accepted");
+        assert_eq!(said.contains("(CA:TRUE)"), is_issuer, "{shown}");
         let is_loud = arguments.iter().any(|it| matches!(*it, "-k" | "--insecure"));
         let loud = if is_loud { 2 } else { 0 };
         assert_eq!(said.matches("WARNING: --insecure").count(), loud, "{shown}");
@@ -121,6 +124,10 @@ fn what_is_wrong_with_a_file_of_certificates_is_said() {
     let key = fs::read_to_string(at("shop-key.pem")).unwrap();
     fs::write(at("cut.pem"), &key[..key.len() / 2]).unwrap();
     fs::write(at("locked.pem"), key.replace("PRIVATE", "ENCRYPTED PRIVATE")).unwrap();
+    let traditional = key
+        .replace("BEGIN PRIVATE KEY-----", "BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED")
+        .replace("END PRIVATE KEY", "END EC PRIVATE KEY");
+    fs::write(at("traditional.pem"), traditional).unwrap();
     let shop = "shop.pem";
     for (arguments, said) in [
         (["--tls-cert", "absent.pem", "--tls-key", "shop-key.pem"], "absent.pem: cannot be read"),
@@ -129,6 +136,7 @@ fn what_is_wrong_with_a_file_of_certificates_is_said() {
         (["--tls-cert", shop, "--tls-key", shop], "holds a certificate and no key"),
         (["--tls-cert", shop, "--tls-key", "cut.pem"], "cut.pem: is no whole PEM file"),
         (["--tls-cert", shop, "--tls-key", "locked.pem"], "openssl pkey -in FILE -out KEY"),
+        (["--tls-cert", shop, "--tls-key", "traditional.pem"], "openssl pkey -in FILE -out KEY"),
         (["--tls-cert", shop, "--tls-key", "empty.pem"], "empty.pem: no key in it"),
         (["--tls-cert", shop, "--tls-key", "second-key.pem"], "is not the key of the first"),
         (["--cacert", "empty.pem", "--grace", "1s"], "empty.pem: no certificate"),

@@ -1,5 +1,6 @@
 //! Recordings that were made apart become one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -46,9 +47,20 @@ fn recordings_of_one_time_are_put_beside_each_other() {
     assert_eq!(whole.ledger.frames.total, 2 * header.ledger.frames.total);
     assert!(whole.ledger.reconciles());
     let highest = one_rows.iter().map(|row| row.connection).max().unwrap() + 1;
+    // Whoever was one client still is, and nobody is a client of the other servers.
+    let by_place = |row: &&Exchange| (row.connection, row.seq);
+    let mut others: Vec<&Exchange> = rows.iter().filter(|row| row.connection >= highest).collect();
+    others.sort_by_key(by_place);
+    let mut ones: Vec<&Exchange> = one_rows.iter().collect();
+    ones.sort_by_key(by_place);
+    let pairs = ones.iter().zip(&others).map(|(row, other)| (row.session, other.session));
+    let apart: BTreeMap<u64, u64> = pairs.collect();
+    let all = apart.iter().flat_map(|(one, other)| [*one, *other]);
+    assert_eq!(all.collect::<BTreeSet<u64>>().len(), 2 * apart.len());
     let second = one_rows.iter().map(|row| Exchange {
         at: row.at + Duration::from_millis(1_500),
         connection: row.connection + highest,
+        session: apart[&row.session],
         ..row.clone()
     });
     let mut expected: Vec<Exchange> = one_rows.iter().cloned().chain(second).collect();

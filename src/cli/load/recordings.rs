@@ -1,7 +1,7 @@
 //! Several recordings become one: the files of one `record`, or recordings of one time.
 //!
-//! Each says when it began, so that they are put on one clock. Numbers of connections mean the
-//! same in the parts of one series, and are kept apart otherwise.
+//! Each says when it began, so that they are put on one clock. Numbers of connections and of
+//! sessions mean the same in the parts of one series, and are kept apart otherwise.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::bytes::fnv1a;
 use crate::capture::source::Source;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
@@ -54,6 +55,7 @@ pub(super) fn from_recordings(
             exchange.at = exchange.at.saturating_add(Duration::from_nanos(shift_ns));
             exchange.connection =
                 exchange.connection.checked_add(given.moved).with_context(|| too_large(given))?;
+            exchange.session = apart(exchange.session, given.moved);
             if let Some(redactor) = &mut *redactor {
                 redactor.redact_once(&mut exchange);
             }
@@ -125,6 +127,16 @@ fn tell_apart(all: &mut [Given]) -> anyhow::Result<()> {
         given.moved = moved.get(series.as_str()).copied().unwrap_or(0);
     }
     Ok(())
+}
+
+/// The number of a session in a series whose connections are moved. Without cookies it was made of
+/// its connection's number, which another series has as well. So a cookie that was sent in two
+/// series counts as two clients.
+fn apart(session: u64, moved: u64) -> u64 {
+    match moved {
+        0 => session,
+        _ => fnv1a(session.to_le_bytes().into_iter().chain(moved.to_le_bytes())),
+    }
 }
 
 fn too_large(given: &Given) -> String {

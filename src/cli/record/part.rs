@@ -17,6 +17,7 @@ pub(super) struct Part {
     pub(super) path: PathBuf,
     writer: Option<RecordingWriter>,
     redactor: Option<Redactor>,
+    /// Which of several files it is, once it is finished.
     pub(super) place: Option<Place>,
     /// Its beginning, nanoseconds since the Unix epoch; of the first file of all it is the first
     /// payload's moment.
@@ -33,7 +34,6 @@ impl Part {
     /// Begins a file. An error is the disk's; the part is then there to count what it loses.
     pub(super) fn begin(
         path: PathBuf,
-        place: Option<Place>,
         started_ns: Option<i64>,
         redactor: Option<Redactor>,
     ) -> (Self, Option<RecordingError>) {
@@ -41,7 +41,7 @@ impl Part {
             Ok(writer) => (Some(writer), None),
             Err(error) => (None, Some(error)),
         };
-        (Self { writer, redactor, place, started_ns, ..Self::none(path) }, error)
+        (Self { writer, redactor, started_ns, ..Self::none(path) }, error)
     }
 
     /// No file.

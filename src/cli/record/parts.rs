@@ -62,6 +62,7 @@ pub(super) struct Parts {
     written: VecDeque<PathBuf>,
     /// The last stamp given, in milliseconds: names are never given twice.
     stamped_ms: i64,
+    /// The number of the next file that is finished.
     number: u64,
     /// The last moment that was told.
     now_ns: i64,
@@ -114,10 +115,9 @@ impl Parts {
         let id = format!("{now_ns:x}-{:x}", std::process::id());
         let (path, stamped_ms) =
             if rotation.is_on() { free_name(&output, now_ns / MS) } else { (output.clone(), 0) };
-        let place = rotation.is_on().then(|| Place { series: id.clone(), number: 0 });
         let fresh = redactor.as_ref().map(Redactor::fresh);
         unfinished.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
-        let (current, error) = Part::begin(path, place, None, fresh);
+        let (current, error) = Part::begin(path, None, fresh);
         if let Some(error) = error {
             return Err(error);
         }
@@ -200,40 +200,42 @@ impl Parts {
         passed.account(&mut ledger);
         self.current.ledger.merge(&ledger);
         self.current.latest_ns = import.latest_unix_ns().min(cut_ns);
-        let is_empty = self.current.exchanges == 0;
         let (path, stamped_ms) = free_name(&self.output, (cut_ns / MS).max(self.stamped_ms + 1));
         self.stamped_ms = stamped_ms;
         self.note_unfinished(&path);
-        self.number += u64::from(!is_empty);
-        let place = Place { series: self.series.clone(), number: self.number };
         let fresh = self.redactor.as_ref().map(Redactor::fresh);
-        let (next, error) = Part::begin(path, Some(place), Some(cut_ns), fresh);
+        let (next, error) = Part::begin(path, Some(cut_ns), fresh);
         let before = std::mem::replace(&mut self.current, next);
-        if is_empty {
-            // No file; what there is to account for goes on to the next.
-            self.current.ledger.merge(&before.ledger);
-            self.forget(&before.path);
-        } else {
-            self.closing = Some((before, [cut_ns, after(cut_ns, LINGER)]));
-        }
+        // Even where it has no exchange yet: what is under way began in its time.
+        self.closing = Some((before, [cut_ns, after(cut_ns, LINGER)]));
         if let Some(error) = error {
             self.refused(error.into());
         }
     }
 
-    /// The file before is finished, aside.
+    /// No answer is waited for any more.
     fn end_closing(&mut self, import: &Import, passed: &Passed) {
         if let Some((part, _)) = self.closing.take() {
             let mut servers = import.servers();
             add_fronts(&mut servers, passed);
-            self.finish(part, servers);
+            self.close(part, servers);
         }
+    }
+
+    /// The file before is finished, aside. Where it has no exchange there is none; what there is to
+    /// account for goes on to the next.
+    fn close(&mut self, part: Part, servers: Servers) {
+        if part.exchanges > 0 {
+            return self.finish(part, servers);
+        }
+        self.current.ledger.merge(&part.ledger);
+        self.forget(&part.path);
     }
 
     /// At the end: all that is left is written, with what is left of the account.
     pub(super) fn end(&mut self, ledger: &Ledger, latest_ns: i64, servers: &Servers) {
         if let Some((part, _)) = self.closing.take() {
-            self.finish(part, servers.clone());
+            self.close(part, servers.clone());
         }
         self.settle();
         self.current.ledger.merge(ledger);
@@ -241,8 +243,8 @@ impl Parts {
         let nothing = Part::none(self.current.path.clone());
         let last = std::mem::replace(&mut self.current, nothing);
         // Without exchanges it says what became of the last bytes, but only where others tell the
-        // rest.
-        let is_told = self.totals.files > 0 && !last.ledger.is_empty();
+        // rest, and the disk takes it.
+        let is_told = self.totals.files > 0 && !last.is_lost() && !last.ledger.is_empty();
         if last.exchanges > 0 || is_told {
             self.finish(last, servers.clone());
             self.settle();
@@ -253,8 +255,12 @@ impl Parts {
         }
     }
 
-    fn finish(&mut self, part: Part, servers: Servers) {
+    fn finish(&mut self, mut part: Part, servers: Servers) {
         self.settle();
+        if self.rotation.is_on() {
+            part.place = Some(Place { series: self.series.clone(), number: self.number });
+            self.number += 1;
+        }
         let path = part.path.clone();
         let (writer, header) = part.ended(self.origin.clone(), servers);
         let (ledger, exchanges) = (header.ledger.clone(), header.exchanges);
@@ -303,9 +309,12 @@ impl Parts {
             (Some(all), Some(more)) => all.merge(more),
             (all, more) => all.clone_from(more),
         }
+        // Nothing is removed for one that only tells what became of the last bytes.
+        if header.exchanges > 0 {
+            self.written.push_back(path);
+            self.remove_old();
+        }
         self.totals.last = Some(header);
-        self.written.push_back(path);
-        self.remove_old();
     }
 
     fn remove_old(&mut self) {

@@ -90,7 +90,7 @@ impl Recorder {
         self.parts.tick(now_ns, &mut self.import, &self.passed);
         for (name, reason) in self.passed.news() {
             let reason = outputs::printable(&reason).replace('\n', " ");
-            outputs::note(false, &format!("warning: {name}: {reason}{}", advice(name)));
+            outputs::note(false, &format!("warning: {name}: {reason}{}", advice(name, &reason)));
         }
         if !self.is_warned && self.passed.local_errors.load(Ordering::Relaxed) > 0 {
             self.is_warned = true;
@@ -134,8 +134,8 @@ fn bucket(exchange: &Exchange) -> &'static str {
 const OUT_OF_CONNECTIONS: &str = "warning: this machine has no connection to give, and clients \
                                   wait; raise its limit on open files (ulimit -n)";
 
-/// What to do about a failure, by its name.
-fn advice(name: &str) -> &'static str {
+/// What to do about a failure, by its name and by what TLS said of it.
+fn advice(name: &str, reason: &str) -> &'static str {
     match name {
         "upstream certificate of an unknown issuer" => {
             "; connections are closed: name the issuer with --cacert FILE"
@@ -143,7 +143,7 @@ fn advice(name: &str) -> &'static str {
         "upstream certificate for another name" => {
             "; connections are closed: give the name it is for with --upstream-name"
         }
-        "upstream certificate not accepted" => {
+        "upstream certificate not accepted" if reason.contains("CaUsedAsEndEntity") => {
             "; connections are closed: a certificate that may issue others (CA:TRUE) cannot be a \
              server's own"
         }
@@ -154,5 +154,18 @@ fn advice(name: &str) -> &'static str {
         "clients without tls" => "; those connections are closed",
         name if name.starts_with("upstream") => "; connections are closed",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_is_for_the_reason_that_was_given() {
+        let advised = |reason| advice("upstream certificate not accepted", reason);
+        let other = "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))";
+        assert!(advised(other).contains("CA:TRUE"));
+        assert_eq!(advised("invalid peer certificate: Revoked"), "; connections are closed");
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::recording::file::RecordingError;
@@ -42,15 +43,28 @@ impl Scratch {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        File::open(directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|source| RecordingError::io("sync the directory of", target, source))
+        match File::open(directory).and_then(|directory| directory.sync_all()) {
+            Err(error) if !is_no_loss(&error) => {
+                Err(RecordingError::io("sync the directory of", target, error))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
+/// Whether a directory just cannot be synced: the file has its name, and nothing was lost. Some
+/// file systems know no such sync, and some directories may be written to but not be opened.
+fn is_no_loss(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(error.kind(), InvalidInput | PermissionDenied | Unsupported)
+}
+
 /// Opens a file empty and locked. The lock is the file's, not the name's: it goes with its owner.
+/// Only its owner may read it: it has what others sent.
 fn open_alone(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(path)?;
     // Some network file systems have no locks: every other error is let pass.
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         return Err(io::Error::other("another process is writing it"));
@@ -84,6 +98,23 @@ impl Drop for Scratch {
         if !self.published {
             // Nothing to tell: the file may be gone already, and the first error is under way.
             let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_synced_loses_nothing() {
+        for errno in [Errno::INVAL, Errno::NOTSUP, Errno::NOSYS, Errno::ACCESS] {
+            assert!(is_no_loss(&errno.into()), "{errno}");
+        }
+        for errno in [Errno::IO, Errno::NOSPC, Errno::DQUOT, Errno::NOENT] {
+            assert!(!is_no_loss(&errno.into()), "{errno}");
         }
     }
 }
