@@ -219,7 +219,8 @@ fn a_file_is_finished_in_its_time_though_nothing_more_comes() {
     let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let seen = entries.collect::<Vec<_>>();
     assert!(seen.len() > 1, "another one is under way: {seen:?}");
-    assert!(seen.iter().all(|path| is_private(path)), "{seen:?}");
+    // The one under way may be another by now.
+    assert!(seen.iter().all(|path| !path.exists() || is_private(path)), "{seen:?}");
     assert_eq!(rows(opened(&first)[0].1.iter()), ["GET /items/1 200"]);
     // On the same connection, into another file.
     ask(&mut stream, "GET /items/2 HTTP/1.1\r\nHost: shop.example\r\n\r\n", 1);
