@@ -11,24 +11,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 megabytes=${1:-1000} rounds=${2:-3} port=18290
-cargo build --release --locked
-peakhour=$(realpath "${CARGO_TARGET_DIR:-target}/release/peakhour")
-work=$(mktemp -d)
+source benches/setting.sh
 captures=${CAPTURES:-$work}
 mkdir -p "$captures"
-trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
 
 head -c 8000 /dev/urandom | base64 -w 0 | head -c 8000 > "$work/large"
 head -c 300 "$work/large" > "$work/small"
-user=; [ "$(id -u)" != 0 ] || user='user root;' # Its workers must read the folder.
-cat > "$work/nginx.conf" <<CONF
-$user daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
-events { worker_connections 1024; }
-http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p;
-fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
-server { listen 127.0.0.1:$port; keepalive_requests 1000; root $work;
-location /large/ { rewrite ^ /large break; } location /small/ { rewrite ^ /small break; } } }
-CONF
+nginx_with "$port" 'keepalive_requests 1000; location /large/ { rewrite ^ /large break; }
+    location /small/ { rewrite ^ /small break; }'
 # Requests as a browser sends them: other paths, the same cookies for each of a hundred users.
 cat > "$work/requests.lua" <<'LUA'
 local count = 0

@@ -9,20 +9,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-3} seconds=10 port=18190 front=18191
-cargo build --release --locked
-peakhour=${CARGO_TARGET_DIR:-target}/release/peakhour
-work=$(mktemp -d)
-trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
+source benches/setting.sh
 
 head -c 2000 /dev/zero | tr '\0' x > "$work/page"
-user=; [ "$(id -u)" != 0 ] || user='user root;' # Its workers must read the folder.
-cat > "$work/nginx.conf" <<CONF
-$user daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
-events { worker_connections 1024; }
-http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p;
-fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
-server { listen 127.0.0.1:$port; keepalive_requests 1000000; root $work; } }
-CONF
+nginx_with "$port" 'keepalive_requests 1000000;'
 nginx -c "$work/nginx.conf" -p "$work" & sleep 1
 
 load() { # PORT -> requests a second, median latency

@@ -13,23 +13,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 most=${1:-10000000} crowd=${2:-50000} port=18390
-cargo build --release --locked
-peakhour=$(realpath "${CARGO_TARGET_DIR:-target}/release/peakhour")
-work=$(mktemp -d)
+source benches/setting.sh
 captures=${CAPTURES:-$work}
 mkdir -p "$captures"
-trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
 
 head -c 300 /dev/zero | tr '\0' x > "$work/page"
-user=; [ "$(id -u)" != 0 ] || user='user root;' # Its workers must read the folder.
-cat > "$work/nginx.conf" <<CONF
-$user daemon off; pid $work/pid; error_log $work/error.log; worker_processes 1;
-events { worker_connections 1024; }
-http { access_log off; client_body_temp_path $work/b; proxy_temp_path $work/p;
-fastcgi_temp_path $work/f; uwsgi_temp_path $work/u; scgi_temp_path $work/s;
-keepalive_requests 100000000; keepalive_timeout 600s;
-server { listen 127.0.0.1:$port; root $work; location / { rewrite ^ /page break; } } }
-CONF
+nginx_with "$port" 'keepalive_requests 100000000; keepalive_timeout 600s;
+    location / { rewrite ^ /page break; }'
 cat > "$work/requests.lua" <<'LUA'
 local count = 0
 request = function()
