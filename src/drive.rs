@@ -26,15 +26,14 @@ pub(crate) mod worker;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::drive::clock::Epoch;
-use crate::drive::desk::{LargeBodies, Run};
+use crate::drive::desk::Run;
 use crate::drive::feed::feed;
 use crate::drive::gauges::Gauges;
-use crate::drive::lookahead::LookAhead;
 use crate::drive::stop::Stop;
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
@@ -99,16 +98,7 @@ pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = Run {
-        epoch: Epoch::after(START_DELAY),
-        address,
-        limits: *limits,
-        gauges,
-        stop,
-        look_ahead: LookAhead::default(),
-        large: LargeBodies::default(),
-        last_due: OnceLock::new(),
-    };
+    let run = Run::new(Epoch::after(START_DELAY), address, *limits, gauges, stop);
     drive_with(worker_count(), plan, run)
 }
 

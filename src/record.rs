@@ -133,8 +133,6 @@ impl Tee {
             _ = is_cut.wait_for(|cut| *cut) => return,
         };
         let Some([client, server]) = joined else { return };
-        client.hurry();
-        server.hurry();
         let copies = Copies::begin(&self, link);
         let ended = {
             let both = both(

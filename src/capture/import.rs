@@ -7,7 +7,6 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::bytes::fnv1a;
-use crate::capture::line::line_of;
 use crate::capture::pairing::{Answer, Paired, Request};
 use crate::capture::segments::{Part, read_merged, repeated_payload};
 use crate::capture::source::{Content, Source};
@@ -305,7 +304,7 @@ impl Tally {
 }
 
 fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
-    let line = request.line.map_or_else(|| line_of(&request.head), |line| *line);
+    let line = *request.line;
     let mut flags = request.flags;
     if let Some(answer) = &answer {
         flags.insert(answer.flags);

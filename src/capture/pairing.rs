@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use ::bytes::Bytes;
 
-use crate::capture::line::{Line, line_of};
+use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::protocol::http1::head::{Head, Progress, Scan, read};
@@ -40,8 +40,8 @@ pub struct Request {
     pub protocol: Protocol,
     /// Its stream, in protocols that have streams.
     pub stream: Option<u32>,
-    /// Its text columns, where they are not to be read from `head`.
-    pub line: Option<Box<Line>>,
+    /// Its text columns.
+    pub line: Box<Line>,
     /// What is odd.
     pub flags: Flags,
 }
@@ -52,10 +52,10 @@ impl Request {
         if self.protocol != Protocol::Http1 {
             return;
         }
-        let line = self.line.get_or_insert_with(|| Box::new(line_of(&self.head)));
-        let names_it = line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
+        let names_it =
+            self.line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
         if !names_it {
-            "https".clone_into(&mut line.scheme);
+            "https".clone_into(&mut self.line.scheme);
         }
     }
 }

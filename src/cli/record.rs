@@ -290,7 +290,7 @@ fn written(command: &Record, voice: Voice, done: Done<'_>) -> anyhow::Result<Exi
     if let Some(redaction) = &totals.redaction {
         outputs::note(voice.quiet, &told(redaction));
     }
-    let said = if command.rotate.is_some() || command.rotate_size.is_some() {
+    let said = if header.part.is_some() {
         let removed = match totals.removed {
             0 => String::new(),
             removed => format!(", of which {} were removed (--keep)", format_count(removed)),

@@ -32,6 +32,7 @@ use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
+use crate::recording::Servers;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
@@ -277,7 +278,7 @@ fn watched(
         Ok(performed) => Ok(Some(performed)),
         Err(error @ DriveError::Plan { .. }) => Err(error.into()),
         Err(error) => {
-            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            tell_not_valid(error);
             Ok(None)
         }
     }
@@ -318,26 +319,29 @@ fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Opt
     if scenario.target == TargetSpec::Stage {
         return Ok(None);
     }
-    let target = resolved(scenario, recording, None)?;
+    let servers = &recording.reader.header().servers;
+    let target = resolved(&scenario.target, &scenario.allow, servers, None)?;
     let problem = format!(
         "cannot reach the target {} at {}: start it, or correct `target.url`",
         target.authority, target.address
     );
     let patience = scenario.limits.connect_timeout;
-    let reached = target
-        .at_first(|address| TcpStream::connect_timeout(&address, patience).map(drop))
-        .context(problem)?;
-    Ok(Some(reached))
+    let connect = |address| TcpStream::connect_timeout(&address, patience).map(drop);
+    Ok(Some(target.at_first(connect).context(problem)?))
 }
 
 fn resolved(
-    scenario: &Scenario,
-    recording: &Loaded,
+    target: &TargetSpec,
+    allow: &[String],
+    servers: &Servers,
     stage: Option<SocketAddr>,
 ) -> anyhow::Result<Target> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let servers = &recording.reader.header().servers;
-    Ok(runtime.block_on(resolve(&scenario.target, &scenario.allow, servers, stage))?)
+    Ok(runtime.block_on(resolve(target, allow, servers, stage))?)
+}
+
+fn tell_not_valid(error: DriveError) {
+    outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
 }
 
 /// Starts the stage, with its fault, on a free port of loopback.
@@ -355,7 +359,8 @@ fn staged(
     }
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
-    let target = resolved(scenario, recording, Some(stage.address))?;
+    let servers = &recording.reader.header().servers;
+    let target = resolved(&scenario.target, &scenario.allow, servers, Some(stage.address))?;
     Ok((target, Some(stage)))
 }
 

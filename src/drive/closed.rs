@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,12 +16,11 @@ use tokio::time::timeout;
 
 use crate::drive::clock::Epoch;
 use crate::drive::connection::carry_out;
-use crate::drive::desk::{Desk, InFlight, LargeBodies, Run};
+use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
-use crate::drive::lookahead::LookAhead;
 use crate::drive::stop::Stop;
-use crate::drive::worker::Worked;
+use crate::drive::worker::{Worked, outlast};
 use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
 use crate::scenario::Limits;
@@ -51,16 +50,9 @@ pub fn drive_closed(
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    let run = Arc::new(Run {
-        epoch: Epoch::after(Duration::ZERO),
-        address,
-        limits: *limits,
-        gauges,
-        stop,
-        look_ahead: LookAhead::default(),
-        large: LargeBodies::default(),
-        last_due: OnceLock::from(load.length),
-    });
+    let run = Run::new(Epoch::after(Duration::ZERO), address, *limits, gauges, stop);
+    run.last_due.get_or_init(|| load.length);
+    let run = Arc::new(run);
     let before = health::before();
     run.gauges.start(run.epoch);
     let turns = Arc::new(Turns { load, made: AtomicU64::new(0) });
@@ -105,21 +97,13 @@ fn work(
 ) -> Worked {
     let run = &desk.run;
     runtime.block_on(async {
-        let (alive, mut ended) = mpsc::channel::<Infallible>(1);
+        let (alive, ended) = mpsc::channel::<Infallible>(1);
         for connection in own {
             let (desk, turns) = (Arc::clone(desk), Arc::clone(turns));
             tokio::spawn(keep_asking(connection, desk, turns, alive.clone()));
         }
         drop(alive);
-        let left = turns.load.length.saturating_sub(run.epoch.now());
-        let mut stop = run.stop.subscribe();
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|requested| *requested) => {
-                let _ = timeout(run.limits.grace, ended.recv()).await;
-            }
-            _ = timeout(left.saturating_add(run.limits.grace), ended.recv()) => {}
-        }
+        outlast(run, ended).await;
     });
     // Whatever is still in flight is settled as its task is dropped.
     drop(runtime);

@@ -29,6 +29,28 @@ pub(crate) struct Run {
     pub(crate) last_due: OnceLock<Duration>,
 }
 
+impl Run {
+    /// A run that begins at `epoch`.
+    pub(crate) fn new(
+        epoch: Epoch,
+        address: SocketAddr,
+        limits: Limits,
+        gauges: Arc<Gauges>,
+        stop: Stop,
+    ) -> Self {
+        Self {
+            epoch,
+            address,
+            limits,
+            gauges,
+            stop,
+            look_ahead: LookAhead::default(),
+            large: LargeBodies::default(),
+            last_due: OnceLock::new(),
+        }
+    }
+}
+
 /// One worker's summary, to which all its tasks contribute.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -230,16 +252,7 @@ pub(crate) mod tests {
             max_rate: 1_000,
             max_connections: 1_000,
         };
-        Run {
-            epoch: Epoch::after(Duration::ZERO),
-            address,
-            limits,
-            gauges: Arc::default(),
-            stop: Stop::new(),
-            look_ahead: LookAhead::default(),
-            large: LargeBodies::default(),
-            last_due: OnceLock::new(),
-        }
+        Run::new(Epoch::after(Duration::ZERO), address, limits, Arc::default(), Stop::new())
     }
 
     fn desk(max_in_flight: u32) -> Arc<Desk> {

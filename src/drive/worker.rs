@@ -192,7 +192,7 @@ impl Shard {
 
     /// Waits for outstanding answers as long as the limits allow, and settles what was never
     /// released.
-    async fn finish(mut self, mut ended: mpsc::Receiver<Infallible>) {
+    async fn finish(mut self, ended: mpsc::Receiver<Infallible>) {
         let run = Arc::clone(&self.desk.run);
         self.connections.clear();
         drop(self.alive);
@@ -204,18 +204,23 @@ impl Shard {
         for arrival in left {
             self.desk.unsent(&arrival, None, Unsent::Interrupted);
         }
-        // The last arrival of the run may be another worker's.
-        let last_due = run.last_due.get().copied().unwrap_or_default();
-        let until_last_due = last_due.saturating_sub(run.epoch.now());
-        let patience = until_last_due.saturating_add(run.limits.grace);
-        let mut stop = run.stop.subscribe();
-        let stopped = tokio::select! {
-            biased;
-            _ = stop.wait_for(|requested| *requested) => true,
-            _ = timeout(patience, ended.recv()) => false,
-        };
-        if stopped {
-            let _ = timeout(run.limits.grace, ended.recv()).await;
-        }
+        outlast(&run, ended).await;
+    }
+}
+
+/// Waits for outstanding answers as long as the limits allow.
+pub(crate) async fn outlast(run: &Run, mut ended: mpsc::Receiver<Infallible>) {
+    // The last arrival of the run may be another worker's.
+    let last_due = run.last_due.get().copied().unwrap_or_default();
+    let until_last_due = last_due.saturating_sub(run.epoch.now());
+    let patience = until_last_due.saturating_add(run.limits.grace);
+    let mut stop = run.stop.subscribe();
+    let stopped = tokio::select! {
+        biased;
+        _ = stop.wait_for(|requested| *requested) => true,
+        _ = timeout(patience, ended.recv()) => false,
+    };
+    if stopped {
+        let _ = timeout(run.limits.grace, ended.recv()).await;
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::tally::Counts;
 use crate::plan::{Arrival, Recorded, Touch};
 use crate::recording::route::route_of;
 use crate::scenario::Limits;
-use crate::scenario::load::{Load, LoadPace, Request, Spacing};
+use crate::scenario::load::{Load, Request, Spacing, Stage};
 use crate::shape::Origin;
 use crate::units::format_count;
 
@@ -68,11 +68,14 @@ pub fn check_connections(connections: u32, limits: &Limits) -> Result<(), Genera
     Ok(())
 }
 
-/// The arrivals of an open load and their facts; `None` for a closed one, whose arrivals are made
-/// as answers come back ([`Template`]).
-pub fn generate(load: &Load) -> Result<Option<(Facts, Generated)>, GenerateError> {
+/// The arrivals of an open load, whose pace is that of `stages`, and their facts. Those of a closed
+/// one are made as answers come back ([`Template`]).
+pub fn generate(
+    load: &Load,
+    stages: &[Stage],
+    spacing: Spacing,
+) -> Result<(Facts, Generated), GenerateError> {
     check_connections(load.connections, &load.limits)?;
-    let LoadPace::Open { stages, spacing } = &load.pace else { return Ok(None) };
     let profile = Arc::new(Profile::new(stages)?);
     let limit = load.limits.max_rate;
     if profile.peak() > u64::from(limit) {
@@ -81,7 +84,7 @@ pub fn generate(load: &Load) -> Result<Option<(Facts, Generated)>, GenerateError
     let moments = || Moments {
         profile: Arc::clone(&profile),
         next: 0,
-        random: (*spacing == Spacing::Poisson).then(|| Random::new(load.seed)),
+        random: (spacing == Spacing::Poisson).then(|| Random::new(load.seed)),
     };
     let template = Template::new(&load.request, &load.target.authority());
     let facts = facts(moments(), &template, u64::from(load.connections));
@@ -94,7 +97,7 @@ pub fn generate(load: &Load) -> Result<Option<(Facts, Generated)>, GenerateError
         connections: u64::from(load.connections),
         count: facts.arrivals,
     };
-    Ok(Some((facts, generated)))
+    Ok((facts, generated))
 }
 
 /// The one request of a load, ready to be sent.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use crate::scenario::load::Stage;
-use crate::units::rate::PerSecond;
+use crate::units::rate::{PerSecond, gcd};
 
 /// Stages on end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,6 @@ pub struct Profile {
     unit: u128,
     /// Units of all requests.
     total: u128,
-    length: Duration,
     /// Highest rate, rounded up.
     peak: u64,
 }
@@ -69,23 +68,12 @@ impl Profile {
         }
         whole_ns(start)?;
         let peak = rates().map(|rate| rate.things.div_ceil(rate.seconds.max(1))).max();
-        Ok(Self {
-            segments,
-            unit: 2 * denominator * NS,
-            total: before,
-            length: start,
-            peak: peak.unwrap_or(0),
-        })
+        Ok(Self { segments, unit: 2 * denominator * NS, total: before, peak: peak.unwrap_or(0) })
     }
 
     /// Requests in all of it: those at whole positions.
     pub fn requests(&self) -> u64 {
         u64::try_from(self.total.div_ceil(self.unit)).unwrap_or(u64::MAX)
-    }
-
-    /// How long it is.
-    pub fn length(&self) -> Duration {
-        self.length
     }
 
     /// The highest rate in it, in requests a second, rounded up.
@@ -187,14 +175,7 @@ fn whole_ns(length: Duration) -> Result<u64, TooFine> {
 }
 
 fn lcm(a: u128, b: u128) -> u128 {
-    let gcd = {
-        let (mut a, mut b) = (a, b);
-        while b > 0 {
-            (a, b) = (b, a % b);
-        }
-        a.max(1)
-    };
-    (a / gcd).saturating_mul(b)
+    (a / gcd(a, b).max(1)).saturating_mul(b)
 }
 
 #[cfg(test)]

@@ -25,11 +25,6 @@ pub(super) fn later(peer: Peer) -> &'static str {
     )
 }
 
-/// Whether a client began no TLS at all, in a handshake that failed.
-fn is_no_tls(error: &Error) -> bool {
-    matches!(error, Error::InvalidMessage(InvalidMessage::InvalidContentType))
-}
-
 /// Why a handshake with `peer` failed.
 pub(super) fn of(peer: Peer, error: &io::Error) -> &'static str {
     let Some(error) = of_tls(error) else {
@@ -40,7 +35,9 @@ pub(super) fn of(peer: Peer, error: &io::Error) -> &'static str {
         );
     };
     match error {
-        error if is_no_tls(error) => by(peer, "clients without tls", "upstream without tls"),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            by(peer, "clients without tls", "upstream without tls")
+        }
         Error::NoApplicationProtocol
         | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
             by(peer, "clients without a common alpn", "upstream without a common alpn")

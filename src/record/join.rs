@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake, TlsConnector};
 
@@ -65,13 +65,14 @@ impl Route {
 
     /// Connects a client onwards; what prevented it is counted.
     pub(super) async fn join(&self, client: TcpStream, passed: &Passed) -> Option<[Wire; 2]> {
+        // Small messages must not wait; it fails only on a connection that is gone.
+        let _ = client.set_nodelay(true);
         let Some(config) = &self.clients else {
             let (server, _) = self.server(self.configured(), passed).await?;
             return Some([Wire::plain(client), server]);
         };
-        let ends = Instant::now() + HANDSHAKE;
         let hello = LazyConfigAcceptor::new(Acceptor::default(), client);
-        let hello = settled(Peer::Client, timeout_at(ends, hello).await, passed)?;
+        let hello = settled(Peer::Client, timeout(HANDSHAKE, hello).await, passed)?;
         let offered: Vec<Vec<u8>> =
             hello.client_hello().alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
         let common = self.common(&offered);
@@ -120,13 +121,12 @@ impl Route {
                 return None;
             }
         };
+        let _ = stream.set_nodelay(true);
         let Some(Server { config, name }) = &self.server else {
             return Some((Wire::plain(stream), None));
         };
         let mut config = ClientConfig::clone(config);
         config.alpn_protocols = offered;
-        // The handshake is many small messages.
-        let _ = stream.set_nodelay(true);
         let shaken = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
         let stream = settled(Peer::Upstream, timeout(HANDSHAKE, shaken).await, passed)?;
         let chosen = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
@@ -143,7 +143,6 @@ async fn answered(
 ) -> Option<TlsStream<TcpStream>> {
     let mut config = config.clone();
     config.alpn_protocols = protocols;
-    let _ = hello.io.set_nodelay(true);
     let shaken = timeout(HANDSHAKE, hello.into_stream(Arc::new(config))).await;
     settled(Peer::Client, shaken, passed)
 }

@@ -86,11 +86,6 @@ impl Wire {
         SockRef::from(self.stream().socket()).shutdown(Shutdown::Write)
     }
 
-    /// Small messages must not wait; it fails only on a connection that is gone.
-    pub(super) fn hurry(&self) {
-        let _ = self.stream().socket().set_nodelay(true);
-    }
-
     /// The peer is to see that the other end is gone, once this is closed.
     pub(super) fn reset_when_closed(&self) {
         let _ = SockRef::from(self.stream().socket()).set_linger(Some(Duration::ZERO));

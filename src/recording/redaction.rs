@@ -74,6 +74,15 @@ pub struct Redaction {
 }
 
 impl Redaction {
+    /// Adds what was done to another recording, if anything was, to what was done so far.
+    pub fn join(all: &mut Option<Self>, more: Option<&Self>) {
+        match (all, more) {
+            (_, None) => {}
+            (Some(all), Some(more)) => all.merge(more),
+            (all, Some(more)) => *all = Some(more.clone()),
+        }
+    }
+
     /// Adds what was done to another recording.
     pub fn merge(&mut self, other: &Self) {
         for (all, more) in

@@ -12,6 +12,7 @@ use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
+use crate::scenario::load::CLOSED;
 use crate::shape::ShapeReport;
 use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
 
@@ -99,9 +100,6 @@ impl Report {
         self.load.as_ref().is_some_and(|load| load.pace == CLOSED)
     }
 }
-
-/// The pace of a closed load.
-pub const CLOSED: &str = "closed";
 
 /// A load that was never recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

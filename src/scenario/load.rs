@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
 use crate::scenario::fields::{self, TIERS};
-use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
+use crate::scenario::hosts::{is_loopback, plain_host};
 use crate::scenario::problem::{Mistake, crop};
+use crate::scenario::target::is_allowed;
 use crate::scenario::{Limits, TargetSpec, Tier};
 use crate::units::rate::{PerSecond, parse_per_second};
 use crate::units::{format_counted, format_duration};
@@ -109,12 +110,15 @@ impl Load {
     /// The pace in a word, for programs.
     pub fn pace_name(&self) -> &'static str {
         match &self.pace {
-            LoadPace::Closed { .. } => "closed",
+            LoadPace::Closed { .. } => CLOSED,
             LoadPace::Open { spacing: Spacing::Even, .. } => "constant",
             LoadPace::Open { spacing: Spacing::Poisson, .. } => "poisson",
         }
     }
 }
+
+/// The pace of a closed load, in a word.
+pub const CLOSED: &str = "closed";
 
 /// Stages that are named one by one; more would fill the page.
 const MAX_TOLD: usize = 6;
@@ -274,13 +278,9 @@ pub fn permitted(target: &TargetSpec, named: &[String]) -> Result<Vec<String>, M
     let mut allow = named.to_vec();
     if let TargetSpec::Http { host, port } = target {
         let host = plain_host(host);
-        let is_named = named
-            .iter()
-            .filter_map(|entry| split_host_port(entry))
-            .any(|(name, at)| plain_host(&name) == host && at.is_none_or(|at| at == *port));
         if is_loopback(&host) {
             allow.push(host);
-        } else if !is_named {
+        } else if !is_allowed(&host, *port, named) {
             return Err(Mistake::new(
                 format!("{host} is not this machine"),
                 format!("add `--allow {host}` if the load may go there"),

@@ -165,7 +165,8 @@ pub fn check_name(
     }
 }
 
-fn is_allowed(host: &str, port: u16, allow: &[String]) -> bool {
+/// One of the allowed hosts is this one; `host` is plain.
+pub(super) fn is_allowed(host: &str, port: u16, allow: &[String]) -> bool {
     allow.iter().filter_map(|entry| split_host_port(entry)).any(|(allowed, allowed_port)| {
         plain_host(&allowed) == host && allowed_port.is_none_or(|allowed| allowed == port)
     })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::units::{UnitError, format_count, parse_duration};
+use crate::units::{UnitError, format_count, parse_duration, trim_zeros};
 
 /// So many in so long, kept exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,7 @@ impl fmt::Display for PerSecond {
         }
         #[expect(clippy::cast_precision_loss, reason = "three digits are printed")]
         let rate = self.things as f64 / self.seconds as f64;
-        let text = format!("{rate:.3}");
-        write!(f, "{}/s", text.trim_end_matches('0').trim_end_matches('.'))
+        write!(f, "{}/s", trim_zeros(&format!("{rate:.3}")))
     }
 }
 
@@ -82,7 +81,8 @@ pub fn parse_per_second(text: &str) -> Result<PerSecond, UnitError> {
         .ok_or_else(|| UnitError { problem: format!("`{text}` has too many digits"), hint: HINT })
 }
 
-fn gcd(a: u128, b: u128) -> u128 {
+/// The greatest common divisor.
+pub(crate) fn gcd(a: u128, b: u128) -> u128 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

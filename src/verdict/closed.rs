@@ -6,8 +6,7 @@ use std::cmp::Reverse;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::expectation::Expectation;
-use crate::shape::{ShapeReport, ShapeVerdict};
-use crate::stats::counts::as_f64;
+use crate::stats::counts::{as_f64, as_index};
 use crate::summary::Summary;
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, cold_cache, connection_limit, errors, outage};
@@ -57,9 +56,7 @@ pub fn judge_closed(input: &ClosedInput) -> Verdict {
 /// Answers, and how many of them a second.
 fn rate(input: &ClosedInput) -> String {
     let answered = input.summary.fates.get("answered").copied().unwrap_or(0);
-    let a_second = as_f64(answered) / input.health.seconds.max(0.001);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "far below 2^64")]
-    let a_second = a_second.round() as u64;
+    let a_second = as_index((as_f64(answered) / input.health.seconds.max(0.001)).round()) as u64;
     format!(
         "{} gave {} in {:.1} s, {}/s",
         format_counted(input.facts.connections, "connection", "connections"),
@@ -71,17 +68,8 @@ fn rate(input: &ClosedInput) -> String {
 
 /// The findings that do not depend on when a request was due.
 fn detected(input: &ClosedInput) -> Vec<Finding> {
-    // The detectors below do not look at it.
-    let shape = &ShapeReport {
-        verdict: ShapeVerdict::Faithful,
-        statement: String::new(),
-        worst_ratio: 0.0,
-        worst_metric: String::new(),
-        tier: String::new(),
-        metrics: Vec::new(),
-    };
     let ClosedInput { facts, summary, health, .. } = *input;
-    let input = &DetectorInput { facts, summary, shape, health };
+    let input = &DetectorInput { facts, summary, health };
     let outage = outage::detect(input);
     let limit = connection_limit::detect(input, &outage, &cold_cache::detect(input));
     // One request tells nothing of sizes: a refused body is an error like any other.

@@ -30,8 +30,6 @@ pub struct DetectorInput<'a> {
     pub facts: &'a Facts,
     /// What happened.
     pub summary: &'a Summary,
-    /// The load shape.
-    pub shape: &'a ShapeReport,
     /// This machine.
     pub health: &'a Health,
 }
@@ -39,7 +37,7 @@ pub struct DetectorInput<'a> {
 /// Every detector's finding, the one to act on first on top: failures before what is not known
 /// before passes, and within them the most specific cause first, since the general ones (errors,
 /// load held back) are mostly its consequences.
-pub fn detect(input: &DetectorInput) -> Vec<Finding> {
+pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Vec<Finding> {
     let cold_cache = cold_cache::detect(input);
     let outage = outage::detect(input);
     let connection_limit = connection_limit::detect(input, &outage, &cold_cache);
@@ -48,7 +46,7 @@ pub fn detect(input: &DetectorInput) -> Vec<Finding> {
     let stall = stall::detect(input, &event_loop);
     let errors = errors::detect(input, &connection_limit, &body_limit);
     let mut findings = vec![
-        generator::detect(input),
+        generator::detect(input, shape),
         outage,
         connection_limit,
         body_limit,
@@ -56,7 +54,7 @@ pub fn detect(input: &DetectorInput) -> Vec<Finding> {
         stall,
         cold_cache,
         errors,
-        held_back::detect(input),
+        held_back::detect(input, shape),
     ];
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     findings

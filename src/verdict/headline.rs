@@ -3,22 +3,14 @@
 use crate::shape::{Fault, MetricOutcome, Origin, ShapeReport, ShapeVerdict};
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome};
 
-/// What a headline is about.
-pub(super) struct Said<'a> {
-    /// How far the produced load was from the planned one.
-    pub(super) shape: &'a ShapeReport,
-    /// Where the load comes from.
-    pub(super) origin: Origin,
-}
-
 /// One sentence on a run with a replay: the first thing that a tired person should know.
 pub(super) fn headline(
     outcome: RunOutcome,
-    said: &Said<'_>,
+    shape: &ShapeReport,
+    origin: Origin,
     findings: &[Finding],
     expectations: &[CheckedExpectation],
 ) -> String {
-    let shape = said.shape;
     let first_failed = findings.iter().find(|finding| finding.outcome == Outcome::Fail);
     let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);
     match outcome {
@@ -40,7 +32,7 @@ pub(super) fn headline(
             format!("{}; what was seen until then is below", shape.statement)
         }
         RunOutcome::Invalid if is_unsupported(shape) => {
-            format!("{}, so that nothing is said about the target", cause(said))
+            format!("{}, so that nothing is said about the target", cause(shape, origin))
         }
         RunOutcome::Invalid => expectation(Outcome::Unknown).map_or_else(
             || "an expectation cannot be answered".to_owned(),
@@ -94,13 +86,13 @@ pub(super) fn drills_headline(outcome: RunOutcome, findings: &[Finding]) -> Stri
 }
 
 /// Who kept the load from being produced, in a few words; the shape's statement has the figures.
-fn cause(said: &Said<'_>) -> &'static str {
-    match said.shape.verdict {
-        ShapeVerdict::Invalid { fault: Fault::Generator } => match said.origin {
+fn cause(shape: &ShapeReport, origin: Origin) -> &'static str {
+    match shape.verdict {
+        ShapeVerdict::Invalid { fault: Fault::Generator } => match origin {
             Origin::Recorded => "this machine did not produce the recorded load",
             Origin::Generated => "this machine did not produce the planned load",
         },
-        ShapeVerdict::Invalid { fault: Fault::Recording } if !said.origin.is_recorded() => {
+        ShapeVerdict::Invalid { fault: Fault::Recording } if !origin.is_recorded() => {
             "the run is too short, or its rate too low, for a verdict"
         }
         ShapeVerdict::Invalid { fault: Fault::Recording } => {

@@ -14,7 +14,7 @@ use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
-use crate::verdict::headline::{Said, drills_headline, headline, is_unsupported};
+use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
@@ -65,7 +65,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
     });
     let detected_in = |shape: &ShapeReport| {
         let Replayed { facts, summary, health, .. } = replayed;
-        detect(&DetectorInput { facts, summary, shape, health })
+        detect(&DetectorInput { facts, summary, health }, shape)
     };
     let mut detected = detected_in(&shape);
     if replayed.target_is_here
@@ -102,8 +102,8 @@ pub fn judge(input: &JudgeInput) -> Verdict {
     } else {
         RunOutcome::Pass
     };
-    let said = Said { shape: &shape, origin: replayed.facts.origin };
-    let headline = headline(outcome, &said, &findings, &expectations);
+    let origin = replayed.facts.origin;
+    let headline = headline(outcome, &shape, origin, &findings, &expectations);
     Verdict { outcome, headline, shape: Some(shape), findings, expectations }
 }
 

@@ -371,6 +371,5 @@ fn size_of_message(done: &Paired) -> usize {
 }
 
 fn size(request: &Request) -> usize {
-    let line = request.line.as_ref().map_or(0, |line| line.size());
-    request.head.len() + request.body.len() + line
+    request.head.len() + request.body.len() + request.line.size()
 }

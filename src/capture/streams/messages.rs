@@ -196,7 +196,7 @@ impl Conversation {
             is_simple: head.version() == Version::Http09,
             protocol: Protocol::Http1,
             stream: None,
-            line: Some(Box::new(line)),
+            line: Box::new(line),
             flags,
         });
         // The orphan was counted as a message, and is now part of this one.

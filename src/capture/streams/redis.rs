@@ -184,8 +184,8 @@ impl Redis {
     /// A reply, or what looks like one, is whole.
     fn replied(&mut self, scanned: Scanned, at_ns: i64, turn: &mut Turn<'_>) {
         self.certain(turn);
-        let method = self.waiting.first().and_then(|first| first.request.line.as_deref());
-        let meaning = self.modes.meaning(&scanned, method.map(|line| line.method.as_str()));
+        let method = self.waiting.first().map(|first| first.request.line.method.as_str());
+        let meaning = self.modes.meaning(&scanned, method);
         let first = self.replies.first.take();
         if let Meaning::Unasked(note) = meaning {
             return turn.ledger.note(note, 1);

@@ -269,7 +269,7 @@ impl Waiting {
             is_simple: false,
             protocol: self.protocol,
             stream: None,
-            line: Some(Box::new(line)),
+            line: Box::new(line),
             flags,
         }
     }
@@ -358,6 +358,6 @@ fn can_answer(reply: &Mark, command: &Mark) -> bool {
 }
 
 fn size_of_request(request: &Request) -> usize {
-    let line = request.line.as_ref().map_or(0, |line| line.target.len() + line.method.len());
+    let line = request.line.target.len() + request.line.method.len();
     request.body.len() + line + std::mem::size_of::<One>()
 }

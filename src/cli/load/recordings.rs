@@ -14,7 +14,7 @@ use crate::capture::source::Source;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
-use crate::recording::redaction::Redactor;
+use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{FORMAT_VERSION, Header, Servers};
 
 /// A recording that is read, and by how much its numbers of connections are moved.
@@ -105,6 +105,10 @@ fn tell_apart(all: &mut [Given]) -> anyhow::Result<()> {
             None => format!("alone {position}"),
         })
         .collect();
+    // One series alone is moved behind nothing.
+    if series.iter().all(|name| Some(name) == series.first()) {
+        return Ok(());
+    }
     let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
     let mut order: Vec<&str> = Vec::new();
     for (given, series) in all.iter().zip(&series) {
@@ -168,13 +172,6 @@ fn add(all: &mut Header, other: &Header, shift_ns: u64) {
     all.servers.authorities.extend(other.servers.authorities.iter().cloned());
     all.servers.addresses.extend(other.servers.addresses.iter().copied());
     all.redacted_headers.extend(other.redacted_headers.iter().cloned());
-    match (&mut all.redaction, &other.redaction) {
-        (Some(redaction), Some(other)) => redaction.merge(other),
-        (redaction, other) => {
-            if redaction.is_none() {
-                redaction.clone_from(other);
-            }
-        }
-    }
+    Redaction::join(&mut all.redaction, other.redaction.as_ref());
     all.ledger.merge(&other.ledger);
 }

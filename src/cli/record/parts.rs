@@ -305,10 +305,7 @@ impl Parts {
         }
         self.totals.files += 1;
         self.totals.ledger.merge(&header.ledger);
-        match (&mut self.totals.redaction, &header.redaction) {
-            (Some(all), Some(more)) => all.merge(more),
-            (all, more) => all.clone_from(more),
-        }
+        Redaction::join(&mut self.totals.redaction, header.redaction.as_ref());
         // Nothing is removed for one that only tells what became of the last bytes.
         if header.exchanges > 0 {
             self.written.push_back(path);

@@ -69,14 +69,7 @@ impl Recorder {
         }
         let origin_ns = self.import.started_unix_ns().or(seen.at_ns()).unwrap_or(0);
         let (parts, mut late) = (&mut self.parts, Vec::new());
-        self.import.event(&seen.event(), &mut |found| {
-            if let Found::Exchange(exchange) = found {
-                let bucket = bucket(&exchange);
-                if parts.keep(exchange, origin_ns) {
-                    late.push(bucket);
-                }
-            }
-        });
+        self.import.event(&seen.event(), &mut |found| keep(found, origin_ns, parts, &mut late));
         if let Some(ledger) = self.parts.late_ledger() {
             for bucket in late {
                 self.import.hand_over(bucket, ledger);
@@ -105,14 +98,8 @@ impl Recorder {
         let latest_ns = self.import.latest_unix_ns();
         let Self { import, mut parts, passed, .. } = self;
         let mut late = Vec::new();
-        let mut imported = import.finish(&mut |found| {
-            if let Found::Exchange(exchange) = found {
-                let bucket = bucket(&exchange);
-                if parts.keep(exchange, origin_ns) {
-                    late.push(bucket);
-                }
-            }
-        });
+        let mut imported =
+            import.finish(&mut |found| keep(found, origin_ns, &mut parts, &mut late));
         if let Some(ledger) = parts.late_ledger() {
             for bucket in late {
                 imported.ledger.messages.hand_over(bucket, &mut ledger.messages);
@@ -122,6 +109,16 @@ impl Recorder {
         add_fronts(&mut imported.servers, &passed);
         parts.end(&imported.ledger, latest_ns, &imported.servers);
         parts.totals
+    }
+}
+
+/// Keeps an exchange; the bucket of one that went to the file before is put into `late`.
+fn keep(found: Found, origin_ns: i64, parts: &mut Parts, late: &mut Vec<&'static str>) {
+    if let Found::Exchange(exchange) = found {
+        let bucket = bucket(&exchange);
+        if parts.keep(exchange, origin_ns) {
+            late.push(bucket);
+        }
     }
 }
 

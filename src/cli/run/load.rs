@@ -9,24 +9,24 @@ use std::time::Duration;
 use anyhow::Context;
 
 use crate::act::replay::{replay, replay_closed};
+use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
 use crate::cli::run::options::LoadOptions;
-use crate::cli::run::{Kept, file_name, listen, say, told};
+use crate::cli::run::{Kept, file_name, listen, resolved, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
-use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
 use crate::drive::stop::Stop;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
-use crate::plan::generate::{Generated, Template, generate};
+use crate::plan::generate::{Generated, Template, check_connections, generate};
 use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
 use crate::report::model::LoadFacts;
 use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
-use crate::scenario::target::{Target, resolve};
+use crate::scenario::target::Target;
 use crate::shape::Origin;
 use crate::summary::Summary;
 use crate::units::format_counted;
@@ -71,12 +71,14 @@ enum Planned {
 }
 
 fn planned(load: &Load) -> anyhow::Result<(Facts, Planned)> {
-    if let Some((facts, generated)) = generate(load)? {
-        return Ok((facts, Planned::Open(Box::new(generated))));
-    }
-    let LoadPace::Closed { length } = load.pace else {
-        anyhow::bail!("this load has no pace");
+    let length = match &load.pace {
+        LoadPace::Open { stages, spacing } => {
+            let (facts, generated) = generate(load, stages, *spacing)?;
+            return Ok((facts, Planned::Open(Box::new(generated))));
+        }
+        LoadPace::Closed { length } => *length,
     };
+    check_connections(load.connections, &load.limits)?;
     let connections = u64::from(load.connections);
     let facts = Facts {
         origin: Origin::Generated,
@@ -99,8 +101,7 @@ const CLOSED_NOTE: &str = "each connection waited for its answer before it asked
 /// The target, which must be there.
 fn reached(load: &Load) -> anyhow::Result<Target> {
     let allow = asked::permitted(&load.target, &load.allow)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let target = runtime.block_on(resolve(&load.target, &allow, &Servers::default(), None))?;
+    let target = resolved(&load.target, &allow, &Servers::default(), None)?;
     let problem = format!(
         "cannot reach {} at {}: start it, or correct --url",
         target.authority, target.address
@@ -137,7 +138,7 @@ fn carried_out(
     let driven = match driven(job, plan, &stop) {
         Ok(driven) => driven,
         Err(error) => {
-            outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
+            tell_not_valid(error);
             return Ok(Exit::Invalid);
         }
     };

@@ -28,7 +28,7 @@ Examples:
 -H 'Authorization: Bearer ${TOKEN}' --expect 'latency p99 < 250ms'";
 
 /// Load without a recording and without a scenario.
-#[derive(Clone, Debug, Default, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Load without a recording")]
 pub(super) struct LoadOptions {
     /// Send requests to this address, without a scenario. Loopback is allowed by naming it here;
@@ -124,18 +124,7 @@ enum PaceWord {
 impl LoadOptions {
     /// Options of a load were given.
     pub(super) fn are_given(&self) -> bool {
-        let Self { stage, header, allow, expect, .. } = self;
-        self.rate.is_some()
-            || self.duration.is_some()
-            || self.connections.is_some()
-            || self.arrivals.is_some()
-            || self.pace.is_some()
-            || self.method.is_some()
-            || self.body.is_some()
-            || self.max_rate.is_some()
-            || self.max_connections.is_some()
-            || self.tolerance.is_some()
-            || !(stage.is_empty() && header.is_empty() && allow.is_empty() && expect.is_empty())
+        *self != Self::default()
     }
 
     /// The load that is asked for.

@@ -13,7 +13,7 @@ use memchr::memchr;
 
 use crate::protocol::http1::body::Framing;
 use crate::protocol::http1::head::Head;
-use crate::protocol::http1::start::{Start, Version};
+use crate::protocol::http1::start::{Start, Version, is_blank};
 
 /// The framing of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +34,10 @@ pub const MAX_SIZE_FRONT: usize = 64;
 /// Whether the front of a body is a line with a chunk size; `None` while it may still become one,
 /// which it cannot beyond [`MAX_SIZE_FRONT`] bytes.
 pub fn begins_with_size(front: &[u8]) -> Option<bool> {
-    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let word = &front[front.iter().take_while(|byte| is_blank(byte)).count()..];
+    let word = &front[front.iter().take_while(|byte| is_blank(**byte)).count()..];
     let digits = word.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let behind = &word[digits..];
-    let behind = &behind[behind.iter().take_while(|byte| is_blank(byte)).count()..];
+    let behind = &behind[behind.iter().take_while(|byte| is_blank(**byte)).count()..];
     if digits > 0 && !is_size(&word[..digits]) {
         return Some(false);
     }

@@ -9,8 +9,9 @@ use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
     time,
 };
-use crate::report::model::{CLOSED, LoadFacts, Quantiles, Report, RouteRow};
+use crate::report::model::{LoadFacts, Quantiles, Report, RouteRow};
 use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
+use crate::scenario::load::CLOSED;
 use crate::shape::{Metric, MetricOutcome, ShapeReport};
 use crate::units::{format_count, format_size};
 use crate::verdict::{CheckedExpectation, Outcome};
@@ -219,52 +220,48 @@ fn route(route: &RouteRow) -> Vec<Cell> {
 }
 
 fn plan(facts: &Facts) -> Vec<TableView> {
-    let outline = facts_table(
-        "Outline",
-        &[
-            ("exchanges looked at", format_count(facts.exchanges)),
-            ("arrivals planned", format_count(facts.arrivals)),
-            ("sessions", format_count(facts.sessions)),
-            ("connections", format_count(facts.connections)),
-            ("most connections at once", format_count(facts.peak_connections)),
-            ("last arrival", nanos(facts.duration_ns)),
-            ("most arrivals in a second", format_count(facts.peak_rate)),
-            ("bytes to send", format_size(facts.request_bytes)),
-            ("fingerprint", facts.fingerprint.clone()),
-        ],
-    );
+    // Of a load that was never recorded, nothing was looked at or left out.
+    let is_recorded = facts.origin.is_recorded();
+    let looked_at = is_recorded.then(|| ("exchanges looked at", format_count(facts.exchanges)));
+    let planned = [
+        ("arrivals planned", format_count(facts.arrivals)),
+        ("sessions", format_count(facts.sessions)),
+        ("connections", format_count(facts.connections)),
+        ("most connections at once", format_count(facts.peak_connections)),
+        ("last arrival", nanos(facts.duration_ns)),
+        ("most arrivals in a second", format_count(facts.peak_rate)),
+        ("bytes to send", format_size(facts.request_bytes)),
+        ("fingerprint", facts.fingerprint.clone()),
+    ];
+    let rows: Vec<_> = looked_at.into_iter().chain(planned).collect();
+    let outline = facts_table("Outline", &rows);
     let dispersion = |name: &str, values: &[Option<f64>; 4]| {
         let figure = |value: &Option<f64>| value.map_or_else(dash, |v| numeric(number(v, 3)));
         std::iter::once(text(name)).chain(values.iter().map(figure)).collect()
     };
+    let recorded = is_recorded.then(|| dispersion("recorded", &facts.idc_before));
+    let planned = dispersion("planned", &facts.idc_after);
     let burstiness = TableView {
         caption: "Index of dispersion for counts: 1 is random, more is bursty".to_owned(),
         columns: vec!["series", "10 ms", "100 ms", "1 s", "10 s"],
-        rows: vec![
-            dispersion("recorded", &facts.idc_before),
-            dispersion("planned", &facts.idc_after),
-        ],
+        rows: recorded.into_iter().chain([planned]).collect(),
         kind: Kind::Plain,
     };
-    let skipped =
-        counts_table("Not replayed, by reason", "reason", &facts.skipped, facts.exchanges);
-    vec![outline, burstiness, skipped]
+    let mut tables = vec![outline, burstiness];
+    if is_recorded {
+        let caption = "Not replayed, by reason";
+        tables.push(counts_table(caption, "reason", &facts.skipped, facts.exchanges));
+    }
+    tables
 }
 
 /// The outline of a load that was never recorded. A closed one has no plan besides its options.
 fn generated(load: &LoadFacts, facts: &Facts) -> Vec<TableView> {
     let asked = [("load", load.description.clone()), ("pace", load.pace.clone())];
-    if load.pace == CLOSED {
-        return vec![facts_table("Load", &asked)];
+    let mut tables = vec![facts_table("Load", &asked)];
+    if load.pace != CLOSED {
+        tables.extend(plan(facts));
     }
-    // Of the tables of a recorded load, what was recorded and what was left out of it are not.
-    let mut tables = plan(facts);
-    tables.truncate(2);
-    if let [outline, burstiness] = &mut tables[..] {
-        outline.rows.remove(0);
-        burstiness.rows.remove(0);
-    }
-    tables.insert(0, facts_table("Load", &asked));
     tables
 }
 

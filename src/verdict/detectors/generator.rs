@@ -1,7 +1,7 @@
 //! This machine: whether it produced the load, and how it was doing.
 
 use crate::sample::Unsent;
-use crate::shape::{Fault, Origin, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::{DetectorInput, quantile_text};
 use crate::verdict::{Finding, Outcome, finding};
@@ -16,20 +16,20 @@ const NOTABLE_STEAL: f64 = 0.02;
 const NOTABLE_BUSY: f64 = 0.85;
 
 /// Says whether this machine was at fault.
-pub fn detect(input: &DetectorInput) -> Finding {
+pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Finding {
     let lateness = &input.summary.lateness;
     if lateness.is_empty() {
         return finding(CHECK, Outcome::Unknown, "no request was dispatched");
     }
     let p99 = quantile_text(lateness, 0.99);
-    let mut found = match input.shape.verdict {
+    let mut found = match shape.verdict {
         ShapeVerdict::Invalid { fault: Fault::Generator } => {
-            let mut found = finding(CHECK, Outcome::Fail, input.shape.statement.clone());
+            let mut found = finding(CHECK, Outcome::Fail, shape.statement.clone());
             found.advice = advice(input);
             found
         }
         ShapeVerdict::Invalid { fault: Fault::Interruption | Fault::Recording } => {
-            finding(CHECK, Outcome::Unknown, input.shape.statement.clone())
+            finding(CHECK, Outcome::Unknown, shape.statement.clone())
         }
         _ => finding(
             CHECK,

@@ -1,7 +1,7 @@
 //! The target held the recorded load back: requests wait for connections or for earlier answers.
 
 use crate::sample::Unsent;
-use crate::shape::{Fault, Origin, ShapeVerdict};
+use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
 use crate::verdict::{Finding, Outcome, finding};
@@ -14,8 +14,7 @@ pub const CHECK: &str = "held-back";
 const NOTABLE_GAP: u32 = 2;
 
 /// Says whether the shape failed by the target's fault.
-pub fn detect(input: &DetectorInput) -> Finding {
-    let shape = input.shape;
+pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Finding {
     let load = input.facts.origin.word();
     let mut found = match &shape.verdict {
         ShapeVerdict::Faithful => {

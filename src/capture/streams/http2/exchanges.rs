@@ -164,7 +164,7 @@ impl Exchanges {
             is_simple: false,
             protocol: Protocol::Http2,
             stream: Some(block.stream),
-            line: Some(Box::new(line)),
+            line: Box::new(line),
             flags,
         };
         self.next_seq = self.next_seq.wrapping_add(1);

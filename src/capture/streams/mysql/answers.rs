@@ -55,5 +55,5 @@ impl Current {
 
 /// The text that a statement is known by.
 pub(super) fn text_of(request: &Request) -> Vec<u8> {
-    request.line.as_ref().map(|line| line.target.clone().into_bytes()).unwrap_or_default()
+    request.line.target.clone().into_bytes()
 }

@@ -95,7 +95,7 @@ impl Postgres {
         self.waiting.add(&wire_of(&message), message.bytes);
         let Some(one) = self.waiting.last() else { return };
         one.request.flags.insert(flags);
-        let Some(line) = &mut one.request.line else { return };
+        let line = &mut one.request.line;
         if let (b'P' | b'B' | b'E', Some(method)) = (message.kind, name(message.kind)) {
             method.clone_into(&mut line.method);
         }
