@@ -20,6 +20,7 @@ pub mod health;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;
+pub(crate) mod sessions;
 pub mod stop;
 pub(crate) mod worker;
 

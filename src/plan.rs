@@ -8,6 +8,7 @@ pub mod rewrite;
 mod source;
 mod select;
 mod scale;
+pub mod turns;
 mod fingerprint;
 mod tally;
 mod measure;
@@ -23,6 +24,7 @@ use crate::plan::arrivals::{Choice, Plan};
 use crate::plan::facts::Facts;
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::source::{Source, with_reader};
+use crate::plan::turns::Turn;
 use crate::recording::file::RecordingError;
 use crate::recording::file::reader::RecordingReader;
 use crate::scenario::Scenario;
@@ -73,15 +75,24 @@ fn outline_source(
         scale,
         speed,
         ramp: scenario.ramp.clone(),
+        pace: scenario.pace,
         groups: std::mem::take(&mut selection.groups),
         stride,
     });
-    let plan = Plan::new((source.exchanges)(span), Arc::clone(&choice), HashMap::new());
+    let plan = Plan::new((source.exchanges)(span), Arc::clone(&choice), Totals::default());
     let (mut facts, totals) = measure::measure(plan, &selection, scenario)?;
     let ns = |moment: Duration| u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
     facts.window_ns = span.map_or([0, u64::MAX], |(start, end)| [ns(start), ns(end)]);
     let plan = Plan::new((source.exchanges)(span), choice, totals);
     Ok((facts, plan))
+}
+
+/// How many arrivals there are of each, so that the last one is known.
+#[derive(Debug, Default)]
+pub(crate) struct Totals {
+    pub(crate) connections: HashMap<u64, u32>,
+    /// Empty unless sessions set the pace.
+    pub(crate) sessions: HashMap<u64, u32>,
 }
 
 /// What is added to a connection's number for each copy, so that no two numbers meet.
@@ -221,6 +232,8 @@ pub struct Arrival {
     pub body: Bytes,
     /// Whether its target (method and target) appeared earlier in the plan.
     pub touch: Touch,
+    /// What it waits for besides its moment; `None` unless sessions set the pace.
+    pub turn: Option<Turn>,
     /// What production answered, where the recording knows.
     pub recorded: Recorded,
 }

@@ -40,7 +40,8 @@ pub enum Fate {
 /// Characters kept of a banner.
 pub const MAX_BANNER: usize = 80;
 
-/// Why an arrival was not sent. These are our own failures or the user's wish, never the target's.
+/// Why an arrival was not sent. These are our own failures or the user's wish, except for those
+/// that waited for answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Unsent {
     /// The run was stopped before it was sent.
@@ -53,6 +54,9 @@ pub enum Unsent {
     LocalResources,
     /// The run ended, with its grace period, before the request could be written.
     RunEnded,
+    /// Earlier answers of its session took so much longer than in the recording that its turn did
+    /// not come before the end of the run, or that too many requests waited for theirs.
+    SessionBehind,
 }
 
 impl Fate {
@@ -81,6 +85,7 @@ impl Unsent {
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
             Self::RunEnded => "unsent: run ended",
+            Self::SessionBehind => "unsent: session behind",
         }
     }
 }
@@ -91,7 +96,10 @@ impl Unsent {
 pub struct Sample {
     /// Planned moment (`t_plan`).
     pub due: Duration,
-    /// Picked up by the pacer (`t_disp`); later than `due` by our own fault only.
+    /// By how much earlier answers of its session moved it, where sessions set the pace: its user
+    /// could not have asked before `due` and this.
+    pub drift: Duration,
+    /// Picked up by the pacer (`t_disp`); later than `due` and `drift` by our own fault only.
     pub dispatched: Option<Duration>,
     /// Connection in hand (`t_conn`): waiting for a connect or for an earlier response.
     pub connected: Option<Duration>,
@@ -111,4 +119,12 @@ pub struct Sample {
     pub response_bytes: u64,
     /// What became of it.
     pub fate: Fate,
+}
+
+impl Sample {
+    /// The moment at which its user would have sent it: the planned one, and what earlier answers
+    /// of its session moved it by.
+    pub fn ready(&self) -> Duration {
+        self.due.saturating_add(self.drift)
+    }
 }

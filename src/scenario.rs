@@ -110,6 +110,9 @@ impl std::fmt::Display for Window {
 pub enum Pace {
     /// At its recorded moment, whatever the target does (open loop).
     Recorded,
+    /// As [`Pace::Recorded`], but not before its session has the answer that it followed in the
+    /// recording, and has thought about it as long as it did there (partly open).
+    Session,
 }
 
 /// Where to send.

@@ -1,5 +1,6 @@
 //! The mergeable fold of samples: bounded memory whatever the length of the run.
 
+pub mod drift;
 pub mod evidence;
 #[cfg(test)]
 pub(crate) mod examples;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::shape::Shape;
+use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
 
 /// Everything a verdict and a report need to know of a run.
@@ -63,6 +65,8 @@ pub struct Summary {
     pub response_bytes: u64,
     /// What the detectors look at.
     pub evidence: Evidence,
+    /// What sessions that set the pace did to the plan.
+    pub drift: Drift,
 }
 
 /// One second of a run.

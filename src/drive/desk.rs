@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
+
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
 use crate::drive::lookahead::LookAhead;
+use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
 use crate::sample::{Fate, Sample, Unsent};
@@ -56,11 +59,18 @@ impl Run {
 pub(crate) struct Desk {
     pub(crate) run: Arc<Run>,
     summary: Mutex<Summary>,
+    /// Who wants to know of settled arrivals whose session sets the pace.
+    settled: Option<UnboundedSender<Settled>>,
 }
 
 impl Desk {
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run, summary: Mutex::new(Summary::new()) }
+        Self { run, summary: Mutex::new(Summary::new()), settled: None }
+    }
+
+    /// A desk that tells of every settled arrival whose session sets the pace.
+    pub(crate) fn telling(run: Arc<Run>, settled: UnboundedSender<Settled>) -> Self {
+        Self { settled: Some(settled), ..Self::new(run) }
     }
 
     /// Settles an arrival that was given to no connection.
@@ -77,6 +87,12 @@ impl Desk {
     fn settle(&self, arrival: &Arrival, sample: &Sample) {
         self.run.gauges.settled(sample, fold::is_error(arrival, sample));
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(arrival, sample);
+        if let Some((turn, settled)) = arrival.turn.zip(self.settled.as_ref()) {
+            let at = sample.done.unwrap_or_else(|| self.run.epoch.now());
+            let (session, position) = (arrival.session, turn.position);
+            // A worker that is gone needs no answers.
+            let _ = settled.send(Settled { session, position, at });
+        }
     }
 }
 
@@ -101,19 +117,33 @@ impl InFlight {
     /// Picks up an arrival, unless too many, or too large ones, are in flight: then it is settled
     /// as unsent.
     pub(crate) fn begin(desk: &Arc<Desk>, arrival: Box<Arrival>, now: Duration) -> Option<Self> {
+        Self::begin_moved(desk, arrival, Duration::ZERO, now)
+    }
+
+    /// The same for an arrival that earlier answers of its session moved by `drift`.
+    pub(crate) fn begin_moved(
+        desk: &Arc<Desk>,
+        arrival: Box<Arrival>,
+        drift: Duration,
+        now: Duration,
+    ) -> Option<Self> {
         let gauges = &desk.run.gauges;
-        gauges.picked_up(arrival.due, now);
+        gauges.picked_up(arrival.due.saturating_add(drift), now);
+        let refused = |reason| {
+            let fate = Fate::Unsent { reason };
+            desk.settle(&arrival, &Sample { drift, ..blank(&arrival, Some(now), fate) });
+        };
         if !gauges.enter_flight(desk.run.limits.max_in_flight) {
-            desk.unsent(&arrival, Some(now), Unsent::InFlightLimit);
+            refused(Unsent::InFlightLimit);
             return None;
         }
         if !gauges.hold_bytes(request_bytes(&arrival) as u64, MAX_IN_FLIGHT_BYTES) {
             gauges.leave_flight();
-            desk.unsent(&arrival, Some(now), Unsent::InFlightBytes);
+            refused(Unsent::InFlightBytes);
             return None;
         }
         let unwritten = Fate::Unsent { reason: Unsent::RunEnded };
-        let sample = blank(&arrival, Some(now), unwritten);
+        let sample = Sample { drift, ..blank(&arrival, Some(now), unwritten) };
         let desk = Arc::clone(desk);
         Some(Self { arrival, sample, desk, dispatched: now, counted_large: false })
     }
@@ -223,6 +253,7 @@ fn in_order(sample: &Sample) -> bool {
 fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample {
     Sample {
         due: arrival.due,
+        drift: Duration::ZERO,
         dispatched,
         connected: None,
         sent: None,

@@ -86,7 +86,8 @@ impl Feed<'_> {
         self.wait_for_room(request_bytes(&arrival));
         self.wait_for_time(arrival.due);
         let soon = arrival.due < self.run.epoch.now() + SOON;
-        self.batches[shard(arrival.connection, self.workers.len())].push(arrival);
+        let unit = arrival.turn.map_or(arrival.connection, |turn| turn.group);
+        self.batches[shard(unit, self.workers.len())].push(arrival);
         self.held += 1;
         if self.held >= BATCH || soon || self.run.stop.is_requested() {
             self.flush();

@@ -147,7 +147,7 @@ impl Gauges {
         match (&sample.fate, sample.done) {
             (Fate::Answered { .. }, Some(done)) => {
                 self.answered.fetch_add(1, Relaxed);
-                let latency = nanoseconds(done.saturating_sub(sample.due));
+                let latency = nanoseconds(done.saturating_sub(sample.ready()));
                 self.slot(done.as_secs()).latencies[bucket(latency)].fetch_add(1, Relaxed);
             }
             (Fate::Unsent { .. }, _) => {
@@ -258,6 +258,7 @@ mod tests {
         let gauges = Gauges::default();
         let mut sample = Sample {
             due: Duration::ZERO,
+            drift: Duration::ZERO,
             dispatched: None,
             connected: None,
             sent: None,

@@ -19,6 +19,7 @@ use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::pacer::{Pacer, Step};
+use crate::drive::sessions::{Offered, Sessions, Settled};
 use crate::plan::Arrival;
 use crate::sample::Unsent;
 use crate::summary::Summary;
@@ -55,10 +56,11 @@ pub(crate) fn start(number: usize, run: &Arc<Run>) -> io::Result<Worker> {
         PreciseTimer::new()?
     };
     let (batches, queue) = mpsc::unbounded_channel();
-    let desk = Arc::new(Desk::new(Arc::clone(run)));
+    let (tell, settled) = mpsc::unbounded_channel();
+    let desk = Arc::new(Desk::telling(Arc::clone(run), tell));
     let thread = thread::Builder::new()
         .name(format!("drive-{number}"))
-        .spawn(move || work(runtime, timer, &desk, queue))?;
+        .spawn(move || work(runtime, timer, &desk, (queue, settled)))?;
     Ok(Worker { batches, thread })
 }
 
@@ -66,7 +68,7 @@ fn work(
     runtime: Runtime,
     timer: PreciseTimer,
     desk: &Arc<Desk>,
-    batches: UnboundedReceiver<Batch>,
+    (batches, settled): (UnboundedReceiver<Batch>, UnboundedReceiver<Settled>),
 ) -> Worked {
     // The kernel may otherwise round timeouts up by 50 µs. Where it refuses, that is all we lose.
     let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
@@ -76,7 +78,9 @@ fn work(
         timer,
         batches,
         pacer: Pacer::default(),
-        connections: HashMap::new(),
+        settled,
+        sessions: Sessions::default(),
+        lanes: HashMap::new(),
         alive,
         released: Released::default(),
     };
@@ -104,10 +108,40 @@ struct Shard {
     timer: PreciseTimer,
     batches: UnboundedReceiver<Batch>,
     pacer: Pacer,
-    connections: HashMap<u64, UnboundedSender<Box<InFlight>>>,
+    /// Arrivals that others may wait for, as they are settled: at most as many as are in flight.
+    settled: UnboundedReceiver<Settled>,
+    /// What is due and waits for the answer before it.
+    sessions: Sessions,
+    lanes: HashMap<u64, Lane>,
     /// Held by each connection's task as long as it lives.
     alive: mpsc::Sender<Infallible>,
     released: Released,
+}
+
+/// A connection that has more to send.
+#[derive(Default)]
+struct Lane {
+    /// Leads to its task, once there was something to send.
+    requests: Option<UnboundedSender<Box<InFlight>>>,
+    /// Its arrivals so far.
+    passed: u32,
+    /// All of its arrivals, once the last one was seen.
+    total: Option<u32>,
+}
+
+/// Where an arrival is on its connection.
+#[derive(Clone, Copy)]
+struct Place {
+    connection: u64,
+    seq: u32,
+    is_last: bool,
+}
+
+impl Place {
+    fn of(arrival: &Arrival) -> Self {
+        let Arrival { connection, seq, last_on_connection: is_last, .. } = *arrival;
+        Self { connection, seq, is_last }
+    }
 }
 
 /// What was released since the look-ahead was told.
@@ -127,7 +161,7 @@ impl Shard {
         while !run.stop.is_requested() {
             let now = run.epoch.elapsed();
             // Before the start nothing is due.
-            let next = now.map_or(Step::WaitUntil(Duration::ZERO), |now| self.pacer.step(now));
+            let next = now.map_or(Step::WaitUntil(Duration::ZERO), |now| self.step(now));
             let due = match next {
                 Step::Release(arrival) => {
                     self.release(arrival, now.unwrap_or_default());
@@ -141,15 +175,24 @@ impl Shard {
                 }
                 Step::WaitUntil(due) => Some(due),
                 Step::Starved => None,
-                Step::Finished => break,
+                Step::Finished if self.sessions.is_empty() => break,
+                Step::Finished => {
+                    let end = self.end_of_patience();
+                    if now.unwrap_or_default() >= end {
+                        break;
+                    }
+                    Some(end)
+                }
             };
             burst = 0;
             self.make_room();
+            let due = due.into_iter().chain(self.sessions.next_moment()).min();
             let wake = run.epoch.at(due.unwrap_or(Duration::MAX));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|requested| *requested) => {}
                 woken = self.timer.wait_until(wake), if due.is_some() => woken?,
+                Some(settled) = self.settled.recv() => self.sessions.settled(settled),
                 batch = self.batches.recv(), if open => {
                     open = batch.is_some();
                     match batch {
@@ -162,24 +205,72 @@ impl Shard {
         Ok(())
     }
 
+    /// What to do next: who waited for an answer goes before those whose moment in the plan comes.
+    fn step(&mut self, now: Duration) -> Step {
+        while let Ok(settled) = self.settled.try_recv() {
+            self.sessions.settled(settled);
+        }
+        for _ in 0..RELEASE_BURST {
+            let Some((arrival, drift)) = self.sessions.next(now) else { break };
+            self.dispatch(arrival, drift, now);
+        }
+        self.pacer.step(now)
+    }
+
+    /// Until when the answers are waited for that sessions need to go on.
+    fn end_of_patience(&self) -> Duration {
+        let run = &self.desk.run;
+        // The reader is behind the end of the plan: the queue is closed.
+        run.last_due.get().copied().unwrap_or_default().saturating_add(run.limits.grace)
+    }
+
+    /// The moment of an arrival in the plan has come.
     fn release(&mut self, arrival: Box<Arrival>, now: Duration) {
         self.released.arrivals += 1;
         self.released.bytes = self.released.bytes.saturating_add(request_bytes(&arrival));
-        let (id, last) = (arrival.connection, arrival.last_on_connection);
-        if let Some(in_flight) = InFlight::begin(&self.desk, arrival, now) {
-            let connection = self.connections.entry(id).or_insert_with(|| {
+        match self.sessions.offer(arrival, now) {
+            Offered::Ready(arrival, drift) => self.dispatch(arrival, drift, now),
+            Offered::Waits => {}
+            Offered::Refused(arrival) => {
+                self.leave_behind(&arrival);
+                self.passed(Place::of(&arrival));
+            }
+        }
+    }
+
+    fn dispatch(&mut self, arrival: Box<Arrival>, drift: Duration, now: Duration) {
+        let place = Place::of(&arrival);
+        if let Some(in_flight) = InFlight::begin_moved(&self.desk, arrival, drift, now) {
+            let lane = self.lanes.entry(place.connection).or_default();
+            let requests = lane.requests.get_or_insert_with(|| {
                 let (requests, queue) = mpsc::unbounded_channel();
                 let desk = Arc::clone(&self.desk);
                 tokio::spawn(connection::serve(desk, queue, self.alive.clone()));
                 requests
             });
             // A task that is gone has panicked; the request is settled as it is dropped.
-            drop(connection.send(Box::new(in_flight)));
+            drop(requests.send(Box::new(in_flight)));
         }
-        if last {
+        self.passed(place);
+    }
+
+    /// One more of a connection's arrivals needs it no longer. Those of several sessions come in
+    /// any order where each waits for its own answers.
+    fn passed(&mut self, place: Place) {
+        let lane = self.lanes.entry(place.connection).or_default();
+        lane.passed = lane.passed.saturating_add(1);
+        if place.is_last {
+            lane.total = Some(place.seq.saturating_add(1));
+        }
+        if lane.total.is_some_and(|total| lane.passed >= total) {
             // The task closes the connection once its queue is empty.
-            self.connections.remove(&id);
+            self.lanes.remove(&place.connection);
         }
+    }
+
+    /// The turn of an arrival never comes: this machine was ready for it at its moment.
+    fn leave_behind(&self, arrival: &Arrival) {
+        self.desk.unsent(arrival, Some(arrival.due), Unsent::SessionBehind);
     }
 
     /// Lets the reader go on by as much as was released.
@@ -194,7 +285,14 @@ impl Shard {
     /// released.
     async fn finish(mut self, ended: mpsc::Receiver<Infallible>) {
         let run = Arc::clone(&self.desk.run);
-        self.connections.clear();
+        for arrival in std::mem::take(&mut self.sessions).abandon() {
+            if run.stop.is_requested() {
+                self.desk.unsent(&arrival, None, Unsent::Interrupted);
+            } else {
+                self.leave_behind(&arrival);
+            }
+        }
+        self.lanes.clear();
         drop(self.alive);
         self.batches.close();
         let mut left: Batch = self.pacer.abandon().collect();

@@ -12,10 +12,11 @@ use crate::plan::rewrite::{is_asked_with, rewrite};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
-use crate::plan::{Arrival, PlanError, Recorded, Touch};
+use crate::plan::turns::{Asked, Turns};
+use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::recording::{Exchange, Flags};
-use crate::scenario::MethodPolicy;
 use crate::scenario::ramp::Ramp;
+use crate::scenario::{MethodPolicy, Pace};
 
 /// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
 /// the number of connections and on what is due within [`crate::plan::scale::CLONE_SHIFT`], not on
@@ -35,6 +36,8 @@ pub struct Plan {
     seqs: HashMap<u64, u32>,
     /// All arrivals of each connection; empty until they have been counted.
     totals: HashMap<u64, u32>,
+    /// Where sessions set the pace.
+    turns: Option<Turns>,
     /// Groups that have begun, and whether the ramp let them in.
     let_in: HashMap<u64, bool>,
     touched: Touched,
@@ -52,6 +55,7 @@ pub(crate) struct Choice {
     pub(crate) scale: Scale,
     pub(crate) speed: Speed,
     pub(crate) ramp: Option<Ramp>,
+    pub(crate) pace: Pace,
     /// Group of each connection; empty when every group is played once, and from the start.
     pub(crate) groups: HashMap<u64, u64>,
     /// What is added to a connection's number for each copy.
@@ -74,12 +78,9 @@ pub(crate) struct Notes {
 }
 
 impl Plan {
-    /// A plan from its first arrival on. Without `totals`, no arrival is the last of a connection.
-    pub(crate) fn new(
-        exchanges: Rows<Exchange>,
-        choice: Arc<Choice>,
-        totals: HashMap<u64, u32>,
-    ) -> Self {
+    /// A plan from its first arrival on. Without `totals`, no arrival is the last of anything.
+    pub(crate) fn new(exchanges: Rows<Exchange>, choice: Arc<Choice>, totals: Totals) -> Self {
+        let turns = (choice.pace == Pace::Session).then(|| Turns::new(totals.sessions));
         Self {
             exchanges,
             choice,
@@ -90,7 +91,8 @@ impl Plan {
             is_read: false,
             index: 0,
             seqs: HashMap::new(),
-            totals,
+            totals: totals.connections,
+            turns,
             let_in: HashMap::new(),
             touched: Touched::default(),
             names: Names::default(),
@@ -228,6 +230,12 @@ impl Plan {
         }
         let touch = self.touched.touch(request.target);
         self.notes.untold_touches += u64::from(touch == Touch::Unknown);
+        let turn = self.turns.as_mut().map(|turns| {
+            let group = choice.groups.get(&request.connection).unwrap_or(&request.connection);
+            let group = group + choice.stride * u64::from(pending.copy);
+            let latency = request.recorded.latency;
+            turns.next(Asked { session, group, at: pending.at, latency }, choice.speed)
+        });
         let index = self.index;
         self.index += 1;
         Arrival {
@@ -242,6 +250,7 @@ impl Plan {
             head: request.head.clone(),
             body: request.body.clone(),
             touch,
+            turn,
             recorded: request.recorded,
         }
     }

@@ -29,6 +29,9 @@ pub struct Facts {
     pub peak_connections: u64,
     /// Sessions that take part.
     pub sessions: u64,
+    /// Requests of a session follow its answers, and are not sent before those came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub session_pace: bool,
     /// Due moment of the last arrival, ns since the start of the run.
     pub duration_ns: u64,
     /// Most arrivals in a second.

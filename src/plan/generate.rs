@@ -135,6 +135,7 @@ impl Template {
             head: self.head.clone(),
             body: self.body.clone(),
             touch: if index == 0 { Touch::First } else { Touch::Again },
+            turn: None,
             recorded: Recorded::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! The facts of a plan, found by going through it once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::plan::arrivals::{Notes, Plan};
@@ -9,17 +9,18 @@ use crate::plan::fingerprint::Fnv;
 use crate::plan::scale::CLONE_SHIFT;
 use crate::plan::select::{Selection, Skip};
 use crate::plan::tally::Counts;
-use crate::plan::{Arrival, PlanError};
-use crate::scenario::Scenario;
+use crate::plan::{Arrival, PlanError, Totals};
+use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
 use crate::units::{format_count, format_duration, format_share};
 
-/// Goes through a plan; returns its facts and the number of arrivals on each connection.
+/// Goes through a plan; returns its facts, and how many arrivals there are of each connection and
+/// session.
 pub(crate) fn measure(
     mut plan: Plan,
     selection: &Selection,
     scenario: &Scenario,
-) -> Result<(Facts, HashMap<u64, u32>), PlanError> {
+) -> Result<(Facts, Totals), PlanError> {
     let mut tally = Tally::new();
     for arrival in &mut plan {
         tally.add(&arrival?);
@@ -37,20 +38,26 @@ pub(crate) fn measure(
         connections: tally.connections.len() as u64,
         peak_connections: tally.peak_connections(),
         sessions: tally.sessions.len() as u64,
+        session_pace: scenario.pace == Pace::Session,
         duration_ns: u64::try_from(tally.last.as_nanos()).unwrap_or(u64::MAX),
         peak_rate: tally.counts.peak().0,
         request_bytes: tally.bytes,
         fingerprint: format!("{:016x}", tally.fingerprint.finish()),
         idc_before: selection.counts.dispersion(),
         idc_after: tally.counts.dispersion(),
-        warnings: warnings(notes, selection, scenario, tally.arrivals),
+        warnings: warnings(notes, selection, scenario, &tally),
         skipped,
         window_ns: [0, 0],
         clock_step_ns: 0,
     };
     refuse(&facts, &tally, scenario)?;
-    let totals = tally.connections.into_iter().map(|(number, seen)| (number, seen.arrivals));
-    Ok((facts, totals.collect()))
+    let connections = tally.connections.into_iter().map(|(number, seen)| (number, seen.arrivals));
+    let connections = connections.collect();
+    let sessions = match scenario.pace {
+        Pace::Recorded => HashMap::new(),
+        Pace::Session => tally.sessions,
+    };
+    Ok((facts, Totals { connections, sessions }))
 }
 
 fn refuse(facts: &Facts, tally: &Tally, scenario: &Scenario) -> Result<(), PlanError> {
@@ -93,7 +100,8 @@ struct Tally {
     counts: Counts,
     fingerprint: Fnv,
     connections: HashMap<u64, Seen>,
-    sessions: HashSet<u64>,
+    /// Arrivals of each.
+    sessions: HashMap<u64, u32>,
 }
 
 /// What was seen of a connection: from its first arrival to the end of its last answer.
@@ -112,7 +120,7 @@ impl Tally {
             counts: Counts::default(),
             fingerprint: Fnv::new(),
             connections: HashMap::new(),
-            sessions: HashSet::new(),
+            sessions: HashMap::new(),
         }
     }
 
@@ -128,7 +136,8 @@ impl Tally {
             .number(arrival.connection)
             .text(&arrival.head)
             .text(&arrival.body);
-        self.sessions.insert(arrival.session);
+        let of_session = self.sessions.entry(arrival.session).or_default();
+        *of_session = of_session.saturating_add(1);
         let end = arrival.due.saturating_add(arrival.recorded.latency.unwrap_or_default());
         let seen = self.connections.entry(arrival.connection).or_insert(Seen {
             first: arrival.due,
@@ -160,7 +169,7 @@ fn warnings(
     notes: &Notes,
     selection: &Selection,
     scenario: &Scenario,
-    arrivals: u64,
+    tally: &Tally,
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let sets = |name: &str| scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name));
@@ -191,9 +200,33 @@ fn warnings(
             format_count(mismatched)
         ));
     }
-    warnings.extend(scale_warnings(notes, selection, scenario, arrivals));
+    warnings.extend(scale_warnings(notes, selection, scenario, tally.arrivals));
+    if scenario.pace == Pace::Session {
+        warnings.push(regime(tally.arrivals, tally.sessions.len()));
+    }
     warnings
 }
+
+/// What a load does to whom, where sessions set the pace: short ones come whatever the target does,
+/// long ones wait for it.
+#[expect(clippy::cast_precision_loss, reason = "a mean for people")]
+fn regime(arrivals: u64, sessions: usize) -> String {
+    let mean = arrivals as f64 / sessions.max(1) as f64;
+    let like = match mean {
+        ..=NEARLY_OPEN => "nearly an open load, which a slow target cannot hold up",
+        NEARLY_CLOSED.. => "nearly a closed load, which a slow target holds up",
+        _ => "a partly open load, which a slow target holds up in part",
+    };
+    format!(
+        "sessions set the pace: {mean:.1} requests each, {like}; their latencies are from the \
+         moment at which their users could ask"
+    )
+}
+
+/// Requests of a session up to which a partly open load is like an open one, and from which on it
+/// is like a closed one (Schroeder, Wierman and Harchol-Balter, NSDI 2006).
+const NEARLY_OPEN: f64 = 5.0;
+const NEARLY_CLOSED: f64 = 10.0;
 
 #[expect(clippy::cast_precision_loss, reason = "shares for people")]
 fn scale_warnings(

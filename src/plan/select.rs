@@ -11,7 +11,7 @@ use crate::plan::tally::Counts;
 use crate::protocol::Protocol;
 use crate::recording::Flags;
 use crate::recording::file::rows::Outline;
-use crate::scenario::{MethodPolicy, Scenario, Window};
+use crate::scenario::{MethodPolicy, Pace, Scenario, Window};
 
 /// Why an exchange is not replayed; its text is the name of its bucket in the facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ pub(crate) fn select(
         if let Some(skip) = skip {
             *selection.skipped.entry(skip.name().to_owned()).or_default() += 1;
         }
-        if !scale.is_one() || scenario.ramp.is_some() {
+        if !scale.is_one() || scenario.ramp.is_some() || scenario.pace == Pace::Session {
             ties.tie(outline.connection, outline.session, skip.is_none())?;
         }
     }

@@ -1,6 +1,7 @@
 //! Plans of recordings that are made up here.
 
 mod properties;
+mod sessions;
 mod streaming;
 
 use std::collections::{BTreeMap, BTreeSet};

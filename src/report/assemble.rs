@@ -12,9 +12,10 @@ use crate::probe::record::Record;
 use crate::recording::Header;
 use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
-    SCHEMA_VERSION, SecondRow, Totals,
+    SCHEMA_VERSION, SecondRow, SessionPace, Totals,
 };
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
+use crate::stats::histograms::nanoseconds;
 use crate::summary::{Route, Second, Summary};
 use crate::verdict::{Outcome, RunOutcome, Verdict};
 
@@ -86,6 +87,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         advice: advice(input),
         totals: totals(summary),
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        session_pace: input.facts.session_pace.then(|| session_pace(input)),
         statuses: summary.statuses.clone(),
         latency: quantiles(&summary.latency),
         service: quantiles(&summary.service),
@@ -103,6 +105,16 @@ pub fn assemble(input: &AssembleInput) -> Report {
         other_routes,
         facts: input.facts.clone(),
         health: input.health.clone(),
+    }
+}
+
+fn session_pace(input: &AssembleInput) -> SessionPace {
+    let drift = &input.summary.drift;
+    SessionPace {
+        sessions: input.facts.sessions,
+        moved: drift.moved,
+        total_ns: nanoseconds(drift.total),
+        most_ns: nanoseconds(drift.most),
     }
 }
 

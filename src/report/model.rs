@@ -50,6 +50,9 @@ pub struct Report {
     pub totals: Totals,
     /// Arrivals by fate; together they are `totals.planned`.
     pub fates: BTreeMap<String, u64>,
+    /// What sessions did to the plan; `None` where they did not set the pace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_pace: Option<SessionPace>,
     /// Answers by status code.
     pub statuses: BTreeMap<u16, u64>,
     /// Due to done: what a user would have felt. `None` where nothing was answered.
@@ -99,6 +102,19 @@ impl Report {
     pub fn is_closed(&self) -> bool {
         self.load.as_ref().is_some_and(|load| load.pace == CLOSED)
     }
+}
+
+/// By how much later than planned requests came because earlier answers of their sessions did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionPace {
+    /// Sessions.
+    pub sessions: u64,
+    /// Requests that were moved.
+    pub moved: u64,
+    /// The sum of what they were moved by, in nanoseconds.
+    pub total_ns: u64,
+    /// The largest, in nanoseconds.
+    pub most_ns: u64,
 }
 
 /// A load that was never recorded.

@@ -164,13 +164,14 @@ pub(crate) fn seed(text: &str) -> Result<u64, Mistake> {
 }
 
 fn pace(text: &str) -> Result<Pace, Mistake> {
-    if matches!(text, "session" | "closed") {
+    if text == "closed" {
         return Err(Mistake::new(
-            format!("the pace `{text}` is not supported yet"),
-            "write `pace: recorded`, or leave it out: each request is sent at its recorded moment",
+            "a recording is not replayed at the pace `closed`, which has no moments",
+            "write `pace: recorded` or `pace: session`; for a closed load use `peakhour run --url \
+             URL --pace closed`",
         ));
     }
-    fields::word(text, &[("recorded", Pace::Recorded)])
+    fields::word(text, &[("recorded", Pace::Recorded), ("session", Pace::Session)])
 }
 
 fn expectation(text: &str) -> Result<Expectation, Mistake> {

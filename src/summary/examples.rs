@@ -22,6 +22,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
         head: Bytes::from_static(b"GET /item/1 HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
         body: Bytes::new(),
         touch: Touch::Again,
+        turn: None,
         recorded: Recorded {
             status: Some(200),
             body_bytes: Some(1_000),
@@ -36,6 +37,7 @@ pub(crate) fn answered(arrival: &Arrival, service: Duration) -> Sample {
     let sent = arrival.due + Duration::from_micros(50);
     Sample {
         due: arrival.due,
+        drift: Duration::ZERO,
         dispatched: Some(arrival.due + Duration::from_micros(20)),
         connected: Some(sent),
         sent: Some(sent),

@@ -47,6 +47,7 @@ fn request(method: &str, connection: u64, seq: u32, body: &[u8]) -> Arrival {
         head: head.into(),
         body: body.to_vec().into(),
         touch: Touch::First,
+        turn: None,
         recorded: Recorded::default(),
     }
 }

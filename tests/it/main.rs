@@ -67,6 +67,7 @@ mod import_outputs; // An import harms nothing that is there, and leaves nothing
 mod partial; // Inputs that end too early: what was read is kept, and marked as partial.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod generated; // Load without a recording: its requests, connections and moments, counted.
+mod session_pace; // Sessions that wait for their answers, by nginx' own log.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.

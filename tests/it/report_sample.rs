@@ -13,6 +13,7 @@ use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
 use peakhour::report::model::Report;
 use peakhour::shape::{Origin, Shape};
+use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::{Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
@@ -146,6 +147,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
     let mut summary = summary(sample);
     change(&mut summary);
     let facts = Facts {
+        session_pace: false,
         origin: Origin::Recorded,
         clones: 0,
         clock_step_ns: 0,
@@ -250,6 +252,7 @@ fn summary(sample: &Sample) -> Summary {
         request_bytes: 48_230_112,
         response_bytes: 2_204_118_730,
         evidence: Evidence::default(),
+        drift: Drift::default(),
     }
 }
 

@@ -1,15 +1,15 @@
 //! What a plan reads, and when.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::plan::PlanError;
 use crate::plan::arrivals::{Choice, Plan};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::tests::exchange;
-use crate::scenario::MethodPolicy;
+use crate::plan::{PlanError, Totals};
+use crate::scenario::{MethodPolicy, Pace};
 
 #[test]
 fn no_more_is_read_than_the_next_arrival_needs() {
@@ -26,10 +26,11 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
         ramp: None,
+        pace: Pace::Recorded,
         groups: (0..100_000).map(|connection| (connection, connection)).collect(),
         stride: 100_000,
     };
-    let mut plan = Plan::new(Box::new(endless), Arc::new(choice), HashMap::new());
+    let mut plan = Plan::new(Box::new(endless), Arc::new(choice), Totals::default());
     let last = plan.by_ref().take(1000).last().unwrap().unwrap();
     let read = READ.load(Ordering::Relaxed);
     let due = usize::try_from(last.due.as_millis()).unwrap() / 100;
@@ -47,11 +48,12 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
         ramp: None,
+        pace: Pace::Recorded,
         // A clone is waiting when the error comes.
         groups: [(0, 0)].into(),
         stride: 1,
     };
-    let mut plan = Plan::new(Box::new(rows.into_iter()), Arc::new(choice), HashMap::new());
+    let mut plan = Plan::new(Box::new(rows.into_iter()), Arc::new(choice), Totals::default());
     assert!(plan.next().unwrap().is_ok());
     assert!(matches!(plan.next(), Some(Err(PlanError::Unordered { .. }))));
     assert!(plan.next().is_none());

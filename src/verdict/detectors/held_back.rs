@@ -2,7 +2,8 @@
 
 use crate::sample::Unsent;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
-use crate::units::{format_count, format_counted};
+use crate::summary::drift::Drift;
+use crate::units::{format_count, format_counted, format_duration};
 use crate::verdict::detectors::{DetectorInput, quantile, quantile_text};
 use crate::verdict::{Finding, Outcome, finding};
 
@@ -27,6 +28,10 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Finding {
         ShapeVerdict::Invalid { fault: Fault::Target } => {
             let mut found = finding(CHECK, Outcome::Fail, shape.statement.clone());
             let slower = match input.facts.origin {
+                Origin::Recorded if input.facts.session_pace => {
+                    "is slower than production, and the sessions waited for it as people do: \
+                     `pace: recorded` sends whatever it does."
+                }
                 Origin::Recorded => {
                     "is slower than production, or closes connections that production kept."
                 }
@@ -54,7 +59,21 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Finding {
 fn evidence(input: &DetectorInput) -> Vec<String> {
     let summary = input.summary;
     let mut lines = Vec::new();
-    for reason in [Unsent::RunEnded, Unsent::InFlightLimit, Unsent::InFlightBytes] {
+    if summary.drift.moved > 0 {
+        let Drift { arrivals, moved, total, most } = summary.drift;
+        let sessions = u32::try_from(input.facts.sessions.max(1)).unwrap_or(u32::MAX);
+        lines.push(format!(
+            "earlier answers came so late that they moved {} of {} requests, by {} at most and by \
+             {} a session on average",
+            format_count(moved),
+            format_count(arrivals),
+            format_duration(most),
+            format_duration(total / sessions)
+        ));
+    }
+    let waiting =
+        [Unsent::SessionBehind, Unsent::RunEnded, Unsent::InFlightLimit, Unsent::InFlightBytes];
+    for reason in waiting {
         if let Some(&count) = summary.fates.get(reason.name()) {
             let count = format_counted(count, "request", "requests");
             lines.push(format!("{count} left waiting ({})", reason.name()));
