@@ -1,6 +1,6 @@
 //! Checks of what the Parquet library believes without looking: a length from the file that it
-//! would reserve memory for, or a nesting that it would follow down the stack. Both end a program
-//! without a chance to say why.
+//! would reserve memory for, a nesting that it would follow down the stack, or a count that it would
+//! count to. They end a program without a chance to say why, or keep it busy for hours.
 //!
 //! Parquet's own structures are written in thrift's compact protocol; this walks as much of it as
 //! the checks need.
@@ -19,10 +19,6 @@ pub(super) struct PageSizes {
     pub(super) packed: u64,
 }
 
-/// Bytes that the first three fields of a page header take at most: three times a field's mark
-/// and a number of 32 bits.
-pub(super) const PAGE_SIZES_BYTES: usize = 18;
-
 /// Reads the sizes of a page. Every known writer puts them first and in order, so anything else is
 /// refused: a header that hides them cannot be checked.
 pub(super) fn page_sizes(header: &[u8]) -> Option<PageSizes> {
@@ -40,6 +36,15 @@ pub(super) fn page_sizes(header: &[u8]) -> Option<PageSizes> {
 /// The schema in a footer is one group of plain columns: neither nested, nor larger than said.
 pub(super) fn schema_is_flat(footer: &[u8]) -> bool {
     find_schema(footer).unwrap_or(false)
+}
+
+/// A structure begins here that can be passed over at the cost of its bytes, and ends within them.
+///
+/// The library passes over fields that it does not know, and takes nothing for a boolean of a list:
+/// a count of two thousand million costs a file six bytes, and a reader seconds. Nothing in Parquet's
+/// footers and page headers is a list of booleans.
+pub(super) fn is_bounded(bytes: &[u8]) -> bool {
+    skip(&mut Cursor::new(bytes), STRUCT, 0).is_some()
 }
 
 fn find_schema(footer: &[u8]) -> Option<bool> {
@@ -144,8 +149,8 @@ fn skip(cursor: &mut Cursor<'_>, kind: u8, depth: u32) -> Option<()> {
         }
         LIST | SET => {
             let (kind, size) = list(cursor)?;
-            // In a list, a boolean is a byte of its own; so each turn consumes something.
-            let kind = if matches!(kind, TRUE | FALSE) { BYTE } else { kind };
+            // So each turn consumes something.
+            (size == 0 || !matches!(kind, TRUE | FALSE)).then_some(())?;
             (0..size).try_for_each(|_| skip(cursor, kind, depth + 1))
         }
         STRUCT => {
@@ -210,11 +215,27 @@ mod tests {
         assert!(!schema_is_flat(&flat[..7]));
     }
 
+    /// An unknown field with a list of 2 147 483 647 booleans in 6 bytes; its twin has two numbers.
+    #[test]
+    fn a_list_that_costs_nothing_to_write_is_not_counted_to() {
+        for kind in [TRUE, FALSE] {
+            let list = [0x19, 0xf0 | kind, 0xff, 0xff, 0xff, 0xff, 7, STOP];
+            assert!(!is_bounded(&list));
+            let nested = [0x1c, 0x19, 0x29, 0xf0 | kind, 0xff, 0xff, 3, 0x10 | kind, STOP, STOP];
+            assert!(!is_bounded(&nested), "in a list of lists, in a structure");
+            assert!(is_bounded(&[0x19, kind, STOP]), "of none of them there may be a list");
+        }
+        assert!(is_bounded(&[0x19, 0x20 | I32, 2, 4, STOP]));
+        assert!(!is_bounded(&[0x19, 0x20 | I32, 2, 4]), "cut");
+        assert!(!is_bounded(&[0x1b, 0x7f, 0x11, STOP]), "a map of 127 pairs of booleans");
+    }
+
     proptest! {
         /// For all bytes: the walk ends, without a panic.
         #[test]
         fn the_walk_ends(footer in prop::collection::vec(any::<u8>(), 0..200)) {
             schema_is_flat(&footer);
+            is_bounded(&footer);
             page_sizes(&footer);
         }
     }

@@ -115,11 +115,9 @@ impl ChunkReader for Source {
 
     /// Called for the header of each page, whose sizes are checked before anybody reserves them.
     fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
-        let mut opening = [0; guard::PAGE_SIZES_BYTES];
-        let length = read_up_to(&self.file, &mut opening, start)?;
-        let sizes = opening
-            .get(..length)
-            .and_then(guard::page_sizes)
+        let header = self.header(start)?;
+        let sizes = header
+            .and_then(|header| guard::page_sizes(&header))
             .ok_or_else(|| ParquetError::General("page header not understood".to_owned()))?;
         if sizes.unpacked > CHUNK_BYTES_MAX || sizes.packed > CHUNK_BYTES_MAX {
             return Err(too_large());
@@ -138,8 +136,28 @@ impl ChunkReader for Source {
     }
 }
 
+impl Source {
+    /// A page's header with what follows it; `None` where there is none that can be passed over at
+    /// the cost of its bytes.
+    fn header(&self, start: u64) -> io::Result<Option<Vec<u8>>> {
+        for length in [HEADER_BYTES, HEADER_BYTES_MAX] {
+            let mut header = vec![0; length];
+            let read = read_up_to(&self.file, &mut header, start)?;
+            header.truncate(read);
+            if guard::is_bounded(&header) {
+                return Ok(Some(header));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Bytes fetched for a page's header at a time; most have 20 to 60.
 const HEADER_BYTES: usize = 256;
+
+/// Largest header of a page. What makes one large are the least and the largest value of the page,
+/// which we do not write.
+const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 fn read_up_to(file: &File, buffer: &mut [u8], start: u64) -> io::Result<usize> {
     let mut filled = 0;

@@ -105,6 +105,9 @@ impl Table {
             .map_err(|source| RecordingError::io("read the size of", path, source))?
             .len();
         let footer = read_footer(path, &file, file_bytes)?;
+        if !guard::is_bounded(&footer) {
+            return Err(RecordingError::damaged(path, "its footer is not understood"));
+        }
         if !guard::schema_is_flat(&footer) {
             return Err(RecordingError::damaged(path, "its footer has no flat list of columns"));
         }
