@@ -1,4 +1,5 @@
-"""The arithmetic of pacing.sh: make an even recording, judge stamps from outside, take medians.
+"""The arithmetic of pacing.sh and peers.sh: make an even recording, judge stamps from outside, take
+medians.
 
 Standard library only. Stamps are u64 nanoseconds of one monotonic clock, little-endian.
 """
@@ -60,6 +61,43 @@ def judge(rate, reference, ours, http_run, stage_run):
                    for key, value in figures.items()))
 
 
+def place(rate, path):
+    """How far each request is from the grid of the rate that was reached, which lies so that as
+    many are early as are late; the first second and the last half are left out."""
+    seen = stamps(path)
+    if len(seen) < 100:
+        print(f"n={len(seen)}")
+        return
+    inner = [at for at in seen if seen[0] + 1e9 <= at <= seen[-1] - 5e8]
+    reached = (len(inner) - 1) * 1e9 / (inner[-1] - inner[0])
+    off = [at - inner[0] - index * 1e9 / reached for index, at in enumerate(inner)]
+    middle = statistics.median(off)
+    away = sorted(abs(value - middle) / 1000 for value in off)
+    print(f"n={len(seen)} rate_error_%={100 * (reached / rate - 1):.5f} "
+          f"p50_us={away[len(away) // 2]:.1f} p99_us={away[int(len(away) * 0.99)]:.1f} "
+          f"max_us={away[-1]:.0f}")
+
+
+def omission(path):
+    with open(path) as file:
+        run = json.load(file)
+    latency = run["latency"]
+    print(f"omission peakhour sent={run['totals']['sent']} " + " ".join(
+        f"{name}_s={latency[name + '_ns'] / 1e9:.3f}" for name in ("p90", "p95", "p99")))
+
+
+def medians(lines):
+    """The median of each figure of each tool, in the order in which they came."""
+    table = {}
+    for line in lines:
+        part, tool, rest = (line.split(" ", 2) + ["", ""])[:3]
+        for key, value in re.findall(r"(\S+)=(\S+)", rest):
+            table.setdefault((part, tool), {}).setdefault(key, []).append(float(value))
+    for (part, tool), figures in table.items():
+        told = " ".join(f"{key}={statistics.median(values):.6g}" for key, values in figures.items())
+        print(f"{part:16} {tool:10} {told}")
+
+
 def median(lines):
     columns = {}
     for line in lines:
@@ -75,5 +113,11 @@ if __name__ == "__main__":
         make(*map(int, arguments))
     elif command == "judge":
         judge(int(arguments[0]), *arguments[1:])
+    elif command == "place":
+        place(int(arguments[0]), arguments[1])
+    elif command == "omission":
+        omission(arguments[0])
+    elif command == "medians":
+        medians(sys.stdin)
     else:
         median(sys.stdin)

@@ -4,6 +4,8 @@
 //! The URL that a person types is the permission for this machine itself (loopback); any other host
 //! is named a second time, as a scenario names it under `target.allow`.
 
+pub mod wave;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -124,18 +126,20 @@ pub const CLOSED: &str = "closed";
 const MAX_TOLD: usize = 6;
 
 fn told(stages: &[Stage]) -> String {
+    if stages.len() > MAX_TOLD {
+        let rates = || stages.iter().flat_map(|stage| [stage.from, stage.to]);
+        let (low, high) = (rates().min().unwrap_or_default(), rates().max().unwrap_or_default());
+        let length = format_duration(stages.iter().map(|stage| stage.length).sum());
+        return format!("between {low} and {high} for {length}, in {} stages", stages.len());
+    }
     let parts: Vec<String> = stages
         .iter()
-        .take(MAX_TOLD)
         .map(|Stage { length, from, to }| match format_duration(*length) {
             length if from == to => format!("{from} for {length}"),
             length => format!("{from} to {to} in {length}"),
         })
         .collect();
-    match stages.len().saturating_sub(MAX_TOLD) {
-        0 => parts.join(", "),
-        more => format!("{}, {}", parts.join(", "), format_counted(more as u64, "more", "more")),
-    }
+    parts.join(", ")
 }
 
 /// Longest stage and longest load: a day.

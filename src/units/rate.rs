@@ -1,5 +1,6 @@
 //! A number of things in a time, as vegeta spells it: `100`, `100/s`, `100/1m`, `0.5/s`.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::time::Duration;
 
@@ -57,6 +58,38 @@ impl PerSecond {
         let things = u128::from(self.things) * u128::from(billionths);
         Self::reduced(things, u128::from(self.seconds) * 1_000_000_000)
             .ok_or_else(|| refused("makes a rate of too many digits"))
+    }
+
+    /// The rate that lies `part` of `whole` on the way to another one; `None` where it has too many
+    /// digits.
+    pub fn towards(self, other: Self, part: u64, whole: u64) -> Option<Self> {
+        let of = |rate: Self, by: Self, share: u64| {
+            u128::from(rate.things)
+                .checked_mul(u128::from(by.seconds))?
+                .checked_mul(u128::from(share))
+        };
+        let things = of(self, other, whole.checked_sub(part)?)?.checked_add(of(other, self, part)?);
+        let seconds = u128::from(self.seconds).checked_mul(u128::from(other.seconds))?;
+        Self::reduced(things?, seconds.checked_mul(u128::from(whole))?)
+    }
+}
+
+impl Ord for PerSecond {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let of = |rate: &Self, by: &Self| u128::from(rate.things) * u128::from(by.seconds);
+        of(self, other).cmp(&of(other, self))
+    }
+}
+
+impl PartialOrd for PerSecond {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Default for PerSecond {
+    fn default() -> Self {
+        Self::ZERO
     }
 }
 

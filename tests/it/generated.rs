@@ -291,3 +291,16 @@ fn what_cannot_be_sent_is_refused_with_a_way_out() {
         .collect();
     assert!(left.is_empty(), "a refused load leaves nothing behind: {left:?}");
 }
+
+/// Two waves of a second between 50/s and 150/s are as many requests as two seconds of 100/s.
+#[test]
+fn a_wave_sends_what_lies_below_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((server, port)) = nginx::start(folder.path()) else { return };
+    let ran = run(folder.path(), port, "/wave", "--rate 50 --wave 1s:3x -d 2s -c 3");
+    drop(server);
+    assert_carried_out(&ran);
+    let sum: usize = seen(folder.path(), "GET /wave HTTP/1.1").values().sum();
+    assert_eq!(sum, 200, "{}", ran.stdout);
+    assert!(ran.stdout.contains("between 50/s and 150/s for 2 s, in 64 stages"), "{}", ran.stdout);
+}

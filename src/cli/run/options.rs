@@ -8,6 +8,7 @@ use anyhow::bail;
 use crate::cli::checked;
 use crate::cli::run::load::DEFAULT_LENGTH;
 use crate::scenario::expectation::Expectation;
+use crate::scenario::load::wave::wave;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
 use crate::scenario::{Limits, Tier};
 use crate::units::rate::PerSecond;
@@ -53,6 +54,11 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "TIME:RATE", env = "PEAKHOUR_STAGE", requires = "rate")]
     #[arg(value_delimiter = ',', value_parser = checked(load::stage, "PEAKHOUR_STAGE"))]
     stage: Vec<(Duration, Level)>,
+    /// Let the rate swing from --rate to another and back in this time, as a sine does, again and
+    /// again until -d is over: to a rate (1m:500) or to so many times --rate (10m:3x).
+    #[arg(long, value_name = "TIME:RATE", env = "PEAKHOUR_WAVE", requires = "rate")]
+    #[arg(value_parser = checked(load::stage, "PEAKHOUR_WAVE"), conflicts_with = "stage")]
+    wave: Option<(Duration, Level)>,
     /// How requests lie within the rate: constant (evenly, the default) or poisson (at random, by
     /// --seed).
     #[arg(long, value_name = "KIND", env = "PEAKHOUR_ARRIVALS", requires = "rate")]
@@ -181,7 +187,9 @@ impl LoadOptions {
                  closed (as fast as the target answers)"
             );
         };
-        let stages = if self.stage.is_empty() {
+        let stages = if let Some(swing) = &self.wave {
+            wave(rate, swing, length)?
+        } else if self.stage.is_empty() {
             vec![Stage { length, from: rate, to: rate }]
         } else {
             load::stages(rate, &self.stage)?
