@@ -1,6 +1,6 @@
 //! Checks of what the Parquet library believes without looking: a length from the file that it
-//! would reserve memory for, a nesting that it would follow down the stack, or a count that it would
-//! count to. They end a program without a chance to say why, or keep it busy for hours.
+//! would reserve memory for, a nesting that it would follow down the stack, or a count that it
+//! would count to. They end a program without a chance to say why, or keep it busy for hours.
 //!
 //! Parquet's own structures are written in thrift's compact protocol; this walks as much of it as
 //! the checks need.
@@ -40,9 +40,9 @@ pub(super) fn schema_is_flat(footer: &[u8]) -> bool {
 
 /// A structure begins here that can be passed over at the cost of its bytes, and ends within them.
 ///
-/// The library passes over fields that it does not know, and takes nothing for a boolean of a list:
-/// a count of two thousand million costs a file six bytes, and a reader seconds. Nothing in Parquet's
-/// footers and page headers is a list of booleans.
+/// The library passes over fields that it does not know, and takes nothing for a boolean of a
+/// list: a count of two thousand million costs a file six bytes, and a reader seconds. Nothing in
+/// Parquet's footers and page headers is a list of booleans.
 pub(super) fn is_bounded(bytes: &[u8]) -> bool {
     skip(&mut Cursor::new(bytes), STRUCT, 0).is_some()
 }
