@@ -19,6 +19,8 @@ pub mod gauges;
 pub mod health;
 pub(crate) mod lookahead;
 pub mod pacer;
+pub(crate) mod pipeline;
+pub(crate) mod redis;
 pub mod response;
 pub(crate) mod sessions;
 pub mod stop;
@@ -39,6 +41,8 @@ use crate::drive::stop::Stop;
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
+use crate::scenario::redis::RedisTarget;
+use crate::scenario::target::Target;
 use crate::summary::Summary;
 
 /// What driving a plan yields.
@@ -84,14 +88,14 @@ pub enum DriveError {
 /// the first arrivals are not late.
 const START_DELAY: Duration = Duration::from_millis(200);
 
-/// Carries out a plan against `address` and returns when every arrival has its fate. Arrivals must
+/// Carries out a plan against a target and returns when every arrival has its fate. Arrivals must
 /// be in the order of `due`.
 ///
 /// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
 /// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
 pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
-    address: SocketAddr,
+    to: impl Into<Destination>,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
@@ -99,8 +103,35 @@ pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = Run::new(Epoch::after(START_DELAY), address, *limits, gauges, stop);
+    let run = to.into().run(Epoch::after(START_DELAY), *limits, gauges, stop);
     drive_with(worker_count(), plan, run)
+}
+
+/// Where a load goes.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Address of every connection.
+    pub address: SocketAddr,
+    /// It is a Redis, and who we are there.
+    pub redis: Option<RedisTarget>,
+}
+
+impl From<SocketAddr> for Destination {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, redis: None }
+    }
+}
+
+impl From<&Target> for Destination {
+    fn from(target: &Target) -> Self {
+        Self { address: target.address, redis: target.redis.clone() }
+    }
+}
+
+impl Destination {
+    fn run(self, epoch: Epoch, limits: Limits, gauges: Arc<Gauges>, stop: Stop) -> Run {
+        Run { redis: self.redis, ..Run::new(epoch, self.address, limits, gauges, stop) }
+    }
 }
 
 /// One processor is left to the reader, to the kernel, and to whatever else runs here.

@@ -6,7 +6,9 @@ pub mod profile;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
+mod remembered;
 mod select;
+mod redis;
 mod scale;
 pub mod turns;
 mod fingerprint;
@@ -22,8 +24,10 @@ use ::bytes::Bytes;
 
 use crate::plan::arrivals::{Choice, Plan};
 use crate::plan::facts::Facts;
+use crate::plan::redis::Commands;
+use crate::plan::redis::transactions::{Broken, broken};
 use crate::plan::scale::{Scale, Speed};
-use crate::plan::source::{Source, with_reader};
+use crate::plan::source::{Source, Span, with_reader};
 use crate::plan::turns::Turn;
 use crate::recording::file::RecordingError;
 use crate::recording::file::reader::RecordingReader;
@@ -78,6 +82,7 @@ fn outline_source(
         pace: scenario.pace,
         groups: std::mem::take(&mut selection.groups),
         stride,
+        redis: redis_choice(source, span, scenario, selection.has_transactions)?,
     });
     let plan = Plan::new((source.exchanges)(span), Arc::clone(&choice), Totals::default());
     let (mut facts, totals) = measure::measure(plan, &selection, scenario)?;
@@ -93,6 +98,23 @@ pub(crate) struct Totals {
     pub(crate) connections: HashMap<u64, u32>,
     /// Empty unless sessions set the pace.
     pub(crate) sessions: HashMap<u64, u32>,
+}
+
+/// What decides about commands, where the target is a Redis.
+fn redis_choice(
+    source: &Source<'_>,
+    span: Option<Span>,
+    scenario: &Scenario,
+    has_transactions: bool,
+) -> Result<Option<(Commands, Arc<Broken>)>, PlanError> {
+    let Some(target) = scenario.target.redis() else { return Ok(None) };
+    let commands = Commands::new(target, scenario);
+    let broken = if has_transactions {
+        broken(&mut (source.exchanges)(span), &commands)?
+    } else {
+        Broken::default()
+    };
+    Ok(Some((commands, Arc::new(broken))))
 }
 
 /// What is added to a connection's number for each copy, so that no two numbers meet.
@@ -249,7 +271,7 @@ pub enum Touch {
     Unknown,
 }
 
-/// What production answered to the same request.
+/// What production answered to the same request, and how it was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Status code.
@@ -258,6 +280,8 @@ pub struct Recorded {
     pub body_bytes: Option<u64>,
     /// First byte of the request to last byte of the response.
     pub latency: Option<Duration>,
+    /// It was sent before the response to the request before it had come.
+    pub pipelined: bool,
 }
 
 /// A request body from this many bytes on counts as large: 64 KiB is far above an ordinary form

@@ -28,6 +28,11 @@ pub enum Fate {
         /// The first bytes of it, printable characters only, at most [`MAX_BANNER`].
         banner: String,
     },
+    /// The target took the connection and declined the command, for a reason of its own.
+    Declined {
+        /// Which.
+        reason: Declined,
+    },
     /// The response broke the protocol.
     Malformed,
     /// It never left this machine.
@@ -39,6 +44,56 @@ pub enum Fate {
 
 /// Characters kept of a banner.
 pub const MAX_BANNER: usize = 80;
+
+/// Why a Redis declined a command: not for what the command asks, but for the state that the server
+/// or the connection is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Declined {
+    /// `OOM`: its memory is full.
+    OutOfMemory,
+    /// `LOADING`: it still reads its data.
+    Loading,
+    /// `NOAUTH`: it wants a login.
+    NoLogin,
+    /// `WRONGPASS`, or any other answer but a good one to our login.
+    Login,
+    /// `NOPERM`: its user may not do that.
+    NoPermission,
+    /// The database that the target's URL names, or the version that was recorded, is refused.
+    Setup,
+    /// `READONLY`: it is a replica.
+    ReadOnly,
+    /// `BUSY`: a script has been running for too long.
+    Busy,
+    /// `MISCONF`: it cannot save what it has.
+    CannotSave,
+    /// `CLUSTERDOWN`, `MASTERDOWN` or `TRYAGAIN`: parts of it are not there.
+    ClusterDown,
+    /// `MOVED`: another node of the cluster has the key.
+    Moved,
+    /// `ASK`: another node of the cluster is about to have the key.
+    Ask,
+}
+
+impl Declined {
+    /// The name in reports and machine output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OutOfMemory => "declined: out of memory",
+            Self::Loading => "declined: loading",
+            Self::NoLogin => "declined: no login",
+            Self::Login => "declined: login refused",
+            Self::NoPermission => "declined: no permission",
+            Self::Setup => "declined: database or protocol refused",
+            Self::ReadOnly => "declined: read-only",
+            Self::Busy => "declined: busy",
+            Self::CannotSave => "declined: cannot save",
+            Self::ClusterDown => "declined: cluster down",
+            Self::Moved => "redirected: moved",
+            Self::Ask => "redirected: ask",
+        }
+    }
+}
 
 /// Why an arrival was not sent. These are our own failures or the user's wish, except for those
 /// that waited for answers.
@@ -70,6 +125,7 @@ impl Fate {
             Self::TimedOut => "timed out",
             Self::ClosedEarly { .. } => "closed early",
             Self::Rejected { .. } => "rejected",
+            Self::Declined { reason } => reason.name(),
             Self::Malformed => "malformed response",
             Self::Unsent { reason } => reason.name(),
         }

@@ -18,6 +18,7 @@ pub mod nodes;
 pub mod acts;
 pub mod watch;
 pub mod load;
+pub mod redis;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
+use crate::scenario::redis::RedisTarget;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
@@ -127,6 +129,8 @@ pub enum TargetSpec {
         /// Port.
         port: u16,
     },
+    /// A Redis, which gets the recorded commands.
+    Redis(RedisTarget),
 }
 
 /// Which methods are replayed.
@@ -134,6 +138,8 @@ pub enum TargetSpec {
 pub enum MethodPolicy {
     /// Every method.
     All,
+    /// Commands of Redis that change nothing ([`crate::protocol::resp::effects`]).
+    Reading,
     /// These only, upper case.
     Only(Vec<String>),
 }

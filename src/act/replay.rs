@@ -20,7 +20,7 @@ pub fn replay<E: Into<Box<dyn Error + Send + Sync>>>(
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    drive::drive(plan, target.address, limits, gauges, stop)
+    drive::drive(plan, target, limits, gauges, stop)
 }
 
 /// Sends a closed load to a target; see [`drive_closed`].

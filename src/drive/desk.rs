@@ -16,6 +16,7 @@ use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
+use crate::scenario::redis::RedisTarget;
 use crate::summary::{Summary, fold};
 
 /// What every thread and task of a run shares.
@@ -23,6 +24,8 @@ use crate::summary::{Summary, fold};
 pub(crate) struct Run {
     pub(crate) epoch: Epoch,
     pub(crate) address: SocketAddr,
+    /// It is a Redis, and who we are there.
+    pub(crate) redis: Option<RedisTarget>,
     pub(crate) limits: Limits,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
@@ -44,6 +47,7 @@ impl Run {
         Self {
             epoch,
             address,
+            redis: None,
             limits,
             gauges,
             stop,
@@ -173,9 +177,15 @@ impl InFlight {
     }
 
     /// Settles it.
-    pub(crate) fn finish(mut self, fate: Fate) {
+    pub(crate) fn finish(self, fate: Fate) {
+        let now = self.run().epoch.now();
+        self.finish_at(fate, now);
+    }
+
+    /// Settles it as of a moment that the caller has just looked at.
+    pub(crate) fn finish_at(mut self, fate: Fate, now: Duration) {
         if !matches!(fate, Fate::Unsent { .. }) {
-            self.sample.done = Some(self.run().epoch.now());
+            self.sample.done = Some(now);
         }
         self.sample.fate = fate;
     }
@@ -185,17 +195,16 @@ impl InFlight {
     /// Completes the sample. What is not finished yet was cut off by the end of the run.
     fn conclude(&mut self) {
         let run = Arc::clone(&self.desk.run);
-        let now = run.epoch.now();
         debug_assert!(in_order(&self.sample), "{:?}", self.sample);
         match self.sample.fate {
             Fate::Unsent { reason: Unsent::RunEnded } if run.stop.is_requested() => {
                 self.sample.fate = Fate::Unsent { reason: Unsent::Interrupted };
             }
             Fate::Unsent { .. } => {}
-            _ => _ = self.sample.done.get_or_insert(now),
+            _ => _ = self.sample.done.get_or_insert_with(|| run.epoch.now()),
         }
         if std::mem::take(&mut self.counted_large) {
-            run.large.end(now);
+            run.large.end(run.epoch.now());
         }
         self.sample.beside_large =
             !is_large(&self.arrival) && run.large.overlapped(self.dispatched);

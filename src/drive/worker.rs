@@ -19,6 +19,7 @@ use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::pacer::{Pacer, Step};
+use crate::drive::redis;
 use crate::drive::sessions::{Offered, Sessions, Settled};
 use crate::plan::Arrival;
 use crate::sample::Unsent;
@@ -245,7 +246,11 @@ impl Shard {
             let requests = lane.requests.get_or_insert_with(|| {
                 let (requests, queue) = mpsc::unbounded_channel();
                 let desk = Arc::clone(&self.desk);
-                tokio::spawn(connection::serve(desk, queue, self.alive.clone()));
+                let alive = self.alive.clone();
+                match desk.run.redis {
+                    None => tokio::spawn(connection::serve(desk, queue, alive)),
+                    Some(_) => tokio::spawn(redis::serve(desk, queue, alive)),
+                };
                 requests
             });
             // A task that is gone has panicked; the request is settled as it is dropped.

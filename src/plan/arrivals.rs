@@ -1,14 +1,17 @@
 //! The plan itself: exchanges in, arrivals out, in the order in which they are due.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
 
 use crate::plan::fingerprint::Fnv;
-use crate::plan::rewrite::{is_asked_with, rewrite};
+use crate::plan::redis::transactions::{Broken, Transactions};
+use crate::plan::redis::{self, Commands};
+use crate::plan::remembered::{Names, Touched};
+use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
@@ -40,6 +43,7 @@ pub struct Plan {
     turns: Option<Turns>,
     /// Groups that have begun, and whether the ramp let them in.
     let_in: HashMap<u64, bool>,
+    transactions: Transactions,
     touched: Touched,
     names: Names,
     notes: Notes,
@@ -60,6 +64,8 @@ pub(crate) struct Choice {
     pub(crate) groups: HashMap<u64, u64>,
     /// What is added to a connection's number for each copy.
     pub(crate) stride: u64,
+    /// The target is a Redis.
+    pub(crate) redis: Option<(Commands, Arc<Broken>)>,
 }
 
 /// What was seen on the way.
@@ -81,9 +87,11 @@ impl Plan {
     /// A plan from its first arrival on. Without `totals`, no arrival is the last of anything.
     pub(crate) fn new(exchanges: Rows<Exchange>, choice: Arc<Choice>, totals: Totals) -> Self {
         let turns = (choice.pace == Pace::Session).then(|| Turns::new(totals.sessions));
+        let broken = choice.redis.as_ref().map(|(_, broken)| broken.clone()).unwrap_or_default();
         Self {
             exchanges,
             choice,
+            transactions: Transactions::new(broken),
             ahead: BinaryHeap::new(),
             ahead_bytes: 0,
             read_until: Duration::ZERO,
@@ -128,7 +136,13 @@ impl Plan {
         self.read_until = at;
         self.read += 1;
         let Exchange { protocol, flags, ref method, .. } = *exchange;
-        if skip_reason(protocol, flags, method, &choice.methods).is_some() {
+        let skip = match &choice.redis {
+            Some(_) => redis::skip_reason(protocol, flags),
+            None => skip_reason(protocol, flags, method, &choice.methods),
+        };
+        // Transactions are walked whatever becomes of their parts.
+        let walked = choice.redis.is_some().then(|| self.rewritten(exchange));
+        if skip.is_some() {
             return Ok(()); // Counted when the window was looked at.
         }
         let group = choice.groups.get(&exchange.connection).copied();
@@ -141,22 +155,16 @@ impl Plan {
             self.skip(Skip::NotLetIn);
             return Ok(());
         }
-        // A recording from elsewhere may say GET where its bytes say DELETE, and may lack the flag
-        // of a body that was cut.
-        if !is_asked_with(&exchange.request_head, &exchange.method) {
-            self.skip(Skip::OtherMethod);
-            return Ok(());
-        }
-        if exchange.request_body.len() as u64 != exchange.request_body_bytes {
-            self.skip(Skip::BodyNotWhole);
-            return Ok(());
-        }
-        let Some(request) = self.prepare(exchange) else {
-            self.skip(Skip::BodyMismatch);
-            return Ok(());
+        let request = match walked.unwrap_or_else(|| self.rewritten(exchange)) {
+            Ok(rewritten) => self.prepare(exchange, rewritten),
+            Err(reason) => {
+                self.skip(reason);
+                return Ok(());
+            }
         };
         self.notes.expects += u64::from(request.expect_removed);
-        self.notes.redacted += u64::from(exchange.flags.contains(Flags::REDACTED));
+        let is_redacted = exchange.flags.contains(Flags::REDACTED) && choice.redis.is_none();
+        self.notes.redacted += u64::from(is_redacted);
         self.notes.clones += u64::from(copies - 1);
         let request = Arc::new(request);
         for copy in 0..copies {
@@ -184,19 +192,35 @@ impl Plan {
         *self.notes.skipped.entry(reason.name().to_owned()).or_default() += 1;
     }
 
-    fn prepare(&mut self, exchange: &Exchange) -> Option<Request> {
-        let rewritten = rewrite(
-            &exchange.request_head,
-            &exchange.request_body,
-            &self.choice.authority,
-            &self.choice.headers,
-        )?;
+    /// The bytes to send, or why they are not sent.
+    fn rewritten(&mut self, exchange: &Exchange) -> Result<Rewritten, Skip> {
+        if let Some((commands, _)) = &self.choice.redis {
+            return commands.rewritten(exchange, &mut self.transactions);
+        }
+        let Exchange { request_head: head, request_body: body, .. } = exchange;
+        // A recording from elsewhere may say GET where its bytes say DELETE, and may lack the flag
+        // of a body that was cut.
+        if !is_asked_with(head, &exchange.method) {
+            return Err(Skip::OtherMethod);
+        }
+        if body.len() as u64 != exchange.request_body_bytes {
+            return Err(Skip::BodyNotWhole);
+        }
+        let rewritten = rewrite(head, body, &self.choice.authority, &self.choice.headers);
+        rewritten.ok_or(Skip::BodyMismatch)
+    }
+
+    fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten) -> Request {
         let response = exchange.response.as_ref();
-        Some(Request {
+        let status = match self.choice.redis {
+            Some(_) => redis::recorded_status(exchange),
+            None => response.map(|response| response.status).filter(|status| *status > 0),
+        };
+        Request {
             connection: exchange.connection,
             session: exchange.session,
             method: self.names.shared(&exchange.method),
-            route: self.names.shared(&format!("{} {}", exchange.method, exchange.route)),
+            route: self.names.shared(format!("{} {}", exchange.method, exchange.route).trim_end()),
             target: Fnv::new()
                 .text(exchange.method.as_bytes())
                 .text(exchange.target.as_bytes())
@@ -205,11 +229,12 @@ impl Plan {
             body: rewritten.body,
             expect_removed: rewritten.expect_removed,
             recorded: Recorded {
-                status: response.map(|response| response.status).filter(|status| *status > 0),
+                status,
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
+                pipelined: exchange.flags.contains(Flags::PIPELINED),
             },
-        })
+        }
     }
 
     fn arrival(&mut self, pending: &Pending) -> Arrival {
@@ -344,47 +369,3 @@ impl PartialEq for Pending {
 }
 
 impl Eq for Pending {}
-
-/// The targets asked for so far, as many as are remembered.
-#[derive(Debug, Default)]
-struct Touched {
-    targets: HashSet<u64>,
-}
-
-/// Distinct targets remembered: a million is far above the working set of a cache, and 16 MB here.
-const MAX_TARGETS: usize = 1 << 20;
-
-impl Touched {
-    fn touch(&mut self, target: u64) -> Touch {
-        if self.targets.contains(&target) {
-            Touch::Again
-        } else if self.targets.len() < MAX_TARGETS {
-            self.targets.insert(target);
-            Touch::First
-        } else {
-            Touch::Unknown
-        }
-    }
-}
-
-/// Methods and routes, each kept once.
-#[derive(Debug, Default)]
-struct Names {
-    known: HashSet<Arc<str>>,
-}
-
-/// Names kept: a recording whose routes are not templates must not fill the memory with them.
-const MAX_NAMES: usize = 1 << 16;
-
-impl Names {
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.known.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = Arc::from(name);
-        if self.known.len() < MAX_NAMES {
-            self.known.insert(Arc::clone(&name));
-        }
-        name
-    }
-}

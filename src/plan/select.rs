@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::plan::PlanError;
 use crate::plan::scale::Scale;
 use crate::plan::source::{Rows, Source, Span};
 use crate::plan::tally::Counts;
+use crate::plan::{PlanError, redis};
 use crate::protocol::Protocol;
 use crate::recording::Flags;
 use crate::recording::file::rows::Outline;
@@ -27,6 +27,15 @@ pub(crate) enum Skip {
     BodyMismatch,
     LeftOutByScale,
     NotLetIn,
+    NotRedis,
+    CommandForm,
+    Harmful,
+    Blocking,
+    Listening,
+    Silencing,
+    Login,
+    Database,
+    Transaction,
 }
 
 impl Skip {
@@ -43,6 +52,15 @@ impl Skip {
             Self::BodyMismatch => "body does not match its head",
             Self::LeftOutByScale => "left out by scale",
             Self::NotLetIn => "not let in yet by the ramp",
+            Self::NotRedis => "not spoken in RESP",
+            Self::CommandForm => "command in a form that cannot be judged",
+            Self::Harmful => "command that harms a server, not listed by name",
+            Self::Blocking => "command that waits for others, not listed by name",
+            Self::Listening => "subscription, MONITOR, tracking or replication",
+            Self::Silencing => "CLIENT REPLY, which turns replies off",
+            Self::Login => "recorded login: the target has its own",
+            Self::Database => "SELECT: the target's URL names the database",
+            Self::Transaction => "part of a transaction that is not replayed whole",
         }
     }
 }
@@ -76,6 +94,7 @@ pub(crate) fn skip_reason(
 fn is_allowed(method: &str, policy: &MethodPolicy) -> bool {
     match policy {
         MethodPolicy::All => true,
+        MethodPolicy::Reading => matches!(method, "GET" | "HEAD" | "OPTIONS"),
         // Methods are case-sensitive: `get` is not GET, and is nobody's safe method.
         MethodPolicy::Only(methods) => methods.iter().any(|allowed| allowed == method),
     }
@@ -151,6 +170,8 @@ pub(crate) struct Selection {
     pub(crate) groups: HashMap<u64, u64>,
     /// Largest number of a connection.
     pub(crate) max_connection: u64,
+    /// There are transactions of Redis among them.
+    pub(crate) has_transactions: bool,
     /// Share of the replayable exchanges that the largest group holds; 0 without groups.
     pub(crate) largest_group: f64,
 }
@@ -171,7 +192,11 @@ pub(crate) fn select(
         selection.max_connection = selection.max_connection.max(outline.connection);
         selection.counts.count(outline.at.saturating_sub(start));
         let Outline { protocol, flags, ref method, .. } = outline;
-        let skip = skip_reason(protocol, flags, method, &scenario.methods);
+        selection.has_transactions |= protocol == Protocol::Redis && method == "MULTI";
+        let skip = match scenario.target.redis() {
+            Some(_) => redis::skip_reason(protocol, flags),
+            None => skip_reason(protocol, flags, method, &scenario.methods),
+        };
         if let Some(skip) = skip {
             *selection.skipped.entry(skip.name().to_owned()).or_default() += 1;
         }

@@ -6,6 +6,8 @@
 pub mod scan;
 pub mod words;
 pub mod commands;
+pub mod exact;
+pub mod effects;
 
 use std::fmt::Write as _;
 
@@ -47,6 +49,13 @@ pub const MAX_LINE: usize = 64 << 10;
 
 /// Deepest array within arrays: nobody's replies are deeper than a few.
 pub const MAX_DEPTH: usize = 16;
+
+/// Stands for a reply where answers are counted by status; RESP has none.
+pub const REPLY: u16 = 0;
+
+/// Stands for an error reply there. It lies above all that three digits of HTTP can say, in a class
+/// of its own, so that it counts as worse than [`REPLY`].
+pub const ERROR_REPLY: u16 = 1_000;
 
 /// Why the bytes are no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Verdict, summary and facts become the report. Pure: the caller knows the wall clock.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
@@ -9,6 +10,7 @@ use crate::act::Performed;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
+use crate::protocol::resp::ERROR_REPLY;
 use crate::recording::Header;
 use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
@@ -70,6 +72,7 @@ pub enum Sent<'a> {
 pub fn assemble(input: &AssembleInput) -> Report {
     let summary = input.summary;
     let (routes, other_routes) = routes(summary);
+    let (statuses, replies) = answers(input);
     Report {
         schema_version: SCHEMA_VERSION,
         tool_version: input.tool_version.to_owned(),
@@ -88,7 +91,8 @@ pub fn assemble(input: &AssembleInput) -> Report {
         totals: totals(summary),
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
         session_pace: input.facts.session_pace.then(|| session_pace(input)),
-        statuses: summary.statuses.clone(),
+        statuses,
+        replies,
         latency: quantiles(&summary.latency),
         service: quantiles(&summary.service),
         lateness: quantiles(&summary.lateness),
@@ -116,6 +120,20 @@ fn session_pace(input: &AssembleInput) -> SessionPace {
         total_ns: nanoseconds(drift.total),
         most_ns: nanoseconds(drift.most),
     }
+}
+
+/// Answers by status; or by kind, where there are none.
+fn answers(input: &AssembleInput) -> (BTreeMap<u16, u64>, BTreeMap<String, u64>) {
+    let statuses = &input.summary.statuses;
+    if !input.target.starts_with("redis://") {
+        return (statuses.clone(), BTreeMap::new());
+    }
+    let name = |status: u16| if status == ERROR_REPLY { "error reply" } else { "reply" };
+    let mut replies = BTreeMap::new();
+    for (status, count) in statuses {
+        *replies.entry(name(*status).to_owned()).or_default() += count;
+    }
+    (BTreeMap::new(), replies)
 }
 
 fn recording_facts(sent: Sent<'_>) -> RecordingFacts {

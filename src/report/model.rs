@@ -53,8 +53,11 @@ pub struct Report {
     /// What sessions did to the plan; `None` where they did not set the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_pace: Option<SessionPace>,
-    /// Answers by status code.
+    /// Answers by status code; empty where the target is a Redis.
     pub statuses: BTreeMap<u16, u64>,
+    /// Answers by kind, where the target is a Redis: `reply` and `error reply`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub replies: BTreeMap<String, u64>,
     /// Due to done: what a user would have felt. `None` where nothing was answered.
     pub latency: Option<Quantiles>,
     /// First byte sent to done: what the target took.
@@ -96,6 +99,11 @@ impl Report {
     /// Something was sent besides what the drills sent.
     pub fn has_replay(&self) -> bool {
         self.shape.is_some() || self.totals.planned > 0
+    }
+
+    /// Commands of Redis were sent, whose answers have no status.
+    pub fn speaks_redis(&self) -> bool {
+        self.target.starts_with("redis://")
     }
 
     /// Each connection waited for its answers: nothing was planned.
@@ -166,7 +174,7 @@ pub struct Totals {
     pub errors: u64,
     /// Arrivals that never left this machine.
     pub unsent: u64,
-    /// Answers whose status differs from the recorded one.
+    /// Answers whose status, or kind of reply, differs from the recorded one.
     pub status_changes: u64,
     /// Connections opened.
     pub connections_opened: u64,

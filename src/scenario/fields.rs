@@ -160,7 +160,10 @@ pub(crate) fn url(text: &str) -> Result<TargetSpec, Mistake> {
         ));
     }
     let Some(rest) = lower.strip_prefix("http://") else {
-        return Err(Mistake::new(format!("`{}` is not a target", crop(text)), HINT));
+        // What holds a user may hold a password.
+        let shown =
+            if text.contains('@') { "this".to_owned() } else { format!("`{}`", crop(text)) };
+        return Err(Mistake::new(format!("{shown} is not a target"), HINT));
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {

@@ -265,7 +265,7 @@ pub fn url(text: &str) -> Result<(TargetSpec, String), Mistake> {
                 "start it with `peakhour stage`, and name the address that it tells",
             ));
         }
-        target @ TargetSpec::Http { .. } => target,
+        target @ (TargetSpec::Http { .. } | TargetSpec::Redis(_)) => target,
     };
     let path = path.split('#').next().unwrap_or_default();
     if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -280,11 +280,11 @@ pub fn url(text: &str) -> Result<(TargetSpec, String), Mistake> {
 /// that is not named is refused.
 pub fn permitted(target: &TargetSpec, named: &[String]) -> Result<Vec<String>, Mistake> {
     let mut allow = named.to_vec();
-    if let TargetSpec::Http { host, port } = target {
+    if let Some((host, port)) = target.place() {
         let host = plain_host(host);
         if is_loopback(&host) {
             allow.push(host);
-        } else if !is_allowed(&host, *port, named) {
+        } else if !is_allowed(&host, port, named) {
             return Err(Mistake::new(
                 format!("{host} is not this machine"),
                 format!("add `--allow {host}` if the load may go there"),

@@ -17,6 +17,7 @@ use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
+use crate::scenario::redis;
 use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
@@ -66,8 +67,10 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let place = Place { source, environment, nodes: &[] };
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
-    let target = place.read(&keys.target.url, fields::url)?;
+    let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
     let allow = keys.target.allow.unwrap_or_default();
+    let acts = acts::read(place, keys.acts)?;
+    place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     Ok(Scenario {
         name: match &keys.name {
             Some(name) => place.read(name, scenario_name)?,
@@ -89,7 +92,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
-        acts: acts::read(place, keys.acts)?,
+        acts,
         watch: watch::read(place, keys.watch)?,
         nodes: nodes.clone(),
         target,
@@ -189,11 +192,14 @@ fn methods(
     keys: Option<&Spanned<OneOrMany>>,
     target: &TargetSpec,
 ) -> Result<MethodPolicy, ScenarioError> {
-    let safe = || MethodPolicy::Only(["GET", "HEAD", "OPTIONS"].map(str::to_owned).to_vec());
+    let safe = || match target {
+        TargetSpec::Redis(_) => redis::SAFE,
+        _ => MethodPolicy::Only(["GET", "HEAD", "OPTIONS"].map(str::to_owned).to_vec()),
+    };
     let Some(keys) = keys else {
         return Ok(match target {
             TargetSpec::Stage => MethodPolicy::All,
-            TargetSpec::Http { .. } => safe(),
+            TargetSpec::Http { .. } | TargetSpec::Redis(_) => safe(),
         });
     };
     let hint = "write `all`, `safe` (GET, HEAD and OPTIONS), or a list such as [GET, POST]";

@@ -112,8 +112,7 @@ impl Source<'_> {
             message: mistake.message,
             source_line: source.map(|source| {
                 // A terminal must not obey what a file contains.
-                source
-                    .chars()
+                without_users(source)
                     .map(|c| if c.is_control() { ' ' } else { c })
                     .take(MAX_LINE)
                     .collect()
@@ -206,6 +205,13 @@ impl Source<'_> {
         };
         lines.iter().rposition(is_it).map(|index| index + 1)
     }
+}
+
+/// A line with `x` for each character of its users and passwords, which URLs have before an `@`.
+fn without_users(line: &str) -> impl Iterator<Item = char> {
+    let start = line.find("://").map_or(usize::MAX, |at| at + 3);
+    let end = line.rfind('@').unwrap_or(0);
+    line.char_indices().map(move |(at, c)| if (start..end).contains(&at) { 'x' } else { c })
 }
 
 /// The error itself, without its snippet or the alias through which it was reached.

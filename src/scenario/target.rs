@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
+use crate::scenario::redis::RedisTarget;
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
@@ -15,6 +16,8 @@ pub struct Target {
     pub authority: String,
     /// Address of every connection.
     pub address: SocketAddr,
+    /// It is a Redis, and who we are there.
+    pub redis: Option<RedisTarget>,
     /// It is the embedded stage.
     pub is_stage: bool,
     /// Further addresses of its name, all of them checked. They also keep other modules from
@@ -115,6 +118,16 @@ impl TargetSpec {
                 // As clients write it: the scheme's own port is left out.
                 if *port == 80 { host } else { format!("{host}:{port}") }
             }
+            Self::Redis(redis) => redis.endpoint.to_string(),
+        }
+    }
+
+    /// Host and port, unless it is the stage.
+    pub(crate) fn place(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::Stage => None,
+            Self::Http { host, port } => Some((host, *port)),
+            Self::Redis(redis) => Some((&redis.endpoint.host, redis.endpoint.port)),
         }
     }
 }
@@ -132,20 +145,19 @@ pub async fn resolve(
 ) -> Result<Target, TargetError> {
     check_name(spec, allow, servers)?;
     let authority = spec.authority();
-    let (host, port) = match spec {
-        TargetSpec::Stage => {
-            let address = stage_address.ok_or(TargetError::NoStage)?;
-            return Ok(Target { authority, address, is_stage: true, others: Vec::new() });
-        }
-        TargetSpec::Http { host, port } => (plain_host(host), *port),
+    let Some((host, port)) = spec.place().map(|(host, port)| (plain_host(host), port)) else {
+        let address = stage_address.ok_or(TargetError::NoStage)?;
+        let (redis, others) = (None, Vec::new());
+        return Ok(Target { authority, address, redis, is_stage: true, others });
     };
+    let redis = spec.redis().cloned();
     let found = match tokio::net::lookup_host((host.as_str(), port)).await {
         Ok(found) => found.collect::<Vec<_>>(),
         Err(source) => return Err(TargetError::Lookup { authority, source }),
     };
     let address = check_addresses(&authority, &found, servers)?;
     let others = found.into_iter().filter(|other| *other != address).collect();
-    Ok(Target { authority, address, is_stage: false, others })
+    Ok(Target { authority, address, redis, is_stage: false, others })
 }
 
 /// What can be said about a target without looking up its name, so that a dry run says it too.
@@ -154,12 +166,12 @@ pub fn check_name(
     allow: &[String],
     servers: &Servers,
 ) -> Result<(), TargetError> {
-    let TargetSpec::Http { host, port } = spec else { return Ok(()) };
+    let Some((host, port)) = spec.place() else { return Ok(()) };
     let (authority, host) = (spec.authority(), plain_host(host));
-    if !is_allowed(&host, *port, allow) {
+    if !is_allowed(&host, port, allow) {
         return Err(TargetError::NotAllowed { authority, host });
     }
-    match recorded_name(&host, *port, servers) {
+    match recorded_name(&host, port, servers) {
         Some(recorded) => Err(TargetError::RecordedName { authority, recorded }),
         None => Ok(()),
     }
@@ -338,7 +350,8 @@ mod tests {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
         let at = |there: &[SocketAddr]| {
             let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
-            let target = Target { authority, address: addresses[0], is_stage: false, others };
+            let (address, redis) = (addresses[0], None);
+            let target = Target { authority, address, redis, is_stage: false, others };
             target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
         assert_eq!(at(&addresses), Ok(addresses[0]));

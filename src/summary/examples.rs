@@ -27,6 +27,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
             status: Some(200),
             body_bytes: Some(1_000),
             latency: Some(Duration::from_millis(2)),
+            pipelined: false,
         },
     }
 }

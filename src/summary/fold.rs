@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::Arrival;
-use crate::sample::{Fate, Sample, Unsent};
+use crate::protocol::resp::ERROR_REPLY;
+use crate::sample::{Declined, Fate, Sample, Unsent};
 use crate::shape::{Shape, bounded_route, counted_moment, second_of};
 use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, times};
 use crate::summary::drift::Drift;
@@ -225,6 +226,10 @@ pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
         }
         (Fate::Answered { status }, None) => *status >= 500,
         (Fate::Unsent { .. }, _) => false,
+        // Clients of a cluster are sent on now and then, and go there.
+        (Fate::Declined { reason: Declined::Moved | Declined::Ask }, recorded) => {
+            recorded != Some(ERROR_REPLY)
+        }
         _ => true,
     }
 }

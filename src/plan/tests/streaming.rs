@@ -29,6 +29,7 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         pace: Pace::Recorded,
         groups: (0..100_000).map(|connection| (connection, connection)).collect(),
         stride: 100_000,
+        redis: None,
     };
     let mut plan = Plan::new(Box::new(endless), Arc::new(choice), Totals::default());
     let last = plan.by_ref().take(1000).last().unwrap().unwrap();
@@ -52,6 +53,7 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         // A clone is waiting when the error comes.
         groups: [(0, 0)].into(),
         stride: 1,
+        redis: None,
     };
     let mut plan = Plan::new(Box::new(rows.into_iter()), Arc::new(choice), Totals::default());
     assert!(plan.next().unwrap().is_ok());

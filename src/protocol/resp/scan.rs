@@ -120,6 +120,11 @@ impl Scan {
         &self.now
     }
 
+    /// Bytes of the line that has not ended yet.
+    pub fn open_line(&self) -> u64 {
+        self.line_bytes
+    }
+
     /// Takes bytes off the front of `input`, until a command or reply is whole or nothing is left.
     /// After an error the stream is lost.
     pub fn read(&mut self, input: &mut &[u8]) -> Result<Option<Scanned>, NotResp> {

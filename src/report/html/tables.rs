@@ -124,7 +124,12 @@ fn totals(report: &Report) -> TableView {
         ("never left this machine", of_planned(totals.unsent)),
     ];
     if report.load.is_none() {
-        rows.push(("status differs from the recording", of_planned(totals.status_changes)));
+        let what = if report.speaks_redis() {
+            "kind of reply differs from the recording"
+        } else {
+            "status differs from the recording"
+        };
+        rows.push((what, of_planned(totals.status_changes)));
     }
     rows.extend([
         ("connections opened", format_count(totals.connections_opened)),
@@ -188,6 +193,9 @@ fn fates(report: &Report) -> TableView {
 
 fn statuses(report: &Report) -> TableView {
     let total = report.totals.answered;
+    if report.speaks_redis() {
+        return counts_table("Answers by kind", "kind", &report.replies, total);
+    }
     counts_table("Answers by status code", "status", &report.statuses, total)
 }
 

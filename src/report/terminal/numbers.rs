@@ -38,7 +38,7 @@ fn totals(report: &Report, width: u16) -> String {
         ),
     );
     row("fates", counts(&report.fates));
-    row("statuses", statuses(report));
+    row(if report.speaks_redis() { "replies" } else { "statuses" }, statuses(report));
     row(
         "connections",
         format!(
@@ -60,7 +60,8 @@ fn totals(report: &Report, width: u16) -> String {
 
 fn statuses(report: &Report) -> String {
     let changed = report.totals.status_changes;
-    let text = counts(&report.statuses);
+    let text =
+        if report.speaks_redis() { counts(&report.replies) } else { counts(&report.statuses) };
     if changed == 0 {
         text
     } else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::plan::Arrival;
+use crate::protocol::resp::ERROR_REPLY;
 use crate::sample::{Fate, Sample};
 use crate::summary::evidence::openings::{TurnedAway, turned_away};
 
@@ -66,6 +67,12 @@ impl Errors {
 impl fmt::Display for ErrorClass {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Status { status: ERROR_REPLY, recorded: Some(_) } => {
+                formatter.write_str("answered with an error where production was not")
+            }
+            Self::Status { status: ERROR_REPLY, recorded: None } => {
+                formatter.write_str("answered with an error")
+            }
             Self::Status { status, recorded: Some(recorded) } => {
                 write!(formatter, "answered {status} where production answered {recorded}")
             }

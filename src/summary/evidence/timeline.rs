@@ -62,11 +62,13 @@ impl Timeline {
         }
         let answered = matches!(sample.fate, Fate::Answered { .. });
         if let Some(done) = sample.done
-            && (answered || matches!(sample.fate, Fate::Rejected { .. }))
+            && (answered || matches!(sample.fate, Fate::Rejected { .. } | Fate::Declined { .. }))
         {
             self.row(done).merge_answers(1, nanoseconds(done), nanoseconds(done));
         }
-        self.add_connection(arrival, sample, answered);
+        // Who declines a command keeps its connection.
+        let is_kept = answered || matches!(sample.fate, Fate::Declined { .. });
+        self.add_connection(arrival, sample, is_kept);
     }
 
     /// Adds the rows of another part of the same run.
@@ -100,7 +102,7 @@ impl Timeline {
 
     /// A connection is held from its first use until it is closed: after its last answer by us, or
     /// by a failure. One that the target closes in between is noticed too late to say when.
-    fn add_connection(&mut self, arrival: &Arrival, sample: &Sample, answered: bool) {
+    fn add_connection(&mut self, arrival: &Arrival, sample: &Sample, is_kept: bool) {
         let Some(done) = sample.done else { return };
         if turned_away(arrival, sample).is_some() {
             self.row(done).turned_away += 1;
@@ -108,7 +110,7 @@ impl Timeline {
         }
         let Some(connected) = sample.connected else { return };
         self.row(connected).held += i32::from(sample.opened);
-        let closed = arrival.last_on_connection || !answered;
+        let closed = arrival.last_on_connection || !is_kept;
         self.row(done).held -= i32::from(closed);
     }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::Touch;
+use crate::protocol::resp::REPLY;
 use crate::sample::Unsent;
 use crate::summary::examples::{answered, arrival, failed};
 
@@ -140,6 +141,12 @@ fn an_answer_is_an_error_when_production_did_better() {
         (Some(503), 429, false),
         (None, 404, false),
         (None, 502, true),
+        (Some(REPLY), REPLY, false),
+        (Some(REPLY), ERROR_REPLY, true),
+        (Some(ERROR_REPLY), ERROR_REPLY, false),
+        (Some(ERROR_REPLY), REPLY, false),
+        (None, REPLY, false),
+        (None, ERROR_REPLY, true),
     ] {
         arrival.recorded.status = recorded;
         sample.fate = Fate::Answered { status };
@@ -153,4 +160,20 @@ fn times_beyond_the_range_are_counted() {
     let sample = answered(&arrival, Duration::from_hours(2));
     let summary = fold(&[(arrival, sample)]);
     assert_eq!(summary.overflows, 2, "latency and service");
+}
+
+#[test]
+fn a_client_that_is_sent_on_as_in_production_met_no_error() {
+    let mut arrival = arrival(0, MS);
+    for (recorded, reason, error) in [
+        (Some(REPLY), Declined::Moved, true),
+        (Some(ERROR_REPLY), Declined::Moved, false),
+        (Some(ERROR_REPLY), Declined::Ask, false),
+        (Some(ERROR_REPLY), Declined::OutOfMemory, true),
+        (None, Declined::Loading, true),
+    ] {
+        arrival.recorded.status = recorded;
+        let sample = failed(&arrival, Fate::Declined { reason });
+        assert_eq!(is_error(&arrival, &sample), error, "{recorded:?} then {reason:?}");
+    }
 }

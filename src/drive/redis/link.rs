@@ -1,0 +1,74 @@
+//! An open connection to Redis.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+use crate::drive::desk::Run;
+use crate::drive::failure;
+use crate::drive::redis::reply::ReplyReader;
+use crate::sample::Fate;
+
+/// An open connection.
+pub(super) struct Link {
+    pub(super) stream: TcpStream,
+    pub(super) replies: ReplyReader,
+    /// A reply has come on it.
+    pub(super) has_answered: bool,
+    /// Why no more can be written. What the server said before can still be read.
+    pub(super) write_error: Option<io::Error>,
+    run: Arc<Run>,
+}
+
+impl Link {
+    pub(super) fn new(stream: TcpStream, run: &Arc<Run>) -> Self {
+        // Fails only on a connection that is broken already, which the first write will tell.
+        let _ = stream.set_nodelay(true);
+        run.gauges.connection_opened();
+        Self {
+            stream,
+            replies: ReplyReader::new(),
+            has_answered: false,
+            write_error: None,
+            run: Arc::clone(run),
+        }
+    }
+
+    /// What the server's closing of the connection makes of the oldest command.
+    pub(super) fn at_end(&self) -> Fate {
+        match (&self.write_error, self.replies.seen()) {
+            // The write already met the reset, and reading no longer tells.
+            (Some(error), 0) => failure::of_exchange(error),
+            (_, after_bytes) => Fate::ClosedEarly { after_bytes },
+        }
+    }
+
+    /// Asks the kernel whether the idle connection is still open and silent.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Waits until an idle connection ends or says something: either way it is of no more use.
+    pub(super) async fn disturbed(&self) {
+        while self.stream.readable().await.is_ok() {
+            match self.stream.try_io(Interest::READABLE, || self.peek()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.run.gauges.connection_closed();
+    }
+}
