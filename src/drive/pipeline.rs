@@ -44,8 +44,10 @@ impl Slot {
 }
 
 impl Pipeline {
-    pub(crate) fn push(&mut self, request: Box<InFlight>) {
-        self.slots.push_back(Slot { request, is_repeated: false });
+    /// Adds requests behind all others.
+    pub(crate) fn extend(&mut self, requests: impl IntoIterator<Item = Box<InFlight>>) {
+        let slots = requests.into_iter().map(|request| Slot { request, is_repeated: false });
+        self.slots.extend(slots);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

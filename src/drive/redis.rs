@@ -99,7 +99,7 @@ impl Conversation {
     /// Takes what the queue holds.
     fn take_waiting(&mut self) {
         while let Ok(request) = self.queue.try_recv() {
-            self.pipeline.push(request);
+            self.pipeline.extend([request]);
         }
     }
 
@@ -138,7 +138,7 @@ impl Conversation {
             },
         };
         let is_there = next.is_some();
-        next.into_iter().for_each(|request| self.pipeline.push(request));
+        self.pipeline.extend(next);
         is_there
     }
 
@@ -211,7 +211,7 @@ impl Conversation {
             }
             Ok(Event::Next(next)) => {
                 self.is_open = next.is_some();
-                next.into_iter().for_each(|request| self.pipeline.push(request));
+                self.pipeline.extend(next);
                 moved
             }
             Err(_) => {
