@@ -117,6 +117,11 @@ impl Conversation {
             && let Some(fate) = self.memory.lost.clone()
             && let Some(next) = self.pipeline.next()
         {
+            if memory::begins_transaction(next) {
+                // The end of the other one was never handed over.
+                self.memory.lost = None;
+                return;
+            }
             if memory::ends_transaction(next) {
                 self.memory.lost = None;
             }

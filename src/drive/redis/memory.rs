@@ -4,6 +4,7 @@
 use ::bytes::Bytes;
 
 use crate::drive::desk::InFlight;
+use crate::protocol::resp::REPLY;
 use crate::protocol::resp::effects::{Effect, effect};
 use crate::protocol::resp::exact::exact;
 use crate::sample::Fate;
@@ -30,7 +31,7 @@ impl Memory {
         fate: &Fate,
         mut behind: impl Iterator<Item = &'a InFlight>,
     ) {
-        let is_well = matches!(fate, Fate::Answered { status: crate::protocol::resp::REPLY });
+        let is_well = matches!(fate, Fate::Answered { status: REPLY });
         let body = || request.arrival.body.clone();
         match &*request.arrival.method {
             "HELLO" if is_well => self.greeting = Some(body()),
@@ -53,13 +54,18 @@ impl Memory {
         left: impl Iterator<Item = &'a InFlight>,
     ) {
         let is_open = left.fold(self.in_transaction, |is_open, request| {
-            request.arrival.method.as_ref() == "MULTI" || is_open && !ends_transaction(request)
+            begins_transaction(request) || is_open && !ends_transaction(request)
         });
         self.in_transaction = false;
         if is_open {
             self.lost = Some(fate.clone());
         }
     }
+}
+
+/// `MULTI`.
+pub(super) fn begins_transaction(request: &InFlight) -> bool {
+    &*request.arrival.method == "MULTI"
 }
 
 /// `EXEC` or `DISCARD`.
