@@ -13,6 +13,7 @@ pub mod clock;
 pub mod closed;
 pub(crate) mod connection;
 pub(crate) mod desk;
+pub mod dial;
 pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
@@ -26,7 +27,6 @@ pub(crate) mod worker;
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -39,6 +39,7 @@ use crate::drive::stop::Stop;
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
+use crate::scenario::network::Way;
 use crate::summary::Summary;
 
 /// What driving a plan yields.
@@ -84,14 +85,14 @@ pub enum DriveError {
 /// the first arrivals are not late.
 const START_DELAY: Duration = Duration::from_millis(200);
 
-/// Carries out a plan against `address` and returns when every arrival has its fate. Arrivals must
+/// Carries out a plan against a target and returns when every arrival has its fate. Arrivals must
 /// be in the order of `due`.
 ///
 /// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
 /// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
 pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
-    address: SocketAddr,
+    way: impl Into<Way>,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
@@ -99,7 +100,7 @@ pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = Run::new(Epoch::after(START_DELAY), address, *limits, gauges, stop);
+    let run = Run::new(Epoch::after(START_DELAY), way.into(), *limits, gauges, stop);
     drive_with(worker_count(), plan, run)
 }
 

@@ -7,9 +7,10 @@ pub mod expectation;
 pub mod knobs;
 pub mod ramp;
 mod hosts;
+pub mod problem;
+pub mod network;
 pub mod target;
 pub mod endpoint;
-pub mod problem;
 pub mod parse;
 mod keys;
 pub(crate) mod fields;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::watch::Watch;
@@ -55,6 +57,8 @@ pub struct Scenario {
     pub target: TargetSpec,
     /// Hosts besides the stage that may be contacted: `host` or `host:port`, lower case.
     pub allow: Vec<String>,
+    /// How connections reach the target.
+    pub network: Network,
     /// Methods that are replayed; the others are counted as skipped.
     pub methods: MethodPolicy,
     /// Headers set on every request, `${NAME}` already replaced from the environment.

@@ -2,26 +2,28 @@
 
 mod acts;
 mod load;
+mod network;
 mod options;
+mod reach;
 mod snapshot;
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::builder::FalseyValueParser as Flag;
 
 use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::load::{Loaded, load_into};
+use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
+use crate::cli::run::reach::{outside_target, staged};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -29,21 +31,19 @@ use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
 use crate::drive::stop::Stop;
 use crate::plan::arrivals::Plan;
-use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::recording::Servers;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
 use crate::report::terminal;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::{Target, resolve};
+use crate::scenario::target::check_way;
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
-use crate::stage::server::{self, Stage};
+use crate::stage::server::Stage;
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 
@@ -80,6 +80,9 @@ pub struct Run {
     /// Load without a recording.
     #[command(flatten)]
     load: LoadOptions,
+    /// How connections reach the target.
+    #[command(flatten)]
+    network: NetworkOptions,
 }
 
 /// Runs `run`.
@@ -96,6 +99,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 seed: command.overrides.seed.unwrap_or(1),
                 reports: &command.reports,
                 out: &command.out,
+                network: &command.network,
             };
             load::run(&command.load, &around, voice)
         }
@@ -111,6 +115,8 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.save_snapshot {
         snapshot::prepare(&mut scenario, file)?;
     }
+    command.network.apply(&mut scenario.network)?;
+    check_way(&scenario.target, &scenario.network, &scenario.acts)?;
     let fault = stage_fault(command, &scenario, file)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
@@ -225,7 +231,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
             facts: &facts,
             summary: &driven.summary,
             health: &driven.health,
-            target_is_here: target.address.ip().to_canonical().is_loopback(),
+            target_is_here: target.is_here(),
         }),
         drills: &performed.findings,
         tier: scenario.tolerance,
@@ -314,54 +320,8 @@ fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Resul
     Ok(Some(fault))
 }
 
-/// The target, unless it is the stage: allowed, no server of the recording, and answering.
-fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Option<Target>> {
-    if scenario.target == TargetSpec::Stage {
-        return Ok(None);
-    }
-    let servers = &recording.reader.header().servers;
-    let target = resolved(&scenario.target, &scenario.allow, servers, None)?;
-    let problem = format!(
-        "cannot reach the target {} at {}: start it, or correct `target.url`",
-        target.authority, target.address
-    );
-    let patience = scenario.limits.connect_timeout;
-    let connect = |address| TcpStream::connect_timeout(&address, patience).map(drop);
-    Ok(Some(target.at_first(connect).context(problem)?))
-}
-
-fn resolved(
-    target: &TargetSpec,
-    allow: &[String],
-    servers: &Servers,
-    stage: Option<SocketAddr>,
-) -> anyhow::Result<Target> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(resolve(target, allow, servers, stage))?)
-}
-
 fn tell_not_valid(error: DriveError) {
     outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-}
-
-/// Starts the stage, with its fault, on a free port of loopback.
-fn staged(
-    rehearsal: &Rehearsal<'_>,
-    recording: &Loaded,
-    facts: &Facts,
-) -> anyhow::Result<(Target, Option<Stage>)> {
-    let scenario = rehearsal.scenario;
-    let mut knobs = scenario.stage.clone();
-    if let Some(fault) = rehearsal.fault {
-        fault.apply(&mut knobs, facts.peak_connections);
-        let text = format!("stage fault {fault}: {}", fault.description());
-        outputs::note(rehearsal.voice.quiet, &text);
-    }
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
-    let servers = &recording.reader.header().servers;
-    let target = resolved(&scenario.target, &scenario.allow, servers, Some(stage.address))?;
-    Ok((target, Some(stage)))
 }
 
 /// What production answered, for the stage to answer alike.

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -24,6 +23,7 @@ use crate::drive::worker::{Worked, outlast};
 use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
 use crate::scenario::Limits;
+use crate::scenario::network::Way;
 use crate::summary::Summary;
 
 /// A closed load.
@@ -41,16 +41,16 @@ pub struct Closed {
 /// second by each of them, not as often as a processor can turn.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Carries out a closed load against `address`, and returns when every request has its fate.
+/// Carries out a closed load against a target, and returns when every request has its fate.
 /// Arrivals are made as they are sent: as many are in memory as there are connections.
 pub fn drive_closed(
     load: Closed,
-    address: SocketAddr,
+    way: Way,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    let run = Run::new(Epoch::after(Duration::ZERO), address, *limits, gauges, stop);
+    let run = Run::new(Epoch::after(Duration::ZERO), way, *limits, gauges, stop);
     run.last_due.get_or_init(|| load.length);
     let run = Arc::new(run);
     let before = health::before();

@@ -126,7 +126,7 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     if run.stop.is_requested() {
         return Err(INTERRUPTED);
     }
-    let connect = TcpStream::connect(run.address);
+    let connect = run.dialler.open();
     let fate = match timeout(run.limits.connect_timeout, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;

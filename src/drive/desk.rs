@@ -1,6 +1,5 @@
 //! Where arrivals get their one fate, and samples are folded.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::dial::Dialler;
 use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
 use crate::drive::lookahead::LookAhead;
@@ -16,13 +16,14 @@ use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
+use crate::scenario::network::Way;
 use crate::summary::{Summary, fold};
 
 /// What every thread and task of a run shares.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) epoch: Epoch,
-    pub(crate) address: SocketAddr,
+    pub(crate) dialler: Dialler,
     pub(crate) limits: Limits,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
@@ -36,14 +37,14 @@ impl Run {
     /// A run that begins at `epoch`.
     pub(crate) fn new(
         epoch: Epoch,
-        address: SocketAddr,
+        way: Way,
         limits: Limits,
         gauges: Arc<Gauges>,
         stop: Stop,
     ) -> Self {
         Self {
             epoch,
-            address,
+            dialler: Dialler::new(way),
             limits,
             gauges,
             stop,
@@ -269,6 +270,8 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::summary::examples;
 
@@ -283,7 +286,7 @@ pub(crate) mod tests {
             max_rate: 1_000,
             max_connections: 1_000,
         };
-        Run::new(Epoch::after(Duration::ZERO), address, limits, Arc::default(), Stop::new())
+        Run::new(Epoch::after(Duration::ZERO), address.into(), limits, Arc::default(), Stop::new())
     }
 
     fn desk(max_in_flight: u32) -> Arc<Desk> {

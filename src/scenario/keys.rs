@@ -42,6 +42,11 @@ pub(crate) struct Keys {
 pub(crate) struct TargetKeys {
     pub(crate) url: Text,
     pub(crate) allow: Option<Vec<Text>>,
+    pub(crate) connect_to: Option<Vec<Text>>,
+    pub(crate) resolve: Option<Vec<Text>>,
+    pub(crate) unix_socket: Option<Text>,
+    pub(crate) ip: Option<Text>,
+    pub(crate) source_ip: Option<Spanned<OneOrMany>>,
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,7 @@
 //! A scenario file becomes a [`Scenario`], or an error that says where and what to write instead.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -67,6 +69,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, fields::url)?;
+    let acts = acts::read(place, keys.acts)?;
+    let network = network::read(place, &keys.target, &target, &acts)?;
     let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
         name: match &keys.name {
@@ -89,7 +93,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
-        acts: acts::read(place, keys.acts)?,
+        acts,
+        network,
         watch: watch::read(place, keys.watch)?,
         nodes: nodes.clone(),
         target,

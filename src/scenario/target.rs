@@ -1,11 +1,17 @@
 //! The target of a run: allowed by the scenario, and no server of the recording.
 
+mod reach;
+
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
+use crate::scenario::network::{Goal, Network, Sources, Way};
+
+pub use reach::{check_names, check_way, reach};
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
@@ -17,6 +23,10 @@ pub struct Target {
     pub address: SocketAddr,
     /// It is the embedded stage.
     pub is_stage: bool,
+    /// The unix socket that stands in place of the address.
+    pub unix: Option<PathBuf>,
+    /// Addresses of this machine that connections come from.
+    pub sources: Sources,
     /// Further addresses of its name, all of them checked. They also keep other modules from
     /// making a target.
     others: Vec<SocketAddr>,
@@ -37,6 +47,17 @@ impl Target {
             }
             None => Err(error),
         }
+    }
+
+    /// Where the connections of a load go to and come from.
+    pub fn way(&self) -> Way {
+        let to = self.unix.clone().map_or(Goal::Tcp(self.address), Goal::Unix);
+        Way { to, sources: self.sources.clone() }
+    }
+
+    /// It is on this machine.
+    pub fn is_here(&self) -> bool {
+        self.unix.is_some() || self.address.ip().to_canonical().is_loopback()
     }
 }
 
@@ -98,6 +119,16 @@ pub enum TargetError {
         /// Host and port of the target.
         authority: String,
     },
+    /// It has addresses of the other family only.
+    #[error(
+        "{authority} has no {family} address: leave the family out, or name the host's other one"
+    )]
+    NoFamily {
+        /// Host and port of the target.
+        authority: String,
+        /// The family that was asked for.
+        family: &'static str,
+    },
     /// The target is the stage, and it was not started.
     #[error("the embedded stage has no address: it was not started")]
     NoStage,
@@ -130,22 +161,7 @@ pub async fn resolve(
     servers: &Servers,
     stage_address: Option<SocketAddr>,
 ) -> Result<Target, TargetError> {
-    check_name(spec, allow, servers)?;
-    let authority = spec.authority();
-    let (host, port) = match spec {
-        TargetSpec::Stage => {
-            let address = stage_address.ok_or(TargetError::NoStage)?;
-            return Ok(Target { authority, address, is_stage: true, others: Vec::new() });
-        }
-        TargetSpec::Http { host, port } => (plain_host(host), *port),
-    };
-    let found = match tokio::net::lookup_host((host.as_str(), port)).await {
-        Ok(found) => found.collect::<Vec<_>>(),
-        Err(source) => return Err(TargetError::Lookup { authority, source }),
-    };
-    let address = check_addresses(&authority, &found, servers)?;
-    let others = found.into_iter().filter(|other| *other != address).collect();
-    Ok(Target { authority, address, is_stage: false, others })
+    reach(spec, allow, servers, &Network::default(), stage_address).await
 }
 
 /// What can be said about a target without looking up its name, so that a dry run says it too.
@@ -338,7 +354,9 @@ mod tests {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
         let at = |there: &[SocketAddr]| {
             let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
-            let target = Target { authority, address: addresses[0], is_stage: false, others };
+            let (address, sources) = (addresses[0], Sources::default());
+            let target =
+                Target { authority, address, is_stage: false, unix: None, sources, others };
             target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
         assert_eq!(at(&addresses), Ok(addresses[0]));

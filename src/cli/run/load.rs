@@ -2,7 +2,7 @@
 //! drive, verdict, report.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,10 +12,13 @@ use crate::act::replay::{replay, replay_closed};
 use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
-use crate::cli::run::{Kept, file_name, listen, resolved, say, tell_not_valid, told};
+use crate::cli::run::reach::{Wanted, at, resolved};
+use crate::cli::run::{Kept, file_name, listen, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::drive::closed::Closed;
+use crate::drive::dial::knock;
 use crate::drive::stop::Stop;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
@@ -39,6 +42,7 @@ pub(super) struct Around<'a> {
     pub(super) seed: u64,
     pub(super) reports: &'a Path,
     pub(super) out: &'a [crate::cli::out::Output],
+    pub(super) network: &'a NetworkOptions,
 }
 
 /// Runs a load.
@@ -48,7 +52,8 @@ pub(super) fn run(
     voice: Voice,
 ) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
-    let load = options.load(around.seed)?;
+    let mut load = options.load(around.seed)?;
+    around.network.apply(&mut load.network)?;
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
@@ -100,21 +105,22 @@ const CLOSED_NOTE: &str = "each connection waited for its answer before it asked
 
 /// The target, which must be there.
 fn reached(load: &Load) -> anyhow::Result<Target> {
-    let allow = asked::permitted(&load.target, &load.allow)?;
-    let target = resolved(&load.target, &allow, &Servers::default(), None)?;
-    let problem = format!(
-        "cannot reach {} at {}: start it, or correct --url",
-        target.authority, target.address
-    );
+    let Load { target, network, .. } = load;
+    let allow = &asked::permitted(target, network, &load.allow)?;
+    let wanted = Wanted { target, allow, servers: &Servers::default(), network };
+    let target = resolved(wanted, None)?;
+    let way = target.way();
+    let problem =
+        format!("cannot reach {} at {}: start it, or correct --url", target.authority, way.to);
     // Not even a connection is opened to a machine that was not named.
-    let is_by_url = allow.len() > load.allow.len();
+    let is_named = asked::is_named(&load.target, network, &load.allow);
     let connect = |address: SocketAddr| {
-        if is_by_url && !address.ip().to_canonical().is_loopback() {
+        if !is_named && !address.ip().to_canonical().is_loopback() {
             return Err(io::Error::other(
                 "this is another machine: correct /etc/hosts, or name the host with --allow",
             ));
         }
-        TcpStream::connect_timeout(&address, load.limits.connect_timeout).map(drop)
+        knock(&at(&way, address), load.limits.connect_timeout)
     };
     target.at_first(connect).context(problem)
 }
@@ -204,7 +210,7 @@ fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> V
     if matches!(job.load.pace, LoadPace::Closed { .. }) {
         return judge_closed(&ClosedInput { facts, summary, health, expectations, interrupted });
     }
-    let target_is_here = job.target.address.ip().to_canonical().is_loopback();
+    let target_is_here = job.target.is_here();
     judge(&JudgeInput {
         replayed: Some(Replayed { facts, summary, health, target_is_here }),
         drills: &[],

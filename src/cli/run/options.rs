@@ -10,6 +10,7 @@ use crate::cli::run::load::DEFAULT_LENGTH;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::load::wave::wave;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
+use crate::scenario::network::Network;
 use crate::scenario::{Limits, Tier};
 use crate::units::rate::PerSecond;
 
@@ -150,6 +151,7 @@ impl LoadOptions {
         Ok(Load {
             target,
             allow: self.allow.clone(),
+            network: Network::default(),
             request: Request {
                 method: self.method.clone().unwrap_or_else(|| "GET".to_owned()),
                 path,
