@@ -48,6 +48,8 @@ pub enum Unsent {
     Interrupted,
     /// As many requests as allowed were already in flight.
     InFlightLimit,
+    /// As many connections as allowed were already open.
+    ConnectionLimit,
     /// Those in flight already held as many bytes as this machine keeps for them.
     InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
@@ -82,6 +84,7 @@ impl Unsent {
         match self {
             Self::Interrupted => "unsent: interrupted",
             Self::InFlightLimit => "unsent: in-flight limit",
+            Self::ConnectionLimit => "unsent: connection limit",
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
             Self::RunEnded => "unsent: run ended",

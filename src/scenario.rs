@@ -166,7 +166,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Highest planned rate in any second; a plan above it is refused.
     pub max_rate: u32,
-    /// Most connections open at once by plan; a plan above it is refused.
+    /// Most connections open at once. A plan above it is refused; where a slow target keeps more
+    /// open than planned, what would need another is not sent, and counted.
     pub max_connections: u32,
 }
 

@@ -1,6 +1,7 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod limits;
 mod load;
 mod network;
 mod options;
@@ -21,6 +22,7 @@ use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
 use crate::cli::run::reach::{outside_target, staged};
@@ -83,6 +85,9 @@ pub struct Run {
     /// How connections reach the target.
     #[command(flatten)]
     network: NetworkOptions,
+    /// Ceilings.
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 /// Runs `run`.
@@ -100,6 +105,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 reports: &command.reports,
                 out: &command.out,
                 network: &command.network,
+                limits: command.limits,
             };
             load::run(&command.load, &around, voice)
         }
@@ -115,6 +121,7 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.save_snapshot {
         snapshot::prepare(&mut scenario, file)?;
     }
+    command.limits.apply(&mut scenario.limits);
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
     let fault = stage_fault(command, &scenario, file)?;

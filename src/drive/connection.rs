@@ -126,11 +126,14 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     if run.stop.is_requested() {
         return Err(INTERRUPTED);
     }
+    let Some(place) = Place::take(run) else {
+        return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
+    };
     let connect = run.dialler.open();
     let fate = match timeout(run.limits.connect_timeout, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Ok(Wire::new(stream, run));
+            return Ok(Wire::new(stream, place));
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
@@ -284,15 +287,14 @@ fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseR
 /// An open connection.
 pub(crate) struct Wire {
     stream: TcpStream,
-    run: Arc<Run>,
+    _place: Place,
 }
 
 impl Wire {
-    fn new(stream: TcpStream, run: &Arc<Run>) -> Self {
+    fn new(stream: TcpStream, place: Place) -> Self {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        run.gauges.connection_opened();
-        Self { stream, run: Arc::clone(run) }
+        Self { stream, _place: place }
     }
 
     /// Asks the kernel, not the runtime, whose view may be a moment old, whether the idle
@@ -316,8 +318,21 @@ impl Wire {
     }
 }
 
-impl Drop for Wire {
+/// A place among the connections that may be open at once, from before one is opened until it is
+/// closed.
+struct Place {
+    run: Arc<Run>,
+}
+
+impl Place {
+    fn take(run: &Arc<Run>) -> Option<Self> {
+        let has_room = run.gauges.enter_connection(run.limits.max_connections);
+        has_room.then(|| Self { run: Arc::clone(run) })
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        self.run.gauges.connection_closed();
+        self.run.gauges.leave_connection();
     }
 }

@@ -43,7 +43,7 @@ pub struct GaugeSnapshot {
     pub retried: u64,
     /// Requests that were picked up and have no fate yet.
     pub in_flight: u32,
-    /// Connections open now.
+    /// Connections open now, or being opened.
     pub connections_open: u32,
     /// Largest lateness (due to dispatched) in the last full second.
     pub max_lateness: Duration,
@@ -134,11 +134,15 @@ impl Gauges {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn connection_opened(&self) {
-        self.connections_open.fetch_add(1, Relaxed);
+    /// Takes a place among the open connections, unless there are `max` already.
+    pub(crate) fn enter_connection(&self, max: u32) -> bool {
+        let entered = self
+            .connections_open
+            .fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
+        entered.is_ok()
     }
 
-    pub(crate) fn connection_closed(&self) {
+    pub(crate) fn leave_connection(&self) {
         self.connections_open.fetch_sub(1, Relaxed);
     }
 

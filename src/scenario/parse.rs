@@ -168,6 +168,11 @@ pub(crate) fn seed(text: &str) -> Result<u64, Mistake> {
     fields::whole(text, 0..=u64::MAX)
 }
 
+/// A ceiling of requests or connections.
+pub(crate) fn ceiling(text: &str) -> Result<u32, Mistake> {
+    fields::whole32(text, 1..=1_000_000)
+}
+
 fn pace(text: &str) -> Result<Pace, Mistake> {
     if text == "closed" {
         return Err(Mistake::new(
@@ -244,7 +249,7 @@ fn headers(
 fn limits(place: Place<'_>, keys: &LimitKeys) -> Result<Limits, ScenarioError> {
     const MILLISECOND: Duration = Duration::from_millis(1);
     let default = Limits::default();
-    let count = |text: &str| fields::whole32(text, 1..=1_000_000);
+    let count = ceiling;
     let timeout = |text: &str| fields::duration(text, MILLISECOND..=HOUR);
     Ok(Limits {
         max_in_flight: place.or(keys.max_in_flight.as_ref(), default.max_in_flight, count)?,

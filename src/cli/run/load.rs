@@ -12,6 +12,7 @@ use crate::act::replay::{replay, replay_closed};
 use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
 use crate::cli::run::reach::{Wanted, at, resolved};
@@ -43,6 +44,7 @@ pub(super) struct Around<'a> {
     pub(super) reports: &'a Path,
     pub(super) out: &'a [crate::cli::out::Output],
     pub(super) network: &'a NetworkOptions,
+    pub(super) limits: LimitOptions,
 }
 
 /// Runs a load.
@@ -54,6 +56,7 @@ pub(super) fn run(
     let started = wall_clock::now();
     let mut load = options.load(around.seed)?;
     around.network.apply(&mut load.network)?;
+    around.limits.apply(&mut load.limits);
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
