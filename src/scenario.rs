@@ -18,12 +18,14 @@ mod place;
 pub mod nodes;
 pub mod acts;
 pub mod watch;
+pub mod abort;
 pub mod load;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
@@ -67,6 +69,8 @@ pub struct Scenario {
     pub tolerance: Tier,
     /// What must hold, in order.
     pub expect: Vec<Expectation>,
+    /// What ends the replay early.
+    pub abort: Vec<AbortRule>,
     /// Ceilings that bound every run.
     pub limits: Limits,
     /// Knobs of the embedded stage; used when the target is the stage.

@@ -4,6 +4,7 @@
 //! every other finding is [`Outcome::Unknown`] and the run is not valid.
 
 pub mod acts;
+pub mod abort;
 pub mod watch;
 pub mod detectors;
 pub mod expectations;

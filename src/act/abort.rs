@@ -90,7 +90,7 @@ fn follow(guard: Guard<'_>, gauges: &Gauges, ended: Receiver<()>) -> Guarded {
             let probes = guard.watching.zip(started);
             let seen = match &rule.what {
                 AbortOn::Probe { name } => probes.and_then(|((watching, epoch), started)| {
-                    let moments = Moments { started, now: epoch.now(), over: rule.over };
+                    let moments = Moments { started, now: epoch.now() };
                     watching.look(|records| look_at_probe(name, rule, records, moments))
                 }),
                 AbortOn::Errors | AbortOn::Latency(_) => driven(rule, gauges, at),
@@ -169,7 +169,6 @@ struct Moments {
     /// The replay began.
     started: Duration,
     now: Duration,
-    over: Duration,
 }
 
 /// Judges a figure. Over a time, each look in it must agree, there must be one, and none may have

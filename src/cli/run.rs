@@ -27,7 +27,7 @@ use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
 use crate::cli::run::reach::{outside_target, staged};
 use crate::cli::wall_clock::{self, Moment};
-use crate::cli::{Overrides, Voice, outputs};
+use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
@@ -40,6 +40,7 @@ use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
 use crate::report::terminal;
+use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::check_way;
 use crate::scenario::{Scenario, TargetSpec};
@@ -47,6 +48,7 @@ use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
+use crate::verdict::abort;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 
 /// Arguments of `run`.
@@ -88,6 +90,12 @@ pub struct Run {
     /// Ceilings.
     #[command(flatten)]
     limits: LimitOptions,
+    /// End the run early, as one Ctrl-C would, when this holds, such as 'errors > 10% over 10s' or
+    /// 'redis.connected_clients > 900' of a probe; the run has failed then. May be repeated, and
+    /// adds to the rules of a scenario.
+    #[arg(long, value_name = "RULE", env = "PEAKHOUR_ABORT")]
+    #[arg(value_parser = checked(AbortRule::option, "PEAKHOUR_ABORT"))]
+    abort: Vec<AbortRule>,
 }
 
 /// Runs `run`.
@@ -106,6 +114,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 out: &command.out,
                 network: &command.network,
                 limits: command.limits,
+                abort: &command.abort,
             };
             load::run(&command.load, &around, voice)
         }
@@ -121,6 +130,8 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.save_snapshot {
         snapshot::prepare(&mut scenario, file)?;
     }
+    command.abort.iter().try_for_each(|rule| rule.check(&scenario.watch))?;
+    scenario.abort.extend_from_slice(&command.abort);
     command.limits.apply(&mut scenario.limits);
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
@@ -233,7 +244,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     };
     drop(stage);
 
-    let verdict = judge(&JudgeInput {
+    let mut verdict = judge(&JudgeInput {
         replayed: performed.driven.as_ref().map(|driven| Replayed {
             facts: &facts,
             summary: &driven.summary,
@@ -245,6 +256,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         expectations: &scenario.expect,
         interrupted: stop.is_requested(),
     });
+    abort::add(&mut verdict, &performed.guarded);
     let exit = Exit::of(verdict.outcome);
     let (summary, health) = performed.driven.map_or_else(
         || (Summary::new(), Health::default()),

@@ -1,11 +1,16 @@
 //! Live numbers of a run, for people who watch it. The verdict uses the summary, never these.
 
-use std::sync::OnceLock;
+mod recent;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::gauges::recent::Recent;
 use crate::sample::{Fate, Sample};
+
+pub use recent::Window;
 
 /// Counters that the driver updates and a display reads, without locks.
 #[derive(Debug, Default)]
@@ -21,6 +26,8 @@ pub struct Gauges {
     in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
     recent: [Slot; SLOTS],
+    /// What rules look back at; absent where there are none.
+    kept: OnceLock<Mutex<Recent>>,
 }
 
 /// The gauges at one moment. The numbers are read one after the other, so that they may disagree
@@ -70,7 +77,7 @@ struct Slot {
 impl Gauges {
     /// Reads all of them.
     pub fn snapshot(&self) -> GaugeSnapshot {
-        let elapsed = self.epoch.get().map(|epoch| epoch.now()).unwrap_or_default();
+        let elapsed = self.elapsed();
         let recent = elapsed.as_secs().checked_sub(1).and_then(|second| self.recent(second));
         GaugeSnapshot {
             elapsed,
@@ -146,7 +153,27 @@ impl Gauges {
         self.connections_open.fetch_sub(1, Relaxed);
     }
 
+    /// Keeps what is settled in the last seconds, for [`Self::recent_between`].
+    pub fn keep_recent(&self, time: Duration) {
+        let _ = self.kept.set(Mutex::new(Recent::new(time)));
+    }
+
+    /// What was settled from a second of the run until before another; `None` where nothing is
+    /// kept.
+    pub fn recent_between(&self, from: u64, until: u64) -> Option<Window> {
+        let kept = self.kept.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(kept.between(from, until))
+    }
+
+    /// Time since the start of the run; zero before it.
+    pub fn elapsed(&self) -> Duration {
+        self.epoch.get().map(|epoch| epoch.now()).unwrap_or_default()
+    }
+
     pub(crate) fn settled(&self, sample: &Sample, error: bool) {
+        if let Some(kept) = self.kept.get() {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).add(sample, error);
+        }
         self.errors.fetch_add(u64::from(error), Relaxed);
         match (&sample.fate, sample.done) {
             (Fate::Answered { .. }, Some(done)) => {

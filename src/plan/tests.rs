@@ -34,6 +34,7 @@ fn scenario() -> Scenario {
         headers: BTreeMap::new(),
         tolerance: Tier::Standard,
         expect: Vec::new(),
+        abort: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),
         nodes: Vec::new(),

@@ -1,5 +1,5 @@
-//! One line of a scenario's `abort`: `METRIC [STAT] OP VALUE over TIME`. Where it holds, the run ends
-//! early, so that a rehearsal harms a stack no longer than it teaches anything.
+//! One line of a scenario's `abort`: `METRIC [STAT] OP VALUE over TIME`. Where it holds, the run
+//! ends early, so that a rehearsal harms a stack no longer than it teaches anything.
 
 use std::time::Duration;
 

@@ -30,6 +30,7 @@ pub(crate) struct Keys {
     pub(crate) rewrite: Option<RewriteKeys>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
+    pub(crate) abort: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
     pub(crate) nodes: Option<BTreeMap<String, Spanned<NodeKeys>>>,

@@ -10,16 +10,17 @@ use std::time::Duration;
 
 use serde_yaml::Spanned;
 
+use crate::scenario::abort::{AbortRule, MAX_RULES};
 use crate::scenario::acts;
-use crate::scenario::expectation::Expectation;
+use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
-use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys};
+use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys, Text};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
-use crate::scenario::watch;
+use crate::scenario::watch::{self, Watch};
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
 /// Reads a scenario file.
@@ -71,6 +72,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let target = place.read(&keys.target.url, fields::url)?;
     let acts = acts::read(place, keys.acts)?;
     let network = network::read(place, &keys.target, &target, &acts)?;
+    let watches = watch::read(place, keys.watch)?;
     let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
         name: match &keys.name {
@@ -95,7 +97,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         stage: stage(place, keys.stage.unwrap_or_default())?,
         acts,
         network,
-        watch: watch::read(place, keys.watch)?,
+        abort: abort(place, &keys.abort.unwrap_or_default(), &watches)?,
+        watch: watches,
         nodes: nodes.clone(),
         target,
     })
@@ -185,10 +188,27 @@ fn pace(text: &str) -> Result<Pace, Mistake> {
 }
 
 fn expectation(text: &str) -> Result<Expectation, Mistake> {
-    Expectation::parse(text).map_err(|error| Mistake {
-        offset: error.column.saturating_sub(1),
-        message: error.message,
-        hint: error.hint,
+    Expectation::parse(text).map_err(placed)
+}
+
+fn placed(error: ExpectationError) -> Mistake {
+    let ExpectationError { column, message, hint } = error;
+    Mistake { offset: column.saturating_sub(1), message, hint }
+}
+
+/// The rules that end a run, and the probes they look at.
+fn abort(
+    place: Place<'_>,
+    texts: &[Text],
+    watches: &[Watch],
+) -> Result<Vec<AbortRule>, ScenarioError> {
+    if let Some(beyond) = texts.get(MAX_RULES) {
+        let mistake = Mistake::new(format!("more than {MAX_RULES} rules"), "keep those that count");
+        return Err(place.mistake(beyond, mistake));
+    }
+    place.each(texts, |text| {
+        let rule = AbortRule::parse(text).map_err(placed)?;
+        rule.check(watches).map(|()| rule)
     })
 }
 

@@ -16,9 +16,8 @@ pub fn add(verdict: &mut Verdict, guarded: &Guarded) {
         verdict.outcome = RunOutcome::Fail;
         verdict.headline.clone_from(&title);
         let mut failed = finding(CHECK, Outcome::Fail, title);
-        failed.evidence = vec![
-            "nothing was sent from then on; what was in flight was waited for".to_owned(),
-        ];
+        failed.evidence =
+            vec!["nothing was sent from then on; what was in flight was waited for".to_owned()];
         failed.advice = "Find out what the target met at that moment; lower the load, or loosen \
                          the rule, if it may go on from there."
             .to_owned();

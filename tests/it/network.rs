@@ -9,8 +9,8 @@ use std::path::Path;
 use crate::nginx::{self, Nginx};
 use crate::support::{Ran, peakhour};
 
-/// Starts nginx on 127.0.0.2, 127.0.0.3 and `::1`, each on the same free port, and on a unix socket.
-/// Its log has a line a request: who asked, where, for which host, on which connection.
+/// Starts nginx on 127.0.0.2, 127.0.0.3 and `::1`, each on the same free port, and on a unix
+/// socket. Its log has a line a request: who asked, where, for which host, on which connection.
 fn start(folder: &Path) -> Option<(Nginx, u16)> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let at = folder.display();
@@ -48,13 +48,12 @@ fn only(value: impl Into<String>, count: usize) -> BTreeMap<String, usize> {
     BTreeMap::from([(value.into(), count)])
 }
 
-/// Runs 40 requests on 4 connections with options in a line.
+/// Runs 40 requests with options in a line, on 4 connections where they name no other number.
 fn run(folder: &Path, url: &str, options: &str) -> Ran {
-    let load = "--rate 200 -d 200ms -c 4 --tolerance ci";
-    let words = load.split_whitespace().chain(options.split_whitespace());
-    let arguments: Vec<&str> = ["run", "--url", url].into_iter().chain(words).collect();
-    let _ = fs::remove_file(folder.join("access.log.1"));
-    peakhour(folder, &arguments)
+    let connections = if options.contains("-c ") { "" } else { "-c 4" };
+    let line =
+        format!("run --rate 200 -d 200ms --tolerance ci {connections} {options} --url {url}");
+    peakhour(folder, &line.split_whitespace().collect::<Vec<_>>())
 }
 
 /// So short a load says nothing of the target; all of it must have been sent.

@@ -51,18 +51,14 @@ fn record(kind: SeriesKind, values: &[f64]) -> Record {
     record
 }
 
-fn at(started: u64, now_ms: u64, over: u64) -> Moments {
-    Moments {
-        started: Duration::from_secs(started),
-        now: Duration::from_millis(now_ms),
-        over: Duration::from_secs(over),
-    }
+fn at(started: u64, now_ms: u64) -> Moments {
+    Moments { started: Duration::from_secs(started), now: Duration::from_millis(now_ms) }
 }
 
 fn probed(text: &str, record: &Record, started: u64, now_ms: u64) -> Option<bool> {
     let rule = rule(text);
     let AbortOn::Probe { name } = &rule.what else { panic!("{text}") };
-    let moments = at(started, now_ms, rule.over.as_secs());
+    let moments = at(started, now_ms);
     look_at_probe(name, &rule, std::slice::from_ref(record), moments).map(|seen| seen.holds)
 }
 
@@ -94,5 +90,7 @@ fn a_counter_is_judged_by_its_growth() {
     assert_eq!(probed("redis.connected_clients > 2 over 2s", &counter, 0, 3_500), Some(true));
     assert_eq!(probed("redis.connected_clients > 3 over 2s", &counter, 0, 3_500), Some(false));
     assert_eq!(probed("redis.connected_clients > 0 over 1s", &counter, 0, 3_500), Some(false));
-    assert_eq!(probed("redis.connected_clients > 2", &counter, 1, 3_500), None, "none before it");
+    assert_eq!(probed("redis.connected_clients > 2", &counter, 1, 3_500), Some(true));
+    assert_eq!(probed("redis.connected_clients > 3", &counter, 1, 3_500), Some(false));
+    assert_eq!(probed("redis.connected_clients > 2", &counter, 0, 3_500), None, "none before it");
 }

@@ -4,12 +4,13 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::replay::{replay, replay_closed};
-use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
 use crate::cli::run::limits::LimitOptions;
@@ -18,6 +19,7 @@ use crate::cli::run::options::LoadOptions;
 use crate::cli::run::reach::{Wanted, at, resolved};
 use crate::cli::run::{Kept, file_name, listen, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
+use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
 use crate::drive::dial::knock;
 use crate::drive::stop::Stop;
@@ -28,15 +30,16 @@ use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
 use crate::report::model::LoadFacts;
+use crate::scenario::abort::AbortRule;
 use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
 use crate::scenario::target::Target;
 use crate::shape::Origin;
 use crate::summary::Summary;
 use crate::units::format_counted;
-use crate::verdict::Verdict;
 use crate::verdict::closed::{ClosedInput, judge_closed};
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::{Verdict, abort};
 
 /// Where the reports of a load go, and the seed of its random choices.
 pub(super) struct Around<'a> {
@@ -45,6 +48,7 @@ pub(super) struct Around<'a> {
     pub(super) out: &'a [crate::cli::out::Output],
     pub(super) network: &'a NetworkOptions,
     pub(super) limits: LimitOptions,
+    pub(super) abort: &'a [AbortRule],
 }
 
 /// Runs a load.
@@ -57,12 +61,14 @@ pub(super) fn run(
     let mut load = options.load(around.seed)?;
     around.network.apply(&mut load.network)?;
     around.limits.apply(&mut load.limits);
+    around.abort.iter().try_for_each(|rule| rule.check(&[]))?;
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
-    let job = Job { load: &load, target: &target, name: &name, started, voice };
+    let job =
+        Job { load: &load, target: &target, abort: around.abort, name: &name, started, voice };
     let kept = Kept { folder: &folder, out: around.out, save: None, voice };
     let exit = carried_out(&job, plan, &kept);
     if exit.is_err() {
@@ -131,6 +137,7 @@ fn reached(load: &Load) -> anyhow::Result<Target> {
 struct Job<'a> {
     load: &'a Load,
     target: &'a Target,
+    abort: &'a [AbortRule],
     name: &'a str,
     started: Moment,
     voice: Voice,
@@ -144,7 +151,8 @@ fn carried_out(
     say(job.voice, &facts.warnings);
     let stop = Stop::new();
     listen(job.voice, &stop);
-    let driven = match driven(job, plan, &stop) {
+    let (driven, guarded) = driven(job, plan, &stop);
+    let driven = match driven {
         Ok(driven) => driven,
         Err(error) => {
             tell_not_valid(error);
@@ -156,7 +164,8 @@ fn carried_out(
         facts.request_bytes = driven.summary.request_bytes;
     }
     facts.warnings.extend(declined(&driven.summary));
-    let verdict = judged(job, &facts, &driven, stop.is_requested());
+    let mut verdict = judged(job, &facts, &driven, stop.is_requested());
+    abort::add(&mut verdict, &guarded);
     let exit = Exit::of(verdict.outcome);
     let load = LoadFacts {
         pace: job.load.pace_name().to_owned(),
@@ -193,17 +202,20 @@ fn declined(summary: &Summary) -> Option<String> {
     ))
 }
 
-fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> Result<Driven, DriveError> {
+fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> (Result<Driven, DriveError>, Guarded) {
     let Job { load, target, voice, .. } = *job;
     let length = match &load.pace {
         LoadPace::Open { stages, .. } => stages.iter().map(|stage| stage.length).sum(),
         LoadPace::Closed { length } => *length,
     };
-    with_progress(length, voice, |gauges| match plan {
-        Planned::Open(plan) => replay(plan, target, &load.limits, gauges, stop.clone()),
-        Planned::Closed(load_of) => {
-            replay_closed(load_of, target, &load.limits, gauges, stop.clone())
-        }
+    let say = |line: &str| outputs::note(voice.quiet, line);
+    let guard = Guard { rules: job.abort, stop, watching: None, say: &say };
+    let limits = &load.limits;
+    with_progress(length, voice, |gauges| {
+        guarded(guard, &Arc::clone(&gauges), || match plan {
+            Planned::Open(plan) => replay(plan, target, limits, gauges, stop.clone()),
+            Planned::Closed(closed) => replay_closed(closed, target, limits, gauges, stop.clone()),
+        })
     })
 }
 
