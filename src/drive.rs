@@ -18,6 +18,7 @@ pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
+pub mod hold;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;
@@ -35,7 +36,7 @@ use crate::drive::clock::Epoch;
 use crate::drive::desk::Run;
 use crate::drive::feed::feed;
 use crate::drive::gauges::Gauges;
-use crate::drive::stop::Stop;
+use crate::drive::hold::{Control, Held};
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
@@ -54,6 +55,8 @@ pub struct Driven {
     pub retried: u64,
     /// The user stopped it.
     pub interrupted: bool,
+    /// When it was held.
+    pub held: Held,
 }
 
 /// Why a plan was not carried out. Failures of the target are fates, not errors.
@@ -89,18 +92,21 @@ const START_DELAY: Duration = Duration::from_millis(200);
 /// be in the order of `due`.
 ///
 /// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
-/// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
+/// thread. `gauges` show how it goes and belong to this run only; `control` ends or holds it.
+///
+/// Once it is stopped, a plan that knows its length ([`Iterator::size_hint`] is exact) is not read
+/// any further: what was never read is counted as interrupted.
 pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
     way: impl Into<Way>,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: impl Into<Control>,
 ) -> Result<Driven, DriveError> {
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = Run::new(Epoch::after(START_DELAY), way.into(), *limits, gauges, stop);
+    let run = Run::new(Epoch::after(START_DELAY), way.into(), *limits, gauges, control.into());
     drive_with(worker_count(), plan, run)
 }
 
@@ -165,6 +171,7 @@ fn driven(
         health: health::after(before, run.epoch.now(), run_queue_wait),
         retried: run.gauges.snapshot().retried,
         interrupted: run.stop.is_requested(),
+        held: run.hold.times(run.epoch),
     })
 }
 
@@ -210,6 +217,31 @@ mod tests {
             assert_eq!(fates, [("answered", 200)], "{workers} workers");
             assert_eq!(accepted.load(SeqCst), 20);
             assert_eq!(driven.summary.planned.total, driven.summary.sent.total);
+        }
+    }
+
+    /// An hour of 10 000 a second is counted; a plan that does not know its length must be read.
+    #[test]
+    fn a_plan_that_knows_its_length_is_not_read_once_it_is_stopped() {
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        for (planned, knows, read) in [(36_000_000_u64, true, 1), (1_000, false, 1_000)] {
+            let run = run_against(nowhere, 1_000);
+            run.stop.request();
+            let seen = AtomicU64::new(0);
+            let plan = (0..planned).filter(|_| true);
+            let plan: Box<dyn Iterator<Item = u64>> =
+                if knows { Box::new(0..planned) } else { Box::new(plan) };
+            let mut plan = plan
+                .map(|index| {
+                    seen.fetch_add(1, SeqCst);
+                    Ok::<_, Infallible>(examples::arrival(index, Duration::ZERO))
+                })
+                .peekable();
+            plan.peek();
+            let driven = drive_with(1, plan, run).unwrap();
+            assert_eq!((driven.summary.arrivals, seen.load(SeqCst)), (planned, read));
+            let fates: Vec<_> = driven.summary.fates.into_iter().collect();
+            assert_eq!(fates, [("unsent: interrupted", planned)]);
         }
     }
 }

@@ -93,6 +93,8 @@ pub(crate) struct Totals {
     pub(crate) connections: HashMap<u64, u32>,
     /// Empty unless sessions set the pace.
     pub(crate) sessions: HashMap<u64, u32>,
+    /// All of them; `None` where nobody has counted.
+    pub(crate) arrivals: Option<u64>,
 }
 
 /// What is added to a connection's number for each copy, so that no two numbers meet.

@@ -46,6 +46,8 @@ pub const MAX_BANNER: usize = 80;
 pub enum Unsent {
     /// The run was stopped before it was sent.
     Interrupted,
+    /// The run was held when it was due.
+    Held,
     /// As many requests as allowed were already in flight.
     InFlightLimit,
     /// As many connections as allowed were already open.
@@ -83,6 +85,7 @@ impl Unsent {
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupted => "unsent: interrupted",
+            Self::Held => "unsent: held",
             Self::InFlightLimit => "unsent: in-flight limit",
             Self::ConnectionLimit => "unsent: connection limit",
             Self::InFlightBytes => "unsent: in-flight bytes",

@@ -5,6 +5,7 @@
 
 pub mod acts;
 pub mod abort;
+pub mod hold;
 pub mod watch;
 pub mod detectors;
 pub mod expectations;

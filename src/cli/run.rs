@@ -6,6 +6,7 @@ mod load;
 mod network;
 mod options;
 mod reach;
+mod signals;
 mod snapshot;
 
 use std::io::{BufRead, IsTerminal, Read};
@@ -31,7 +32,7 @@ use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
-use crate::drive::stop::Stop;
+use crate::drive::hold::Control;
 use crate::plan::arrivals::Plan;
 use crate::plan::outline;
 use crate::probe::record::Record;
@@ -48,8 +49,8 @@ use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
-use crate::verdict::abort;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::{abort, hold};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -222,8 +223,9 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
-    let stop = Stop::new();
-    listen(voice, &stop);
+    let control = Control::default();
+    listen(voice, &control);
+    let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
@@ -232,14 +234,14 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         recording: &recording.reader,
         facts: &facts,
         epoch: Epoch::after(Duration::ZERO),
-        stop: &stop,
+        stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
         watching: None,
         stage: lent.as_ref(),
     };
-    let Some((performed, probes)) = watched(&ground, plan, voice)? else {
+    let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         return Ok(Exit::Invalid);
     };
     drop(stage);
@@ -257,6 +259,9 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         interrupted: stop.is_requested(),
     });
     abort::add(&mut verdict, &performed.guarded);
+    if let Some(driven) = &performed.driven {
+        hold::add(&mut verdict, &driven.held, &driven.summary);
+    }
     let exit = Exit::of(verdict.outcome);
     let (summary, health) = performed.driven.map_or_else(
         || (Summary::new(), Health::default()),
@@ -298,8 +303,9 @@ fn watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
+    control: &Control,
 ) -> anyhow::Result<Option<(PerformedAll, Vec<Record>)>> {
-    match perform_watched(ground, plan, voice) {
+    match perform_watched(ground, plan, voice, control) {
         Ok(performed) => Ok(Some(performed)),
         Err(error @ DriveError::Plan { .. }) => Err(error.into()),
         Err(error) => {
@@ -356,9 +362,9 @@ pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue
     Ok(catalogue)
 }
 
-/// An interruption ends the rehearsal early.
-fn listen(voice: Voice, stop: &Stop) {
-    let (stopping, quiet) = (stop.clone(), voice.quiet);
+/// An interruption ends the rehearsal early; two other signals hold it and let it go on.
+fn listen(voice: Voice, control: &Control) {
+    let (stopping, quiet) = (control.stop.clone(), voice.quiet);
     let interrupted = Interrupt::listen().and_then(|interrupt| {
         interrupt.then(move || {
             outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
@@ -367,6 +373,9 @@ fn listen(voice: Voice, stop: &Stop) {
     });
     if let Err(error) = interrupted {
         outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
+    }
+    if let Err(error) = signals::listen(&control.hold) {
+        outputs::note(quiet, &format!("warning: {error:#}; the run cannot be held"));
     }
 }
 

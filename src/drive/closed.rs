@@ -18,7 +18,7 @@ use crate::drive::connection::carry_out;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
-use crate::drive::stop::Stop;
+use crate::drive::hold::Control;
 use crate::drive::worker::{Worked, outlast};
 use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
@@ -48,9 +48,9 @@ pub fn drive_closed(
     way: Way,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: Control,
 ) -> Result<Driven, DriveError> {
-    let run = Run::new(Epoch::after(Duration::ZERO), way, *limits, gauges, stop);
+    let run = Run::new(Epoch::after(Duration::ZERO), way, *limits, gauges, control);
     run.last_due.get_or_init(|| load.length);
     let run = Arc::new(run);
     let before = health::before();
@@ -128,6 +128,10 @@ async fn keep_asking(
         let now = run.epoch.now();
         if now >= turns.load.length {
             return;
+        }
+        if run.hold.is_held() {
+            let _ = timeout(PAUSE, stop.wait_for(|requested| *requested)).await;
+            continue;
         }
         let index = turns.made.fetch_add(1, Relaxed);
         let arrival = Box::new(turns.load.template.arrival(index, now, connection, seq));

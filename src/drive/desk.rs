@@ -10,6 +10,7 @@ use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::dial::Dialler;
 use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
+use crate::drive::hold::{Control, Hold};
 use crate::drive::lookahead::LookAhead;
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
@@ -27,6 +28,7 @@ pub(crate) struct Run {
     pub(crate) limits: Limits,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
+    pub(crate) hold: Hold,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     /// Due moment of the last arrival, once the whole plan was read.
@@ -40,14 +42,16 @@ impl Run {
         way: Way,
         limits: Limits,
         gauges: Arc<Gauges>,
-        stop: Stop,
+        control: Control,
     ) -> Self {
+        let Control { stop, hold } = control;
         Self {
             epoch,
             dialler: Dialler::new(way),
             limits,
             gauges,
             stop,
+            hold,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             last_due: OnceLock::new(),
@@ -77,6 +81,11 @@ impl Desk {
     /// Settles an arrival that was given to no connection.
     pub(crate) fn unsent(&self, arrival: &Arrival, dispatched: Option<Duration>, reason: Unsent) {
         self.settle(arrival, &blank(arrival, dispatched, Fate::Unsent { reason }));
+    }
+
+    /// Settles arrivals that were never read from the plan.
+    pub(crate) fn unread(&self, arrivals: u64) {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).add_unread(arrivals);
     }
 
     /// All that was folded so far.
@@ -286,7 +295,13 @@ pub(crate) mod tests {
             max_rate: 1_000,
             max_connections: 1_000,
         };
-        Run::new(Epoch::after(Duration::ZERO), address.into(), limits, Arc::default(), Stop::new())
+        Run::new(
+            Epoch::after(Duration::ZERO),
+            address.into(),
+            limits,
+            Arc::default(),
+            Control::default(),
+        )
     }
 
     fn desk(max_in_flight: u32) -> Arc<Desk> {

@@ -10,6 +10,7 @@ use crate::act::{Evidence, Ground, Performed, perform};
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::arrivals::Plan;
 use crate::probe;
@@ -39,18 +40,24 @@ pub(super) fn perform_watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
+    control: &Control,
 ) -> Result<(PerformedAll, Vec<Record>), DriveError> {
     let servers = &ground.recording.header().servers;
     let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
     let ground = Ground { watching: Some(&watching), ..*ground };
-    let mut performed = perform_all(&ground, plan, voice)?;
+    let mut performed = perform_all(&ground, plan, voice, control)?;
     let probes = watching.finish();
     performed.findings.extend(watch::judge(&probes, &performed.acts));
     Ok((performed, probes))
 }
 
 /// Performs every act of the scenario, and cleans up after each.
-fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<PerformedAll, DriveError> {
+fn perform_all(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+    control: &Control,
+) -> Result<PerformedAll, DriveError> {
     let mut all = PerformedAll {
         acts: Vec::new(),
         findings: Vec::new(),
@@ -72,7 +79,7 @@ fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Performe
             && let Some(plan) = plan.take()
         {
             all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
-            let (driven, guarded) = replayed(ground, plan, voice);
+            let (driven, guarded) = replayed(ground, plan, voice, control);
             (all.driven, all.guarded) = (Some(driven?), guarded);
         } else if let Some(performed) = perform(act, ground) {
             let findings = judge(&performed);
@@ -119,18 +126,19 @@ fn replayed(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
+    control: &Control,
 ) -> (Result<Driven, DriveError>, Guarded) {
     let planned = Duration::from_nanos(ground.facts.duration_ns);
-    let (limits, stop) = (&ground.scenario.limits, ground.stop);
+    let limits = &ground.scenario.limits;
     let guard = Guard {
         rules: &ground.scenario.abort,
-        stop,
+        stop: &control.stop,
         watching: ground.watching.map(|watching| (watching, ground.epoch)),
         say: &|line| outputs::note(voice.quiet, line),
     };
     with_progress(planned, voice, |gauges| {
         guarded(guard, &Arc::clone(&gauges), || {
-            replay(plan, ground.target, limits, gauges, stop.clone())
+            replay(plan, ground.target, limits, gauges, control.clone())
         })
     })
 }

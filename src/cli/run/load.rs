@@ -22,7 +22,7 @@ use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
 use crate::drive::dial::knock;
-use crate::drive::stop::Stop;
+use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
 use crate::plan::generate::{Generated, Template, check_connections, generate};
@@ -39,7 +39,7 @@ use crate::summary::Summary;
 use crate::units::format_counted;
 use crate::verdict::closed::{ClosedInput, judge_closed};
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::{Verdict, abort};
+use crate::verdict::{Verdict, abort, hold};
 
 /// Where the reports of a load go, and the seed of its random choices.
 pub(super) struct Around<'a> {
@@ -149,9 +149,9 @@ fn carried_out(
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
     say(job.voice, &facts.warnings);
-    let stop = Stop::new();
-    listen(job.voice, &stop);
-    let (driven, guarded) = driven(job, plan, &stop);
+    let control = Control::default();
+    listen(job.voice, &control);
+    let (driven, guarded) = driven(job, plan, &control);
     let driven = match driven {
         Ok(driven) => driven,
         Err(error) => {
@@ -164,8 +164,9 @@ fn carried_out(
         facts.request_bytes = driven.summary.request_bytes;
     }
     facts.warnings.extend(declined(&driven.summary));
-    let mut verdict = judged(job, &facts, &driven, stop.is_requested());
+    let mut verdict = judged(job, &facts, &driven, driven.interrupted);
     abort::add(&mut verdict, &guarded);
+    hold::add(&mut verdict, &driven.held, &driven.summary);
     let exit = Exit::of(verdict.outcome);
     let load = LoadFacts {
         pace: job.load.pace_name().to_owned(),
@@ -202,19 +203,25 @@ fn declined(summary: &Summary) -> Option<String> {
     ))
 }
 
-fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> (Result<Driven, DriveError>, Guarded) {
+fn driven(
+    job: &Job<'_>,
+    plan: Planned,
+    control: &Control,
+) -> (Result<Driven, DriveError>, Guarded) {
     let Job { load, target, voice, .. } = *job;
     let length = match &load.pace {
         LoadPace::Open { stages, .. } => stages.iter().map(|stage| stage.length).sum(),
         LoadPace::Closed { length } => *length,
     };
     let say = |line: &str| outputs::note(voice.quiet, line);
-    let guard = Guard { rules: job.abort, stop, watching: None, say: &say };
+    let guard = Guard { rules: job.abort, stop: &control.stop, watching: None, say: &say };
     let limits = &load.limits;
     with_progress(length, voice, |gauges| {
         guarded(guard, &Arc::clone(&gauges), || match plan {
-            Planned::Open(plan) => replay(plan, target, limits, gauges, stop.clone()),
-            Planned::Closed(closed) => replay_closed(closed, target, limits, gauges, stop.clone()),
+            Planned::Open(plan) => replay(plan, target, limits, gauges, control.clone()),
+            Planned::Closed(closed) => {
+                replay_closed(closed, target, limits, gauges, control.clone())
+            }
         })
     })
 }
