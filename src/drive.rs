@@ -19,6 +19,7 @@ pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
 pub mod hold;
+pub mod samples;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;

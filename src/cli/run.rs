@@ -6,6 +6,7 @@ mod load;
 mod network;
 mod options;
 mod reach;
+mod samples;
 mod signals;
 mod snapshot;
 
@@ -82,6 +83,10 @@ pub struct Run {
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
+    /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
+    /// particular order; where the disk is behind, rows are dropped and counted.
+    #[arg(long, value_name = "FILE", env = "PEAKHOUR_SAMPLES")]
+    samples: Option<PathBuf>,
     /// Load without a recording.
     #[command(flatten)]
     load: LoadOptions,
@@ -116,6 +121,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 network: &command.network,
                 limits: command.limits,
                 abort: &command.abort,
+                samples: command.samples.as_deref(),
             };
             load::run(&command.load, &around, voice)
         }
@@ -141,7 +147,8 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
-    let kept = Kept { folder: &folder, out: &command.out, save, voice };
+    let samples = command.samples.as_deref();
+    let kept = Kept { folder: &folder, out: &command.out, save, samples, voice };
     let rehearsal =
         Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
     let exit = rehearse(&rehearsal, &kept);
@@ -205,6 +212,8 @@ struct Kept<'a> {
     out: &'a [Output],
     /// Where to keep what was found of the nodes.
     save: Option<&'a Path>,
+    /// Where the samples go.
+    samples: Option<&'a Path>,
     voice: Voice,
 }
 
@@ -223,7 +232,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
-    let control = Control::default();
+    let samples = samples::create(kept.samples)?;
+    let control = samples::control(samples.as_ref());
     listen(voice, &control);
     let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
@@ -242,7 +252,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         stage: lent.as_ref(),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
-        return Ok(Exit::Invalid);
+        drop(control);
+        return samples::finish(samples, voice.quiet).map(|()| Exit::Invalid);
     };
     drop(stage);
 
@@ -286,7 +297,9 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         facts: &facts,
         health: &health,
     });
-    told(&report, kept).map(|()| exit)
+    drop(control);
+    told(&report, kept)?;
+    samples::finish(samples, voice.quiet).map(|()| exit)
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.

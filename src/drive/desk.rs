@@ -12,6 +12,7 @@ use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::lookahead::LookAhead;
+use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
@@ -29,6 +30,7 @@ pub(crate) struct Run {
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
     pub(crate) hold: Hold,
+    pub(crate) samples: Option<Sink>,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     /// Due moment of the last arrival, once the whole plan was read.
@@ -44,7 +46,7 @@ impl Run {
         gauges: Arc<Gauges>,
         control: Control,
     ) -> Self {
-        let Control { stop, hold } = control;
+        let Control { stop, hold, samples } = control;
         Self {
             epoch,
             dialler: Dialler::new(way),
@@ -52,6 +54,7 @@ impl Run {
             gauges,
             stop,
             hold,
+            samples,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             last_due: OnceLock::new(),
@@ -64,13 +67,15 @@ impl Run {
 pub(crate) struct Desk {
     pub(crate) run: Arc<Run>,
     summary: Mutex<Summary>,
+    samples: Outbox,
     /// Who wants to know of settled arrivals whose session sets the pace.
     settled: Option<UnboundedSender<Settled>>,
 }
 
 impl Desk {
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run, summary: Mutex::new(Summary::new()), settled: None }
+        let samples = Outbox::new(run.samples.clone());
+        Self { run, summary: Mutex::new(Summary::new()), samples, settled: None }
     }
 
     /// A desk that tells of every settled arrival whose session sets the pace.
@@ -88,13 +93,15 @@ impl Desk {
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add_unread(arrivals);
     }
 
-    /// All that was folded so far.
+    /// All that was folded so far, once nothing more will be: the last samples are handed over.
     pub(crate) fn take_summary(&self) -> Summary {
+        self.samples.flush();
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut summary)
     }
 
     fn settle(&self, arrival: &Arrival, sample: &Sample) {
+        self.samples.add(arrival, sample);
         self.run.gauges.settled(sample, fold::is_error(arrival, sample));
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(arrival, sample);
         if let Some((turn, settled)) = arrival.turn.zip(self.settled.as_ref()) {

@@ -1,15 +1,17 @@
 //! The switch that holds a run: while it is pressed, nothing is released.
 //!
 //! Time goes on meanwhile. What is due while a run is held is not sent, and is counted under a
-//! reason of its own, instead of moving the rest of the plan: moved, the load would meet caches that
-//! expire, jobs that start and probes that look by the clock at another time than it did when it was
-//! recorded. So the load shape is claimed for what was not held, and the report says when that was.
+//! reason of its own, instead of moving the rest of the plan: moved, the load would meet caches
+//! that expire, jobs that start and probes that look by the clock at another time than when it was
+//! recorded. So the load shape is claimed for what was not held, and the report says when that
+//! was.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::drive::clock::{Epoch, monotonic_ns};
+use crate::drive::samples::Sink;
 use crate::drive::stop::Stop;
 
 /// A switch, shared by whoever holds a run and by the driver.
@@ -90,6 +92,8 @@ pub struct Control {
     pub stop: Stop,
     /// Holds it.
     pub hold: Hold,
+    /// Where the samples of its arrivals go, one by one.
+    pub samples: Option<Sink>,
 }
 
 impl From<Stop> for Control {

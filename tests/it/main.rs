@@ -72,6 +72,7 @@ mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod network; // Where connections go and come from: hosts, addresses, unix sockets, sources.
 mod limits; // Ceilings of a run: what lies above is refused, or not sent and counted.
 mod abort; // Rules that end a run early, and what does not.
+mod samples; // Samples of a run as Parquet, and disks that are full or stand still.
 mod hold; // A run that is held and goes on by signals, and one that is stopped long before its end.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.

@@ -17,7 +17,7 @@ use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
 use crate::cli::run::reach::{Wanted, at, resolved};
-use crate::cli::run::{Kept, file_name, listen, say, tell_not_valid, told};
+use crate::cli::run::{Kept, file_name, listen, samples, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
@@ -49,6 +49,7 @@ pub(super) struct Around<'a> {
     pub(super) network: &'a NetworkOptions,
     pub(super) limits: LimitOptions,
     pub(super) abort: &'a [AbortRule],
+    pub(super) samples: Option<&'a Path>,
 }
 
 /// Runs a load.
@@ -69,7 +70,8 @@ pub(super) fn run(
     let folder = prepare_folder(around.reports, &folder)?;
     let job =
         Job { load: &load, target: &target, abort: around.abort, name: &name, started, voice };
-    let kept = Kept { folder: &folder, out: around.out, save: None, voice };
+    let kept =
+        Kept { folder: &folder, out: around.out, save: None, samples: around.samples, voice };
     let exit = carried_out(&job, plan, &kept);
     if exit.is_err() {
         // Removes the folder only where nothing was written.
@@ -149,14 +151,16 @@ fn carried_out(
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
     say(job.voice, &facts.warnings);
-    let control = Control::default();
+    let samples = samples::create(kept.samples)?;
+    let control = samples::control(samples.as_ref());
     listen(job.voice, &control);
     let (driven, guarded) = driven(job, plan, &control);
     let driven = match driven {
         Ok(driven) => driven,
         Err(error) => {
             tell_not_valid(error);
-            return Ok(Exit::Invalid);
+            drop(control);
+            return samples::finish(samples, job.voice.quiet).map(|()| Exit::Invalid);
         }
     };
     if facts.arrivals == 0 {
@@ -188,7 +192,9 @@ fn carried_out(
         facts: &facts,
         health: &driven.health,
     });
-    told(&report, kept).map(|()| exit)
+    drop(control);
+    told(&report, kept)?;
+    samples::finish(samples, job.voice.quiet).map(|()| exit)
 }
 
 /// Answers of a class that no recording says are right: mostly a mistake in what was typed.

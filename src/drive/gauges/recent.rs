@@ -48,7 +48,7 @@ impl Recent {
         second.sent += 1;
         second.errors += u64::from(error);
         if matches!(sample.fate, Fate::Answered { .. }) {
-            record_time(&mut second.latency, nanoseconds(done.saturating_sub(sample.due)));
+            record_time(&mut second.latency, nanoseconds(done.saturating_sub(sample.ready())));
         }
         while self.seconds.len() > self.keep {
             self.seconds.pop_first();
