@@ -68,7 +68,7 @@ pub fn guarded<T>(
     gauges.keep_recent(longest);
     thread::scope(|scope| {
         let (driving, ended) = mpsc::channel::<()>();
-        let watch = scope.spawn(|| follow(guard, gauges, ended));
+        let watch = scope.spawn(move || follow(guard, gauges, &ended));
         let driven = drive();
         drop(driving);
         let guarded = watch.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -76,7 +76,7 @@ pub fn guarded<T>(
     })
 }
 
-fn follow(guard: Guard<'_>, gauges: &Gauges, ended: Receiver<()>) -> Guarded {
+fn follow(guard: Guard<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Guarded {
     let rules = guard.rules;
     let started = guard.watching.map(|(_, epoch)| epoch.now());
     let mut had_data = vec![false; rules.len()];

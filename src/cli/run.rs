@@ -3,6 +3,7 @@
 mod acts;
 mod limits;
 mod load;
+mod marks;
 mod network;
 mod options;
 mod reach;
@@ -19,7 +20,6 @@ use clap::builder::FalseyValueParser as Flag;
 use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
-use crate::cli::interrupt::Interrupt;
 use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
@@ -28,13 +28,15 @@ use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
 use crate::cli::run::reach::{outside_target, staged};
+use crate::cli::run::signals::listen;
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
-use crate::drive::hold::Control;
+use crate::drive::hold::{Control, Held};
 use crate::plan::arrivals::Plan;
+use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
@@ -44,14 +46,14 @@ use crate::report::model::Report;
 use crate::report::terminal;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::check_way;
+use crate::scenario::target::{Target, check_way};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::{abort, hold};
+use crate::verdict::{Verdict, abort, hold};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -96,9 +98,9 @@ pub struct Run {
     /// Ceilings.
     #[command(flatten)]
     limits: LimitOptions,
-    /// End the run early, as one Ctrl-C would, when this holds, such as 'errors > 10% over 10s' or
-    /// 'redis.connected_clients > 900' of a probe; the run has failed then. May be repeated, and
-    /// adds to the rules of a scenario.
+    /// End the run early, as one Ctrl-C would, when this holds; the run has failed then. Such as
+    /// 'errors > 10% over 10s', 'latency p99 > 2s over 10s' or, of a probe, 'redis.clients > 900'.
+    /// May be repeated, and adds to the rules of a scenario.
     #[arg(long, value_name = "RULE", env = "PEAKHOUR_ABORT")]
     #[arg(value_parser = checked(AbortRule::option, "PEAKHOUR_ABORT"))]
     abort: Vec<AbortRule>,
@@ -257,28 +259,13 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     };
     drop(stage);
 
-    let mut verdict = judge(&JudgeInput {
-        replayed: performed.driven.as_ref().map(|driven| Replayed {
-            facts: &facts,
-            summary: &driven.summary,
-            health: &driven.health,
-            target_is_here: target.is_here(),
-        }),
-        drills: &performed.findings,
-        tier: scenario.tolerance,
-        expectations: &scenario.expect,
-        interrupted: stop.is_requested(),
-    });
-    abort::add(&mut verdict, &performed.guarded);
-    if let Some(driven) = &performed.driven {
-        hold::add(&mut verdict, &driven.held, &driven.summary);
-    }
+    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
     let exit = Exit::of(verdict.outcome);
-    let (summary, health) = performed.driven.map_or_else(
-        || (Summary::new(), Health::default()),
-        |driven| (driven.summary, driven.health),
+    let (summary, health, held) = performed.driven.map_or_else(
+        || (Summary::new(), Health::default(), Held::default()),
+        |driven| (driven.summary, driven.health, driven.held),
     );
-    let report = assemble(&AssembleInput {
+    let mut report = assemble(&AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
         started: &rehearsal.started.rfc3339(),
@@ -297,9 +284,37 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         facts: &facts,
         health: &health,
     });
+    report.marks = marks::marks(&held, &performed.guarded);
     drop(control);
     told(&report, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)
+}
+
+/// What all of it means.
+fn judged(
+    scenario: &Scenario,
+    target: &Target,
+    facts: &Facts,
+    performed: &PerformedAll,
+    interrupted: bool,
+) -> Verdict {
+    let mut verdict = judge(&JudgeInput {
+        replayed: performed.driven.as_ref().map(|driven| Replayed {
+            facts,
+            summary: &driven.summary,
+            health: &driven.health,
+            target_is_here: target.is_here(),
+        }),
+        drills: &performed.findings,
+        tier: scenario.tolerance,
+        expectations: &scenario.expect,
+        interrupted,
+    });
+    abort::add(&mut verdict, &performed.guarded);
+    if let Some(driven) = &performed.driven {
+        hold::add(&mut verdict, &driven.held, &driven.summary);
+    }
+    verdict
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.
@@ -373,23 +388,6 @@ pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue
         }
     }
     Ok(catalogue)
-}
-
-/// An interruption ends the rehearsal early; two other signals hold it and let it go on.
-fn listen(voice: Voice, control: &Control) {
-    let (stopping, quiet) = (control.stop.clone(), voice.quiet);
-    let interrupted = Interrupt::listen().and_then(|interrupt| {
-        interrupt.then(move || {
-            outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
-            stopping.request();
-        })
-    });
-    if let Err(error) = interrupted {
-        outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
-    }
-    if let Err(error) = signals::listen(&control.hold) {
-        outputs::note(quiet, &format!("warning: {error:#}; the run cannot be held"));
-    }
 }
 
 /// A scenario's name as part of a file name.

@@ -108,20 +108,20 @@ mod tests {
 
     #[test]
     fn times_are_told_since_the_start_of_the_run_and_bounded() {
-        let hold = Hold::default();
-        assert!(!hold.resume() && hold.hold() && !hold.hold() && hold.is_held());
-        assert!(hold.resume() && !hold.is_held());
+        let switch = Hold::default();
+        assert!(!switch.resume() && switch.hold() && !switch.hold() && switch.is_held());
+        assert!(switch.resume() && !switch.is_held());
         for _ in 0..MAX_TIMES {
-            hold.hold();
-            hold.resume();
+            switch.hold();
+            switch.resume();
         }
         let later = Epoch::after(Duration::ZERO);
-        let held = hold.times(later);
+        let held = switch.times(later);
         assert_eq!((held.times.len(), held.more), (0, 1), "all of it was before the run");
-        let hold = Hold::default();
+        let switch = Hold::default();
         let epoch = Epoch::after(Duration::ZERO);
-        hold.hold();
-        let held = hold.times(epoch);
+        switch.hold();
+        let held = switch.times(epoch);
         let [(from, to)] = held.times[..] else { panic!("{held:?}") };
         assert!(from <= to && to <= epoch.now(), "{held:?}");
     }

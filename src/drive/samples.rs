@@ -1,8 +1,9 @@
-//! Samples as a Parquet file, a row an arrival, for DuckDB, Polars and the like.
+//! Samples as a Parquet file, a row an arrival, for whatever reads Parquet.
 //!
 //! Whoever has a sample hands it over in a batch and goes on; one thread writes. Between them is a
 //! queue with a bound: where the disk cannot follow, rows are dropped and counted, and no request
-//! is ever late for them. Rows come from several threads, so that their order is none.
+//! is ever late for them. Rows come from several threads, so that their order is none. Arrivals
+//! that were never read from the plan of a run that was stopped have none.
 
 mod columns;
 mod rows;

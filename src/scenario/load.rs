@@ -7,6 +7,7 @@
 pub mod wave;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
@@ -290,7 +291,7 @@ pub fn permitted(
     let TargetSpec::Http { host, port } = target else { return Ok(allow) };
     let host = plain_host(host);
     let (to, at) = network.destination(&host, *port);
-    let pinned = network.addresses(&to, at).iter().map(|address| address.to_canonical());
+    let pinned = network.addresses(&to, at).iter().map(IpAddr::to_canonical);
     let pinned: Vec<(String, u16)> = pinned.map(|address| (address.to_string(), at)).collect();
     for (host, port) in [(host, *port), (to, at)].into_iter().chain(pinned) {
         if is_loopback(&host) {

@@ -7,6 +7,9 @@ use crate::verdict::{Finding, Outcome, RunOutcome, Verdict, finding};
 /// A rule that ends a run.
 pub const CHECK: &str = "abort";
 
+const ADVICE: &str = "Find out what the target met at that moment; lower the load, or loosen the \
+                      rule, if it may go on from there.";
+
 /// Adds what the rules have come to. A run that a rule ended has failed, whatever else is known of
 /// it: the load was not produced to its end because the target did not bear it.
 pub fn add(verdict: &mut Verdict, guarded: &Guarded) {
@@ -18,9 +21,7 @@ pub fn add(verdict: &mut Verdict, guarded: &Guarded) {
         let mut failed = finding(CHECK, Outcome::Fail, title);
         failed.evidence =
             vec!["nothing was sent from then on; what was in flight was waited for".to_owned()];
-        failed.advice = "Find out what the target met at that moment; lower the load, or loosen \
-                         the rule, if it may go on from there."
-            .to_owned();
+        ADVICE.clone_into(&mut failed.advice);
         verdict.findings.insert(0, failed);
     } else if guarded.rules > 0 && guarded.silent.is_empty() {
         let place = verdict.findings.len();

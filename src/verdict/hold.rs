@@ -37,7 +37,7 @@ pub fn add(verdict: &mut Verdict, held: &Held, summary: &Summary) {
     if more > 0 {
         found.evidence.push(format!("and {}", format_counted(more, "more time", "more times")));
     }
-    found.advice = "Repeat the run without holding it where all of the load counts.".to_owned();
+    "Repeat the run without holding it where all of the load counts.".clone_into(&mut found.advice);
     let place = verdict.findings.iter().take_while(|each| each.outcome == Outcome::Fail).count();
     verdict.findings.insert(place, found);
 }

@@ -63,8 +63,8 @@ impl Running {
     }
 
     fn signal(&self, name: &str) {
-        let signalled = Command::new("kill").args(["-s", name, &self.child.id().to_string()]);
-        assert!({ signalled }.status().unwrap().success());
+        let process = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
     }
 
     /// Reads on until it says this.

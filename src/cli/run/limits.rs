@@ -6,6 +6,7 @@ use crate::scenario::{Limits, parse};
 /// Ceilings. What is given replaces what a scenario says under `limits`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, clap::Args)]
 #[command(next_help_heading = "Ceilings")]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(super) struct LimitOptions {
     /// Refuse a load that is to send more requests than this in any second, before anything is
     /// sent; 50000 where nothing is said.

@@ -17,7 +17,8 @@ use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
 use crate::cli::run::reach::{Wanted, at, resolved};
-use crate::cli::run::{Kept, file_name, listen, samples, say, tell_not_valid, told};
+use crate::cli::run::signals::listen;
+use crate::cli::run::{Kept, file_name, marks, samples, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
@@ -177,7 +178,7 @@ fn carried_out(
         description: job.load.description(),
         connections: u64::from(job.load.connections),
     };
-    let report = assemble(&AssembleInput {
+    let mut report = assemble(&AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: job.name,
         started: &job.started.rfc3339(),
@@ -192,6 +193,7 @@ fn carried_out(
         facts: &facts,
         health: &driven.health,
     });
+    report.marks = marks::marks(&driven.held, &guarded);
     drop(control);
     told(&report, kept)?;
     samples::finish(samples, job.voice.quiet).map(|()| exit)

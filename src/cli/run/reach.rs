@@ -10,7 +10,7 @@ use crate::cli::run::{Rehearsal, catalogue};
 use crate::drive::dial::{knock, missing_source};
 use crate::plan::facts::Facts;
 use crate::recording::Servers;
-use crate::scenario::network::{Network, Way};
+use crate::scenario::network::{Goal, Network, Way};
 use crate::scenario::target::{Target, reach};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::server::{self, Stage};
@@ -63,7 +63,6 @@ pub(super) fn outside_target(
 
 /// The same way to another address of the same name.
 pub(super) fn at(way: &Way, address: SocketAddr) -> Way {
-    use crate::scenario::network::Goal;
     let to = match &way.to {
         Goal::Tcp(_) => Goal::Tcp(address),
         unix @ Goal::Unix(_) => unix.clone(),

@@ -1,15 +1,33 @@
-//! SIGUSR1 holds the replay, SIGUSR2 lets it go on.
+//! Ctrl-C and SIGTERM end a rehearsal early; SIGUSR1 holds its replay, SIGUSR2 lets it go on.
 
 use std::thread;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::outputs;
-use crate::drive::hold::Hold;
+use crate::cli::interrupt::Interrupt;
+use crate::cli::{Voice, outputs};
+use crate::drive::hold::{Control, Hold};
 
-/// Listens for both, on a thread of its own.
-pub(super) fn listen(hold: &Hold) -> anyhow::Result<()> {
+/// An interruption ends the rehearsal early; two other signals hold it and let it go on.
+pub(super) fn listen(voice: Voice, control: &Control) {
+    let (stopping, quiet) = (control.stop.clone(), voice.quiet);
+    let interrupted = Interrupt::listen().and_then(|interrupt| {
+        interrupt.then(move || {
+            outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
+            stopping.request();
+        })
+    });
+    if let Err(error) = interrupted {
+        outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
+    }
+    if let Err(error) = hold_by_signal(&control.hold) {
+        outputs::note(quiet, &format!("warning: {error:#}; the run cannot be held"));
+    }
+}
+
+/// Listens for the two that hold, on a thread of its own.
+fn hold_by_signal(hold: &Hold) -> anyhow::Result<()> {
     let problem = "cannot listen for SIGUSR1 and SIGUSR2";
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().build().context(problem)?;
