@@ -121,7 +121,7 @@ fn what_is_due_while_a_run_is_held_is_not_sent_and_the_rest_keeps_its_time() {
     assert!(fate("unsent: held") > 0 && fate("answered") > held_at, "{fates}");
     assert_eq!(report["totals"]["planned"], 200);
     // The shape of what was not held is judged, and its connections are those that were planned.
-    assert!(matches!(code, Some(0 | 98)), "{code:?} {shown}");
+    assert!(matches!(code, Some(0 | 98 | 99)), "{code:?} {shown}");
     let findings = report["findings"].as_array().unwrap();
     let found = findings.iter().find(|each| each["check"] == "hold").unwrap();
     assert!(found["title"].as_str().unwrap().starts_with("the run was held 1 time: "), "{shown}");

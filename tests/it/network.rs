@@ -56,9 +56,9 @@ fn run(folder: &Path, url: &str, options: &str) -> Ran {
     peakhour(folder, &line.split_whitespace().collect::<Vec<_>>())
 }
 
-/// So short a load says nothing of the target; all of it must have been sent.
+/// What a busy machine makes of the verdict does not matter here; all must have been sent.
 fn assert_carried_out(ran: &Ran) {
-    assert!(matches!(ran.code, 0 | 98), "{}: {}\n{}", ran.code, ran.stdout, ran.stderr);
+    assert!(matches!(ran.code, 0 | 98 | 99), "{}: {}\n{}", ran.code, ran.stdout, ran.stderr);
 }
 
 #[test]

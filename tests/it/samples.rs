@@ -78,7 +78,8 @@ fn rows_are_arrivals_and_agree_with_the_report() {
     let port = start();
     let load = format!("run --url http://127.0.0.1:{port}/item/7 --rate 1000 -d 3s -c 20");
     let ran = run(folder.path(), &format!("{load} --tolerance ci --samples s.parquet"));
-    assert!(matches!(ran.code, 0 | 98), "{}\n{}", ran.stdout, ran.stderr);
+    // What a busy machine makes of the verdict does not matter here.
+    assert!(matches!(ran.code, 0 | 98 | 99), "{}\n{}", ran.stdout, ran.stderr);
     let (report, rows) = (report(folder.path()), rows(&folder.path().join("s.parquet")));
     assert_eq!(report["totals"]["planned"], 3_000);
     let mut indexes: Vec<u64> = rows.iter().map(|row| number(row, "index").unwrap()).collect();
