@@ -7,6 +7,7 @@ pub mod connections;
 pub mod payloads;
 pub mod cold;
 pub mod replay;
+pub mod abort;
 
 mod request;
 mod shell;

@@ -13,13 +13,17 @@ pub mod clock;
 pub mod closed;
 pub(crate) mod connection;
 pub(crate) mod desk;
+pub mod dial;
 pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
+pub mod hold;
+pub mod samples;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub(crate) mod pipeline;
+pub(crate) mod place;
 pub(crate) mod redis;
 pub mod response;
 pub(crate) mod sessions;
@@ -28,7 +32,6 @@ pub(crate) mod worker;
 
 use std::error::Error;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -37,12 +40,11 @@ use crate::drive::clock::Epoch;
 use crate::drive::desk::Run;
 use crate::drive::feed::feed;
 use crate::drive::gauges::Gauges;
-use crate::drive::stop::Stop;
+use crate::drive::hold::{Control, Held};
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
-use crate::scenario::redis::RedisTarget;
-use crate::scenario::target::Target;
+use crate::scenario::network::Way;
 use crate::summary::Summary;
 
 /// What driving a plan yields.
@@ -57,6 +59,8 @@ pub struct Driven {
     pub retried: u64,
     /// The user stopped it.
     pub interrupted: bool,
+    /// When it was held.
+    pub held: Held,
 }
 
 /// Why a plan was not carried out. Failures of the target are fates, not errors.
@@ -92,46 +96,22 @@ const START_DELAY: Duration = Duration::from_millis(200);
 /// be in the order of `due`.
 ///
 /// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
-/// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
+/// thread. `gauges` show how it goes and belong to this run only; `control` ends or holds it.
+///
+/// Once it is stopped, a plan that knows its length ([`Iterator::size_hint`] is exact) is not read
+/// any further: what was never read is counted as interrupted.
 pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
-    to: impl Into<Destination>,
+    way: impl Into<Way>,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: impl Into<Control>,
 ) -> Result<Driven, DriveError> {
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = to.into().run(Epoch::after(START_DELAY), *limits, gauges, stop);
+    let run = Run::new(Epoch::after(START_DELAY), way.into(), *limits, gauges, control.into());
     drive_with(worker_count(), plan, run)
-}
-
-/// Where a load goes.
-#[derive(Clone, Debug)]
-pub struct Destination {
-    /// Address of every connection.
-    pub address: SocketAddr,
-    /// It is a Redis, and who we are there.
-    pub redis: Option<RedisTarget>,
-}
-
-impl From<SocketAddr> for Destination {
-    fn from(address: SocketAddr) -> Self {
-        Self { address, redis: None }
-    }
-}
-
-impl From<&Target> for Destination {
-    fn from(target: &Target) -> Self {
-        Self { address: target.address, redis: target.redis.clone() }
-    }
-}
-
-impl Destination {
-    fn run(self, epoch: Epoch, limits: Limits, gauges: Arc<Gauges>, stop: Stop) -> Run {
-        Run { redis: self.redis, ..Run::new(epoch, self.address, limits, gauges, stop) }
-    }
 }
 
 /// One processor is left to the reader, to the kernel, and to whatever else runs here.
@@ -195,6 +175,7 @@ fn driven(
         health: health::after(before, run.epoch.now(), run_queue_wait),
         retried: run.gauges.snapshot().retried,
         interrupted: run.stop.is_requested(),
+        held: run.hold.times(run.epoch),
     })
 }
 
@@ -240,6 +221,31 @@ mod tests {
             assert_eq!(fates, [("answered", 200)], "{workers} workers");
             assert_eq!(accepted.load(SeqCst), 20);
             assert_eq!(driven.summary.planned.total, driven.summary.sent.total);
+        }
+    }
+
+    /// An hour of 10 000 a second is counted; a plan that does not know its length must be read.
+    #[test]
+    fn a_plan_that_knows_its_length_is_not_read_once_it_is_stopped() {
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        for (planned, knows, read) in [(36_000_000_u64, true, 1), (1_000, false, 1_000)] {
+            let run = run_against(nowhere, 1_000);
+            run.stop.request();
+            let seen = AtomicU64::new(0);
+            let plan = (0..planned).filter(|_| true);
+            let plan: Box<dyn Iterator<Item = u64>> =
+                if knows { Box::new(0..planned) } else { Box::new(plan) };
+            let mut plan = plan
+                .map(|index| {
+                    seen.fetch_add(1, SeqCst);
+                    Ok::<_, Infallible>(examples::arrival(index, Duration::ZERO))
+                })
+                .peekable();
+            plan.peek();
+            let driven = drive_with(1, plan, run).unwrap();
+            assert_eq!((driven.summary.arrivals, seen.load(SeqCst)), (planned, read));
+            let fates: Vec<_> = driven.summary.fates.into_iter().collect();
+            assert_eq!(fates, [("unsent: interrupted", planned)]);
         }
     }
 }

@@ -98,6 +98,8 @@ pub(crate) struct Totals {
     pub(crate) connections: HashMap<u64, u32>,
     /// Empty unless sessions set the pace.
     pub(crate) sessions: HashMap<u64, u32>,
+    /// All of them; `None` where nobody has counted.
+    pub(crate) arrivals: Option<u64>,
 }
 
 /// What decides about commands, where the target is a Redis.

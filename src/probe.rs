@@ -69,6 +69,11 @@ impl Watching {
         self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Looks at what was seen so far, without a copy of it.
+    pub fn look<T>(&self, look: impl FnOnce(&[Record]) -> T) -> T {
+        look(&self.records.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Ends all probes, and tells what they saw.
     pub fn finish(mut self) -> Vec<Record> {
         self.end();

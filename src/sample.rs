@@ -101,8 +101,12 @@ impl Declined {
 pub enum Unsent {
     /// The run was stopped before it was sent.
     Interrupted,
+    /// The run was held when it was due.
+    Held,
     /// As many requests as allowed were already in flight.
     InFlightLimit,
+    /// As many connections as allowed were already open.
+    ConnectionLimit,
     /// Those in flight already held as many bytes as this machine keeps for them.
     InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
@@ -137,7 +141,9 @@ impl Unsent {
     pub fn name(self) -> &'static str {
         match self {
             Self::Interrupted => "unsent: interrupted",
+            Self::Held => "unsent: held",
             Self::InFlightLimit => "unsent: in-flight limit",
+            Self::ConnectionLimit => "unsent: connection limit",
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
             Self::RunEnded => "unsent: run ended",

@@ -7,9 +7,10 @@ pub mod expectation;
 pub mod knobs;
 pub mod ramp;
 mod hosts;
+pub mod problem;
+pub mod network;
 pub mod target;
 pub mod endpoint;
-pub mod problem;
 pub mod parse;
 mod keys;
 pub(crate) mod fields;
@@ -17,6 +18,7 @@ mod place;
 pub mod nodes;
 pub mod acts;
 pub mod watch;
+pub mod abort;
 pub mod load;
 pub mod redis;
 
@@ -24,9 +26,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis::RedisTarget;
@@ -57,6 +61,8 @@ pub struct Scenario {
     pub target: TargetSpec,
     /// Hosts besides the stage that may be contacted: `host` or `host:port`, lower case.
     pub allow: Vec<String>,
+    /// How connections reach the target.
+    pub network: Network,
     /// Methods that are replayed; the others are counted as skipped.
     pub methods: MethodPolicy,
     /// Headers set on every request, `${NAME}` already replaced from the environment.
@@ -65,6 +71,8 @@ pub struct Scenario {
     pub tolerance: Tier,
     /// What must hold, in order.
     pub expect: Vec<Expectation>,
+    /// What ends the replay early.
+    pub abort: Vec<AbortRule>,
     /// Ceilings that bound every run.
     pub limits: Limits,
     /// Knobs of the embedded stage; used when the target is the stage.
@@ -168,7 +176,8 @@ pub struct Limits {
     pub grace: Duration,
     /// Highest planned rate in any second; a plan above it is refused.
     pub max_rate: u32,
-    /// Most connections open at once by plan; a plan above it is refused.
+    /// Most connections open at once. A plan above it is refused; where a slow target keeps more
+    /// open than planned, what would need another is not sent, and counted.
     pub max_connections: u32,
 }
 

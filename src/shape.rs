@@ -80,6 +80,13 @@ impl Shape {
         self.request_bytes.saturating_record(request_bytes);
     }
 
+    /// Counts requests of which only the number is known, behind all others.
+    pub fn add_unread(&mut self, requests: u64) {
+        self.total += requests;
+        self.counts.push(u32::try_from(requests).unwrap_or(u32::MAX));
+        self.count_route(&Arc::from(OTHER_ROUTES), requests);
+    }
+
     /// Counts an opened connection at the moment when its opening began.
     pub fn open(&mut self, moment: Duration) {
         bump(&mut self.opens, second_of(moment), 1);

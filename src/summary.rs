@@ -5,6 +5,7 @@ pub mod evidence;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod fold;
+mod unread;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

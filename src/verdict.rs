@@ -4,6 +4,8 @@
 //! every other finding is [`Outcome::Unknown`] and the run is not valid.
 
 pub mod acts;
+pub mod abort;
+pub mod hold;
 pub mod watch;
 pub mod detectors;
 pub mod expectations;

@@ -193,7 +193,7 @@ fn replay_once(ground: &Ground<'_>, counter: Option<Counter>, name: &str) -> Res
             told = arrival.due + TELL_EVERY;
         }
     });
-    let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone());
+    let driven = replay(plan, ground.target, limits, gauges, ground.stop.clone().into());
     let (reads, counter) = recorder.map(Recorder::finish).unzip();
     let driven = driven.map_err(|error| format!("the replay broke off: {error}"))?;
     Ok((driven, reads, counter.flatten()))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::drive::closed::{Closed, drive_closed};
 use crate::drive::gauges::Gauges;
-use crate::drive::stop::Stop;
+use crate::drive::hold::Control;
 use crate::drive::{self, DriveError, Driven};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
@@ -18,9 +18,9 @@ pub fn replay<E: Into<Box<dyn Error + Send + Sync>>>(
     target: &Target,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: Control,
 ) -> Result<Driven, DriveError> {
-    drive::drive(plan, target, limits, gauges, stop)
+    drive::drive(plan, target.way(), limits, gauges, control)
 }
 
 /// Sends a closed load to a target; see [`drive_closed`].
@@ -29,7 +29,7 @@ pub fn replay_closed(
     target: &Target,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: Control,
 ) -> Result<Driven, DriveError> {
-    drive_closed(load, target.address, limits, gauges, stop)
+    drive_closed(load, target.way(), limits, gauges, control)
 }

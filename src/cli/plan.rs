@@ -14,7 +14,7 @@ use crate::plan::outline;
 use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::check_name;
+use crate::scenario::target::check_names;
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -45,7 +45,8 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
     let authority = scenario.target.authority();
     let (mut facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
     let servers = &loaded.reader.header().servers;
-    if let Err(refusal) = check_name(&scenario.target, &scenario.allow, servers) {
+    let Scenario { target, allow, network, .. } = &scenario;
+    if let Err(refusal) = check_names(target, allow, servers, network) {
         facts.warnings.insert(0, format!("run will refuse this: {refusal}"));
     }
     if command.json {

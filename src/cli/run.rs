@@ -1,51 +1,59 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod limits;
 mod load;
+mod marks;
+mod network;
 mod options;
+mod reach;
+mod samples;
+mod signals;
 mod snapshot;
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::builder::FalseyValueParser as Flag;
 
 use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
-use crate::cli::interrupt::Interrupt;
-use crate::cli::load::{Loaded, load_into};
+use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::limits::LimitOptions;
+use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
+use crate::cli::run::reach::{outside_target, staged};
+use crate::cli::run::signals::listen;
 use crate::cli::wall_clock::{self, Moment};
-use crate::cli::{Overrides, Voice, outputs};
+use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::health::Health;
-use crate::drive::stop::Stop;
+use crate::drive::hold::{Control, Held};
 use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::recording::Servers;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
 use crate::report::terminal;
+use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::{Target, resolve};
+use crate::scenario::target::{Target, check_way};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
-use crate::stage::server::{self, Stage};
+use crate::stage::server::Stage;
 use crate::summary::Summary;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::{Verdict, abort, hold};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -77,9 +85,25 @@ pub struct Run {
     /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
+    /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
+    /// particular order; where the disk is behind, rows are dropped and counted.
+    #[arg(long, value_name = "FILE", env = "PEAKHOUR_SAMPLES")]
+    samples: Option<PathBuf>,
     /// Load without a recording.
     #[command(flatten)]
     load: LoadOptions,
+    /// How connections reach the target.
+    #[command(flatten)]
+    network: NetworkOptions,
+    /// Ceilings.
+    #[command(flatten)]
+    limits: LimitOptions,
+    /// End the run early, as one Ctrl-C would, when this holds; the run has failed then. Such as
+    /// 'errors > 10% over 10s', 'latency p99 > 2s over 10s' or, of a probe, 'redis.clients > 900'.
+    /// May be repeated, and adds to the rules of a scenario.
+    #[arg(long, value_name = "RULE", env = "PEAKHOUR_ABORT")]
+    #[arg(value_parser = checked(AbortRule::option, "PEAKHOUR_ABORT"))]
+    abort: Vec<AbortRule>,
 }
 
 /// Runs `run`.
@@ -96,6 +120,10 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 seed: command.overrides.seed.unwrap_or(1),
                 reports: &command.reports,
                 out: &command.out,
+                network: &command.network,
+                limits: command.limits,
+                abort: &command.abort,
+                samples: command.samples.as_deref(),
             };
             load::run(&command.load, &around, voice)
         }
@@ -111,12 +139,18 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.save_snapshot {
         snapshot::prepare(&mut scenario, file)?;
     }
+    command.abort.iter().try_for_each(|rule| rule.check(&scenario.watch))?;
+    scenario.abort.extend_from_slice(&command.abort);
+    command.limits.apply(&mut scenario.limits);
+    command.network.apply(&mut scenario.network)?;
+    check_way(&scenario.target, &scenario.network, &scenario.acts)?;
     let fault = stage_fault(command, &scenario, file)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
-    let kept = Kept { folder: &folder, out: &command.out, save, voice };
+    let samples = command.samples.as_deref();
+    let kept = Kept { folder: &folder, out: &command.out, save, samples, voice };
     let rehearsal =
         Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
     let exit = rehearse(&rehearsal, &kept);
@@ -180,6 +214,8 @@ struct Kept<'a> {
     out: &'a [Output],
     /// Where to keep what was found of the nodes.
     save: Option<&'a Path>,
+    /// Where the samples go.
+    samples: Option<&'a Path>,
     voice: Voice,
 }
 
@@ -198,8 +234,10 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
-    let stop = Stop::new();
-    listen(voice, &stop);
+    let samples = samples::create(kept.samples)?;
+    let control = samples::control(samples.as_ref());
+    listen(voice, &control);
+    let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
@@ -208,36 +246,26 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         recording: &recording.reader,
         facts: &facts,
         epoch: Epoch::after(Duration::ZERO),
-        stop: &stop,
+        stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
         watching: None,
         stage: lent.as_ref(),
     };
-    let Some((performed, probes)) = watched(&ground, plan, voice)? else {
-        return Ok(Exit::Invalid);
+    let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
+        drop(control);
+        return samples::finish(samples, voice.quiet).map(|()| Exit::Invalid);
     };
     drop(stage);
 
-    let verdict = judge(&JudgeInput {
-        replayed: performed.driven.as_ref().map(|driven| Replayed {
-            facts: &facts,
-            summary: &driven.summary,
-            health: &driven.health,
-            target_is_here: target.address.ip().to_canonical().is_loopback(),
-        }),
-        drills: &performed.findings,
-        tier: scenario.tolerance,
-        expectations: &scenario.expect,
-        interrupted: stop.is_requested(),
-    });
+    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
     let exit = Exit::of(verdict.outcome);
-    let (summary, health) = performed.driven.map_or_else(
-        || (Summary::new(), Health::default()),
-        |driven| (driven.summary, driven.health),
+    let (summary, health, held) = performed.driven.map_or_else(
+        || (Summary::new(), Health::default(), Held::default()),
+        |driven| (driven.summary, driven.health, driven.held),
     );
-    let report = assemble(&AssembleInput {
+    let mut report = assemble(&AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
         started: &rehearsal.started.rfc3339(),
@@ -256,7 +284,37 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         facts: &facts,
         health: &health,
     });
-    told(&report, kept).map(|()| exit)
+    report.marks = marks::marks(&held, &performed.guarded);
+    drop(control);
+    told(&report, kept)?;
+    samples::finish(samples, voice.quiet).map(|()| exit)
+}
+
+/// What all of it means.
+fn judged(
+    scenario: &Scenario,
+    target: &Target,
+    facts: &Facts,
+    performed: &PerformedAll,
+    interrupted: bool,
+) -> Verdict {
+    let mut verdict = judge(&JudgeInput {
+        replayed: performed.driven.as_ref().map(|driven| Replayed {
+            facts,
+            summary: &driven.summary,
+            health: &driven.health,
+            target_is_here: target.is_here(),
+        }),
+        drills: &performed.findings,
+        tier: scenario.tolerance,
+        expectations: &scenario.expect,
+        interrupted,
+    });
+    abort::add(&mut verdict, &performed.guarded);
+    if let Some(driven) = &performed.driven {
+        hold::add(&mut verdict, &driven.held, &driven.summary);
+    }
+    verdict
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.
@@ -273,8 +331,9 @@ fn watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
+    control: &Control,
 ) -> anyhow::Result<Option<(PerformedAll, Vec<Record>)>> {
-    match perform_watched(ground, plan, voice) {
+    match perform_watched(ground, plan, voice, control) {
         Ok(performed) => Ok(Some(performed)),
         Err(error @ DriveError::Plan { .. }) => Err(error.into()),
         Err(error) => {
@@ -314,54 +373,8 @@ fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Resul
     Ok(Some(fault))
 }
 
-/// The target, unless it is the stage: allowed, no server of the recording, and answering.
-fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Option<Target>> {
-    if scenario.target == TargetSpec::Stage {
-        return Ok(None);
-    }
-    let servers = &recording.reader.header().servers;
-    let target = resolved(&scenario.target, &scenario.allow, servers, None)?;
-    let problem = format!(
-        "cannot reach the target {} at {}: start it, or correct `target.url`",
-        target.authority, target.address
-    );
-    let patience = scenario.limits.connect_timeout;
-    let connect = |address| TcpStream::connect_timeout(&address, patience).map(drop);
-    Ok(Some(target.at_first(connect).context(problem)?))
-}
-
-fn resolved(
-    target: &TargetSpec,
-    allow: &[String],
-    servers: &Servers,
-    stage: Option<SocketAddr>,
-) -> anyhow::Result<Target> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(resolve(target, allow, servers, stage))?)
-}
-
 fn tell_not_valid(error: DriveError) {
     outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-}
-
-/// Starts the stage, with its fault, on a free port of loopback.
-fn staged(
-    rehearsal: &Rehearsal<'_>,
-    recording: &Loaded,
-    facts: &Facts,
-) -> anyhow::Result<(Target, Option<Stage>)> {
-    let scenario = rehearsal.scenario;
-    let mut knobs = scenario.stage.clone();
-    if let Some(fault) = rehearsal.fault {
-        fault.apply(&mut knobs, facts.peak_connections);
-        let text = format!("stage fault {fault}: {}", fault.description());
-        outputs::note(rehearsal.voice.quiet, &text);
-    }
-    let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
-    let servers = &recording.reader.header().servers;
-    let target = resolved(&scenario.target, &scenario.allow, servers, Some(stage.address))?;
-    Ok((target, Some(stage)))
 }
 
 /// What production answered, for the stage to answer alike.
@@ -375,20 +388,6 @@ pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue
         }
     }
     Ok(catalogue)
-}
-
-/// An interruption ends the rehearsal early.
-fn listen(voice: Voice, stop: &Stop) {
-    let (stopping, quiet) = (stop.clone(), voice.quiet);
-    let interrupted = Interrupt::listen().and_then(|interrupt| {
-        interrupt.then(move || {
-            outputs::note(quiet, "interrupted: finishing what is in flight, then reporting");
-            stopping.request();
-        })
-    });
-    if let Err(error) = interrupted {
-        outputs::note(quiet, &format!("warning: {error:#}; Ctrl-C will end without a report"));
-    }
 }
 
 /// A scenario's name as part of a file name.

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -19,11 +18,12 @@ use crate::drive::connection::carry_out;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
-use crate::drive::stop::Stop;
+use crate::drive::hold::Control;
 use crate::drive::worker::{Worked, outlast};
 use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
 use crate::scenario::Limits;
+use crate::scenario::network::Way;
 use crate::summary::Summary;
 
 /// A closed load.
@@ -41,16 +41,16 @@ pub struct Closed {
 /// second by each of them, not as often as a processor can turn.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Carries out a closed load against `address`, and returns when every request has its fate.
+/// Carries out a closed load against a target, and returns when every request has its fate.
 /// Arrivals are made as they are sent: as many are in memory as there are connections.
 pub fn drive_closed(
     load: Closed,
-    address: SocketAddr,
+    way: Way,
     limits: &Limits,
     gauges: Arc<Gauges>,
-    stop: Stop,
+    control: Control,
 ) -> Result<Driven, DriveError> {
-    let run = Run::new(Epoch::after(Duration::ZERO), address, *limits, gauges, stop);
+    let run = Run::new(Epoch::after(Duration::ZERO), way, *limits, gauges, control);
     run.last_due.get_or_init(|| load.length);
     let run = Arc::new(run);
     let before = health::before();
@@ -128,6 +128,10 @@ async fn keep_asking(
         let now = run.epoch.now();
         if now >= turns.load.length {
             return;
+        }
+        if run.hold.is_held() {
+            let _ = timeout(PAUSE, stop.wait_for(|requested| *requested)).await;
+            continue;
         }
         let index = turns.made.fetch_add(1, Relaxed);
         let arrival = Box::new(turns.load.template.arrival(index, now, connection, seq));

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
+use crate::drive::place::Place;
 use crate::drive::response::{Answer, Ending, ResponseError, ResponseReader};
 use crate::sample::{Fate, Unsent};
 
@@ -126,11 +127,14 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     if run.stop.is_requested() {
         return Err(INTERRUPTED);
     }
-    let connect = TcpStream::connect(run.address);
+    let Some(place) = Place::take(run) else {
+        return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
+    };
+    let connect = run.dialler.open();
     let fate = match timeout(run.limits.connect_timeout, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Ok(Wire::new(stream, run));
+            return Ok(Wire::new(stream, place));
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
@@ -284,15 +288,14 @@ fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseR
 /// An open connection.
 pub(crate) struct Wire {
     stream: TcpStream,
-    run: Arc<Run>,
+    _place: Place,
 }
 
 impl Wire {
-    fn new(stream: TcpStream, run: &Arc<Run>) -> Self {
+    fn new(stream: TcpStream, place: Place) -> Self {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        run.gauges.connection_opened();
-        Self { stream, run: Arc::clone(run) }
+        Self { stream, _place: place }
     }
 
     /// Asks the kernel, not the runtime, whose view may be a moment old, whether the idle
@@ -313,11 +316,5 @@ impl Wire {
 
     fn peek(&self) -> io::Result<usize> {
         SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.run.gauges.connection_closed();
     }
 }

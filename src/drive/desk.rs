@@ -1,6 +1,5 @@
 //! Where arrivals get their one fate, and samples are folded.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,27 +7,30 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::dial::Dialler;
 use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
+use crate::drive::hold::{Control, Hold};
 use crate::drive::lookahead::LookAhead;
+use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
-use crate::scenario::redis::RedisTarget;
+use crate::scenario::network::Way;
 use crate::summary::{Summary, fold};
 
 /// What every thread and task of a run shares.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) epoch: Epoch,
-    pub(crate) address: SocketAddr,
-    /// It is a Redis, and who we are there.
-    pub(crate) redis: Option<RedisTarget>,
+    pub(crate) dialler: Dialler,
     pub(crate) limits: Limits,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
+    pub(crate) hold: Hold,
+    pub(crate) samples: Option<Sink>,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     /// Due moment of the last arrival, once the whole plan was read.
@@ -39,18 +41,20 @@ impl Run {
     /// A run that begins at `epoch`.
     pub(crate) fn new(
         epoch: Epoch,
-        address: SocketAddr,
+        way: Way,
         limits: Limits,
         gauges: Arc<Gauges>,
-        stop: Stop,
+        control: Control,
     ) -> Self {
+        let Control { stop, hold, samples } = control;
         Self {
             epoch,
-            address,
-            redis: None,
+            dialler: Dialler::new(way),
             limits,
             gauges,
             stop,
+            hold,
+            samples,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             last_due: OnceLock::new(),
@@ -63,13 +67,15 @@ impl Run {
 pub(crate) struct Desk {
     pub(crate) run: Arc<Run>,
     summary: Mutex<Summary>,
+    samples: Outbox,
     /// Who wants to know of settled arrivals whose session sets the pace.
     settled: Option<UnboundedSender<Settled>>,
 }
 
 impl Desk {
     pub(crate) fn new(run: Arc<Run>) -> Self {
-        Self { run, summary: Mutex::new(Summary::new()), settled: None }
+        let samples = Outbox::new(run.samples.clone());
+        Self { run, summary: Mutex::new(Summary::new()), samples, settled: None }
     }
 
     /// A desk that tells of every settled arrival whose session sets the pace.
@@ -82,13 +88,20 @@ impl Desk {
         self.settle(arrival, &blank(arrival, dispatched, Fate::Unsent { reason }));
     }
 
-    /// All that was folded so far.
+    /// Settles arrivals that were never read from the plan.
+    pub(crate) fn unread(&self, arrivals: u64) {
+        self.summary.lock().unwrap_or_else(PoisonError::into_inner).add_unread(arrivals);
+    }
+
+    /// All that was folded so far, once nothing more will be: the last samples are handed over.
     pub(crate) fn take_summary(&self) -> Summary {
+        self.samples.flush();
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut summary)
     }
 
     fn settle(&self, arrival: &Arrival, sample: &Sample) {
+        self.samples.add(arrival, sample);
         self.run.gauges.settled(sample, fold::is_error(arrival, sample));
         self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(arrival, sample);
         if let Some((turn, settled)) = arrival.turn.zip(self.settled.as_ref()) {
@@ -278,6 +291,8 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::summary::examples;
 
@@ -292,7 +307,13 @@ pub(crate) mod tests {
             max_rate: 1_000,
             max_connections: 1_000,
         };
-        Run::new(Epoch::after(Duration::ZERO), address, limits, Arc::default(), Stop::new())
+        Run::new(
+            Epoch::after(Duration::ZERO),
+            address.into(),
+            limits,
+            Arc::default(),
+            Control::default(),
+        )
     }
 
     fn desk(max_in_flight: u32) -> Arc<Desk> {

@@ -40,7 +40,9 @@ const PAUSE: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Reads the whole plan. Returns when the last arrival was handed over; once the run is stopped,
-/// the rest of the plan is read without being sent, so that every arrival is accounted for.
+/// the rest of the plan is counted without being sent, so that every arrival is accounted for. It
+/// is read for that only where it does not know its length: 36 million arrivals of an hour would
+/// take minutes.
 ///
 /// The queues to the workers have no bound of their own: `LookAhead` bounds all of them together.
 pub(crate) fn feed<E: Into<Box<dyn Error + Send + Sync>>>(
@@ -52,7 +54,16 @@ pub(crate) fn feed<E: Into<Box<dyn Error + Send + Sync>>>(
     let late = Desk::new(Arc::clone(run));
     let mut feed = Feed { run, workers, batches, held: 0, late };
     let (mut arrivals, mut last_due, mut failure) = (0, Duration::ZERO, None);
-    for arrival in plan {
+    let mut plan = plan;
+    loop {
+        if run.stop.is_requested()
+            && let Some(unread) = known_length(&plan)
+        {
+            arrivals += unread;
+            feed.late.unread(unread);
+            break;
+        }
+        let Some(arrival) = plan.next() else { break };
         match arrival {
             Ok(arrival) => {
                 arrivals += 1;
@@ -69,6 +80,14 @@ pub(crate) fn feed<E: Into<Box<dyn Error + Send + Sync>>>(
     // Before the queues close: a worker that sees its queue closed asks for it.
     run.last_due.get_or_init(|| last_due);
     Fed { arrivals, summary: feed.late.take_summary(), failure }
+}
+
+/// How much is left of a plan, where it knows.
+fn known_length(plan: &impl Iterator) -> Option<u64> {
+    match plan.size_hint() {
+        (least, Some(most)) if least == most => Some(least as u64),
+        _ => None,
+    }
 }
 
 struct Feed<'a> {

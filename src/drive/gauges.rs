@@ -1,11 +1,16 @@
 //! Live numbers of a run, for people who watch it. The verdict uses the summary, never these.
 
-use std::sync::OnceLock;
+mod recent;
+
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::gauges::recent::Recent;
 use crate::sample::{Fate, Sample};
+
+pub use recent::Window;
 
 /// Counters that the driver updates and a display reads, without locks.
 #[derive(Debug, Default)]
@@ -21,6 +26,8 @@ pub struct Gauges {
     in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
     recent: [Slot; SLOTS],
+    /// What rules look back at; absent where there are none.
+    kept: OnceLock<Mutex<Recent>>,
 }
 
 /// The gauges at one moment. The numbers are read one after the other, so that they may disagree
@@ -43,7 +50,7 @@ pub struct GaugeSnapshot {
     pub retried: u64,
     /// Requests that were picked up and have no fate yet.
     pub in_flight: u32,
-    /// Connections open now.
+    /// Connections open now, or being opened.
     pub connections_open: u32,
     /// Largest lateness (due to dispatched) in the last full second.
     pub max_lateness: Duration,
@@ -70,7 +77,7 @@ struct Slot {
 impl Gauges {
     /// Reads all of them.
     pub fn snapshot(&self) -> GaugeSnapshot {
-        let elapsed = self.epoch.get().map(|epoch| epoch.now()).unwrap_or_default();
+        let elapsed = self.elapsed();
         let recent = elapsed.as_secs().checked_sub(1).and_then(|second| self.recent(second));
         GaugeSnapshot {
             elapsed,
@@ -134,15 +141,39 @@ impl Gauges {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn connection_opened(&self) {
-        self.connections_open.fetch_add(1, Relaxed);
+    /// Takes a place among the open connections, unless there are `max` already.
+    pub(crate) fn enter_connection(&self, max: u32) -> bool {
+        let entered = self
+            .connections_open
+            .fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
+        entered.is_ok()
     }
 
-    pub(crate) fn connection_closed(&self) {
+    pub(crate) fn leave_connection(&self) {
         self.connections_open.fetch_sub(1, Relaxed);
     }
 
+    /// Keeps what is settled in the last seconds, for [`Self::recent_between`].
+    pub fn keep_recent(&self, time: Duration) {
+        let _ = self.kept.set(Mutex::new(Recent::new(time)));
+    }
+
+    /// What was settled from a second of the run until before another; `None` where nothing is
+    /// kept.
+    pub fn recent_between(&self, from: u64, until: u64) -> Option<Window> {
+        let kept = self.kept.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(kept.between(from, until))
+    }
+
+    /// Time since the start of the run; zero before it.
+    pub fn elapsed(&self) -> Duration {
+        self.epoch.get().map(|epoch| epoch.now()).unwrap_or_default()
+    }
+
     pub(crate) fn settled(&self, sample: &Sample, error: bool) {
+        if let Some(kept) = self.kept.get() {
+            kept.lock().unwrap_or_else(PoisonError::into_inner).add(sample, error);
+        }
         self.errors.fetch_add(u64::from(error), Relaxed);
         match (&sample.fate, sample.done) {
             (Fate::Answered { .. }, Some(done)) => {

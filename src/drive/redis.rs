@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::yield_now;
 use tokio::time::timeout;
@@ -25,6 +24,7 @@ use tokio::time::timeout;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
 use crate::drive::pipeline::Pipeline;
+use crate::drive::place::Place;
 use crate::drive::redis::link::Link;
 use crate::drive::redis::memory::Memory;
 use crate::drive::redis::refusal::{is_turned_away, of_error};
@@ -159,9 +159,12 @@ impl Conversation {
         if let Some(fate) = &self.refused {
             return Err(fate.clone());
         }
+        let Some(place) = Place::take(&self.run) else {
+            return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
+        };
         let limit = self.run.limits.connect_timeout;
-        let opened = match timeout(limit, TcpStream::connect(self.run.address)).await {
-            Ok(Ok(stream)) => Ok(Link::new(stream, &self.run)),
+        let opened = match timeout(limit, self.run.dialler.open()).await {
+            Ok(Ok(stream)) => Ok(Link::new(stream, place)),
             Ok(Err(error)) => Err(failure::of_connect(&error)),
             Err(_) => Err(Fate::ConnectTimedOut),
         };

@@ -128,6 +128,8 @@ struct Lane {
     passed: u32,
     /// All of its arrivals, once the last one was seen.
     total: Option<u32>,
+    /// Its first was held: what is sent first is what opens it.
+    opening_held: bool,
 }
 
 /// Where an arrival is on its connection.
@@ -239,15 +241,24 @@ impl Shard {
         }
     }
 
-    fn dispatch(&mut self, arrival: Box<Arrival>, drift: Duration, now: Duration) {
+    fn dispatch(&mut self, mut arrival: Box<Arrival>, drift: Duration, now: Duration) {
         let place = Place::of(&arrival);
+        let is_first = &mut self.lanes.entry(place.connection).or_default().opening_held;
+        if self.desk.run.hold.is_held() {
+            *is_first |= arrival.seq == 0;
+            self.desk.unsent(&arrival, None, Unsent::Held);
+            return self.passed(place);
+        }
+        if std::mem::take(is_first) {
+            arrival.seq = 0;
+        }
         if let Some(in_flight) = InFlight::begin_moved(&self.desk, arrival, drift, now) {
             let lane = self.lanes.entry(place.connection).or_default();
             let requests = lane.requests.get_or_insert_with(|| {
                 let (requests, queue) = mpsc::unbounded_channel();
                 let desk = Arc::clone(&self.desk);
                 let alive = self.alive.clone();
-                match desk.run.redis {
+                match desk.run.dialler.redis() {
                     None => tokio::spawn(connection::serve(desk, queue, alive)),
                     Some(_) => tokio::spawn(redis::serve(desk, queue, alive)),
                 };

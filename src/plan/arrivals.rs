@@ -41,6 +41,8 @@ pub struct Plan {
     totals: HashMap<u64, u32>,
     /// Where sessions set the pace.
     turns: Option<Turns>,
+    /// All arrivals, once they have been counted.
+    count: Option<u64>,
     /// Groups that have begun, and whether the ramp let them in.
     let_in: HashMap<u64, bool>,
     transactions: Transactions,
@@ -101,6 +103,7 @@ impl Plan {
             seqs: HashMap::new(),
             totals: totals.connections,
             turns,
+            count: totals.arrivals,
             let_in: HashMap::new(),
             touched: Touched::default(),
             names: Names::default(),
@@ -304,6 +307,11 @@ impl Iterator for Plan {
                 Some(Err(error))
             }
         }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.count.map(|count| usize::try_from(count - self.index.min(count)));
+        left.and_then(Result::ok).map_or((0, None), |left| (left, Some(left)))
     }
 }
 

@@ -182,6 +182,11 @@ impl Iterator for Generated {
         arrival.last_on_connection = self.count.saturating_sub(index) <= self.connections;
         Some(Ok(arrival))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.count.saturating_sub(self.moments.next);
+        usize::try_from(left).map_or((usize::MAX, None), |left| (left, Some(left)))
+    }
 }
 
 /// What is about to be done, found by going through all of it once.

@@ -57,7 +57,8 @@ pub(crate) fn measure(
         Pace::Recorded => HashMap::new(),
         Pace::Session => tally.sessions,
     };
-    Ok((facts, Totals { connections, sessions }))
+    let arrivals = Some(facts.arrivals);
+    Ok((facts, Totals { connections, sessions, arrivals }))
 }
 
 fn refuse(facts: &Facts, tally: &Tally, scenario: &Scenario) -> Result<(), PlanError> {

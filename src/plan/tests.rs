@@ -14,6 +14,7 @@ use crate::recording::file::rows::Outline;
 use crate::recording::{Exchange, Flags, Response};
 use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::network::Network;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
@@ -33,10 +34,12 @@ fn scenario() -> Scenario {
         headers: BTreeMap::new(),
         tolerance: Tier::Standard,
         expect: Vec::new(),
+        abort: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),
         nodes: Vec::new(),
         acts: Acts::replay(),
+        network: Network::default(),
         watch: Vec::new(),
     }
 }

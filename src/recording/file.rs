@@ -13,7 +13,7 @@ mod guard;
 mod merge;
 mod numbers;
 mod pages;
-mod scratch;
+pub(crate) mod scratch;
 mod table;
 
 use std::io;
@@ -168,7 +168,7 @@ pub enum RecordingError {
 }
 
 impl RecordingError {
-    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { action, path: path.to_owned(), source }
     }
 
@@ -176,7 +176,7 @@ impl RecordingError {
         Self::Damaged { path: path.to_owned(), problem: problem.into() }
     }
 
-    fn parquet(action: impl Into<String>, path: &Path, source: ParquetError) -> Self {
+    pub(crate) fn parquet(action: impl Into<String>, path: &Path, source: ParquetError) -> Self {
         Self::Parquet { path: path.to_owned(), action: action.into(), source }
     }
 }

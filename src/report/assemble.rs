@@ -104,6 +104,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         acts: input.acts.to_vec(),
         probes: input.probes.to_vec(),
         replay_started_ns: input.replay_started_ns,
+        marks: Vec::new(),
         series: summary.seconds.iter().zip(0..).map(second_row).collect(),
         routes,
         other_routes,

@@ -1,5 +1,6 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+mod marks;
 mod points;
 mod probes;
 
@@ -11,7 +12,7 @@ use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
 use crate::report::charts::points::{Point, points, seconds_per_point};
-use crate::report::model::{Quantiles, Report};
+use crate::report::model::{Mark, Quantiles, Report};
 use crate::report::text::nanos;
 use crate::units::format_count;
 
@@ -42,9 +43,9 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
         // A closed load has no rate that it should have had, and is never late.
         if !report.is_closed() {
             let words = if report.load.is_none() { &RECORDED } else { &GENERATED };
-            charts.push(rate(&points, &span, words));
+            charts.push(rate(&points, &span, words, &report.marks));
         }
-        charts.push(latency(&points, &span));
+        charts.push(latency(&points, &span, &report.marks));
         if !report.is_closed() {
             charts.push(lateness(&points, &span));
         }
@@ -84,12 +85,12 @@ const GENERATED: Words = Words {
     columns: ["planned", "sent", "sent − planned"],
 };
 
-fn rate(points: &[Point], span: &str, words: &Words) -> Chart {
+fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let due = points.iter().map(|point| point.due).collect();
     let sent = points.iter().map(|point| point.sent).collect();
     let residual = points.iter().map(|point| point.residual).collect();
-    let traces: Vec<Box<dyn Trace>> = vec![
+    let mut traces: Vec<Box<dyn Trace>> = vec![
         Scatter::new(x.clone(), due).name(words.planned).line(line("--planned").width(4.0)),
         Scatter::new(x.clone(), sent).name(words.sent).line(line("--sent")),
         Bar::new(x, residual)
@@ -97,9 +98,10 @@ fn rate(points: &[Point], span: &str, words: &Words) -> Chart {
             .marker(Marker::new().color("--residual"))
             .y_axis("y2"),
     ];
+    traces.extend(marks::traces(marked, "y"));
     let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
     let summary = format!(
-        "Requests a second: at most {} {} and {} {}. Largest difference: {}.{span}",
+        "Requests a second: at most {} {} and {} {}. Largest difference: {}.{span}{}",
         format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
         words.planned,
         format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
@@ -108,6 +110,7 @@ fn rate(points: &[Point], span: &str, words: &Words) -> Chart {
             || "none".to_owned(),
             |p| format!("{:+} in second {}", p.residual, p.second)
         ),
+        marks::told(marked),
     );
     let layout = two_rows("requests/s", "difference");
     Chart {
@@ -130,26 +133,28 @@ fn rate(points: &[Point], span: &str, words: &Words) -> Chart {
     }
 }
 
-fn latency(points: &[Point], span: &str) -> Chart {
+fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let p50 = points.iter().map(|point| point.p50_ns.map(millis)).collect();
     let p99 = points.iter().map(|point| point.p99_ns.map(millis)).collect();
     let errors = points.iter().map(|point| point.errors).collect();
-    let traces: Vec<Box<dyn Trace>> = vec![
+    let mut traces: Vec<Box<dyn Trace>> = vec![
         Scatter::new(x.clone(), p50).name("p50").line(line("--typical")),
         Scatter::new(x.clone(), p99).name("p99").line(line("--tail")),
         Bar::new(x, errors).name("errors").marker(Marker::new().color("--bad")).y_axis("y2"),
     ];
+    traces.extend(marks::traces(marked, "y2"));
     let slowest = points.iter().filter_map(|p| p.p99_ns.map(|p99| (p99, Reverse(p.second)))).max();
     let most_errors = points.iter().map(|point| point.errors).max().unwrap_or(0);
     let summary = format!(
         "Latency from due to done, by the second in which a request was due. Highest p99: {}. \
-         Most errors in a second: {}.{span}",
+         Most errors in a second: {}.{span}{}",
         slowest.map_or_else(
             || "none, as nothing was answered".to_owned(),
             |(p99, Reverse(second))| format!("{} in second {second}", nanos(p99)),
         ),
         format_count(most_errors),
+        marks::told(marked),
     );
     let mut layout = two_rows("ms", "errors/s");
     layout = layout.y_axis(log_axis("ms").domain(&UPPER));

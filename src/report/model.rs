@@ -83,6 +83,9 @@ pub struct Report {
     /// When the replay began, ns since the start of the rehearsal; `None` where there was none.
     #[serde(default)]
     pub replay_started_ns: Option<u64>,
+    /// Times in which a person or a rule changed the course of the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
     /// One row a second of the run.
     pub series: Vec<SecondRow>,
     /// The busiest routes, at most [`MAX_ROUTES`], by falling count and then by name.
@@ -203,6 +206,17 @@ pub struct Quantiles {
     pub mean_ns: u64,
     /// How many values; never 0.
     pub count: u64,
+}
+
+/// A time of a run, since its start, to be seen in its charts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What happened, in a word.
+    pub name: String,
+    /// Its begin.
+    pub from_ns: u64,
+    /// Its end.
+    pub to_ns: u64,
 }
 
 /// One second of a run.

@@ -235,7 +235,7 @@ fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<f64, Exp
 }
 
 /// The words of a text, each with its column.
-fn words(text: &str) -> Vec<(usize, &str)> {
+pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
     text.split_whitespace()
         .map(|word| {
             let start = word.as_ptr().addr() - text.as_ptr().addr();
@@ -245,11 +245,11 @@ fn words(text: &str) -> Vec<(usize, &str)> {
 }
 
 /// A hostile line must not make a page of its error.
-fn crop(word: &str) -> String {
+pub(super) fn crop(word: &str) -> String {
     word.chars().take(40).collect()
 }
 
-fn mistake(column: usize, message: &str, hint: &str) -> ExpectationError {
+pub(super) fn mistake(column: usize, message: &str, hint: &str) -> ExpectationError {
     ExpectationError { column, message: message.to_owned(), hint: hint.to_owned() }
 }
 

@@ -30,6 +30,7 @@ pub(crate) struct Keys {
     pub(crate) rewrite: Option<RewriteKeys>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
+    pub(crate) abort: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
     pub(crate) nodes: Option<BTreeMap<String, Spanned<NodeKeys>>>,
@@ -42,6 +43,11 @@ pub(crate) struct Keys {
 pub(crate) struct TargetKeys {
     pub(crate) url: Text,
     pub(crate) allow: Option<Vec<Text>>,
+    pub(crate) connect_to: Option<Vec<Text>>,
+    pub(crate) resolve: Option<Vec<Text>>,
+    pub(crate) unix_socket: Option<Text>,
+    pub(crate) ip: Option<Text>,
+    pub(crate) source_ip: Option<Spanned<OneOrMany>>,
 }
 
 #[derive(Deserialize)]

@@ -7,11 +7,13 @@
 pub mod wave;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::scenario::expectation::Expectation;
 use crate::scenario::fields::{self, TIERS};
 use crate::scenario::hosts::{is_loopback, plain_host};
+use crate::scenario::network::Network;
 use crate::scenario::problem::{Mistake, crop};
 use crate::scenario::target::is_allowed;
 use crate::scenario::{Limits, TargetSpec, Tier};
@@ -25,6 +27,8 @@ pub struct Load {
     pub target: TargetSpec,
     /// Hosts that may be contacted, as in a scenario.
     pub allow: Vec<String>,
+    /// How connections reach the target.
+    pub network: Network,
     /// What to send.
     pub request: Request,
     /// Over how many connections, in turn.
@@ -276,12 +280,20 @@ pub fn url(text: &str) -> Result<(TargetSpec, String), Mistake> {
     Ok((target, format!("{slash}{path}")))
 }
 
-/// Hosts that may be contacted: those named, and this machine if it is the target. Any other target
-/// that is not named is refused.
-pub fn permitted(target: &TargetSpec, named: &[String]) -> Result<Vec<String>, Mistake> {
+/// Hosts that may be contacted: those named, and this machine where the URL, or a way that is typed
+/// beside it, names it. Any other that is not named is refused.
+pub fn permitted(
+    target: &TargetSpec,
+    network: &Network,
+    named: &[String],
+) -> Result<Vec<String>, Mistake> {
     let mut allow = named.to_vec();
-    if let Some((host, port)) = target.place() {
-        let host = plain_host(host);
+    let Some((host, port)) = target.place() else { return Ok(allow) };
+    let host = plain_host(host);
+    let (to, at) = network.destination(&host, port);
+    let pinned = network.addresses(&to, at).iter().map(IpAddr::to_canonical);
+    let pinned: Vec<(String, u16)> = pinned.map(|address| (address.to_string(), at)).collect();
+    for (host, port) in [(host, port), (to, at)].into_iter().chain(pinned) {
         if is_loopback(&host) {
             allow.push(host);
         } else if !is_allowed(&host, port, named) {
@@ -292,6 +304,13 @@ pub fn permitted(target: &TargetSpec, named: &[String]) -> Result<Vec<String>, M
         }
     }
     Ok(allow)
+}
+
+/// The host that is connected to is one of those named: it may be another machine.
+pub fn is_named(target: &TargetSpec, network: &Network, named: &[String]) -> bool {
+    let TargetSpec::Http { host, port } = target else { return false };
+    let (host, port) = network.destination(&plain_host(host), *port);
+    is_allowed(&host, port, named)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A scenario file becomes a [`Scenario`], or an error that says where and what to write instead.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -8,17 +10,18 @@ use std::time::Duration;
 
 use serde_yaml::Spanned;
 
+use crate::scenario::abort::{AbortRule, MAX_RULES};
 use crate::scenario::acts;
-use crate::scenario::expectation::Expectation;
+use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
-use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys};
+use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys, Text};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis;
-use crate::scenario::watch;
+use crate::scenario::watch::{self, Watch};
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
 /// Reads a scenario file.
@@ -68,9 +71,11 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
-    let allow = keys.target.allow.unwrap_or_default();
     let acts = acts::read(place, keys.acts)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
+    let network = network::read(place, &keys.target, &target, &acts)?;
+    let watches = watch::read(place, keys.watch)?;
+    let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
         name: match &keys.name {
             Some(name) => place.read(name, scenario_name)?,
@@ -93,7 +98,9 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
         acts,
-        watch: watch::read(place, keys.watch)?,
+        network,
+        abort: abort(place, &keys.abort.unwrap_or_default(), &watches)?,
+        watch: watches,
         nodes: nodes.clone(),
         target,
     })
@@ -166,6 +173,11 @@ pub(crate) fn seed(text: &str) -> Result<u64, Mistake> {
     fields::whole(text, 0..=u64::MAX)
 }
 
+/// A ceiling of requests or connections.
+pub(crate) fn ceiling(text: &str) -> Result<u32, Mistake> {
+    fields::whole32(text, 1..=1_000_000)
+}
+
 fn pace(text: &str) -> Result<Pace, Mistake> {
     if text == "closed" {
         return Err(Mistake::new(
@@ -178,10 +190,27 @@ fn pace(text: &str) -> Result<Pace, Mistake> {
 }
 
 fn expectation(text: &str) -> Result<Expectation, Mistake> {
-    Expectation::parse(text).map_err(|error| Mistake {
-        offset: error.column.saturating_sub(1),
-        message: error.message,
-        hint: error.hint,
+    Expectation::parse(text).map_err(placed)
+}
+
+fn placed(error: ExpectationError) -> Mistake {
+    let ExpectationError { column, message, hint } = error;
+    Mistake { offset: column.saturating_sub(1), message, hint }
+}
+
+/// The rules that end a run, and the probes they look at.
+fn abort(
+    place: Place<'_>,
+    texts: &[Text],
+    watches: &[Watch],
+) -> Result<Vec<AbortRule>, ScenarioError> {
+    if let Some(beyond) = texts.get(MAX_RULES) {
+        let mistake = Mistake::new(format!("more than {MAX_RULES} rules"), "keep those that count");
+        return Err(place.mistake(beyond, mistake));
+    }
+    place.each(texts, |text| {
+        let rule = AbortRule::parse(text).map_err(placed)?;
+        rule.check(watches).map(|()| rule)
     })
 }
 
@@ -245,7 +274,7 @@ fn headers(
 fn limits(place: Place<'_>, keys: &LimitKeys) -> Result<Limits, ScenarioError> {
     const MILLISECOND: Duration = Duration::from_millis(1);
     let default = Limits::default();
-    let count = |text: &str| fields::whole32(text, 1..=1_000_000);
+    let count = ceiling;
     let timeout = |text: &str| fields::duration(text, MILLISECOND..=HOUR);
     Ok(Limits {
         max_in_flight: place.or(keys.max_in_flight.as_ref(), default.max_in_flight, count)?,

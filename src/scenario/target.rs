@@ -1,12 +1,18 @@
 //! The target of a run: allowed by the scenario, and no server of the recording.
 
+mod reach;
+
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
+use crate::scenario::network::{Goal, Network, Sources, Way};
 use crate::scenario::redis::RedisTarget;
+
+pub use reach::{check_names, check_way, reach};
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
@@ -20,6 +26,10 @@ pub struct Target {
     pub redis: Option<RedisTarget>,
     /// It is the embedded stage.
     pub is_stage: bool,
+    /// The unix socket that stands in place of the address.
+    pub unix: Option<PathBuf>,
+    /// Addresses of this machine that connections come from.
+    pub sources: Sources,
     /// Further addresses of its name, all of them checked. They also keep other modules from
     /// making a target.
     others: Vec<SocketAddr>,
@@ -40,6 +50,17 @@ impl Target {
             }
             None => Err(error),
         }
+    }
+
+    /// Where the connections of a load go to and come from.
+    pub fn way(&self) -> Way {
+        let to = self.unix.clone().map_or(Goal::Tcp(self.address), Goal::Unix);
+        Way { to, sources: self.sources.clone(), redis: self.redis.clone() }
+    }
+
+    /// It is on this machine.
+    pub fn is_here(&self) -> bool {
+        self.unix.is_some() || self.address.ip().to_canonical().is_loopback()
     }
 }
 
@@ -101,6 +122,16 @@ pub enum TargetError {
         /// Host and port of the target.
         authority: String,
     },
+    /// It has addresses of the other family only.
+    #[error(
+        "{authority} has no {family} address: leave the family out, or name the host's other one"
+    )]
+    NoFamily {
+        /// Host and port of the target.
+        authority: String,
+        /// The family that was asked for.
+        family: &'static str,
+    },
     /// The target is the stage, and it was not started.
     #[error("the embedded stage has no address: it was not started")]
     NoStage,
@@ -143,21 +174,7 @@ pub async fn resolve(
     servers: &Servers,
     stage_address: Option<SocketAddr>,
 ) -> Result<Target, TargetError> {
-    check_name(spec, allow, servers)?;
-    let authority = spec.authority();
-    let Some((host, port)) = spec.place().map(|(host, port)| (plain_host(host), port)) else {
-        let address = stage_address.ok_or(TargetError::NoStage)?;
-        let (redis, others) = (None, Vec::new());
-        return Ok(Target { authority, address, redis, is_stage: true, others });
-    };
-    let redis = spec.redis().cloned();
-    let found = match tokio::net::lookup_host((host.as_str(), port)).await {
-        Ok(found) => found.collect::<Vec<_>>(),
-        Err(source) => return Err(TargetError::Lookup { authority, source }),
-    };
-    let address = check_addresses(&authority, &found, servers)?;
-    let others = found.into_iter().filter(|other| *other != address).collect();
-    Ok(Target { authority, address, redis, is_stage: false, others })
+    reach(spec, allow, servers, &Network::default(), stage_address).await
 }
 
 /// What can be said about a target without looking up its name, so that a dry run says it too.
@@ -350,8 +367,9 @@ mod tests {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
         let at = |there: &[SocketAddr]| {
             let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
-            let (address, redis) = (addresses[0], None);
-            let target = Target { authority, address, redis, is_stage: false, others };
+            let (address, sources, redis) = (addresses[0], Sources::default(), None);
+            let (is_stage, unix) = (false, None);
+            let target = Target { authority, address, redis, is_stage, unix, sources, others };
             target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
         assert_eq!(at(&addresses), Ok(addresses[0]));

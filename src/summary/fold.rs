@@ -98,6 +98,9 @@ impl Summary {
     }
 
     fn add_shapes(&mut self, arrival: &Arrival, sample: &Sample) {
+        if matches!(sample.fate, Fate::Unsent { reason: Unsent::Held }) {
+            return; // What a person held back is no part of the load whose shape is claimed.
+        }
         let bytes = request_bytes(arrival);
         // The planned mix decides for all three shapes which routes are told apart, so that they
         // can be compared route by route.
@@ -174,7 +177,7 @@ impl Summary {
         &mut self.seconds[index]
     }
 
-    fn route(&mut self, route: &Arc<str>) -> &mut Route {
+    pub(super) fn route(&mut self, route: &Arc<str>) -> &mut Route {
         let route = bounded_route(&self.routes, route);
         self.routes.entry(route).or_insert_with(Route::new)
     }

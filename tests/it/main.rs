@@ -70,6 +70,11 @@ mod generated; // Load without a recording: its requests, connections and moment
 mod session_pace; // Sessions that wait for their answers, by nginx' own log.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod redis_replay; // Commands of Redis replayed: real clients, real servers, and bad ones.
+mod network; // Where connections go and come from: hosts, addresses, unix sockets, sources.
+mod limits; // Ceilings of a run: what lies above is refused, or not sent and counted.
+mod abort; // Rules that end a run early, and what does not.
+mod samples; // Samples of a run as Parquet, and disks that are full or stand still.
+mod hold; // A run that is held and goes on by signals, and one that is stopped long before its end.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod connections; // Limits of connections on real servers, found to the integer.

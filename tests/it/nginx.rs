@@ -20,7 +20,6 @@ impl Drop for Nginx {
 
 /// Starts nginx on a free port; its log has a line a request: connection, number on it, request.
 pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
-    let nginx = program("nginx")?;
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let at = folder.display();
     let config = format!(
@@ -32,6 +31,17 @@ pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
          server {{ listen 127.0.0.1:{port}; access_log {at}/access.log seen;\n\
          keepalive_requests 100000; location / {{ return 200 'served'; }} }} }}\n"
     );
+    let mut server = start_with(folder, &config)?;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(server.0.try_wait().unwrap().is_none(), "nginx ended");
+        std::thread::yield_now();
+    }
+    Some((server, port))
+}
+
+/// Starts nginx with a configuration; it may not listen yet.
+pub(crate) fn start_with(folder: &Path, config: &str) -> Option<Nginx> {
+    let nginx = program("nginx")?;
     fs::write(folder.join("nginx.conf"), config).unwrap();
     let child = Command::new(nginx)
         .arg("-c")
@@ -40,12 +50,7 @@ pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
         .arg(folder)
         .spawn()
         .unwrap();
-    let mut server = Nginx(child);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(server.0.try_wait().unwrap().is_none(), "nginx ended");
-        std::thread::yield_now();
-    }
-    Some((server, port))
+    Some(Nginx(child))
 }
 
 #[test]

@@ -12,17 +12,17 @@ use crate::record_parts::{account, files, opened, post};
 use crate::support::program;
 
 /// A disk of so many bytes, mounted on a folder of its own.
-struct Disk(tempfile::TempDir);
+pub(crate) struct Disk(tempfile::TempDir);
 
 impl Disk {
     /// In memory.
-    fn small(size: &str) -> Option<Self> {
+    pub(crate) fn small(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         mounted(&["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"], folder)
     }
 
     /// With a file system that can be frozen.
-    fn that_freezes() -> Option<Self> {
+    pub(crate) fn that_freezes() -> Option<Self> {
         let (mkfs, _) = (program("mkfs.ext4")?, program("fsfreeze")?);
         let folder = tempfile::tempdir().unwrap();
         let image = folder.path().join("image");
@@ -33,12 +33,12 @@ impl Disk {
         mounted(&["-o", "loop", &image], folder)
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// Nothing that is written there comes back before the value returned is gone.
-    fn freeze(&self) -> Frozen<'_> {
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
         fsfreeze("-f", self.path());
         Frozen(self.path())
     }
@@ -62,7 +62,7 @@ impl Drop for Disk {
     }
 }
 
-struct Frozen<'a>(&'a Path);
+pub(crate) struct Frozen<'a>(&'a Path);
 
 impl Drop for Frozen<'_> {
     fn drop(&mut self) {

@@ -46,7 +46,7 @@ pub(super) fn trickle(
         ground.target,
         &ground.scenario.limits,
         Arc::<Gauges>::default(),
-        ground.stop.clone(),
+        ground.stop.clone().into(),
     );
     driven.map(Some).map_err(|error| format!("the trickle broke off: {error}"))
 }

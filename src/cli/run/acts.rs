@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::canary::heartbeat::Heartbeat;
 use crate::act::replay::replay;
 use crate::act::{Evidence, Ground, Performed, perform};
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::arrivals::Plan;
 use crate::probe;
@@ -29,6 +31,8 @@ pub(super) struct PerformedAll {
     pub(super) replay_started_ns: Option<u64>,
     /// What the replay yielded; `None` where it is no act of the scenario, or was left out.
     pub(super) driven: Option<Driven>,
+    /// What the rules that end a replay have come to.
+    pub(super) guarded: Guarded,
 }
 
 /// Performs every act of the scenario, with all probes watching from before the first.
@@ -36,23 +40,30 @@ pub(super) fn perform_watched(
     ground: &Ground<'_>,
     plan: Plan,
     voice: Voice,
+    control: &Control,
 ) -> Result<(PerformedAll, Vec<Record>), DriveError> {
     let servers = &ground.recording.header().servers;
     let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
     let ground = Ground { watching: Some(&watching), ..*ground };
-    let mut performed = perform_all(&ground, plan, voice)?;
+    let mut performed = perform_all(&ground, plan, voice, control)?;
     let probes = watching.finish();
     performed.findings.extend(watch::judge(&probes, &performed.acts));
     Ok((performed, probes))
 }
 
 /// Performs every act of the scenario, and cleans up after each.
-fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<PerformedAll, DriveError> {
+fn perform_all(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+    control: &Control,
+) -> Result<PerformedAll, DriveError> {
     let mut all = PerformedAll {
         acts: Vec::new(),
         findings: Vec::new(),
         replay_started_ns: None,
         driven: None,
+        guarded: Guarded::default(),
     };
     let acts = ActName::ALL.into_iter().filter(|act| ground.scenario.acts.has(*act));
     let (mut plan, mut ended_by, mut beating) = (Some(plan), None, None);
@@ -68,7 +79,8 @@ fn perform_all(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Performe
             && let Some(plan) = plan.take()
         {
             all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
-            all.driven = Some(replayed(ground, plan, voice)?);
+            let (driven, guarded) = replayed(ground, plan, voice, control);
+            (all.driven, all.guarded) = (Some(driven?), guarded);
         } else if let Some(performed) = perform(act, ground) {
             let findings = judge(&performed);
             outputs::note(voice.quiet, &told(act, &findings));
@@ -110,11 +122,24 @@ fn told(act: ActName, findings: &[Finding]) -> String {
     )
 }
 
-fn replayed(ground: &Ground<'_>, plan: Plan, voice: Voice) -> Result<Driven, DriveError> {
+fn replayed(
+    ground: &Ground<'_>,
+    plan: Plan,
+    voice: Voice,
+    control: &Control,
+) -> (Result<Driven, DriveError>, Guarded) {
     let planned = Duration::from_nanos(ground.facts.duration_ns);
     let limits = &ground.scenario.limits;
+    let guard = Guard {
+        rules: &ground.scenario.abort,
+        stop: &control.stop,
+        watching: ground.watching.map(|watching| (watching, ground.epoch)),
+        say: &|line| outputs::note(voice.quiet, line),
+    };
     with_progress(planned, voice, |gauges| {
-        replay(plan, ground.target, limits, gauges, ground.stop.clone())
+        guarded(guard, &Arc::clone(&gauges), || {
+            replay(plan, ground.target, limits, gauges, control.clone())
+        })
     })
 }
 

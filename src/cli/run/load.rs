@@ -2,21 +2,28 @@
 //! drive, verdict, report.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::replay::{replay, replay_closed};
-use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::limits::LimitOptions;
+use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
-use crate::cli::run::{Kept, file_name, listen, resolved, say, tell_not_valid, told};
+use crate::cli::run::reach::{Wanted, at, resolved};
+use crate::cli::run::signals::listen;
+use crate::cli::run::{Kept, file_name, marks, samples, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
+use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
-use crate::drive::stop::Stop;
+use crate::drive::dial::knock;
+use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
 use crate::plan::generate::{Generated, Template, check_connections, generate};
@@ -24,21 +31,26 @@ use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
 use crate::report::model::LoadFacts;
+use crate::scenario::abort::AbortRule;
 use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
 use crate::scenario::target::Target;
 use crate::shape::Origin;
 use crate::summary::Summary;
 use crate::units::format_counted;
-use crate::verdict::Verdict;
 use crate::verdict::closed::{ClosedInput, judge_closed};
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
+use crate::verdict::{Verdict, abort, hold};
 
 /// Where the reports of a load go, and the seed of its random choices.
 pub(super) struct Around<'a> {
     pub(super) seed: u64,
     pub(super) reports: &'a Path,
     pub(super) out: &'a [crate::cli::out::Output],
+    pub(super) network: &'a NetworkOptions,
+    pub(super) limits: LimitOptions,
+    pub(super) abort: &'a [AbortRule],
+    pub(super) samples: Option<&'a Path>,
 }
 
 /// Runs a load.
@@ -48,14 +60,19 @@ pub(super) fn run(
     voice: Voice,
 ) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
-    let load = options.load(around.seed)?;
+    let mut load = options.load(around.seed)?;
+    around.network.apply(&mut load.network)?;
+    around.limits.apply(&mut load.limits);
+    around.abort.iter().try_for_each(|rule| rule.check(&[]))?;
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
-    let job = Job { load: &load, target: &target, name: &name, started, voice };
-    let kept = Kept { folder: &folder, out: around.out, save: None, voice };
+    let job =
+        Job { load: &load, target: &target, abort: around.abort, name: &name, started, voice };
+    let kept =
+        Kept { folder: &folder, out: around.out, save: None, samples: around.samples, voice };
     let exit = carried_out(&job, plan, &kept);
     if exit.is_err() {
         // Removes the folder only where nothing was written.
@@ -100,21 +117,22 @@ const CLOSED_NOTE: &str = "each connection waited for its answer before it asked
 
 /// The target, which must be there.
 fn reached(load: &Load) -> anyhow::Result<Target> {
-    let allow = asked::permitted(&load.target, &load.allow)?;
-    let target = resolved(&load.target, &allow, &Servers::default(), None)?;
-    let problem = format!(
-        "cannot reach {} at {}: start it, or correct --url",
-        target.authority, target.address
-    );
+    let Load { target, network, .. } = load;
+    let allow = &asked::permitted(target, network, &load.allow)?;
+    let wanted = Wanted { target, allow, servers: &Servers::default(), network };
+    let target = resolved(wanted, None)?;
+    let way = target.way();
+    let problem =
+        format!("cannot reach {} at {}: start it, or correct --url", target.authority, way.to);
     // Not even a connection is opened to a machine that was not named.
-    let is_by_url = allow.len() > load.allow.len();
+    let is_named = asked::is_named(&load.target, network, &load.allow);
     let connect = |address: SocketAddr| {
-        if is_by_url && !address.ip().to_canonical().is_loopback() {
+        if !is_named && !address.ip().to_canonical().is_loopback() {
             return Err(io::Error::other(
                 "this is another machine: correct /etc/hosts, or name the host with --allow",
             ));
         }
-        TcpStream::connect_timeout(&address, load.limits.connect_timeout).map(drop)
+        knock(&at(&way, address), load.limits.connect_timeout)
     };
     target.at_first(connect).context(problem)
 }
@@ -122,6 +140,7 @@ fn reached(load: &Load) -> anyhow::Result<Target> {
 struct Job<'a> {
     load: &'a Load,
     target: &'a Target,
+    abort: &'a [AbortRule],
     name: &'a str,
     started: Moment,
     voice: Voice,
@@ -133,13 +152,16 @@ fn carried_out(
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
     say(job.voice, &facts.warnings);
-    let stop = Stop::new();
-    listen(job.voice, &stop);
-    let driven = match driven(job, plan, &stop) {
+    let samples = samples::create(kept.samples)?;
+    let control = samples::control(samples.as_ref());
+    listen(job.voice, &control);
+    let (driven, guarded) = driven(job, plan, &control);
+    let driven = match driven {
         Ok(driven) => driven,
         Err(error) => {
             tell_not_valid(error);
-            return Ok(Exit::Invalid);
+            drop(control);
+            return samples::finish(samples, job.voice.quiet).map(|()| Exit::Invalid);
         }
     };
     if facts.arrivals == 0 {
@@ -147,14 +169,16 @@ fn carried_out(
         facts.request_bytes = driven.summary.request_bytes;
     }
     facts.warnings.extend(declined(&driven.summary));
-    let verdict = judged(job, &facts, &driven, stop.is_requested());
+    let mut verdict = judged(job, &facts, &driven, driven.interrupted);
+    abort::add(&mut verdict, &guarded);
+    hold::add(&mut verdict, &driven.held, &driven.summary);
     let exit = Exit::of(verdict.outcome);
     let load = LoadFacts {
         pace: job.load.pace_name().to_owned(),
         description: job.load.description(),
         connections: u64::from(job.load.connections),
     };
-    let report = assemble(&AssembleInput {
+    let mut report = assemble(&AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: job.name,
         started: &job.started.rfc3339(),
@@ -169,7 +193,10 @@ fn carried_out(
         facts: &facts,
         health: &driven.health,
     });
-    told(&report, kept).map(|()| exit)
+    report.marks = marks::marks(&driven.held, &guarded);
+    drop(control);
+    told(&report, kept)?;
+    samples::finish(samples, job.voice.quiet).map(|()| exit)
 }
 
 /// Answers of a class that no recording says are right: mostly a mistake in what was typed.
@@ -184,17 +211,26 @@ fn declined(summary: &Summary) -> Option<String> {
     ))
 }
 
-fn driven(job: &Job<'_>, plan: Planned, stop: &Stop) -> Result<Driven, DriveError> {
+fn driven(
+    job: &Job<'_>,
+    plan: Planned,
+    control: &Control,
+) -> (Result<Driven, DriveError>, Guarded) {
     let Job { load, target, voice, .. } = *job;
     let length = match &load.pace {
         LoadPace::Open { stages, .. } => stages.iter().map(|stage| stage.length).sum(),
         LoadPace::Closed { length } => *length,
     };
-    with_progress(length, voice, |gauges| match plan {
-        Planned::Open(plan) => replay(plan, target, &load.limits, gauges, stop.clone()),
-        Planned::Closed(load_of) => {
-            replay_closed(load_of, target, &load.limits, gauges, stop.clone())
-        }
+    let say = |line: &str| outputs::note(voice.quiet, line);
+    let guard = Guard { rules: job.abort, stop: &control.stop, watching: None, say: &say };
+    let limits = &load.limits;
+    with_progress(length, voice, |gauges| {
+        guarded(guard, &Arc::clone(&gauges), || match plan {
+            Planned::Open(plan) => replay(plan, target, limits, gauges, control.clone()),
+            Planned::Closed(closed) => {
+                replay_closed(closed, target, limits, gauges, control.clone())
+            }
+        })
     })
 }
 
@@ -204,7 +240,7 @@ fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> V
     if matches!(job.load.pace, LoadPace::Closed { .. }) {
         return judge_closed(&ClosedInput { facts, summary, health, expectations, interrupted });
     }
-    let target_is_here = job.target.address.ip().to_canonical().is_loopback();
+    let target_is_here = job.target.is_here();
     judge(&JudgeInput {
         replayed: Some(Replayed { facts, summary, health, target_is_here }),
         drills: &[],

@@ -10,6 +10,7 @@ use crate::cli::run::load::DEFAULT_LENGTH;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::load::wave::wave;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
+use crate::scenario::network::Network;
 use crate::scenario::{Limits, Tier};
 use crate::units::rate::PerSecond;
 
@@ -95,14 +96,6 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "TIER", env = "PEAKHOUR_TOLERANCE", requires = "url")]
     #[arg(value_parser = checked(load::tolerance, "PEAKHOUR_TOLERANCE"))]
     tolerance: Option<Tier>,
-    /// Refuse a load above so many requests in a second; 50000 where nothing is said.
-    #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_MAX_RATE", requires = "url")]
-    #[arg(value_parser = checked(load::connections, "PEAKHOUR_MAX_RATE"))]
-    max_rate: Option<u32>,
-    /// Refuse a load over more connections than this; 20000 where nothing is said.
-    #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_MAX_CONNECTIONS", requires = "url")]
-    #[arg(value_parser = checked(load::connections, "PEAKHOUR_MAX_CONNECTIONS"))]
-    max_connections: Option<u32>,
 }
 
 /// What only a scenario has.
@@ -150,6 +143,7 @@ impl LoadOptions {
         Ok(Load {
             target,
             allow: self.allow.clone(),
+            network: Network::default(),
             request: Request {
                 method: self.method.clone().unwrap_or_else(|| "GET".to_owned()),
                 path,
@@ -159,12 +153,7 @@ impl LoadOptions {
             connections,
             pace: self.pace()?,
             seed,
-            limits: Limits {
-                max_rate: self.max_rate.unwrap_or(default.max_rate),
-                max_connections: self.max_connections.unwrap_or(default.max_connections),
-                max_in_flight: default.max_in_flight.max(connections),
-                ..default
-            },
+            limits: Limits { max_in_flight: default.max_in_flight.max(connections), ..default },
             tolerance: self.tolerance.unwrap_or(Tier::Standard),
             expect: self.expect.clone(),
         })

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::Arc;
 
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::drive::desk::Run;
 use crate::drive::failure;
+use crate::drive::place::Place;
 use crate::drive::redis::reply::ReplyReader;
 use crate::sample::Fate;
 
@@ -21,20 +20,19 @@ pub(super) struct Link {
     pub(super) has_answered: bool,
     /// Why no more can be written. What the server said before can still be read.
     pub(super) write_error: Option<io::Error>,
-    run: Arc<Run>,
+    _place: Place,
 }
 
 impl Link {
-    pub(super) fn new(stream: TcpStream, run: &Arc<Run>) -> Self {
+    pub(super) fn new(stream: TcpStream, place: Place) -> Self {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        run.gauges.connection_opened();
         Self {
             stream,
             replies: ReplyReader::new(),
             has_answered: false,
             write_error: None,
-            run: Arc::clone(run),
+            _place: place,
         }
     }
 
@@ -64,11 +62,5 @@ impl Link {
 
     fn peek(&self) -> io::Result<usize> {
         SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.run.gauges.connection_closed();
     }
 }

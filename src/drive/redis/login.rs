@@ -50,7 +50,7 @@ pub(super) async fn log_in(link: &mut Link, run: &Run, memory: &Memory) -> Resul
 /// What is said, and what a refusal of each part of it means.
 fn opening(run: &Run, memory: &Memory) -> (Vec<u8>, Vec<Declined>) {
     let (mut words, mut reasons) = (Vec::new(), Vec::new());
-    let Some(target) = &run.redis else { return (words, reasons) };
+    let Some(target) = run.dialler.redis() else { return (words, reasons) };
     if let Some(password) = &target.endpoint.password {
         let user = target.endpoint.user.as_deref();
         let login: Vec<&[u8]> =

@@ -1,5 +1,6 @@
 use super::*;
 use crate::scenario::load::LoadPace;
+use crate::scenario::network::Network;
 use crate::scenario::{TargetSpec, Tier};
 use crate::units::rate::PerSecond;
 
@@ -7,6 +8,7 @@ fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
     let rate = PerSecond { things: rate, seconds: 1 };
     let stage = Stage { length: Duration::from_secs(seconds), from: rate, to: rate };
     Load {
+        network: Network::default(),
         target: TargetSpec::Http { host: "127.0.0.1".into(), port: 8080 },
         allow: Vec::new(),
         request: Request {

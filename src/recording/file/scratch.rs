@@ -10,7 +10,7 @@ use crate::recording::file::RecordingError;
 
 /// A file being written beside its target; removed on drop unless [`Scratch::publish`] was called.
 #[derive(Debug)]
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     path: PathBuf,
     published: bool,
 }
@@ -18,7 +18,7 @@ pub(super) struct Scratch {
 impl Scratch {
     /// Creates `TARGET{suffix}`, replacing what a killed run may have left there. Where another
     /// process is still writing it, that is an error: two would spoil each other's file.
-    pub(super) fn create(target: &Path, suffix: &str) -> Result<(Self, File), RecordingError> {
+    pub(crate) fn create(target: &Path, suffix: &str) -> Result<(Self, File), RecordingError> {
         let mut name = OsString::from(target);
         name.push(suffix);
         let path = PathBuf::from(name);
@@ -27,13 +27,13 @@ impl Scratch {
         Ok((Self { path, published: false }, file))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Gives the file its final name, once its bytes are on the disk. Whoever sees the name sees
     /// the whole file.
-    pub(super) fn publish(mut self, file: &File, target: &Path) -> Result<(), RecordingError> {
+    pub(crate) fn publish(mut self, file: &File, target: &Path) -> Result<(), RecordingError> {
         file.sync_all().map_err(|source| RecordingError::io("sync", &self.path, source))?;
         fs::rename(&self.path, target)
             .map_err(|source| RecordingError::io("rename to its final name", &self.path, source))?;

@@ -53,22 +53,25 @@ fn this_machine_is_permitted_by_its_url_and_every_other_host_by_name() {
     let target = |text: &str| url(text).unwrap().0;
     let named = |host: &str| vec![host.to_owned()];
     for text in ["http://127.0.0.1:1", "http://127.9.9.9", "http://localhost", "http://[::1]:8"] {
-        assert!(permitted(&target(text), &[]).is_ok(), "{text}");
+        assert!(permitted(&target(text), &Network::default(), &[]).is_ok(), "{text}");
     }
     for text in ["http://10.0.0.1", "http://192.168.1.1:80", "http://staging.example:8080"] {
-        let said = permitted(&target(text), &named("10.0.0.2")).unwrap_err().to_string();
+        let said = permitted(&target(text), &Network::default(), &named("10.0.0.2"))
+            .unwrap_err()
+            .to_string();
         assert!(said.contains("--allow"), "{text}: {said}");
     }
     let staging = target("http://Staging.Example:8080/x");
-    assert!(permitted(&staging, &named("staging.example")).is_ok());
-    assert!(permitted(&staging, &named("staging.example:8080")).is_ok());
-    assert!(permitted(&staging, &named("staging.example:81")).is_err());
+    assert!(permitted(&staging, &Network::default(), &named("staging.example")).is_ok());
+    assert!(permitted(&staging, &Network::default(), &named("staging.example:8080")).is_ok());
+    assert!(permitted(&staging, &Network::default(), &named("staging.example:81")).is_err());
 }
 
 #[test]
 fn a_load_is_told_in_a_line() {
     let typed = ["30s:2x", "10s:2x"].map(|text| stage(text).unwrap());
     let mut load = Load {
+        network: Network::default(),
         target: TargetSpec::Stage,
         allow: Vec::new(),
         request: Request {

@@ -50,7 +50,12 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
         quantile_text(lateness, 0.999),
         quantile_text(lateness, 1.0)
     )];
-    for reason in [Unsent::LocalResources, Unsent::InFlightLimit, Unsent::InFlightBytes] {
+    for reason in [
+        Unsent::LocalResources,
+        Unsent::InFlightLimit,
+        Unsent::InFlightBytes,
+        Unsent::ConnectionLimit,
+    ] {
         if let Some(&count) = input.summary.fates.get(reason.name()) {
             let count = format_counted(count, "request", "requests");
             lines.push(format!("{count} {}", reason.name()));

@@ -71,8 +71,13 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
             format_duration(total / sessions)
         ));
     }
-    let waiting =
-        [Unsent::SessionBehind, Unsent::RunEnded, Unsent::InFlightLimit, Unsent::InFlightBytes];
+    let waiting = [
+        Unsent::SessionBehind,
+        Unsent::RunEnded,
+        Unsent::InFlightLimit,
+        Unsent::InFlightBytes,
+        Unsent::ConnectionLimit,
+    ];
     for reason in waiting {
         if let Some(&count) = summary.fates.get(reason.name()) {
             let count = format_counted(count, "request", "requests");

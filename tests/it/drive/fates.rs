@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use peakhour::scenario::Limits;
 
-use super::server::{Client, start};
-use super::{LIMITS, fates, get, last, run};
+use super::server::{Client, healthy, start};
+use super::{LIMITS, due, fates, get, last, run};
 
 #[test]
 fn a_refused_port_is_refused() {
@@ -94,6 +94,22 @@ fn what_exceeds_the_limit_in_flight_is_not_sent() {
     let driven = run(server.address, limits, (0..10).map(|n| last(get(n, 0))).collect());
     assert_eq!(fates(&driven), [("timed out", 3), ("unsent: in-flight limit", 7)]);
     assert_eq!(server.accepted(), 3);
+}
+
+/// Ten clients come one after the other, and none is answered: a third connection is never opened.
+#[test]
+fn what_would_need_a_connection_too_many_is_not_sent() {
+    let server = start(Client::wait_for_close);
+    let limits =
+        Limits { max_connections: 2, response_timeout: Duration::from_millis(300), ..LIMITS };
+    let driven = run(server.address, limits, (0..10).map(|n| last(get(n, 0))).collect());
+    assert_eq!(fates(&driven), [("timed out", 2), ("unsent: connection limit", 8)]);
+    assert_eq!((server.accepted(), driven.summary.errors), (2, 2));
+    // Where each is answered, its place is free for the next.
+    let server = healthy();
+    let apart = |n: u32| due(Duration::from_millis(30) * n, last(get(n.into(), 0)));
+    let driven = run(server.address, limits, (0..10).map(apart).collect());
+    assert_eq!(fates(&driven), [("answered", 10)]);
 }
 
 #[test]

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
-use peakhour::drive::{Destination, Driven, drive};
+use peakhour::drive::{Driven, drive};
 use peakhour::plan::{Arrival, Recorded, Touch};
 use peakhour::protocol::resp::command;
 use peakhour::protocol::resp::scan::{Scan, Sender};
 use peakhour::scenario::Limits;
 use peakhour::scenario::endpoint::Endpoint;
+use peakhour::scenario::network::Way;
 use peakhour::scenario::redis::RedisTarget;
 
 const LIMITS: Limits = Limits {
@@ -99,11 +100,11 @@ fn run_until(
 ) -> Driven {
     let planned = plan.len() as u64;
     let endpoint = Endpoint::parse(url).unwrap();
-    let destination =
-        Destination { address, redis: Some(RedisTarget { endpoint, database: None }) };
+    let redis = Some(RedisTarget { endpoint, database: None });
+    let way = Way { redis, ..Way::from(address) };
     let gauges = Arc::new(Gauges::default());
     let plan = plan.into_iter().map(Ok::<_, Infallible>);
-    let driven = drive(plan, destination, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
+    let driven = drive(plan, way, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
     assert_eq!(driven.summary.arrivals, planned);
     assert_eq!(driven.summary.fates.values().sum::<u64>(), planned);
     let gauges = gauges.snapshot();

@@ -1,0 +1,225 @@
+//! One line of a scenario's `abort`: `METRIC [STAT] OP VALUE over TIME`. Where it holds, the run
+//! ends early, so that a rehearsal harms a stack no longer than it teaches anything.
+
+use std::time::Duration;
+
+use crate::scenario::expectation::{
+    Comparison, Expectation, ExpectationError, MetricName, Stat, crop, mistake, words,
+};
+use crate::scenario::problem::Mistake;
+use crate::scenario::watch::Watch;
+use crate::units::parse_duration;
+
+/// A rule that ends a run. `errors > 10% over 10s`, `latency p99 > 2s over 10s`,
+/// `redis.connected_clients > 900`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AbortRule {
+    /// As written, for reports.
+    pub text: String,
+    /// What is looked at.
+    pub what: AbortOn,
+    /// How it is compared.
+    pub op: Comparison,
+    /// With what, in the metric's own unit: nanoseconds for times, a ratio for shares.
+    pub value: f64,
+    /// The time over which it must hold, whole seconds for what the driver measures; zero is a
+    /// single look of a probe.
+    pub over: Duration,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AbortOn {
+    /// The share of the requests sent that ended in an error.
+    Errors,
+    /// A statistic of the times from due to done.
+    Latency(Stat),
+    /// A figure of a probe: a gauge at each look, or by how much a counter grew.
+    Probe {
+        /// The probe and its figure, `PROBE.FIGURE`. Which part is which, the probes tell: both may
+        /// hold a point.
+        name: String,
+    },
+}
+
+/// Longest time that a rule looks back: five minutes.
+pub const MAX_OVER: Duration = Duration::from_mins(5);
+
+/// Most rules of a run: more than anybody could have thought about.
+pub const MAX_RULES: usize = 50;
+
+impl AbortRule {
+    /// Reads one line.
+    pub fn parse(text: &str) -> Result<Self, ExpectationError> {
+        let words = words(text);
+        let over = words.iter().find(|(_, word)| *word == "over").map(|(column, _)| *column);
+        let cut = over.map_or(text.len(), |column| byte_of(text, column));
+        let (rule, rest) = text.split_at(cut);
+        let is_probe = words.first().is_some_and(|(_, word)| word.contains('.'));
+        let over = over.map(|column| window(rest, column)).transpose()?;
+        if is_probe {
+            return probe(rule, over.unwrap_or_default()).map(|read| read.named(text));
+        }
+        let Expectation { metric, stat, op, value, .. } = Expectation::parse(rule)?;
+        let what = match (metric, stat) {
+            (MetricName::Errors, _) => AbortOn::Errors,
+            (MetricName::Latency, Some(stat)) => AbortOn::Latency(stat),
+            _ => {
+                let column = words.first().map_or(1, |(column, _)| *column);
+                let message = format!("`{}` cannot end a run", metric.name());
+                return Err(mistake(column, &message, METRICS));
+            }
+        };
+        let Some(over) = over else {
+            let column = text.chars().count() + 1;
+            let hint = "add the time over which it must hold, such as `over 10s`";
+            return Err(mistake(column, "there is no time to look back", hint));
+        };
+        Ok(Self { text: text.trim().to_owned(), what, op, value, over: whole_seconds(over) })
+    }
+
+    /// The same as an option, whose mistakes have no line to be shown below.
+    pub fn option(text: &str) -> Result<Self, Mistake> {
+        Self::parse(text).map_err(|ExpectationError { column, message, hint }| {
+            Mistake::new(format!("{message} (character {column} of `{}`)", crop(text)), hint)
+        })
+    }
+
+    /// What is wrong where it looks at a probe that nobody watches.
+    pub fn check(&self, watches: &[Watch]) -> Result<(), Mistake> {
+        let AbortOn::Probe { name } = &self.what else { return Ok(()) };
+        if watches.iter().any(|watch| figure_of(name, &watch.name).is_some()) {
+            return Ok(());
+        }
+        let names: Vec<&str> = watches.iter().map(|watch| watch.name.as_str()).collect();
+        let hint = if names.is_empty() {
+            "the scenario watches nothing: add the probe under `watch`".to_owned()
+        } else {
+            format!("the probes under `watch` are {}", names.join(", "))
+        };
+        Err(Mistake::new(format!("no probe is called as in `{}`", crop(name)), hint))
+    }
+
+    fn named(self, text: &str) -> Self {
+        Self { text: text.trim().to_owned(), ..self }
+    }
+}
+
+/// The figure in `PROBE.FIGURE`, where the probe is this one.
+pub fn figure_of<'a>(name: &'a str, probe: &str) -> Option<&'a str> {
+    name.strip_prefix(probe)?.strip_prefix('.').filter(|figure| !figure.is_empty())
+}
+
+const METRICS: &str = "write errors, latency, or a figure of a probe, such as `errors > 10% over \
+                       10s`, `latency p99 > 2s over 10s` or `redis.connected_clients > 900`";
+
+fn window(rest: &str, column: usize) -> Result<Duration, ExpectationError> {
+    let value = rest.strip_prefix("over").unwrap_or(rest);
+    let column = column + rest.chars().count() - value.trim_start().chars().count();
+    let over = parse_duration(value.trim())
+        .map_err(|error| mistake(column, &error.problem, error.hint))?;
+    if over < Duration::from_secs(1) || over > MAX_OVER {
+        let message = format!("{} is out of range", crop(value.trim()));
+        return Err(mistake(column, &message, "write a time from 1s to 5m"));
+    }
+    Ok(over)
+}
+
+/// `PROBE.FIGURE OP NUMBER`; a figure may hold blanks, and signs in its labels.
+fn probe(rule: &str, over: Duration) -> Result<AbortRule, ExpectationError> {
+    const HINT: &str = "write such as `redis.connected_clients > 900`, with blanks around >";
+    let ops = [
+        ("<", Comparison::Below),
+        ("<=", Comparison::AtMost),
+        (">", Comparison::Above),
+        (">=", Comparison::AtLeast),
+    ];
+    let found = words(rule)
+        .into_iter()
+        .find_map(|(column, word)| Some((column, ops.iter().find(|(sign, _)| *sign == word)?)));
+    let Some((column, (sign, op))) = found else {
+        return Err(mistake(rule.chars().count() + 1, "there is no operator", HINT));
+    };
+    let (name, rest) = rule.split_at(byte_of(rule, column));
+    let text = rest.get(sign.len()..).unwrap_or_default();
+    let column = column + rest.chars().count() - text.trim_start().chars().count();
+    let number = text.trim().replace('_', "");
+    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
+    let value = number.parse::<f64>().ok().filter(|value| plain && value.is_finite());
+    let Some(value) = value else {
+        let message = format!("`{}` is not a plain number", crop(text.trim()));
+        return Err(mistake(column, &message, HINT));
+    };
+    let name = name.trim().to_owned();
+    Ok(AbortRule { text: String::new(), what: AbortOn::Probe { name }, op: *op, value, over })
+}
+
+/// The byte at which the character of a column begins.
+fn byte_of(text: &str, column: usize) -> usize {
+    text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(byte, _)| byte)
+}
+
+/// The driver counts by the second.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs() + u64::from(time.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_read() {
+        let read = |text: &str| AbortRule::parse(text).unwrap();
+        let errors = read(" errors > 10% over 10s ");
+        assert_eq!((errors.what, errors.over), (AbortOn::Errors, Duration::from_secs(10)));
+        assert_eq!((errors.text.as_str(), errors.op), ("errors > 10% over 10s", Comparison::Above));
+        assert!((errors.value - 0.1).abs() < 1e-12);
+        let latency = read("latency p99 >= 2s over 1500ms");
+        assert_eq!(latency.what, AbortOn::Latency(Stat::Percentile(99.0)));
+        assert_eq!(latency.over, Duration::from_secs(2), "whole seconds");
+        let probe = read("redis.connected_clients > 900");
+        assert_eq!((probe.over, probe.value.to_string().as_str()), (Duration::ZERO, "900"));
+        let name = |text: &str| match read(text).what {
+            AbortOn::Probe { name } => name,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(name("redis.connected_clients > 900"), "redis.connected_clients");
+        assert_eq!(name("n.x{a=\"b c\"} <= -1.5 over 3s"), "n.x{a=\"b c\"}");
+    }
+
+    #[test]
+    fn a_mistake_is_pointed_at() {
+        for (text, column, message) in [
+            ("errors > 10%", 13, "there is no time to look back"),
+            ("errors > 10% over", 18, "there is no value"),
+            ("errors > 10% over 10", 19, "has no unit"),
+            ("errors > 10% over 6m", 19, "6m is out of range"),
+            ("errors > 10% over 10ms", 19, "out of range"),
+            ("errors > 10 over 10s", 10, "has no"),
+            ("latency > 2s over 10s", 9, "needs a statistic"),
+            ("latencey p99 > 2s over 10s", 1, "unknown metric `latencey`"),
+            ("completeness < 90% over 10s", 1, "`completeness` cannot end a run"),
+            ("redis.clients 900", 18, "there is no operator"),
+            ("redis.clients > many", 17, "`many` is not a plain number"),
+            ("redis.clients > 1 over 0s", 24, "out of range"),
+            ("", 1, "there is no operator"),
+        ] {
+            let error = AbortRule::parse(text).unwrap_err();
+            assert_eq!(error.column, column, "{text}: {error}");
+            assert!(error.message.contains(message) && !error.hint.is_empty(), "{text}: {error}");
+        }
+        let told = AbortRule::option("errors > 10%").unwrap_err().to_string();
+        assert!(told.contains("character 13 of `errors > 10%`"), "{told}");
+    }
+
+    #[test]
+    fn names_with_points_are_those_of_the_probes() {
+        assert_eq!(figure_of("node.1.load1", "node.1"), Some("load1"));
+        assert_eq!(figure_of("node.1.load1", "node"), Some("1.load1"));
+        assert_eq!(figure_of("node.", "node"), None);
+        let rule = AbortRule::parse("redis.x > 1").unwrap();
+        let told = rule.check(&[]).unwrap_err().to_string();
+        assert!(told.contains("no probe is called as in `redis.x`; the scenario watches nothing"));
+    }
+}
