@@ -21,6 +21,7 @@ pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;
 pub(crate) mod sessions;
+pub(crate) mod tls;
 pub mod stop;
 pub(crate) mod worker;
 
@@ -39,6 +40,8 @@ use crate::drive::stop::Stop;
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
 use crate::scenario::Limits;
+use crate::scenario::target::Target;
+use crate::scenario::tls::Tls;
 use crate::summary::Summary;
 
 /// What driving a plan yields.
@@ -84,14 +87,14 @@ pub enum DriveError {
 /// the first arrivals are not late.
 const START_DELAY: Duration = Duration::from_millis(200);
 
-/// Carries out a plan against `address` and returns when every arrival has its fate. Arrivals must
+/// Carries out a plan against a target and returns when every arrival has its fate. Arrivals must
 /// be in the order of `due`.
 ///
 /// Blocks the calling thread, which reads the plan; each usable processor but one gets a worker
 /// thread. `gauges` show how it goes and belong to this run only; `stop` ends it early.
 pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     plan: impl Iterator<Item = Result<Arrival, E>>,
-    address: SocketAddr,
+    to: impl Into<Destination>,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
@@ -99,8 +102,35 @@ pub fn drive<E: Into<Box<dyn Error + Send + Sync>>>(
     // To find and unpack the first arrival may take longer than all that follow.
     let mut plan = plan.peekable();
     plan.peek();
-    let run = Run::new(Epoch::after(START_DELAY), address, *limits, gauges, stop);
+    let run = to.into().run(Epoch::after(START_DELAY), *limits, gauges, stop);
     drive_with(worker_count(), plan, run)
+}
+
+/// Where a load goes.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// Address of every connection.
+    pub address: SocketAddr,
+    /// What is spoken inside of.
+    pub tls: Option<Tls>,
+}
+
+impl From<SocketAddr> for Destination {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, tls: None }
+    }
+}
+
+impl From<&Target> for Destination {
+    fn from(target: &Target) -> Self {
+        Self { address: target.address, tls: target.tls.clone() }
+    }
+}
+
+impl Destination {
+    fn run(self, epoch: Epoch, limits: Limits, gauges: Arc<Gauges>, stop: Stop) -> Run {
+        Run { tls: self.tls, ..Run::new(epoch, self.address, limits, gauges, stop) }
+    }
 }
 
 /// One processor is left to the reader, to the kernel, and to whatever else runs here.
@@ -154,15 +184,17 @@ fn driven(
     arrivals: u64,
     ended: Worked,
 ) -> Result<Driven, DriveError> {
-    let Worked { summary, run_queue_wait, failure } = ended;
+    let Worked { mut summary, run_queue_wait, failure } = ended;
     assert_eq!(summary.arrivals, arrivals, "every arrival has exactly one sample");
     if let Some(error) = failure {
         return Err(DriveError::Timer(error));
     }
+    let gauges = run.gauges.snapshot();
+    summary.handshakes = gauges.handshakes;
     Ok(Driven {
         summary,
         health: health::after(before, run.epoch.now(), run_queue_wait),
-        retried: run.gauges.snapshot().retried,
+        retried: gauges.retried,
         interrupted: run.stop.is_requested(),
     })
 }

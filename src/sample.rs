@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::record::failures::TlsFailure;
+
 /// What became of an arrival. Every arrival has exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -30,6 +32,14 @@ pub enum Fate {
     },
     /// The response broke the protocol.
     Malformed,
+    /// TLS with the target failed, in its handshake or later.
+    Tls {
+        /// Why.
+        failure: TlsFailure,
+    },
+    /// The connection ended inside of TLS without saying so, and only that would have told whether
+    /// the response was whole.
+    Truncated,
     /// It never left this machine.
     Unsent {
         /// Why.
@@ -71,8 +81,28 @@ impl Fate {
             Self::ClosedEarly { .. } => "closed early",
             Self::Rejected { .. } => "rejected",
             Self::Malformed => "malformed response",
+            Self::Tls { failure } => tls_name(*failure),
+            Self::Truncated => "tls: cut off",
             Self::Unsent { reason } => reason.name(),
         }
+    }
+}
+
+fn tls_name(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::NotSpoken => "tls: not spoken",
+        TlsFailure::NoCommonProtocol => "tls: no common protocol",
+        TlsFailure::NoCommonVersion => "tls: no common version or cipher",
+        TlsFailure::Expired => "tls: certificate expired",
+        TlsFailure::NotValidYet => "tls: certificate not valid yet",
+        TlsFailure::OtherName => "tls: certificate for another name",
+        TlsFailure::UnknownIssuer => "tls: certificate not trusted",
+        TlsFailure::NotAccepted => "tls: certificate not accepted",
+        TlsFailure::ClientCertificate => "tls: client certificate refused",
+        TlsFailure::Alert => "tls: alert",
+        TlsFailure::Left => "tls: closed in the handshake",
+        TlsFailure::TooSlow => "tls: handshake timed out",
+        TlsFailure::Broken => "tls: broken",
     }
 }
 

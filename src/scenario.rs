@@ -15,6 +15,7 @@ mod keys;
 pub(crate) mod fields;
 mod place;
 pub mod nodes;
+pub mod tls;
 pub mod acts;
 pub mod watch;
 pub mod load;
@@ -28,6 +29,7 @@ use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
+use crate::scenario::tls::TlsSpec;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
@@ -126,6 +128,8 @@ pub enum TargetSpec {
         host: String,
         /// Port.
         port: u16,
+        /// It speaks TLS.
+        tls: Option<Box<TlsSpec>>,
     },
 }
 

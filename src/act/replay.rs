@@ -20,7 +20,7 @@ pub fn replay<E: Into<Box<dyn Error + Send + Sync>>>(
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    drive::drive(plan, target.address, limits, gauges, stop)
+    drive::drive(plan, target, limits, gauges, stop)
 }
 
 /// Sends a closed load to a target; see [`drive_closed`].
@@ -31,5 +31,5 @@ pub fn replay_closed(
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    drive_closed(load, target.address, limits, gauges, stop)
+    drive_closed(load, target, limits, gauges, stop)
 }

@@ -3,14 +3,15 @@
 mod acts;
 mod load;
 mod options;
+mod reach;
 mod snapshot;
+mod tls;
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::builder::FalseyValueParser as Flag;
 
 use crate::act::Ground;
@@ -22,6 +23,7 @@ use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
+use crate::cli::run::reach::{answering, warn_of_insecurity};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -189,8 +191,9 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE), voice)?;
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
-    let (facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
+    let (mut facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
     say(voice, &facts.warnings);
+    warn_of_insecurity(&scenario.target, &mut facts);
     let (target, stage) = match outside {
         Some(target) => (target, None),
         None => staged(rehearsal, &recording, &facts)?,
@@ -321,13 +324,8 @@ fn outside_target(scenario: &Scenario, recording: &Loaded) -> anyhow::Result<Opt
     }
     let servers = &recording.reader.header().servers;
     let target = resolved(&scenario.target, &scenario.allow, servers, None)?;
-    let problem = format!(
-        "cannot reach the target {} at {}: start it, or correct `target.url`",
-        target.authority, target.address
-    );
     let patience = scenario.limits.connect_timeout;
-    let connect = |address| TcpStream::connect_timeout(&address, patience).map(drop);
-    Ok(Some(target.at_first(connect).context(problem)?))
+    answering(target, "`target.url`", patience, |_| Ok(())).map(Some)
 }
 
 fn resolved(

@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -21,7 +20,7 @@ use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::stop::Stop;
 use crate::drive::worker::{Worked, outlast};
-use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
+use crate::drive::{Destination, DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
 use crate::scenario::Limits;
 use crate::summary::Summary;
@@ -41,16 +40,16 @@ pub struct Closed {
 /// second by each of them, not as often as a processor can turn.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Carries out a closed load against `address`, and returns when every request has its fate.
+/// Carries out a closed load against a target, and returns when every request has its fate.
 /// Arrivals are made as they are sent: as many are in memory as there are connections.
 pub fn drive_closed(
     load: Closed,
-    address: SocketAddr,
+    to: impl Into<Destination>,
     limits: &Limits,
     gauges: Arc<Gauges>,
     stop: Stop,
 ) -> Result<Driven, DriveError> {
-    let run = Run::new(Epoch::after(Duration::ZERO), address, *limits, gauges, stop);
+    let run = to.into().run(Epoch::after(Duration::ZERO), *limits, gauges, stop);
     run.last_due.get_or_init(|| load.length);
     let run = Arc::new(run);
     let before = health::before();

@@ -16,6 +16,7 @@ use crate::drive::stop::Stop;
 use crate::plan::{Arrival, LARGE_BODY};
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
+use crate::scenario::tls::Tls;
 use crate::summary::{Summary, fold};
 
 /// What every thread and task of a run shares.
@@ -23,6 +24,8 @@ use crate::summary::{Summary, fold};
 pub(crate) struct Run {
     pub(crate) epoch: Epoch,
     pub(crate) address: SocketAddr,
+    /// What is spoken inside of.
+    pub(crate) tls: Option<Tls>,
     pub(crate) limits: Limits,
     pub(crate) gauges: Arc<Gauges>,
     pub(crate) stop: Stop,
@@ -44,6 +47,7 @@ impl Run {
         Self {
             epoch,
             address,
+            tls: None,
             limits,
             gauges,
             stop,

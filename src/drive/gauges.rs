@@ -17,6 +17,7 @@ pub struct Gauges {
     errors: AtomicU64,
     unsent: AtomicU64,
     retried: AtomicU64,
+    handshakes: [AtomicU64; 2],
     in_flight: AtomicU32,
     in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
@@ -41,6 +42,8 @@ pub struct GaugeSnapshot {
     pub unsent: u64,
     /// Requests sent a second time because an idle connection was just closed by the target.
     pub retried: u64,
+    /// TLS handshakes that were made in full, and those that resumed a session.
+    pub handshakes: [u64; 2],
     /// Requests that were picked up and have no fate yet.
     pub in_flight: u32,
     /// Connections open now.
@@ -80,6 +83,7 @@ impl Gauges {
             errors: self.errors.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             retried: self.retried.load(Relaxed),
+            handshakes: self.handshakes.each_ref().map(|count| count.load(Relaxed)),
             in_flight: self.in_flight.load(Relaxed),
             connections_open: self.connections_open.load(Relaxed),
             max_lateness: recent.map_or(Duration::ZERO, Slot::max_lateness),
@@ -132,6 +136,10 @@ impl Gauges {
         // It stays one request.
         self.sent.fetch_sub(1, Relaxed);
         self.retried.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn shook_hands(&self, is_resumed: bool) {
+        self.handshakes[usize::from(is_resumed)].fetch_add(1, Relaxed);
     }
 
     pub(crate) fn connection_opened(&self) {

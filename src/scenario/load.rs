@@ -280,7 +280,7 @@ pub fn url(text: &str) -> Result<(TargetSpec, String), Mistake> {
 /// that is not named is refused.
 pub fn permitted(target: &TargetSpec, named: &[String]) -> Result<Vec<String>, Mistake> {
     let mut allow = named.to_vec();
-    if let TargetSpec::Http { host, port } = target {
+    if let TargetSpec::Http { host, port, .. } = target {
         let host = plain_host(host);
         if is_loopback(&host) {
             allow.push(host);

@@ -17,6 +17,7 @@ use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
+use crate::scenario::tls;
 use crate::scenario::watch;
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
@@ -67,6 +68,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, fields::url)?;
+    let target = tls::read(place, target, keys.target.tls)?;
     let allow = keys.target.allow.unwrap_or_default();
     Ok(Scenario {
         name: match &keys.name {
@@ -89,7 +91,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
-        acts: acts::read(place, keys.acts)?,
+        acts: acts::read(place, keys.acts, &target)?,
         watch: watch::read(place, keys.watch)?,
         nodes: nodes.clone(),
         target,

@@ -3,18 +3,22 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::record::tls::TlsError;
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
+use crate::scenario::tls::Tls;
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Value of the `Host` header.
     pub authority: String,
     /// Address of every connection.
     pub address: SocketAddr,
+    /// What is spoken inside of, where its URL is `https://`.
+    pub tls: Option<Tls>,
     /// It is the embedded stage.
     pub is_stage: bool,
     /// Further addresses of its name, all of them checked. They also keep other modules from
@@ -98,6 +102,14 @@ pub enum TargetError {
         /// Host and port of the target.
         authority: String,
     },
+    /// TLS cannot be spoken to it.
+    #[error("cannot speak TLS to {authority}")]
+    Tls {
+        /// Host and port of the target.
+        authority: String,
+        /// Which file is wrong, and what to do.
+        source: TlsError,
+    },
     /// The target is the stage, and it was not started.
     #[error("the embedded stage has no address: it was not started")]
     NoStage,
@@ -109,11 +121,12 @@ impl TargetSpec {
     pub fn authority(&self) -> String {
         match self {
             Self::Stage => "stage".to_owned(),
-            Self::Http { host, port } => {
+            Self::Http { host, port, tls } => {
                 let host = plain_host(host);
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
                 // As clients write it: the scheme's own port is left out.
-                if *port == 80 { host } else { format!("{host}:{port}") }
+                let own = if tls.is_some() { 443 } else { 80 };
+                if *port == own { host } else { format!("{host}:{port}") }
             }
         }
     }
@@ -135,9 +148,15 @@ pub async fn resolve(
     let (host, port) = match spec {
         TargetSpec::Stage => {
             let address = stage_address.ok_or(TargetError::NoStage)?;
-            return Ok(Target { authority, address, is_stage: true, others: Vec::new() });
+            let others = Vec::new();
+            return Ok(Target { authority, address, tls: None, is_stage: true, others });
         }
-        TargetSpec::Http { host, port } => (plain_host(host), *port),
+        TargetSpec::Http { host, port, .. } => (plain_host(host), *port),
+    };
+    // Before anything leaves this machine.
+    let tls = match spec.tls().map(|tls| tls.ready(&host)).transpose() {
+        Ok(tls) => tls,
+        Err(source) => return Err(TargetError::Tls { authority, source }),
     };
     let found = match tokio::net::lookup_host((host.as_str(), port)).await {
         Ok(found) => found.collect::<Vec<_>>(),
@@ -145,7 +164,7 @@ pub async fn resolve(
     };
     let address = check_addresses(&authority, &found, servers)?;
     let others = found.into_iter().filter(|other| *other != address).collect();
-    Ok(Target { authority, address, is_stage: false, others })
+    Ok(Target { authority, address, tls, is_stage: false, others })
 }
 
 /// What can be said about a target without looking up its name, so that a dry run says it too.
@@ -154,7 +173,7 @@ pub fn check_name(
     allow: &[String],
     servers: &Servers,
 ) -> Result<(), TargetError> {
-    let TargetSpec::Http { host, port } = spec else { return Ok(()) };
+    let TargetSpec::Http { host, port, .. } = spec else { return Ok(()) };
     let (authority, host) = (spec.authority(), plain_host(host));
     if !is_allowed(&host, *port, allow) {
         return Err(TargetError::NotAllowed { authority, host });
@@ -181,7 +200,8 @@ fn recorded_name(host: &str, port: u16, servers: &Servers) -> Option<String> {
             .unwrap_or_else(|| (name.split(':').next().unwrap_or_default().to_owned(), None));
         let name = plain_host(&name);
         match (is_loopback(host), is_loopback(&name)) {
-            (true, true) => recorded_port.unwrap_or(80) == port,
+            // Without a port it was that of http or that of https.
+            (true, true) => recorded_port.map_or([80, 443].contains(&port), |it| it == port),
             (false, false) => name == host,
             _ => false,
         }
@@ -249,7 +269,7 @@ mod tests {
     fn try_target(host: &str, port: u16, allow: &[&str]) -> Result<Target, TargetError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
-        let spec = TargetSpec::Http { host: host.to_owned(), port };
+        let spec = TargetSpec::Http { host: host.to_owned(), port, tls: None };
         runtime.block_on(resolve(&spec, &allow, &servers(), None))
     }
 
@@ -324,7 +344,8 @@ mod tests {
     #[test]
     fn what_a_name_tells_needs_no_look_up() {
         let check = |host: &str, allow: &[String]| {
-            check_name(&TargetSpec::Http { host: host.to_owned(), port: 80 }, allow, &servers())
+            let spec = TargetSpec::Http { host: host.to_owned(), port: 80, tls: None };
+            check_name(&spec, allow, &servers())
         };
         let allowed = ["api.shop.example".to_owned(), "nowhere.invalid".to_owned()];
         assert!(matches!(check("a.example", &allowed), Err(TargetError::NotAllowed { .. })));
@@ -338,7 +359,8 @@ mod tests {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
         let at = |there: &[SocketAddr]| {
             let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
-            let target = Target { authority, address: addresses[0], is_stage: false, others };
+            let address = addresses[0];
+            let target = Target { authority, address, tls: None, is_stage: false, others };
             target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
         assert_eq!(at(&addresses), Ok(addresses[0]));

@@ -33,6 +33,7 @@ impl Summary {
             seconds: Vec::new(),
             routes: BTreeMap::new(),
             connections_opened: 0,
+            handshakes: [0; 2],
             request_bytes: 0,
             response_bytes: 0,
             evidence: Evidence::default(),
@@ -90,6 +91,7 @@ impl Summary {
             self.route(route).merge(row);
         }
         self.connections_opened += other.connections_opened;
+        self.handshakes = [0, 1].map(|at| self.handshakes[at] + other.handshakes[at]);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.evidence.merge(&other.evidence);

@@ -3,9 +3,9 @@
 mod fates;
 mod hostile;
 mod server;
+mod tls;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use peakhour::drive::drive;
 use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
-use peakhour::drive::{DriveError, Driven};
+use peakhour::drive::{Destination, DriveError, Driven};
 use peakhour::plan::{Arrival, LARGE_BODY, Recorded, Touch};
 use peakhour::scenario::Limits;
 
@@ -60,16 +60,21 @@ fn last(arrival: Arrival) -> Arrival {
     Arrival { last_on_connection: true, ..arrival }
 }
 
-fn run(address: SocketAddr, limits: Limits, plan: Vec<Arrival>) -> Driven {
-    run_until(&Stop::new(), address, limits, plan)
+fn run(to: impl Into<Destination>, limits: Limits, plan: Vec<Arrival>) -> Driven {
+    run_until(&Stop::new(), to, limits, plan)
 }
 
 /// Drives a plan and checks what holds for every run: one fate an arrival, and gauges that agree.
-fn run_until(stop: &Stop, address: SocketAddr, limits: Limits, plan: Vec<Arrival>) -> Driven {
+fn run_until(
+    stop: &Stop,
+    to: impl Into<Destination>,
+    limits: Limits,
+    plan: Vec<Arrival>,
+) -> Driven {
     let planned = plan.len() as u64;
     let gauges = Arc::new(Gauges::default());
     let plan = plan.into_iter().map(Ok::<_, Infallible>);
-    let driven = drive(plan, address, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
+    let driven = drive(plan, to, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
     assert_eq!(driven.summary.arrivals, planned);
     assert_eq!(driven.summary.fates.values().sum::<u64>(), planned);
     let gauges = gauges.snapshot();

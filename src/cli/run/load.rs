@@ -2,17 +2,16 @@
 //! drive, verdict, report.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
-
-use anyhow::Context;
 
 use crate::act::replay::{replay, replay_closed};
 use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
 use crate::cli::run::options::LoadOptions;
+use crate::cli::run::reach::{answering, warn_of_insecurity};
 use crate::cli::run::{Kept, file_name, listen, resolved, say, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::drive::closed::Closed;
@@ -102,21 +101,17 @@ const CLOSED_NOTE: &str = "each connection waited for its answer before it asked
 fn reached(load: &Load) -> anyhow::Result<Target> {
     let allow = asked::permitted(&load.target, &load.allow)?;
     let target = resolved(&load.target, &allow, &Servers::default(), None)?;
-    let problem = format!(
-        "cannot reach {} at {}: start it, or correct --url",
-        target.authority, target.address
-    );
     // Not even a connection is opened to a machine that was not named.
     let is_by_url = allow.len() > load.allow.len();
-    let connect = |address: SocketAddr| {
+    let is_wanted = |address: SocketAddr| {
         if is_by_url && !address.ip().to_canonical().is_loopback() {
             return Err(io::Error::other(
                 "this is another machine: correct /etc/hosts, or name the host with --allow",
             ));
         }
-        TcpStream::connect_timeout(&address, load.limits.connect_timeout).map(drop)
+        Ok(())
     };
-    target.at_first(connect).context(problem)
+    answering(target, "--url", load.limits.connect_timeout, is_wanted)
 }
 
 struct Job<'a> {
@@ -133,6 +128,7 @@ fn carried_out(
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
     say(job.voice, &facts.warnings);
+    warn_of_insecurity(&job.load.target, &mut facts);
     let stop = Stop::new();
     listen(job.voice, &stop);
     let driven = match driven(job, plan, &stop) {

@@ -7,6 +7,7 @@ use anyhow::bail;
 
 use crate::cli::checked;
 use crate::cli::run::load::DEFAULT_LENGTH;
+use crate::cli::run::tls::TlsOptions;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::load::wave::wave;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
@@ -25,6 +26,7 @@ Examples:
 --stage 30s:1x
   peakhour run --url http://127.0.0.1:8080/ --rate 1000 --arrivals poisson --seed 7
   peakhour run --url http://127.0.0.1:8080/ --pace closed -c 64 -d 10s
+  peakhour run --url https://127.0.0.1:8443/ --cacert ca.pem --rate 1000
   peakhour run --url http://staging.internal/ --allow staging.internal --rate 50 \
 -H 'Authorization: Bearer ${TOKEN}' --expect 'latency p99 < 250ms'";
 
@@ -103,6 +105,9 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "NUMBER", env = "PEAKHOUR_MAX_CONNECTIONS", requires = "url")]
     #[arg(value_parser = checked(load::connections, "PEAKHOUR_MAX_CONNECTIONS"))]
     max_connections: Option<u32>,
+    /// TLS.
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// What only a scenario has.
@@ -138,6 +143,7 @@ impl LoadOptions {
         let Some(url) = &self.url else { bail!("no --url says where to send") };
         let (target, path) = load::url(url)
             .map_err(|mistake| anyhow::Error::from(mistake).context("--url (or PEAKHOUR_URL)"))?;
+        let target = self.tls.of(target)?;
         let mut headers = BTreeMap::new();
         for (name, value) in &self.header {
             if headers.keys().any(|other: &String| other.eq_ignore_ascii_case(name)) {

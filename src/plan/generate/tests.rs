@@ -7,7 +7,7 @@ fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
     let rate = PerSecond { things: rate, seconds: 1 };
     let stage = Stage { length: Duration::from_secs(seconds), from: rate, to: rate };
     Load {
-        target: TargetSpec::Http { host: "127.0.0.1".into(), port: 8080 },
+        target: TargetSpec::Http { host: "127.0.0.1".into(), port: 8080, tls: None },
         allow: Vec::new(),
         request: Request {
             method: "POST".into(),
