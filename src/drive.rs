@@ -17,6 +17,7 @@ pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
+pub(crate) mod http2;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub mod response;

@@ -40,11 +40,33 @@ pub enum Fate {
     /// The connection ended inside of TLS without saying so, and only that would have told whether
     /// the response was whole.
     Truncated,
+    /// HTTP/2 was broken off.
+    Http2 {
+        /// How.
+        failure: Http2Failure,
+    },
+    /// A call of gRPC was answered whole, and has failed.
+    GrpcFailed,
     /// It never left this machine.
     Unsent {
         /// Why.
         reason: Unsent,
     },
+}
+
+/// How HTTP/2 with a target came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http2Failure {
+    /// The target does not speak it.
+    NotSpoken,
+    /// The target broke the stream off.
+    StreamReset,
+    /// The target refused the stream without having looked at it, twice.
+    StreamRefused,
+    /// The target went away before it looked at the stream, twice.
+    GoneAway,
+    /// What the target said breaks the protocol.
+    Malformed,
 }
 
 /// Characters kept of a banner.
@@ -62,6 +84,8 @@ pub enum Unsent {
     InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
     LocalResources,
+    /// HTTP/2 has no such request.
+    NotInHttp2,
     /// The run ended, with its grace period, before the request could be written.
     RunEnded,
     /// Earlier answers of its session took so much longer than in the recording that its turn did
@@ -83,6 +107,8 @@ impl Fate {
             Self::Malformed => "malformed response",
             Self::Tls { failure } => tls_name(*failure),
             Self::Truncated => "tls: cut off",
+            Self::Http2 { failure } => failure.name(),
+            Self::GrpcFailed => "grpc: failed",
             Self::Unsent { reason } => reason.name(),
         }
     }
@@ -106,6 +132,19 @@ fn tls_name(failure: TlsFailure) -> &'static str {
     }
 }
 
+impl Http2Failure {
+    /// The name in reports and machine output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotSpoken => "http2: not spoken",
+            Self::StreamReset => "http2: stream reset",
+            Self::StreamRefused => "http2: stream refused",
+            Self::GoneAway => "http2: gone away",
+            Self::Malformed => "http2: malformed",
+        }
+    }
+}
+
 impl Unsent {
     /// The name in reports and machine output.
     pub fn name(self) -> &'static str {
@@ -114,6 +153,7 @@ impl Unsent {
             Self::InFlightLimit => "unsent: in-flight limit",
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
+            Self::NotInHttp2 => "unsent: no request of http2",
             Self::RunEnded => "unsent: run ended",
             Self::SessionBehind => "unsent: session behind",
         }

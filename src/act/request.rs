@@ -52,7 +52,7 @@ async fn exchange(server: &Server, target: &str, headers: &[(String, String)]) -
     }
     head += "Connection: close\r\n\r\n";
     let plain = TcpStream::connect(server.address).await.ok()?;
-    let Some(Tls { config, name }) = &server.tls else { return asked(plain, &head).await };
+    let Some(Tls { config, name, .. }) = &server.tls else { return asked(plain, &head).await };
     let sealed = TlsConnector::from(Arc::clone(config)).connect(name.clone(), plain).await;
     asked(sealed.ok()?, &head).await
 }

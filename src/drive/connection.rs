@@ -340,3 +340,26 @@ impl Drop for Open {
         self.0.gauges.connection_closed();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{channel, unbounded_channel};
+
+    use super::*;
+    use crate::drive::desk::tests::run_against;
+    use crate::drive::http2;
+
+    /// Thousands of them wait at once: what they need only now and then has a place of its own.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        let desk = Arc::new(Desk::new(Arc::new(run_against(nowhere, 1))));
+        let (_requests, queue) = unbounded_channel();
+        let (_more, other) = unbounded_channel();
+        let (alive, _ended) = channel(1);
+        let http1 = serve(Arc::clone(&desk), queue, alive.clone());
+        assert!(size_of_val(&http1) <= 768, "{}", size_of_val(&http1));
+        let http2 = http2::serve(desk, other, alive);
+        assert!(size_of_val(&http2) <= 1024, "{}", size_of_val(&http2));
+    }
+}

@@ -14,6 +14,7 @@ use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
+use crate::protocol::Protocol;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::{MethodPolicy, Pace};
@@ -192,8 +193,12 @@ impl Plan {
             &self.choice.headers,
         )?;
         let response = exchange.response.as_ref();
+        // Frames of HTTP/2 delimit bodies, and chunks do not.
+        let is_http2 = exchange.protocol == Protocol::Http2;
+        let body = if is_http2 { exchange.request_body.clone() } else { rewritten.body };
         Some(Request {
             connection: exchange.connection,
+            protocol: exchange.protocol,
             session: exchange.session,
             method: self.names.shared(&exchange.method),
             route: self.names.shared(&format!("{} {}", exchange.method, exchange.route)),
@@ -202,12 +207,13 @@ impl Plan {
                 .text(exchange.target.as_bytes())
                 .finish(),
             head: rewritten.head,
-            body: rewritten.body,
+            body,
             expect_removed: rewritten.expect_removed,
             recorded: Recorded {
                 status: response.map(|response| response.status).filter(|status| *status > 0),
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
+                failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
         })
     }
@@ -242,6 +248,7 @@ impl Plan {
             index,
             due: choice.speed.due(pending.at),
             connection,
+            protocol: request.protocol,
             session,
             seq: position,
             last_on_connection,
@@ -296,6 +303,7 @@ impl std::fmt::Debug for Plan {
 #[derive(Debug)]
 struct Request {
     connection: u64,
+    protocol: Protocol,
     session: u64,
     method: Arc<str>,
     route: Arc<str>,

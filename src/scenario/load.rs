@@ -52,6 +52,8 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// Body; may be empty.
     pub body: Vec<u8>,
+    /// It is spoken in HTTP/2.
+    pub http2: bool,
 }
 
 /// When the requests of a load are sent.

@@ -47,6 +47,8 @@ pub struct Identity {
 pub struct Tls {
     /// What HTTP/1 is spoken inside of. All connections of a run share it, and so its sessions.
     pub config: Arc<ClientConfig>,
+    /// What HTTP/2 is spoken inside of; it shares the sessions.
+    pub http2: Arc<ClientConfig>,
     /// The name of the target.
     pub name: ServerName<'static>,
 }
@@ -56,6 +58,9 @@ impl fmt::Debug for Tls {
         f.debug_struct("Tls").field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+/// HTTP/2, as it is named in handshakes.
+const HTTP2: &[u8] = b"h2";
 
 /// Sessions kept to be resumed, by name of the server: a run has one. The library keeps eight
 /// tickets of each and forgets the oldest.
@@ -77,9 +82,11 @@ impl TlsSpec {
         let identity =
             self.identity.as_ref().map(|Identity { cert, key }| [Path::new(cert), Path::new(key)]);
         let mut config = to_server(trust, identity)?;
-        config.alpn_protocols = vec![HTTP1.to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Tls { config: Arc::new(config), name })
+        let mut http2 = config.clone();
+        config.alpn_protocols = vec![HTTP1.to_vec()];
+        http2.alpn_protocols = vec![HTTP2.to_vec()];
+        Ok(Tls { config: Arc::new(config), http2: Arc::new(http2), name })
     }
 }
 

@@ -226,6 +226,7 @@ pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
             *status >= 400 && status / 100 > recorded / 100
         }
         (Fate::Answered { status }, None) => *status >= 500,
+        (Fate::GrpcFailed, _) => !arrival.recorded.failed,
         (Fate::Unsent { .. }, _) => false,
         _ => true,
     }

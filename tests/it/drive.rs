@@ -2,6 +2,7 @@
 
 mod fates;
 mod hostile;
+mod http2;
 mod server;
 mod tls;
 
@@ -15,6 +16,7 @@ use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{Destination, DriveError, Driven};
 use peakhour::plan::{Arrival, LARGE_BODY, Recorded, Touch};
+use peakhour::protocol::Protocol;
 use peakhour::scenario::Limits;
 
 use server::{Client, healthy, start};
@@ -39,6 +41,7 @@ fn request(method: &str, connection: u64, seq: u32, body: &[u8]) -> Arrival {
         index: 0,
         due: Duration::ZERO,
         connection,
+        protocol: Protocol::Http1,
         session: connection,
         seq,
         last_on_connection: false,

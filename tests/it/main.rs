@@ -69,7 +69,8 @@ mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod generated; // Load without a recording: its requests, connections and moments, counted.
 mod session_pace; // Sessions that wait for their answers, by nginx' own log.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
-mod run_tls; // The same inside of TLS: who is trusted, sessions that are resumed, client certificates.
+mod run_tls; // The same inside of TLS: who is trusted, which sessions are resumed.
+mod run_http2; // The same in HTTP/2, on recorded connections with many streams each.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod connections; // Limits of connections on real servers, found to the integer.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::builder::FalseyValueParser as Flag;
 
 use crate::cli::checked;
 use crate::cli::run::load::DEFAULT_LENGTH;
@@ -84,6 +85,10 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "TEXT", env = "PEAKHOUR_BODY", requires = "method")]
     #[arg(hide_env_values = true)]
     body: Option<String>,
+    /// Speak HTTP/2: agreed on inside of TLS (ALPN), without TLS by prior knowledge.
+    #[arg(long, alias = "http2-prior-knowledge", env = "PEAKHOUR_HTTP2", requires = "url")]
+    #[arg(value_parser = Flag::new())]
+    http2: bool,
     /// A host that may be contacted besides this machine. May be repeated.
     #[arg(long, value_name = "HOST", env = "PEAKHOUR_ALLOW", requires = "url")]
     #[arg(value_delimiter = ',', value_parser = checked(load::allowed, "PEAKHOUR_ALLOW"))]
@@ -161,6 +166,7 @@ impl LoadOptions {
                 path,
                 headers,
                 body: self.body.clone().unwrap_or_default().into_bytes(),
+                http2: self.http2,
             },
             connections,
             pace: self.pace()?,

@@ -48,6 +48,7 @@ fn shake(tls: &Tls, mut socket: TcpStream, patience: Duration) -> io::Result<()>
     socket.set_write_timeout(Some(patience))?;
     let mut config = ClientConfig::clone(&tls.config);
     config.resumption = Resumption::disabled();
+    config.alpn_protocols.extend(tls.http2.alpn_protocols.iter().cloned());
     let session = ClientConnection::new(Arc::new(config), tls.name.clone());
     let mut session = session.map_err(io::Error::other)?;
     while session.is_handshaking() {
@@ -79,7 +80,9 @@ fn advice(failure: TlsFailure) -> &'static str {
         TlsFailure::NoCommonVersion => {
             "no version or cipher is common; TLS 1.2 and 1.3 are spoken here"
         }
-        TlsFailure::NoCommonProtocol => "it speaks no HTTP/1.1 inside of TLS (ALPN)",
+        TlsFailure::NoCommonProtocol => {
+            "it speaks neither HTTP/1.1 nor HTTP/2 inside of TLS (ALPN)"
+        }
         TlsFailure::Left | TlsFailure::TooSlow => "it did not complete the handshake",
         TlsFailure::Alert | TlsFailure::Broken => "look into its log for what it did not like",
     }

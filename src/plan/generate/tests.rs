@@ -14,6 +14,7 @@ fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
             path: "/items/4711?q=1".into(),
             headers: BTreeMap::from([("Accept".to_owned(), "*/*".to_owned())]),
             body: b"hello".to_vec(),
+            http2: false,
         },
         connections: 4,
         pace: LoadPace::Open { stages: vec![stage], spacing },

@@ -77,6 +77,7 @@ fn a_load_is_told_in_a_line() {
             path: "/".into(),
             headers: BTreeMap::new(),
             body: Vec::new(),
+            http2: false,
         },
         connections: 50,
         pace: LoadPace::Open {
