@@ -23,7 +23,7 @@ use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
-use crate::cli::run::reach::{answering, warn_of_insecurity};
+use crate::cli::run::reach::{answering, warn};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, outputs};
 use crate::drive::DriveError;
@@ -192,8 +192,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
     let (mut facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
-    say(voice, &facts.warnings);
-    warn_of_insecurity(&scenario.target, &mut facts);
+    warn(voice, &scenario.target, &mut facts);
     let (target, stage) = match outside {
         Some(target) => (target, None),
         None => staged(rehearsal, &recording, &facts)?,

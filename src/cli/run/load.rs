@@ -11,8 +11,8 @@ use crate::cli::Voice;
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::with_progress;
 use crate::cli::run::options::LoadOptions;
-use crate::cli::run::reach::{answering, warn_of_insecurity};
-use crate::cli::run::{Kept, file_name, listen, resolved, say, tell_not_valid, told};
+use crate::cli::run::reach::{answering, warn};
+use crate::cli::run::{Kept, file_name, listen, resolved, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::drive::closed::Closed;
 use crate::drive::stop::Stop;
@@ -127,8 +127,7 @@ fn carried_out(
     (mut facts, plan): (Facts, Planned),
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
-    say(job.voice, &facts.warnings);
-    warn_of_insecurity(&job.load.target, &mut facts);
+    warn(job.voice, &job.load.target, &mut facts);
     let stop = Stop::new();
     listen(job.voice, &stop);
     let driven = match driven(job, plan, &stop) {

@@ -9,7 +9,8 @@ use anyhow::Context;
 use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::cli::outputs;
+use crate::cli::run::say;
+use crate::cli::{Voice, outputs};
 use crate::plan::facts::Facts;
 use crate::record::failures::TlsFailure;
 use crate::scenario::TargetSpec;
@@ -88,8 +89,10 @@ fn advice(failure: TlsFailure) -> &'static str {
     }
 }
 
-/// Tells, each time and in the report, that any certificate is taken.
-pub(super) fn warn_of_insecurity(target: &TargetSpec, facts: &mut Facts) {
+/// Tells what a person should know before the run; that any certificate is taken even to who wants
+/// to hear nothing else.
+pub(super) fn warn(voice: Voice, target: &TargetSpec, facts: &mut Facts) {
+    say(voice, &facts.warnings);
     if let Some(warning) = target.insecurity() {
         outputs::note(false, &format!("WARNING: {warning}"));
         facts.warnings.push(warning);

@@ -19,7 +19,7 @@ const OF_CONNECTIONS: [&str; 6] = [
 /// What speaks of a connection is left out. So is the length of a body of gRPC, which no client of
 /// it says: in a recording it stands for the frames that delimited it.
 pub fn request_of(head: &[u8], scheme: &str) -> Option<Request<()>> {
-    let mut lines = head.split(|byte| *byte == b'\n').map(|line| line.trim_ascii_end());
+    let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_end);
     let mut words = lines.next()?.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
     let (method, target) = (words.next()?, words.next()?);
     let method = Method::from_bytes(method).ok().filter(|method| *method != Method::CONNECT)?;

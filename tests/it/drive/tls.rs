@@ -158,15 +158,16 @@ fn answer(client: &mut Client, config: &Arc<ServerConfig>, said: &str, is_told: 
     let _ = session.write_tls(&mut client.stream);
 }
 
+const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\n\r\nhello";
+const FIVE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+const SIX: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello";
+
 /// An answer that lasts until the end of its connection is whole only where that end was announced:
 /// whoever stands in between can cut a connection, but not announce it.
 #[test]
 fn an_end_that_was_not_announced_makes_no_answer_whole() {
     let folder = tempfile::tempdir().unwrap();
     let Some(ours) = authority(folder.path()) else { return };
-    const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\n\r\nhello";
-    const FIVE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    const SIX: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello";
     for (said, is_told, expected) in [
         (UNTIL_CLOSE, true, "answered"),
         (UNTIL_CLOSE, false, "tls: cut off"),

@@ -85,7 +85,7 @@ pub(super) fn serve_with(
                 tokio::spawn(async move {
                     let mut connection = builder.handshake::<_, Bytes>(socket).await.unwrap();
                     while let Some(Ok((request, send))) = connection.accept().await {
-                        take(request, send, Arc::clone(&answer));
+                        take(&request, send, Arc::clone(&answer));
                     }
                 });
             }
@@ -95,7 +95,7 @@ pub(super) fn serve_with(
 }
 
 fn take(
-    request: Request<RecvStream>,
+    request: &Request<RecvStream>,
     send: SendResponse<Bytes>,
     answer: Arc<impl Fn(Answers) + Send + Sync + 'static>,
 ) {
