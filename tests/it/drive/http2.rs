@@ -3,6 +3,7 @@
 mod peer;
 
 use std::net::Shutdown;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
@@ -12,11 +13,14 @@ use http::HeaderMap;
 use peakhour::drive::stop::Stop;
 use peakhour::plan::Arrival;
 use peakhour::protocol::Protocol;
+use peakhour::record::tls::of_clients;
 use peakhour::scenario::Limits;
 
 use super::server::{Client, start};
 use super::{LIMITS, due, fate, fates, get, last, request, run, run_until};
+use crate::record_tls::authority;
 use crate::servers::pause;
+use crate::support::peakhour;
 use peer::{Answers, frame, said, serve, serve_with};
 
 fn over_http2(arrival: Arrival) -> Arrival {
@@ -216,6 +220,26 @@ fn an_idle_connection_that_the_target_closed_is_opened_again() {
     let plan = (0..3).map(|seq| due(Duration::from_millis(300) * seq, ask(0, seq))).collect();
     let driven = run(server.address, LIMITS, plan);
     assert_eq!((fates(&driven), server.accepted()), (vec![("answered", 3)], 3));
+}
+
+/// Many a server of gRPC speaks nothing else, and is there all the same.
+#[test]
+fn a_target_that_speaks_nothing_else_is_reached_and_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(authority) = authority(folder.path()) else { return };
+    let [ca, pem, key] = ["ca.pem", "shop.pem", "shop-key.pem"].map(|name| authority.path(name));
+    let mut config = of_clients(Path::new(&pem), Path::new(&key)).unwrap();
+    Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec()];
+    let answer = |mut answers: Answers| answers.answer(200, b"hello");
+    let server = peer::serve_inside(Some(config.into()), |_| {}, answer);
+    let url = format!("https://{}/", server.address);
+    let load = ["run", "--url", &url, "--cacert", &ca, "-d", "1s", "-c", "1", "--rate", "5"];
+    let ran = peakhour(folder.path(), &[&load[..], &["--http2"]].concat());
+    assert!(ran.stdout.contains("answered: 5"), "{}\n{}", ran.stdout, ran.stderr);
+    // One to see who is there, one for all requests.
+    assert_eq!(server.accepted(), 2);
+    let ran = peakhour(folder.path(), &load);
+    assert!(ran.stdout.contains("tls: no common protocol: 5"), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// One is in flight and answered within the grace; the others wait for a stream, or are hours away.

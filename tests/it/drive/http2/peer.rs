@@ -11,6 +11,8 @@ use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::{HeaderMap, Request, Response};
 use peakhour::protocol::http2::PREFACE;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
 
 use crate::drive::server::Client;
 
@@ -60,11 +62,19 @@ impl Answers {
 }
 
 pub(super) fn serve(answer: impl Fn(Answers) + Send + Sync + 'static) -> Peer {
-    serve_with(|_| {}, answer)
+    serve_inside(None, |_| {}, answer)
 }
 
-/// Answers each request on a thread of its own.
 pub(super) fn serve_with(
+    limits: impl Fn(&mut Builder) + Send + Sync + 'static,
+    answer: impl Fn(Answers) + Send + Sync + 'static,
+) -> Peer {
+    serve_inside(None, limits, answer)
+}
+
+/// Answers each request on a thread of its own, inside of TLS where that is given.
+pub(super) fn serve_inside(
+    tls: Option<TlsAcceptor>,
     limits: impl Fn(&mut Builder) + Send + Sync + 'static,
     answer: impl Fn(Answers) + Send + Sync + 'static,
 ) -> Peer {
@@ -81,17 +91,32 @@ pub(super) fn serve_with(
                 count.fetch_add(1, SeqCst);
                 let mut builder = Builder::new();
                 limits(&mut builder);
-                let answer = Arc::clone(&answer);
+                let (answer, tls) = (Arc::clone(&answer), tls.clone());
                 tokio::spawn(async move {
-                    let mut connection = builder.handshake::<_, Bytes>(socket).await.unwrap();
-                    while let Some(Ok((request, send))) = connection.accept().await {
-                        take(&request, send, Arc::clone(&answer));
+                    match tls {
+                        None => speak(&builder, socket, answer).await,
+                        Some(tls) => {
+                            // Whoever offers something else is told so.
+                            let Ok(stream) = tls.accept(socket).await else { return };
+                            speak(&builder, stream, answer).await;
+                        }
                     }
                 });
             }
         });
     });
     Peer { address, accepted }
+}
+
+async fn speak(
+    builder: &Builder,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    answer: Arc<impl Fn(Answers) + Send + Sync + 'static>,
+) {
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else { return };
+    while let Some(Ok((request, send))) = connection.accept().await {
+        take(&request, send, Arc::clone(&answer));
+    }
 }
 
 fn take(
