@@ -214,6 +214,25 @@ fn large_bodies_pass_whole_and_connections_are_kept() {
     assert_eq!(sent.filter(|bytes| *bytes > 5_000_000).count(), 3, "{log}");
 }
 
+/// Tickets that arrive on an idle connection do not disturb it, and its end does.
+#[test]
+fn an_idle_connection_that_the_target_closed_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(ours) = authority(folder.path()) else { return };
+    for is_told in [true, false] {
+        let config = config(&ours);
+        let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let server = start(move |client| answer(client, &config, empty, is_told));
+        let mut plan: Vec<_> = (0..3).map(|seq| get(0, seq)).collect();
+        for (arrival, number) in plan.iter_mut().zip(0..) {
+            arrival.due = Duration::from_millis(300) * number;
+        }
+        let driven = run(to(server.address, &ours), LIMITS, plan);
+        assert_eq!((fates(&driven), driven.retried), (vec![("answered", 3)], 0));
+        assert_eq!(server.accepted(), 3);
+    }
+}
+
 /// A connection after the other: the first has a full handshake, the others resume its session.
 #[test]
 fn sessions_are_resumed() {
