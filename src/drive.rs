@@ -20,6 +20,7 @@ pub mod gauges;
 pub mod health;
 pub mod hold;
 pub mod samples;
+pub(crate) mod http2;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub(crate) mod pipeline;
@@ -27,6 +28,7 @@ pub(crate) mod place;
 pub(crate) mod redis;
 pub mod response;
 pub(crate) mod sessions;
+pub(crate) mod tls;
 pub mod stop;
 pub(crate) mod worker;
 
@@ -165,15 +167,17 @@ fn driven(
     arrivals: u64,
     ended: Worked,
 ) -> Result<Driven, DriveError> {
-    let Worked { summary, run_queue_wait, failure } = ended;
+    let Worked { mut summary, run_queue_wait, failure } = ended;
     assert_eq!(summary.arrivals, arrivals, "every arrival has exactly one sample");
     if let Some(error) = failure {
         return Err(DriveError::Timer(error));
     }
+    let gauges = run.gauges.snapshot();
+    summary.handshakes = gauges.handshakes;
     Ok(Driven {
         summary,
         health: health::after(before, run.epoch.now(), run_queue_wait),
-        retried: run.gauges.snapshot().retried,
+        retried: gauges.retried,
         interrupted: run.stop.is_requested(),
         held: run.hold.times(run.epoch),
     })

@@ -29,6 +29,7 @@ use crate::plan::redis::transactions::{Broken, broken};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::source::{Source, Span, with_reader};
 use crate::plan::turns::Turn;
+use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
 use crate::recording::file::reader::RecordingReader;
 use crate::scenario::Scenario;
@@ -240,6 +241,8 @@ pub struct Arrival {
     pub due: Duration,
     /// The connection to send it on. Clones of a session have connections of their own.
     pub connection: u64,
+    /// What is spoken on that connection: HTTP/1, or HTTP/2.
+    pub protocol: Protocol,
     /// The session it belongs to.
     pub session: u64,
     /// Position on its connection, from 0, without gaps.
@@ -250,7 +253,7 @@ pub struct Arrival {
     pub method: Arc<str>,
     /// Route template with its method, such as `GET /cart/*`: what the mix is counted by.
     pub route: Arc<str>,
-    /// Request line and headers as they go on the wire.
+    /// Request line and headers as they go on the wire; those of HTTP/2 as HTTP/1 would say them.
     pub head: Bytes,
     /// Body as it goes on the wire, chunk framing included.
     pub body: Bytes,
@@ -284,6 +287,8 @@ pub struct Recorded {
     pub latency: Option<Duration>,
     /// It was sent before the response to the request before it had come.
     pub pipelined: bool,
+    /// The answer was an error, though its status does not say so.
+    pub failed: bool,
 }
 
 /// A request body from this many bytes on counts as large: 64 KiB is far above an ordinary form

@@ -6,7 +6,7 @@
 
 pub mod copies;
 pub mod passed;
-mod failures;
+pub mod failures;
 pub mod tls;
 mod wire;
 pub mod join;

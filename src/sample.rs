@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::record::failures::TlsFailure;
+
 /// What became of an arrival. Every arrival has exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -35,11 +37,41 @@ pub enum Fate {
     },
     /// The response broke the protocol.
     Malformed,
+    /// TLS with the target failed, in its handshake or later.
+    Tls {
+        /// Why.
+        failure: TlsFailure,
+    },
+    /// The connection ended inside of TLS without saying so, and only that would have told whether
+    /// the response was whole.
+    Truncated,
+    /// HTTP/2 was broken off.
+    Http2 {
+        /// How.
+        failure: Http2Failure,
+    },
+    /// A call of gRPC was answered whole, and has failed.
+    GrpcFailed,
     /// It never left this machine.
     Unsent {
         /// Why.
         reason: Unsent,
     },
+}
+
+/// How HTTP/2 with a target came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http2Failure {
+    /// The target does not speak it.
+    NotSpoken,
+    /// The target broke the stream off.
+    StreamReset,
+    /// The target refused the stream without having looked at it, twice.
+    StreamRefused,
+    /// The target went away before it looked at the stream, twice.
+    GoneAway,
+    /// What the target said breaks the protocol.
+    Malformed,
 }
 
 /// Characters kept of a banner.
@@ -111,6 +143,8 @@ pub enum Unsent {
     InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
     LocalResources,
+    /// HTTP/2 has no such request.
+    NotInHttp2,
     /// The run ended, with its grace period, before the request could be written.
     RunEnded,
     /// Earlier answers of its session took so much longer than in the recording that its turn did
@@ -131,7 +165,42 @@ impl Fate {
             Self::Rejected { .. } => "rejected",
             Self::Declined { reason } => reason.name(),
             Self::Malformed => "malformed response",
+            Self::Tls { failure } => tls_name(*failure),
+            Self::Truncated => "tls: cut off",
+            Self::Http2 { failure } => failure.name(),
+            Self::GrpcFailed => "grpc: failed",
             Self::Unsent { reason } => reason.name(),
+        }
+    }
+}
+
+fn tls_name(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::NotSpoken => "tls: not spoken",
+        TlsFailure::NoCommonProtocol => "tls: no common protocol",
+        TlsFailure::NoCommonVersion => "tls: no common version or cipher",
+        TlsFailure::Expired => "tls: certificate expired",
+        TlsFailure::NotValidYet => "tls: certificate not valid yet",
+        TlsFailure::OtherName => "tls: certificate for another name",
+        TlsFailure::UnknownIssuer => "tls: certificate not trusted",
+        TlsFailure::NotAccepted => "tls: certificate not accepted",
+        TlsFailure::ClientCertificate => "tls: client certificate refused",
+        TlsFailure::Alert => "tls: alert",
+        TlsFailure::Left => "tls: closed in the handshake",
+        TlsFailure::TooSlow => "tls: handshake timed out",
+        TlsFailure::Broken => "tls: broken",
+    }
+}
+
+impl Http2Failure {
+    /// The name in reports and machine output.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotSpoken => "http2: not spoken",
+            Self::StreamReset => "http2: stream reset",
+            Self::StreamRefused => "http2: stream refused",
+            Self::GoneAway => "http2: gone away",
+            Self::Malformed => "http2: malformed",
         }
     }
 }
@@ -146,6 +215,7 @@ impl Unsent {
             Self::ConnectionLimit => "unsent: connection limit",
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
+            Self::NotInHttp2 => "unsent: no request of http2",
             Self::RunEnded => "unsent: run ended",
             Self::SessionBehind => "unsent: session behind",
         }

@@ -16,6 +16,7 @@ mod keys;
 pub(crate) mod fields;
 mod place;
 pub mod nodes;
+pub mod tls;
 pub mod acts;
 pub mod watch;
 pub mod abort;
@@ -34,6 +35,7 @@ use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::tls::TlsSpec;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
 
@@ -136,6 +138,8 @@ pub enum TargetSpec {
         host: String,
         /// Port.
         port: u16,
+        /// It speaks TLS.
+        tls: Option<Box<TlsSpec>>,
     },
     /// A Redis, which gets the recorded commands.
     Redis(RedisTarget),

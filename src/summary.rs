@@ -60,6 +60,8 @@ pub struct Summary {
     pub routes: BTreeMap<Arc<str>, Route>,
     /// Connections opened.
     pub connections_opened: u64,
+    /// TLS handshakes that were made in full, and those that resumed a session.
+    pub handshakes: [u64; 2],
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.

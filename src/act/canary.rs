@@ -109,15 +109,19 @@ type Servers = Vec<(Option<String>, Result<Server, String>)>;
 
 fn servers(ground: &Ground<'_>, options: &CanaryOptions) -> Servers {
     let target = ground.target;
-    let server = Server { authority: target.authority.clone(), address: target.address };
+    let server = Server {
+        authority: target.authority.clone(),
+        address: target.address,
+        tls: target.tls.clone(),
+    };
     let mut servers = vec![(None, Ok(server))];
     for node in &ground.scenario.nodes {
         let has_stream = options.streams.iter().any(|each| each.node.as_ref() == Some(&node.name));
         let Some(url) = node.url.as_ref().filter(|_| has_stream) else { continue };
-        let spec = TargetSpec::Http { host: url.host.clone(), port: url.port };
+        let spec = TargetSpec::Http { host: url.host.clone(), port: url.port, tls: None };
         let server = ground
             .reach(url)
-            .map(|address| Server { authority: spec.authority(), address })
+            .map(|address| Server { authority: spec.authority(), address, tls: None })
             .map_err(|error| error.to_string());
         servers.push((Some(node.name.clone()), server));
     }

@@ -2,13 +2,16 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 
 use crate::drive::clock::Epoch;
+use crate::scenario::tls::Tls;
 
 /// Whom to ask.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub(super) struct Server {
     pub(super) authority: String,
     /// Where it listens.
     pub(super) address: SocketAddr,
+    /// What is spoken inside of.
+    pub(super) tls: Option<Tls>,
 }
 
 /// What was answered.
@@ -46,7 +51,14 @@ async fn exchange(server: &Server, target: &str, headers: &[(String, String)]) -
         let _ = write!(head, "{name}: {value}\r\n");
     }
     head += "Connection: close\r\n\r\n";
-    let mut stream = TcpStream::connect(server.address).await.ok()?;
+    let plain = TcpStream::connect(server.address).await.ok()?;
+    let Some(Tls { config, name, .. }) = &server.tls else { return asked(plain, &head).await };
+    let sealed = TlsConnector::from(Arc::clone(config)).connect(name.clone(), plain).await;
+    asked(sealed.ok()?, &head).await
+}
+
+/// Sends a request and reads the status of its answer.
+async fn asked(mut stream: impl AsyncRead + AsyncWrite + Unpin, head: &str) -> Option<u16> {
     stream.write_all(head.as_bytes()).await.ok()?;
     let mut answer = Vec::new();
     let mut status = None;

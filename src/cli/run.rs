@@ -10,6 +10,7 @@ mod reach;
 mod samples;
 mod signals;
 mod snapshot;
+mod tls;
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use crate::cli::run::acts::{PerformedAll, perform_watched};
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
-use crate::cli::run::reach::{outside_target, staged};
+use crate::cli::run::reach::{outside_target, staged, warn};
 use crate::cli::run::signals::listen;
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, checked, outputs};
@@ -225,8 +226,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     let recording = load_into(&scenario.recording, &folder.join(RECORDING_FILE), voice)?;
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
-    let (facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
-    say(voice, &facts.warnings);
+    let (mut facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
+    warn(voice, &scenario.target, &mut facts);
     let (target, stage) = match outside {
         Some(target) => (target, None),
         None => staged(rehearsal, &recording, &facts)?,

@@ -19,6 +19,7 @@ use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::hold::Control;
+use crate::drive::http2::OneByOne;
 use crate::drive::worker::{Worked, outlast};
 use crate::drive::{DriveError, Driven, driven, health, joined, worker_count};
 use crate::plan::generate::Template;
@@ -119,11 +120,11 @@ async fn keep_asking(
     connection: u64,
     desk: Arc<Desk>,
     turns: Arc<Turns>,
-    _alive: mpsc::Sender<Infallible>,
+    alive: mpsc::Sender<Infallible>,
 ) {
     let run = Arc::clone(&desk.run);
     let mut stop = run.stop.subscribe();
-    let (mut idle, mut seq) = (None, 0);
+    let (mut idle, mut link, mut seq) = (None, OneByOne::default(), 0);
     while !run.stop.is_requested() {
         let now = run.epoch.now();
         if now >= turns.load.length {
@@ -138,8 +139,13 @@ async fn keep_asking(
         seq += 1;
         let mut answered = false;
         if let Some(request) = InFlight::begin(&desk, arrival, now) {
-            let carried = carry_out(Box::new(request), idle.take(), &run).await;
-            (idle, answered) = (carried.wire, carried.answered);
+            let request = Box::new(request);
+            if turns.load.template.is_http2() {
+                answered = link.carry_out(request, &run, &alive).await;
+            } else {
+                let carried = carry_out(request, idle.take(), &run).await;
+                (idle, answered) = (carried.wire, carried.answered);
+            }
         }
         if !answered {
             let _ = timeout(PAUSE, stop.wait_for(|requested| *requested)).await;

@@ -3,20 +3,20 @@
 
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::sync::Arc;
 
-use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
 use crate::drive::place::Place;
 use crate::drive::response::{Answer, Ending, ResponseError, ResponseReader};
+use crate::drive::tls::Stream;
+use crate::record::failures::TlsFailure;
 use crate::sample::{Fate, Unsent};
 
 /// Most bytes handed to the kernel, or taken from it, before other connections get a turn: some
@@ -37,12 +37,12 @@ pub(crate) async fn serve(
 ) {
     let mut idle: Option<Wire> = None;
     loop {
-        let next = match &idle {
+        let next = match &mut idle {
             None => queue.recv().await,
             Some(wire) => tokio::select! {
                 biased;
                 next = queue.recv() => next,
-                () = wire.disturbed() => {
+                () = wire.stream.disturbed() => {
                     idle = None;
                     continue;
                 }
@@ -74,10 +74,10 @@ pub(crate) async fn carry_out(
     idle: Option<Wire>,
     run: &Arc<Run>,
 ) -> CarriedOut {
-    let mut idle = idle.filter(Wire::is_quiet);
+    let mut idle = idle.and_then(Wire::if_quiet);
     loop {
         let reused = idle.is_some();
-        let wire = match idle.take() {
+        let mut wire = match idle.take() {
             Some(wire) => wire,
             None => match open(&mut request, run).await {
                 Ok(wire) => wire,
@@ -93,7 +93,7 @@ pub(crate) async fn carry_out(
         }
         request.sample.connected = Some(run.epoch.now());
         let mut reader = ResponseReader::new(&request.arrival.method);
-        let exchange = exchange(&wire, &mut request, &mut reader);
+        let exchange = exchange(&mut wire.stream, &mut request, &mut reader);
         let answer = match timeout(run.limits.response_timeout, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
@@ -130,11 +130,11 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     let Some(place) = Place::take(run) else {
         return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
     };
-    let connect = run.dialler.open();
-    let fate = match timeout(run.limits.connect_timeout, connect).await {
+    let until = Instant::now() + run.limits.connect_timeout;
+    let fate = match timeout_at(until, run.dialler.open()).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Ok(Wire::new(stream, place));
+            return Wire::new(stream, place, run, until).await;
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
@@ -147,7 +147,7 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
 /// Writes the request and reads the response, both as fast as they go: a target may answer before
 /// it has read everything. A body does not wait for a `100 Continue`.
 async fn exchange(
-    wire: &Wire,
+    stream: &mut Stream,
     request: &mut InFlight,
     reader: &mut ResponseReader,
 ) -> Result<Answer, Fate> {
@@ -158,19 +158,18 @@ async fn exchange(
         } else {
             Interest::READABLE
         };
-        let ready =
-            wire.stream.ready(interest).await.map_err(|error| failure::of_exchange(&error))?;
+        let ready = stream.ready(interest).await.map_err(|error| failure::of_exchange(&error))?;
         let mut moved = 0;
         if outgoing.is_open() && (ready.is_writable() || ready.is_write_closed()) {
-            moved += outgoing.write_piece(&wire.stream, request);
+            moved += outgoing.write_piece(stream, request);
         }
         if ready.is_readable() || ready.is_read_closed() {
-            match read_piece(&wire.stream, request, reader) {
+            match read_piece(stream, request, reader) {
                 Read::Nothing => {}
                 Read::More(count) => moved += count,
                 // An answer to half a request leaves the other half in the way of the next.
                 Read::Whole(answer) => {
-                    let reusable = answer.reusable && outgoing.is_whole();
+                    let reusable = answer.reusable && outgoing.is_whole;
                     return Ok(Answer { reusable, ..answer });
                 }
                 Read::Malformed => return Err(Fate::Malformed),
@@ -179,6 +178,11 @@ async fn exchange(
                     return Err(cut_off(reader, failure::of_exchange(&error)));
                 }
                 Read::End => return at_end(reader, outgoing.error.as_ref()),
+                Read::Torn => {
+                    // Only its announcement tells the end of such an answer from a cut.
+                    let ended = at_end(reader, outgoing.error.as_ref());
+                    return ended.and(Err(Fate::Truncated));
+                }
             }
         }
         if moved >= READ_BUFFER {
@@ -210,6 +214,8 @@ fn cut_off(reader: &ResponseReader, fate: Fate) -> Fate {
 struct Outgoing {
     written: usize,
     total: usize,
+    /// All of it was.
+    is_whole: bool,
     /// Why no more can be written. What the target said before can still be read.
     error: Option<io::Error>,
 }
@@ -217,32 +223,29 @@ struct Outgoing {
 impl Outgoing {
     fn new(request: &InFlight) -> Self {
         let total = request.arrival.head.len() + request.arrival.body.len();
-        Self { written: 0, total, error: None }
-    }
-
-    fn is_whole(&self) -> bool {
-        self.written == self.total
+        Self { written: 0, total, is_whole: false, error: None }
     }
 
     fn is_open(&self) -> bool {
-        !self.is_whole() && self.error.is_none()
+        !self.is_whole && self.error.is_none()
     }
 
     /// Writes the next piece and returns its length.
-    fn write_piece(&mut self, stream: &TcpStream, request: &mut InFlight) -> usize {
+    fn write_piece(&mut self, stream: &mut Stream, request: &mut InFlight) -> usize {
         let moment = request.run().epoch.now();
         let (head, body) = (&request.arrival.head, &request.arrival.body);
         let head_left = &head[self.written.min(head.len())..];
         let body_left = &body[self.written.saturating_sub(head.len())..];
         let head_piece = &head_left[..head_left.len().min(PIECE)];
         let body_piece = &body_left[..body_left.len().min(PIECE - head_piece.len())];
-        match stream.try_write_vectored(&[IoSlice::new(head_piece), IoSlice::new(body_piece)]) {
+        match stream.try_write(&[IoSlice::new(head_piece), IoSlice::new(body_piece)]) {
             Ok(count) => {
                 if self.written == 0 {
                     request.first_byte_sent(moment);
                 }
                 self.written += count;
-                if self.is_whole() {
+                self.is_whole = self.written == self.total && stream.is_flushed();
+                if self.is_whole {
                     request.sample.sent_last = Some(request.run().epoch.now());
                 }
                 count
@@ -261,17 +264,22 @@ enum Read {
     More(usize),
     Whole(Answer),
     Malformed,
-    Rejected { banner: String },
+    Rejected {
+        banner: String,
+    },
     Broken(io::Error),
     End,
+    /// It ended inside of TLS without saying so.
+    Torn,
 }
 
-fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseReader) -> Read {
+fn read_piece(stream: &mut Stream, request: &mut InFlight, reader: &mut ResponseReader) -> Read {
     let mut buffer = [0; READ_BUFFER];
     let count = match stream.try_read(&mut buffer) {
         Ok(0) => return Read::End,
         Ok(count) => count,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Read::Torn,
         Err(error) => return Read::Broken(error),
     };
     if request.sample.first_byte.is_none() {
@@ -287,34 +295,57 @@ fn read_piece(stream: &TcpStream, request: &mut InFlight, reader: &mut ResponseR
 
 /// An open connection.
 pub(crate) struct Wire {
-    stream: TcpStream,
+    stream: Stream,
     _place: Place,
 }
 
 impl Wire {
-    fn new(stream: TcpStream, place: Place) -> Self {
+    /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
+    async fn new(stream: TcpStream, place: Place, run: &Run, until: Instant) -> Result<Self, Fate> {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        Self { stream, _place: place }
+        let Some(tls) = run.dialler.tls() else {
+            return Ok(Self { stream: Stream::Plain(stream), _place: place });
+        };
+        // In a place of its own, so that plain connections need no room for it.
+        let shaking = Box::pin(Stream::sealed(tls, stream));
+        let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
+        let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
+        run.gauges.shook_hands(is_resumed);
+        Ok(Self { stream, _place: place })
     }
 
-    /// Asks the kernel, not the runtime, whose view may be a moment old, whether the idle
-    /// connection is still open and silent.
-    fn is_quiet(&self) -> bool {
-        self.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    /// Gives it back only if it is still open and silent.
+    fn if_quiet(mut self) -> Option<Self> {
+        self.stream.is_quiet().then_some(self)
     }
+}
 
-    /// Waits until an idle connection ends or says something: either way it is of no more use.
-    async fn disturbed(&self) {
-        while self.stream.readable().await.is_ok() {
-            match self.stream.try_io(Interest::READABLE, || self.peek()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                _ => return,
-            }
-        }
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.stream.say_goodbye();
     }
+}
 
-    fn peek(&self) -> io::Result<usize> {
-        SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc::{channel, unbounded_channel};
+
+    use super::*;
+    use crate::drive::desk::tests::run_against;
+    use crate::drive::http2;
+
+    /// Thousands of them wait at once: what they need only now and then has a place of its own.
+    #[test]
+    fn the_task_of_a_connection_is_small() {
+        let nowhere = "127.0.0.1:9".parse().unwrap();
+        let desk = Arc::new(Desk::new(Arc::new(run_against(nowhere, 1))));
+        let (_requests, queue) = unbounded_channel();
+        let (_more, other) = unbounded_channel();
+        let (alive, _ended) = channel(1);
+        let http1 = serve(Arc::clone(&desk), queue, alive.clone());
+        assert!(size_of_val(&http1) <= 768, "{}", size_of_val(&http1));
+        let http2 = http2::serve(desk, other, alive);
+        assert!(size_of_val(&http2) <= 1024, "{}", size_of_val(&http2));
     }
 }

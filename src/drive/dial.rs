@@ -1,7 +1,7 @@
 //! Opens connections: over TCP, from this machine's addresses in turn, or to a unix socket.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream as BlockingTcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::Path;
@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::scenario::network::{Goal, Sources, Way};
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::tls::Tls;
 
 /// Opens the connections of a run.
 #[derive(Debug)]
@@ -34,6 +35,11 @@ impl Dialler {
     /// It leads to a Redis, and who we are there.
     pub(crate) fn redis(&self) -> Option<&RedisTarget> {
         self.way.redis.as_ref()
+    }
+
+    /// What is spoken inside of.
+    pub(crate) fn tls(&self) -> Option<&Tls> {
+        self.way.tls.as_ref()
     }
 
     /// Opens a connection. One to a unix socket is wrapped like one over TCP: to the kernel both
@@ -70,17 +76,21 @@ async fn open_unix(path: &Path) -> io::Result<TcpStream> {
     }
 }
 
-/// Opens one connection and closes it: whether somebody is there.
-pub fn knock(way: &Way, patience: Duration) -> io::Result<()> {
+/// Opens one connection: whether somebody is there.
+pub fn knock(way: &Way, patience: Duration) -> io::Result<BlockingTcpStream> {
     let address = match &way.to {
-        Goal::Unix(path) => return BlockingUnixStream::connect(path).map(drop),
+        Goal::Unix(path) => {
+            let socket = OwnedFd::from(BlockingUnixStream::connect(path)?);
+            return Ok(BlockingTcpStream::from(socket));
+        }
         Goal::Tcp(address) => *address,
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     if let Some(source) = way.sources.at(0) {
         socket.bind(&SockAddr::from(SocketAddr::new(source, 0)))?;
     }
-    socket.connect_timeout(&SockAddr::from(address), patience)
+    socket.connect_timeout(&SockAddr::from(address), patience)?;
+    Ok(socket.into())
 }
 
 /// The first of the sources that is no address of this machine, and why.
@@ -103,7 +113,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = Goal::Tcp(listener.local_addr().unwrap());
         let sources = Sources::read("127.0.0.4/30,127.0.1.1").unwrap();
-        let way = Way { to, sources, redis: None };
+        let way = Way { to, sources, redis: None, tls: None };
         knock(&way, Duration::from_secs(30)).unwrap();
         let dialler = Dialler::new(way);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -122,7 +132,7 @@ mod tests {
         socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         socket.listen(0).unwrap();
         let listener = UnixListener::from(OwnedFd::from(socket));
-        let way = Way { to: Goal::Unix(path), sources: Sources::default(), redis: None };
+        let way = Way { to: Goal::Unix(path), sources: Sources::default(), redis: None, tls: None };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dialler = Dialler::new(way);
         let first = runtime.block_on(dialler.open()).unwrap();

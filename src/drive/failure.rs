@@ -4,6 +4,7 @@ use std::io;
 
 use rustix::io::Errno;
 
+use crate::record::failures::{TlsFailure, of_tls};
 use crate::sample::{Fate, Unsent};
 
 /// The fate of an arrival whose connection could not be opened.
@@ -27,6 +28,9 @@ pub(crate) fn of_connect(error: &io::Error) -> Fate {
 
 /// The fate of an arrival whose connection broke while it was in use.
 pub(crate) fn of_exchange(error: &io::Error) -> Fate {
+    if let Some(error) = of_tls(error) {
+        return Fate::Tls { failure: TlsFailure::of_tls(error) };
+    }
     match Errno::from_io_error(error) {
         // The kernel gave up resending, or probing.
         Some(Errno::TIMEDOUT) => Fate::TimedOut,

@@ -22,6 +22,7 @@ pub struct Gauges {
     errors: AtomicU64,
     unsent: AtomicU64,
     retried: AtomicU64,
+    handshakes: [AtomicU64; 2],
     in_flight: AtomicU32,
     in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
@@ -48,6 +49,8 @@ pub struct GaugeSnapshot {
     pub unsent: u64,
     /// Requests sent a second time because an idle connection was just closed by the target.
     pub retried: u64,
+    /// TLS handshakes that were made in full, and those that resumed a session.
+    pub handshakes: [u64; 2],
     /// Requests that were picked up and have no fate yet.
     pub in_flight: u32,
     /// Connections open now, or being opened.
@@ -87,6 +90,7 @@ impl Gauges {
             errors: self.errors.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             retried: self.retried.load(Relaxed),
+            handshakes: self.handshakes.each_ref().map(|count| count.load(Relaxed)),
             in_flight: self.in_flight.load(Relaxed),
             connections_open: self.connections_open.load(Relaxed),
             max_lateness: recent.map_or(Duration::ZERO, Slot::max_lateness),
@@ -139,6 +143,10 @@ impl Gauges {
         // It stays one request.
         self.sent.fetch_sub(1, Relaxed);
         self.retried.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn shook_hands(&self, is_resumed: bool) {
+        self.handshakes[usize::from(is_resumed)].fetch_add(1, Relaxed);
     }
 
     /// Takes a place among the open connections, unless there are `max` already.

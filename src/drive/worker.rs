@@ -18,10 +18,12 @@ use crate::drive::connection;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
+use crate::drive::http2;
 use crate::drive::pacer::{Pacer, Step};
 use crate::drive::redis;
 use crate::drive::sessions::{Offered, Sessions, Settled};
 use crate::plan::Arrival;
+use crate::protocol::Protocol;
 use crate::sample::Unsent;
 use crate::summary::Summary;
 
@@ -124,6 +126,8 @@ struct Shard {
 struct Lane {
     /// Leads to its task, once there was something to send.
     requests: Option<UnboundedSender<Box<InFlight>>>,
+    /// The same for those of HTTP/2, which are others also where a connection was upgraded.
+    streams: Option<UnboundedSender<Box<InFlight>>>,
     /// Its arrivals so far.
     passed: u32,
     /// All of its arrivals, once the last one was seen.
@@ -254,13 +258,20 @@ impl Shard {
         }
         if let Some(in_flight) = InFlight::begin_moved(&self.desk, arrival, drift, now) {
             let lane = self.lanes.entry(place.connection).or_default();
-            let requests = lane.requests.get_or_insert_with(|| {
+            let protocol = in_flight.arrival.protocol;
+            let requests = match protocol {
+                Protocol::Http2 => &mut lane.streams,
+                _ => &mut lane.requests,
+            };
+            let requests = requests.get_or_insert_with(|| {
                 let (requests, queue) = mpsc::unbounded_channel();
                 let desk = Arc::clone(&self.desk);
                 let alive = self.alive.clone();
-                match desk.run.dialler.redis() {
-                    None => tokio::spawn(connection::serve(desk, queue, alive)),
-                    Some(_) => tokio::spawn(redis::serve(desk, queue, alive)),
+                let is_redis = desk.run.dialler.redis().is_some();
+                match protocol {
+                    _ if is_redis => tokio::spawn(redis::serve(desk, queue, alive)),
+                    Protocol::Http2 => tokio::spawn(http2::serve(desk, queue, alive)),
+                    _ => tokio::spawn(connection::serve(desk, queue, alive)),
                 };
                 requests
             });

@@ -17,6 +17,7 @@ use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
+use crate::protocol::Protocol;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::{MethodPolicy, Pace};
@@ -219,8 +220,12 @@ impl Plan {
             Some(_) => redis::recorded_status(exchange),
             None => response.map(|response| response.status).filter(|status| *status > 0),
         };
+        // Frames of HTTP/2 delimit bodies, and chunks do not.
+        let is_http2 = exchange.protocol == Protocol::Http2;
+        let body = if is_http2 { exchange.request_body.clone() } else { rewritten.body };
         Request {
             connection: exchange.connection,
+            protocol: exchange.protocol,
             session: exchange.session,
             method: self.names.shared(&exchange.method),
             route: self.names.shared(format!("{} {}", exchange.method, exchange.route).trim_end()),
@@ -229,13 +234,14 @@ impl Plan {
                 .text(exchange.target.as_bytes())
                 .finish(),
             head: rewritten.head,
-            body: rewritten.body,
+            body,
             expect_removed: rewritten.expect_removed,
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
+                failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
         }
     }
@@ -270,6 +276,7 @@ impl Plan {
             index,
             due: choice.speed.due(pending.at),
             connection,
+            protocol: request.protocol,
             session,
             seq: position,
             last_on_connection,
@@ -329,6 +336,7 @@ impl std::fmt::Debug for Plan {
 #[derive(Debug)]
 struct Request {
     connection: u64,
+    protocol: Protocol,
     session: u64,
     method: Arc<str>,
     route: Arc<str>,

@@ -16,6 +16,7 @@ use crate::plan::fingerprint::Fnv;
 use crate::plan::profile::{Profile, TooFine};
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, Recorded, Touch};
+use crate::protocol::Protocol;
 use crate::recording::route::route_of;
 use crate::scenario::Limits;
 use crate::scenario::load::{Load, Request, Spacing, Stage};
@@ -107,18 +108,25 @@ pub struct Template {
     route: Arc<str>,
     head: Bytes,
     body: Bytes,
+    http2: bool,
 }
 
 impl Template {
     /// The request as it goes on the wire to `authority`.
     pub fn new(request: &Request, authority: &str) -> Self {
-        let Request { method, path, headers, body } = request;
+        let Request { method, path, headers, body, http2 } = request;
         Self {
             method: Arc::from(method.as_str()),
             route: Arc::from(format!("{method} {}", route_of(path))),
             head: Bytes::from(head(method, path, authority, (headers, body.len()))),
             body: Bytes::from(body.clone()),
+            http2: *http2,
         }
+    }
+
+    /// It is spoken in HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.http2
     }
 
     /// An arrival of it. No arrival is the last of its connection as far as is known here.
@@ -127,6 +135,7 @@ impl Template {
             index,
             due,
             connection,
+            protocol: if self.http2 { Protocol::Http2 } else { Protocol::Http1 },
             session: connection,
             seq: u32::try_from(seq).unwrap_or(u32::MAX),
             last_on_connection: false,
@@ -193,6 +202,9 @@ impl Iterator for Generated {
 fn facts(moments: Moments, request: &Template, connections: u64) -> Facts {
     let (mut counts, mut last, mut count) = (Counts::default(), Duration::ZERO, 0_u64);
     let mut print = Fnv::new().number(connections).text(&request.head).text(&request.body);
+    if request.http2 {
+        print = print.text(Protocol::Http2.name().as_bytes());
+    }
     for moment in moments {
         count += 1;
         counts.count(moment);

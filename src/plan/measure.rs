@@ -10,6 +10,7 @@ use crate::plan::scale::CLONE_SHIFT;
 use crate::plan::select::{Selection, Skip};
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, PlanError, Totals};
+use crate::protocol::Protocol;
 use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
 use crate::units::{format_count, format_duration, format_share};
@@ -137,6 +138,10 @@ impl Tally {
             .number(arrival.connection)
             .text(&arrival.head)
             .text(&arrival.body);
+        if arrival.protocol == Protocol::Http2 {
+            // The same bytes say another thing; what was planned in HTTP/1 keeps its hash.
+            self.fingerprint = self.fingerprint.text(Protocol::Http2.name().as_bytes());
+        }
         let of_session = self.sessions.entry(arrival.session).or_default();
         *of_session = of_session.saturating_add(1);
         let end = arrival.due.saturating_add(arrival.recorded.latency.unwrap_or_default());

@@ -41,7 +41,7 @@ pub(crate) enum Skip {
 impl Skip {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::OtherProtocol => "not spoken in HTTP/1",
+            Self::OtherProtocol => "not spoken in HTTP/1 or HTTP/2",
             Self::FromCache => "answered from the client's cache",
             Self::Malformed => "malformed request",
             Self::AmbiguousFraming => "ambiguous framing",
@@ -74,7 +74,7 @@ pub(crate) fn skip_reason(
 ) -> Option<Skip> {
     if flags.contains(Flags::FROM_CACHE) {
         Some(Skip::FromCache)
-    } else if protocol != Protocol::Http1 {
+    } else if !matches!(protocol, Protocol::Http1 | Protocol::Http2) {
         Some(Skip::OtherProtocol)
     } else if flags.contains(Flags::MALFORMED) {
         Some(Skip::Malformed)

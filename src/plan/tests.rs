@@ -202,7 +202,8 @@ fn the_fingerprint_sees_every_part_of_an_arrival() {
             row.request_body_bytes = 1;
         })
     };
-    let all = [same, moved, elsewhere, other_head, with_body(b"a"), with_body(b"b")];
+    let spoken = fingerprint(&|row| row.protocol = Protocol::Http2);
+    let all = [same, moved, elsewhere, other_head, with_body(b"a"), with_body(b"b"), spoken];
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
 }
 

@@ -6,6 +6,7 @@
 pub mod frame;
 pub mod payload;
 pub mod hpack;
+pub mod request;
 
 /// What a client sends first.
 pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

@@ -1,8 +1,93 @@
-//! Why a connection came to nothing, as the account of a recording names it.
+//! Why a connection came to nothing: what TLS says of it, and how the account of a recording names
+//! it.
 
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+
+/// Why TLS with a peer came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFailure {
+    /// It said something that is not TLS.
+    NotSpoken,
+    /// No protocol inside of TLS (ALPN) that both speak.
+    NoCommonProtocol,
+    /// No version of TLS, or no cipher, that both speak.
+    NoCommonVersion,
+    /// Its certificate has expired.
+    Expired,
+    /// Its certificate is not valid yet.
+    NotValidYet,
+    /// Its certificate is for another name.
+    OtherName,
+    /// Its certificate was issued by nobody who is trusted.
+    UnknownIssuer,
+    /// Its certificate is not accepted for another reason.
+    NotAccepted,
+    /// It wants a certificate of ours, or refused the one that it got.
+    ClientCertificate,
+    /// It broke the handshake off with an alert.
+    Alert,
+    /// It closed the connection in the handshake.
+    Left,
+    /// It did not complete the handshake in time.
+    TooSlow,
+    /// What it said breaks the protocol.
+    Broken,
+}
+
+impl TlsFailure {
+    /// What an error of a handshake means.
+    pub fn of(error: &io::Error) -> Self {
+        of_tls(error).map_or(Self::Left, Self::of_tls)
+    }
+
+    /// What an error of TLS means.
+    pub fn of_tls(error: &Error) -> Self {
+        match error {
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotSpoken,
+            Error::NoApplicationProtocol
+            | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+                Self::NoCommonProtocol
+            }
+            Error::PeerIncompatible(_)
+            | Error::AlertReceived(
+                AlertDescription::ProtocolVersion
+                | AlertDescription::HandshakeFailure
+                | AlertDescription::InsufficientSecurity,
+            ) => Self::NoCommonVersion,
+            Error::InvalidCertificate(problem) => Self::of_certificate(problem),
+            Error::AlertReceived(
+                AlertDescription::CertificateRequired
+                | AlertDescription::NoCertificate
+                | AlertDescription::BadCertificate
+                | AlertDescription::UnsupportedCertificate
+                | AlertDescription::CertificateRevoked
+                | AlertDescription::CertificateExpired
+                | AlertDescription::CertificateUnknown
+                | AlertDescription::UnknownCA
+                | AlertDescription::AccessDenied,
+            ) => Self::ClientCertificate,
+            Error::AlertReceived(_) => Self::Alert,
+            _ => Self::Broken,
+        }
+    }
+
+    fn of_certificate(problem: &CertificateError) -> Self {
+        match problem {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                Self::NotValidYet
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::OtherName
+            }
+            // Its issuer has the name of one that is trusted, and another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
+            _ => Self::NotAccepted,
+        }
+    }
+}
 
 /// Which end a handshake was made with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +98,7 @@ pub(super) enum Peer {
 
 /// A client or an upstream took too long over its handshake.
 pub(super) fn too_slow(peer: Peer) -> &'static str {
-    by(peer, "clients too slow in the tls handshake", "upstream too slow in the tls handshake")
+    name(peer, TlsFailure::TooSlow)
 }
 
 /// TLS failed once bytes had passed.
@@ -27,65 +112,47 @@ pub(super) fn later(peer: Peer) -> &'static str {
 
 /// Why a handshake with `peer` failed.
 pub(super) fn of(peer: Peer, error: &io::Error) -> &'static str {
-    let Some(error) = of_tls(error) else {
-        return by(
+    name(peer, TlsFailure::of(error))
+}
+
+fn name(peer: Peer, failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::TooSlow => by(
             peer,
-            "clients that left in the tls handshake",
-            "upstream left in the tls handshake",
-        );
-    };
-    match error {
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            by(peer, "clients without tls", "upstream without tls")
+            "clients too slow in the tls handshake",
+            "upstream too slow in the tls handshake",
+        ),
+        TlsFailure::Left => {
+            by(peer, "clients that left in the tls handshake", "upstream left in the tls handshake")
         }
-        Error::NoApplicationProtocol
-        | Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+        TlsFailure::NotSpoken => by(peer, "clients without tls", "upstream without tls"),
+        TlsFailure::NoCommonProtocol => {
             by(peer, "clients without a common alpn", "upstream without a common alpn")
         }
-        Error::PeerIncompatible(_)
-        | Error::AlertReceived(
-            AlertDescription::ProtocolVersion
-            | AlertDescription::HandshakeFailure
-            | AlertDescription::InsufficientSecurity,
-        ) => by(
+        TlsFailure::NoCommonVersion => by(
             peer,
             "clients without a common tls version or cipher",
             "upstream without a common tls version or cipher",
         ),
-        Error::InvalidCertificate(problem) => of_certificate(problem),
-        Error::AlertReceived(_) => by(
+        // Only the upstream has a certificate that is looked at.
+        TlsFailure::Expired => "upstream certificate expired",
+        TlsFailure::NotValidYet => "upstream certificate not valid yet",
+        TlsFailure::OtherName => "upstream certificate for another name",
+        TlsFailure::UnknownIssuer => "upstream certificate of an unknown issuer",
+        TlsFailure::NotAccepted => "upstream certificate not accepted",
+        TlsFailure::ClientCertificate | TlsFailure::Alert => by(
             peer,
             "clients that refused the certificate or the handshake",
             "upstream refused the tls handshake",
         ),
-        _ => {
+        TlsFailure::Broken => {
             by(peer, "clients with a broken tls handshake", "upstream with a broken tls handshake")
         }
     }
 }
 
-/// Only the upstream has a certificate that is looked at.
-fn of_certificate(problem: &CertificateError) -> &'static str {
-    match problem {
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "upstream certificate expired"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "upstream certificate not valid yet"
-        }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "upstream certificate for another name"
-        }
-        // Its issuer has the name of one that is trusted, and another key.
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            "upstream certificate of an unknown issuer"
-        }
-        _ => "upstream certificate not accepted",
-    }
-}
-
 /// What TLS itself says of an error; `None` where the connection failed below it.
-pub(super) fn of_tls(error: &io::Error) -> Option<&Error> {
+pub(crate) fn of_tls(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 

@@ -43,9 +43,12 @@ pub enum TlsError {
     /// Nobody is trusted.
     #[error(
         "this machine trusts nobody: no root certificates were found{0}; install ca-certificates, \
-         or name the one that issued the upstream's certificate with --cacert FILE"
+         or name the one that issued the server's certificate (`cacert`)"
     )]
     NoRoots(String),
+    /// No certificate can have this name.
+    #[error("{0} is no name that a certificate can have; name the one that the server's has")]
+    Name(String),
     /// The library refused.
     #[error("TLS cannot be set up")]
     Setup(#[source] Error),
@@ -72,17 +75,7 @@ pub fn of_clients(certificates: &Path, key: &Path) -> Result<Arc<ServerConfig>, 
         .map_err(TlsError::Setup)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
-        .map_err(|error| TlsError::Content {
-            path: key.to_owned(),
-            problem: match error {
-                Error::InconsistentKeys(_) => format!(
-                    "is not the key of the first certificate in {}; name the two that were made \
-                     together, the server's own certificate before those of its issuers",
-                    certificates.display()
-                ),
-                other => format!("cannot be used with {}: {other}", certificates.display()),
-            },
-        })?;
+        .map_err(|error| unfit(certificates, key, &error))?;
     // Clients that come again need no second full handshake.
     config.ticketer = ring::Ticketer::new().map_err(TlsError::Setup)?;
     Ok(Arc::new(config))
@@ -90,20 +83,42 @@ pub fn of_clients(certificates: &Path, key: &Path) -> Result<Arc<ServerConfig>, 
 
 /// Speaks to the upstream, and checks who that is.
 pub fn to_upstream(trust: Trust<'_>) -> Result<Arc<ClientConfig>, TlsError> {
+    to_server(trust, None).map(Arc::new)
+}
+
+/// Speaks to a server, checks who that is, and shows it a certificate, and its key, where it asks
+/// for one.
+pub fn to_server(trust: Trust<'_>, identity: Option<[&Path; 2]>) -> Result<ClientConfig, TlsError> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Setup)?;
-    let roots = match trust {
-        Trust::System => system_roots()?,
-        Trust::File(path) => roots_in(path)?,
+    let builder = match trust {
+        Trust::System => builder.with_root_certificates(system_roots()?),
+        Trust::File(path) => builder.with_root_certificates(roots_in(path)?),
         Trust::Anyone => {
             let algorithms = provider().signature_verification_algorithms;
-            let anyone = Arc::new(Anyone(algorithms));
-            let builder = builder.dangerous().with_custom_certificate_verifier(anyone);
-            return Ok(Arc::new(builder.with_no_client_auth()));
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(algorithms)))
         }
     };
-    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
+    let Some([certificates, key]) = identity else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificates_in(certificates)?;
+    let private = key_in(key)?;
+    builder.with_client_auth_cert(chain, private).map_err(|error| unfit(certificates, key, &error))
+}
+
+/// Why a key cannot be used with a certificate.
+fn unfit(certificates: &Path, key: &Path, error: &Error) -> TlsError {
+    TlsError::Content {
+        path: key.to_owned(),
+        problem: match error {
+            Error::InconsistentKeys(_) => format!(
+                "is not the key of the first certificate in {}; name the two that were made \
+                 together, the own certificate before those of its issuers",
+                certificates.display()
+            ),
+            other => format!("cannot be used with {}: {other}", certificates.display()),
+        },
+    }
 }
 
 fn provider() -> Arc<CryptoProvider> {

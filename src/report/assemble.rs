@@ -165,6 +165,8 @@ fn totals(summary: &Summary) -> Totals {
         unsent: summary.fates.iter().filter(|(name, _)| is_unsent(name)).map(|(_, n)| n).sum(),
         status_changes: summary.status_changes,
         connections_opened: summary.connections_opened,
+        tls_handshakes: summary.handshakes[0],
+        tls_resumed: summary.handshakes[1],
         request_bytes: summary.request_bytes,
         response_bytes: summary.response_bytes,
         overflows: summary.overflows,

@@ -181,12 +181,23 @@ pub struct Totals {
     pub status_changes: u64,
     /// Connections opened.
     pub connections_opened: u64,
+    /// TLS handshakes that were made in full.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_handshakes: u64,
+    /// TLS handshakes that resumed a session.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_resumed: u64,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.
     pub response_bytes: u64,
     /// Times above the histograms' range, counted as one hour.
     pub overflows: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A distribution of times, in nanoseconds.

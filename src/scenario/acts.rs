@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde_yaml::Spanned;
 
+use crate::scenario::TargetSpec;
 use crate::scenario::acts::canary::{CanaryKeys, CanaryOptions};
 use crate::scenario::acts::cold::{ColdKeys, ColdOptions};
 use crate::scenario::acts::connections::{ConnectionsKeys, ConnectionsOptions};
@@ -150,6 +151,7 @@ pub(crate) enum ActItem {
 pub(crate) fn read(
     place: Place<'_>,
     items: Option<Vec<Spanned<ActItem>>>,
+    target: &TargetSpec,
 ) -> Result<Acts, ScenarioError> {
     let Some(items) = items else { return Ok(Acts::replay()) };
     let mut acts = Acts::none();
@@ -171,9 +173,32 @@ pub(crate) fn read(
             );
             return Err(place.mistake(&item, mistake));
         }
+        let at = Spanned { value: (), referenced: item.referenced, defined: item.defined };
         add(place, &mut acts, name, item.value)?;
+        if target.tls().is_some() && speaks_no_tls(&acts, name) {
+            return Err(place.mistake(&at, no_tls(name)));
+        }
     }
     Ok(acts)
+}
+
+/// The act opens connections of its own to the target, which are plain.
+fn speaks_no_tls(acts: &Acts, name: ActName) -> bool {
+    match name {
+        ActName::Connections => acts.connections.as_ref().is_some_and(|options| options.target),
+        ActName::Payloads => true,
+        ActName::Fingerprint | ActName::Canary | ActName::Cold | ActName::Replay => false,
+    }
+}
+
+fn no_tls(name: ActName) -> Mistake {
+    let hint = if name == ActName::Connections {
+        "name a plain http port of the stack as `target.url`, or write `target: false` in its \
+         options to look at its endpoints only"
+    } else {
+        "name a plain http port of the stack as `target.url`, or leave the act out"
+    };
+    Mistake::new(format!("the act `{}` does not speak TLS to the target yet", name.name()), hint)
 }
 
 fn add(

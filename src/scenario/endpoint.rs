@@ -147,7 +147,7 @@ impl Endpoint {
         allow: Option<&[String]>,
         servers: &Servers,
     ) -> Result<SocketAddr, TargetError> {
-        let spec = TargetSpec::Http { host: self.host.clone(), port: self.port };
+        let spec = TargetSpec::Http { host: self.host.clone(), port: self.port, tls: None };
         let own = [self.host.clone()];
         let target = resolve(&spec, allow.unwrap_or(&own), servers, None).await?;
         Ok(target.address)

@@ -147,19 +147,18 @@ const SECONDS_A_DAY: u32 = 24 * 60 * 60;
 
 /// Where to send.
 pub(crate) fn url(text: &str) -> Result<TargetSpec, Mistake> {
-    const HINT: &str = "write `stage` for the embedded stack, or `http://HOST:PORT`";
+    const HINT: &str = "write `stage` for the embedded stack, `http://HOST:PORT` or \
+                        `https://HOST:PORT`";
     if text == "stage" {
         return Ok(TargetSpec::Stage);
     }
     let lower = text.to_ascii_lowercase();
-    if lower.starts_with("https://") {
-        return Err(Mistake::new(
-            "https targets are not supported yet",
-            "name a plain http port of the stack, such as the one behind its load balancer, or \
-             put a proxy that speaks TLS (stunnel, nginx) in front of it and name its http port",
-        ));
-    }
-    let Some(rest) = lower.strip_prefix("http://") else {
+    let (tls, scheme, default) = if lower.starts_with("https://") {
+        (Some(Box::default()), "https://", 443)
+    } else {
+        (None, "http://", 80)
+    };
+    let Some(rest) = lower.strip_prefix(scheme) else {
         // What holds a user may hold a password.
         let shown =
             if text.contains('@') { "this".to_owned() } else { format!("`{}`", crop(text)) };
@@ -171,19 +170,19 @@ pub(crate) fn url(text: &str) -> Result<TargetSpec, Mistake> {
     }
     if !matches!(path, "" | "/") {
         return Err(Mistake {
-            offset: "http://".len() + authority.chars().count(),
+            offset: scheme.len() + authority.chars().count(),
             message: "a target has no path".to_owned(),
             hint: format!("requests keep their recorded paths; {HINT}"),
         });
     }
     let Some((host, port)) = split_host_port(authority) else {
         return Err(Mistake {
-            offset: "http://".len(),
+            offset: scheme.len(),
             message: format!("`{}` is not a host and a port", crop(authority)),
             hint: format!("{HINT}; names with other letters in their xn-- form"),
         });
     };
-    Ok(TargetSpec::Http { host, port: port.unwrap_or(80) })
+    Ok(TargetSpec::Http { host, port: port.unwrap_or(default), tls })
 }
 
 /// A host that may be contacted, lower case.

@@ -9,6 +9,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
 use crate::scenario::nodes::NodeKeys;
+use crate::scenario::tls::TlsKeys;
 use crate::scenario::watch::WatchItem;
 
 /// A value as written, and where.
@@ -42,6 +43,7 @@ pub(crate) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(crate) struct TargetKeys {
     pub(crate) url: Text,
+    pub(crate) tls: Option<Spanned<TlsKeys>>,
     pub(crate) allow: Option<Vec<Text>>,
     pub(crate) connect_to: Option<Vec<Text>>,
     pub(crate) resolve: Option<Vec<Text>>,

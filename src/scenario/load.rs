@@ -56,6 +56,8 @@ pub struct Request {
     pub headers: BTreeMap<String, String>,
     /// Body; may be empty.
     pub body: Vec<u8>,
+    /// It is spoken in HTTP/2.
+    pub http2: bool,
 }
 
 /// When the requests of a load are sent.
@@ -308,7 +310,7 @@ pub fn permitted(
 
 /// The host that is connected to is one of those named: it may be another machine.
 pub fn is_named(target: &TargetSpec, network: &Network, named: &[String]) -> bool {
-    let TargetSpec::Http { host, port } = target else { return false };
+    let TargetSpec::Http { host, port, .. } = target else { return false };
     let (host, port) = network.destination(&plain_host(host), *port);
     is_allowed(&host, port, named)
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use crate::scenario::hosts::{plain_host, split_host_port};
 use crate::scenario::problem::{Mistake, crop};
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::tls::Tls;
 
 pub use sources::{MAX_SOURCES, Sources};
 
@@ -64,7 +65,7 @@ pub enum Family {
 }
 
 /// Where the connections of a run go to and come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Way {
     /// To.
     pub to: Goal,
@@ -72,6 +73,8 @@ pub struct Way {
     pub sources: Sources,
     /// It is a Redis, and who we are there.
     pub redis: Option<RedisTarget>,
+    /// What is spoken inside of, if anything.
+    pub tls: Option<Tls>,
 }
 
 /// What is connected to.
@@ -85,7 +88,7 @@ pub enum Goal {
 
 impl From<SocketAddr> for Way {
     fn from(address: SocketAddr) -> Self {
-        Self { to: Goal::Tcp(address), sources: Sources::default(), redis: None }
+        Self { to: Goal::Tcp(address), sources: Sources::default(), redis: None, tls: None }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis;
+use crate::scenario::tls;
 use crate::scenario::watch::{self, Watch};
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
 
@@ -65,13 +66,14 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     if text.len() > MAX_FILE {
         return Err(too_large(file));
     }
-    let keys: Keys = serde_yaml::from_str_with_options(text, yaml_options())
+    let mut keys: Keys = serde_yaml::from_str_with_options(text, yaml_options())
         .map_err(|error| source.yaml_problem(&error))?;
     let place = Place { source, environment, nodes: &[] };
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
-    let acts = acts::read(place, keys.acts)?;
+    let target = tls::read(place, target, keys.target.tls.take())?;
+    let acts = acts::read(place, keys.acts, &target)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;
     let watches = watch::read(place, keys.watch)?;

@@ -6,17 +6,19 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::record::tls::TlsError;
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
 use crate::scenario::network::{Goal, Network, Sources, Way};
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::tls::Tls;
 
 pub use reach::{check_names, check_way, reach};
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Target {
     /// Value of the `Host` header.
     pub authority: String,
@@ -24,6 +26,8 @@ pub struct Target {
     pub address: SocketAddr,
     /// It is a Redis, and who we are there.
     pub redis: Option<RedisTarget>,
+    /// What is spoken inside of, where its URL is `https://`.
+    pub tls: Option<Tls>,
     /// It is the embedded stage.
     pub is_stage: bool,
     /// The unix socket that stands in place of the address.
@@ -55,7 +59,7 @@ impl Target {
     /// Where the connections of a load go to and come from.
     pub fn way(&self) -> Way {
         let to = self.unix.clone().map_or(Goal::Tcp(self.address), Goal::Unix);
-        Way { to, sources: self.sources.clone(), redis: self.redis.clone() }
+        Way { to, sources: self.sources.clone(), redis: self.redis.clone(), tls: self.tls.clone() }
     }
 
     /// It is on this machine.
@@ -132,6 +136,14 @@ pub enum TargetError {
         /// The family that was asked for.
         family: &'static str,
     },
+    /// TLS cannot be spoken to it.
+    #[error("cannot speak TLS to {authority}")]
+    Tls {
+        /// Host and port of the target.
+        authority: String,
+        /// Which file is wrong, and what to do.
+        source: TlsError,
+    },
     /// The target is the stage, and it was not started.
     #[error("the embedded stage has no address: it was not started")]
     NoStage,
@@ -143,11 +155,12 @@ impl TargetSpec {
     pub fn authority(&self) -> String {
         match self {
             Self::Stage => "stage".to_owned(),
-            Self::Http { host, port } => {
+            Self::Http { host, port, tls } => {
                 let host = plain_host(host);
                 let host = if host.contains(':') { format!("[{host}]") } else { host };
                 // As clients write it: the scheme's own port is left out.
-                if *port == 80 { host } else { format!("{host}:{port}") }
+                let own = if tls.is_some() { 443 } else { 80 };
+                if *port == own { host } else { format!("{host}:{port}") }
             }
             Self::Redis(redis) => redis.endpoint.to_string(),
         }
@@ -157,7 +170,7 @@ impl TargetSpec {
     pub(crate) fn place(&self) -> Option<(&str, u16)> {
         match self {
             Self::Stage => None,
-            Self::Http { host, port } => Some((host, *port)),
+            Self::Http { host, port, .. } => Some((host, *port)),
             Self::Redis(redis) => Some((&redis.endpoint.host, redis.endpoint.port)),
         }
     }
@@ -210,7 +223,8 @@ fn recorded_name(host: &str, port: u16, servers: &Servers) -> Option<String> {
             .unwrap_or_else(|| (name.split(':').next().unwrap_or_default().to_owned(), None));
         let name = plain_host(&name);
         match (is_loopback(host), is_loopback(&name)) {
-            (true, true) => recorded_port.unwrap_or(80) == port,
+            // Without a port it was that of http or that of https.
+            (true, true) => recorded_port.map_or([80, 443].contains(&port), |it| it == port),
             (false, false) => name == host,
             _ => false,
         }
@@ -278,7 +292,7 @@ mod tests {
     fn try_target(host: &str, port: u16, allow: &[&str]) -> Result<Target, TargetError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
-        let spec = TargetSpec::Http { host: host.to_owned(), port };
+        let spec = TargetSpec::Http { host: host.to_owned(), port, tls: None };
         runtime.block_on(resolve(&spec, &allow, &servers(), None))
     }
 
@@ -353,7 +367,8 @@ mod tests {
     #[test]
     fn what_a_name_tells_needs_no_look_up() {
         let check = |host: &str, allow: &[String]| {
-            check_name(&TargetSpec::Http { host: host.to_owned(), port: 80 }, allow, &servers())
+            let spec = TargetSpec::Http { host: host.to_owned(), port: 80, tls: None };
+            check_name(&spec, allow, &servers())
         };
         let allowed = ["api.shop.example".to_owned(), "nowhere.invalid".to_owned()];
         assert!(matches!(check("a.example", &allowed), Err(TargetError::NotAllowed { .. })));
@@ -367,9 +382,9 @@ mod tests {
         let addresses = ["[::1]:80", "127.0.0.1:80", "127.0.0.2:80"].map(|a| a.parse().unwrap());
         let at = |there: &[SocketAddr]| {
             let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
-            let (address, sources, redis) = (addresses[0], Sources::default(), None);
-            let (is_stage, unix) = (false, None);
-            let target = Target { authority, address, redis, is_stage, unix, sources, others };
+            let (address, sources) = (addresses[0], Sources::default());
+            let (redis, tls, is_stage, unix) = (None, None, false, None);
+            let target = Target { authority, address, redis, tls, is_stage, unix, sources, others };
             target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
         };
         assert_eq!(at(&addresses), Ok(addresses[0]));

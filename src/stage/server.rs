@@ -8,9 +8,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -18,6 +18,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::act::StageHandle;
+use crate::protocol::http2::PREFACE;
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs};
 use crate::stage::catalogue::Catalogue;
 use crate::stage::counters::Counters;
@@ -237,6 +238,15 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) -> hyper::Result<()> {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(shared, request).await) }
     });
+    // Whoever knows that HTTP/2 is spoken here begins with its preface.
+    let mut first = [0; 3];
+    if stream.peek(&mut first).await.is_ok() && PREFACE.starts_with(&first) {
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        // In a place of its own, so that other connections need no room for it.
+        return Box::pin(connection).await;
+    }
     http1::Builder::new()
         .half_close(true)
         .allow_multiple_spaces_in_request_line_delimiters(true)
@@ -246,6 +256,9 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) -> hyper::Result<()> {
         .serve_connection(TokioIo::new(stream), service)
         .await
 }
+
+/// Bytes of the headers of a request of HTTP/2, as many as hyper takes of HTTP/1.
+const MAX_HEADER_BYTES: u32 = 400 * 1024;
 
 /// Header lines of a request, above hyper's default of 100 as servers behind proxies allow.
 const MAX_HEADERS: usize = 256;

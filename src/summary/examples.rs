@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::plan::{Arrival, Recorded, Touch};
+use crate::protocol::Protocol;
 use crate::sample::{Fate, Sample};
 
 /// A `GET` of a warmed target, due at `ms` and last on a connection of its own.
@@ -14,6 +15,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
         index,
         due,
         connection: index,
+        protocol: Protocol::Http1,
         session: index,
         seq: 0,
         last_on_connection: true,
@@ -28,6 +30,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
             body_bytes: Some(1_000),
             latency: Some(Duration::from_millis(2)),
             pipelined: false,
+            failed: false,
         },
     }
 }

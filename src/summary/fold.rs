@@ -34,6 +34,7 @@ impl Summary {
             seconds: Vec::new(),
             routes: BTreeMap::new(),
             connections_opened: 0,
+            handshakes: [0; 2],
             request_bytes: 0,
             response_bytes: 0,
             evidence: Evidence::default(),
@@ -91,6 +92,7 @@ impl Summary {
             self.route(route).merge(row);
         }
         self.connections_opened += other.connections_opened;
+        self.handshakes = [0, 1].map(|at| self.handshakes[at] + other.handshakes[at]);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.evidence.merge(&other.evidence);
@@ -228,6 +230,7 @@ pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
             *status >= 400 && status / 100 > recorded / 100
         }
         (Fate::Answered { status }, None) => *status >= 500,
+        (Fate::GrpcFailed, _) => !arrival.recorded.failed,
         (Fate::Unsent { .. }, _) => false,
         // Clients of a cluster are sent on now and then, and go there.
         (Fate::Declined { reason: Declined::Moved | Declined::Ask }, recorded) => {

@@ -6,17 +6,22 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::record_tls::authority;
 use crate::servers::{Server, nginx};
 use crate::support::{Ran, peakhour};
 
 /// nginx with an access log for what succeeds and one for what fails, both with the marker.
 fn shop() -> Option<Server> {
+    listening("")
+}
+
+fn listening(tls: &str) -> Option<Server> {
     nginx("", "", |port, folder| {
         let at = folder.display();
         format!(
             "log_format marked escape=json '{{\"level\":\"info\",\"time\":\"$time_iso8601\",\
              \"id\":\"$http_x_request_id\"}}';\n\
-             server {{ listen 127.0.0.1:{port}; access_log {at}/access.log marked;\n\
+             server {{ listen 127.0.0.1:{port}{tls}; access_log {at}/access.log marked;\n\
              location /cart {{ return 200 'cart'; }}\n\
              location / {{ return 404; access_log {at}/errors.log marked; }} }}"
         )
@@ -30,16 +35,20 @@ fn rehearse(server: &Server, streams: &str) -> (Ran, Value) {
 
 /// The same with nodes.
 fn rehearse_nodes(server: &Server, nodes: &str, streams: &str) -> (Ran, Value) {
+    let target = format!("url: 'http://127.0.0.1:{}'", server.port);
+    rehearse_at(server, &target, nodes, streams)
+}
+
+fn rehearse_at(server: &Server, target: &str, nodes: &str, streams: &str) -> (Ran, Value) {
     let folder = server.folder();
     let exchange =
         r#"{"at_ns":0,"connection":0,"method":"GET","authority":"p.example","target":"/"}"#;
     fs::write(folder.join("r.jsonl"), format!("{exchange}\n")).unwrap();
     let scenario = format!(
         "# Logs.\nrecording: r.jsonl\n\
-         target: {{ url: 'http://127.0.0.1:{}', allow: [127.0.0.1] }}\n\
+         target: {{ {target}, allow: [127.0.0.1] }}\n\
          {nodes}acts:\n  - canary:\n      request: /cart\n      \
-         error_request: /no-such-page\n      within: 2s\n      streams:\n{streams}",
-        server.port
+         error_request: /no-such-page\n      within: 2s\n      streams:\n{streams}"
     );
     fs::write(folder.join("s.yaml"), scenario).unwrap();
     let _ = fs::remove_dir_all(folder.join("reports"));
@@ -70,6 +79,21 @@ fn marked_requests_show_up_in_files_and_commands_and_the_twin_passes() {
     let (ran, found) = rehearse(&server, &streams);
     assert_eq!(ran.code, 0, "{}{found}", ran.stderr);
     assert_eq!(found["title"], "marked requests showed up in all 3 streams");
+}
+
+#[test]
+fn marked_requests_are_sent_inside_of_tls_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(authority) = authority(folder.path()) else { return };
+    let [ca, pem, key] = ["ca.pem", "shop.pem", "shop-key.pem"].map(|name| authority.path(name));
+    let tls = format!(" ssl; ssl_certificate {pem}; ssl_certificate_key {key}");
+    let Some(server) = listening(&tls) else { return };
+    let target = format!("url: 'https://127.0.0.1:{}', tls: {{ cacert: '{ca}' }}", server.port);
+    let access = server.folder().join("access.log");
+    let streams = stream("access", &access, "format: json, on: success");
+    let (ran, found) = rehearse_at(&server, &target, "", &streams);
+    assert_eq!(ran.code, 0, "{}{found}", ran.stderr);
+    assert_eq!(found["outcome"], "pass", "{found}");
 }
 
 #[test]

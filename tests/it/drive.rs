@@ -2,10 +2,11 @@
 
 mod fates;
 mod hostile;
+mod http2;
 mod server;
+mod tls;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
@@ -15,7 +16,9 @@ use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{DriveError, Driven};
 use peakhour::plan::{Arrival, LARGE_BODY, Recorded, Touch};
+use peakhour::protocol::Protocol;
 use peakhour::scenario::Limits;
+use peakhour::scenario::network::Way;
 
 use server::{Client, healthy, start};
 
@@ -39,6 +42,7 @@ fn request(method: &str, connection: u64, seq: u32, body: &[u8]) -> Arrival {
         index: 0,
         due: Duration::ZERO,
         connection,
+        protocol: Protocol::Http1,
         session: connection,
         seq,
         last_on_connection: false,
@@ -60,16 +64,16 @@ fn last(arrival: Arrival) -> Arrival {
     Arrival { last_on_connection: true, ..arrival }
 }
 
-fn run(address: SocketAddr, limits: Limits, plan: Vec<Arrival>) -> Driven {
-    run_until(&Stop::new(), address, limits, plan)
+fn run(to: impl Into<Way>, limits: Limits, plan: Vec<Arrival>) -> Driven {
+    run_until(&Stop::new(), to, limits, plan)
 }
 
 /// Drives a plan and checks what holds for every run: one fate an arrival, and gauges that agree.
-fn run_until(stop: &Stop, address: SocketAddr, limits: Limits, plan: Vec<Arrival>) -> Driven {
+fn run_until(stop: &Stop, to: impl Into<Way>, limits: Limits, plan: Vec<Arrival>) -> Driven {
     let planned = plan.len() as u64;
     let gauges = Arc::new(Gauges::default());
     let plan = plan.into_iter().map(Ok::<_, Infallible>);
-    let driven = drive(plan, address, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
+    let driven = drive(plan, to, &limits, Arc::clone(&gauges), stop.clone()).unwrap();
     assert_eq!(driven.summary.arrivals, planned);
     assert_eq!(driven.summary.fates.values().sum::<u64>(), planned);
     let gauges = gauges.snapshot();

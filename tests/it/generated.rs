@@ -48,9 +48,9 @@ fn run(folder: &Path, port: u16, path: &str, options: &str) -> Ran {
     peakhour(folder, &arguments)
 }
 
-/// A busy machine may be late, which makes a run invalid and no request different.
+/// A busy machine may be late, or its nginx may be, which changes the verdict and no request.
 fn assert_carried_out(ran: &Ran) {
-    assert!(matches!(ran.code, 0 | 98), "{}: {}\n{}", ran.code, ran.stdout, ran.stderr);
+    assert!(matches!(ran.code, 0 | 98 | 99), "{}: {}\n{}", ran.code, ran.stdout, ran.stderr);
 }
 
 #[test]
@@ -258,7 +258,9 @@ fn what_cannot_be_sent_is_refused_with_a_way_out() {
         ("run", "<SCENARIO>"),
         ("run --url http://192.0.2.1/ --rate 5", "add `--allow 192.0.2.1`"),
         ("run --url http://staging.example/ --rate 5 --allow other.example", "--allow staging"),
-        ("run --url https://127.0.0.1/ --rate 5", "stunnel, nginx"),
+        ("run --url https://127.0.0.1:9/ --rate 5 --cacert no.pem", "no.pem: cannot be read"),
+        ("run --url https://127.0.0.1:9/ --rate 5 --cert no.pem", "--key <FILE>"),
+        ("run --url http://127.0.0.1:9/ --rate 5 -k", "are for https:// URLs"),
         ("run --url stage --rate 5", "peakhour stage"),
         ("run --url http://127.0.0.1:9/ --rate 5", "start it, or correct --url"),
         ("run s.yaml --rate 5", "without a scenario"),

@@ -333,7 +333,7 @@ fn what_was_no_request_of_http_1_is_left_out_of_the_plan_by_reason() {
     let text = har(&[
         &entry(0, &secret, ""),
         &entry(1, GET, ", \"_fromCache\": \"memory\""),
-        &entry(2, GET, "").replace("HTTP/1.1", "h2"),
+        &entry(2, GET, "").replace("HTTP/1.1", "h3"),
         &entry(3, GET, "").replace("\"status\": 200", "\"status\": 101"),
     ]);
     // A key in front that is long enough to hide the one that tells what it is.
@@ -351,7 +351,8 @@ fn what_was_no_request_of_http_1_is_left_out_of_the_plan_by_reason() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let facts: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let expected = serde_json::json!({
-        "answered from the client's cache": 1, "connection upgraded": 1, "not spoken in HTTP/1": 1,
+        "answered from the client's cache": 1, "connection upgraded": 1,
+        "not spoken in HTTP/1 or HTTP/2": 1,
     });
     assert_eq!(facts["skipped"], expected, "{facts}");
 }

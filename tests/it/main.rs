@@ -75,6 +75,8 @@ mod limits; // Ceilings of a run: what lies above is refused, or not sent and co
 mod abort; // Rules that end a run early, and what does not.
 mod samples; // Samples of a run as Parquet, and disks that are full or stand still.
 mod hold; // A run that is held and goes on by signals, and one that is stopped long before its end.
+mod run_tls; // The same inside of TLS: who is trusted, which sessions are resumed.
+mod run_http2; // The same in HTTP/2, on recorded connections with many streams each.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod connections; // Limits of connections on real servers, found to the integer.

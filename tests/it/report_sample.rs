@@ -248,6 +248,7 @@ fn summary(sample: &Sample) -> Summary {
         sent: empty_shape(answered),
         routes: routes(arrivals, errors, &seconds),
         seconds,
+        handshakes: [0; 2],
         connections_opened: 622,
         request_bytes: 48_230_112,
         response_bytes: 2_204_118_730,

@@ -13,6 +13,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use peakhour::drive::samples::{BATCH_ROWS, GROUP_ROWS, Row as SampleRow, SampleFile};
 use peakhour::plan::{Arrival, Recorded, Touch};
+use peakhour::protocol::Protocol;
 use peakhour::sample::{Fate, Sample};
 use serde_json::Value;
 
@@ -166,6 +167,7 @@ fn arrival() -> Arrival {
         index: 0,
         due: Duration::ZERO,
         connection: 0,
+        protocol: Protocol::Http1,
         session: 0,
         seq: 0,
         last_on_connection: false,

@@ -18,9 +18,12 @@ pub(super) fn observe(ground: &Ground<'_>, options: &FingerprintOptions) -> Vec<
         let Some(url) = &node.url else { continue };
         let mut behaviour =
             Behaviour { node: node.name.clone(), url: url.to_string(), ..Behaviour::default() };
-        let spec = TargetSpec::Http { host: url.host.clone(), port: url.port };
+        let spec = TargetSpec::Http { host: url.host.clone(), port: url.port, tls: None };
         match ground.reach(url) {
-            Ok(address) => servers.push(Some(Server { authority: spec.authority(), address })),
+            Ok(address) => {
+                let authority = spec.authority();
+                servers.push(Some(Server { authority, address, tls: None }));
+            }
             Err(error) => {
                 behaviour.problem = Some(error.to_string());
                 servers.push(None);

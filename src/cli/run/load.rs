@@ -7,8 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::replay::{replay, replay_closed};
 use crate::cli::exit::Exit;
@@ -16,13 +14,12 @@ use crate::cli::run::acts::with_progress;
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
-use crate::cli::run::reach::{Wanted, at, resolved};
+use crate::cli::run::reach::{Wanted, answering, resolved, warn};
 use crate::cli::run::signals::listen;
-use crate::cli::run::{Kept, file_name, marks, samples, say, tell_not_valid, told};
+use crate::cli::run::{Kept, file_name, marks, samples, tell_not_valid, told};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
-use crate::drive::dial::knock;
 use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
@@ -121,20 +118,17 @@ fn reached(load: &Load) -> anyhow::Result<Target> {
     let allow = &asked::permitted(target, network, &load.allow)?;
     let wanted = Wanted { target, allow, servers: &Servers::default(), network };
     let target = resolved(wanted, None)?;
-    let way = target.way();
-    let problem =
-        format!("cannot reach {} at {}: start it, or correct --url", target.authority, way.to);
     // Not even a connection is opened to a machine that was not named.
     let is_named = asked::is_named(&load.target, network, &load.allow);
-    let connect = |address: SocketAddr| {
+    let is_wanted = |address: SocketAddr| {
         if !is_named && !address.ip().to_canonical().is_loopback() {
             return Err(io::Error::other(
                 "this is another machine: correct /etc/hosts, or name the host with --allow",
             ));
         }
-        knock(&at(&way, address), load.limits.connect_timeout)
+        Ok(())
     };
-    target.at_first(connect).context(problem)
+    answering(target, "--url", load.limits.connect_timeout, is_wanted)
 }
 
 struct Job<'a> {
@@ -151,7 +145,7 @@ fn carried_out(
     (mut facts, plan): (Facts, Planned),
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
-    say(job.voice, &facts.warnings);
+    warn(job.voice, &job.load.target, &mut facts);
     let samples = samples::create(kept.samples)?;
     let control = samples::control(samples.as_ref());
     listen(job.voice, &control);

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
+use clap::builder::FalseyValueParser as Flag;
 
 use crate::cli::checked;
 use crate::cli::run::load::DEFAULT_LENGTH;
+use crate::cli::run::tls::TlsOptions;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::load::wave::wave;
 use crate::scenario::load::{self, Level, Load, LoadPace, Request, Spacing, Stage};
@@ -26,6 +28,7 @@ Examples:
 --stage 30s:1x
   peakhour run --url http://127.0.0.1:8080/ --rate 1000 --arrivals poisson --seed 7
   peakhour run --url http://127.0.0.1:8080/ --pace closed -c 64 -d 10s
+  peakhour run --url https://127.0.0.1:8443/ --cacert ca.pem --rate 1000
   peakhour run --url http://staging.internal/ --allow staging.internal --rate 50 \
 -H 'Authorization: Bearer ${TOKEN}' --expect 'latency p99 < 250ms'";
 
@@ -83,6 +86,10 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "TEXT", env = "PEAKHOUR_BODY", requires = "method")]
     #[arg(hide_env_values = true)]
     body: Option<String>,
+    /// Speak HTTP/2: agreed on inside of TLS (ALPN), without TLS by prior knowledge.
+    #[arg(long, alias = "http2-prior-knowledge", env = "PEAKHOUR_HTTP2", requires = "url")]
+    #[arg(value_parser = Flag::new())]
+    http2: bool,
     /// A host that may be contacted besides this machine. May be repeated.
     #[arg(long, value_name = "HOST", env = "PEAKHOUR_ALLOW", requires = "url")]
     #[arg(value_delimiter = ',', value_parser = checked(load::allowed, "PEAKHOUR_ALLOW"))]
@@ -96,6 +103,9 @@ pub(super) struct LoadOptions {
     #[arg(long, value_name = "TIER", env = "PEAKHOUR_TOLERANCE", requires = "url")]
     #[arg(value_parser = checked(load::tolerance, "PEAKHOUR_TOLERANCE"))]
     tolerance: Option<Tier>,
+    /// TLS.
+    #[command(flatten)]
+    tls: TlsOptions,
 }
 
 /// What only a scenario has.
@@ -131,6 +141,7 @@ impl LoadOptions {
         let Some(url) = &self.url else { bail!("no --url says where to send") };
         let (target, path) = load::url(url)
             .map_err(|mistake| anyhow::Error::from(mistake).context("--url (or PEAKHOUR_URL)"))?;
+        let target = self.tls.of(target)?;
         let mut headers = BTreeMap::new();
         for (name, value) in &self.header {
             if headers.keys().any(|other: &String| other.eq_ignore_ascii_case(name)) {
@@ -149,6 +160,7 @@ impl LoadOptions {
                 path,
                 headers,
                 body: self.body.clone().unwrap_or_default().into_bytes(),
+                http2: self.http2,
             },
             connections,
             pace: self.pace()?,

@@ -9,13 +9,14 @@ fn load(rate: u64, seconds: u64, spacing: Spacing, seed: u64) -> Load {
     let stage = Stage { length: Duration::from_secs(seconds), from: rate, to: rate };
     Load {
         network: Network::default(),
-        target: TargetSpec::Http { host: "127.0.0.1".into(), port: 8080 },
+        target: TargetSpec::Http { host: "127.0.0.1".into(), port: 8080, tls: None },
         allow: Vec::new(),
         request: Request {
             method: "POST".into(),
             path: "/items/4711?q=1".into(),
             headers: BTreeMap::from([("Accept".to_owned(), "*/*".to_owned())]),
             body: b"hello".to_vec(),
+            http2: false,
         },
         connections: 4,
         pace: LoadPace::Open { stages: vec![stage], spacing },

@@ -123,8 +123,9 @@ fn a_request_is_left_out_for_one_reason() {
         let found = skip_reason(Protocol::Http1, flags, method, policy);
         assert_eq!(found, reason, "{flags:?} {method}");
     }
-    let other = skip_reason(Protocol::Http2, Flags::MALFORMED, "GET", &all);
+    let other = skip_reason(Protocol::Http3, Flags::MALFORMED, "GET", &all);
     assert_eq!(other, Some(Skip::OtherProtocol));
+    assert_eq!(skip_reason(Protocol::Http2, Flags::GAP, "GET", &safe), None);
     let cached = skip_reason(Protocol::Http3, Flags::FROM_CACHE, "GET", &all);
     assert_eq!(cached, Some(Skip::FromCache));
 }

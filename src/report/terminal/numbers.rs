@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::report::model::{Quantiles, Report};
+use crate::report::model::{Quantiles, Report, Totals};
 use crate::report::terminal::grid::Grid;
 use crate::report::text::{nanos, share};
 use crate::units::{format_count, format_size};
@@ -42,9 +42,10 @@ fn totals(report: &Report, width: u16) -> String {
     row(
         "connections",
         format!(
-            "{} opened of {} planned",
+            "{} opened of {} planned{}",
             format_count(totals.connections_opened),
-            format_count(report.facts.connections)
+            format_count(report.facts.connections),
+            handshakes(totals)
         ),
     );
     row(
@@ -56,6 +57,15 @@ fn totals(report: &Report, width: u16) -> String {
         ),
     );
     grid.render(2)
+}
+
+/// What TLS cost: a session that is resumed saves the dear half of a handshake.
+fn handshakes(totals: &Totals) -> String {
+    let Totals { tls_handshakes: full, tls_resumed: resumed, .. } = *totals;
+    if full + resumed == 0 {
+        return String::new();
+    }
+    format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed))
 }
 
 fn statuses(report: &Report) -> String {

@@ -13,11 +13,12 @@ fn a_url_is_a_target_and_a_path() {
         ("http://h/p%20q://", "h", 80, "/p%20q://"),
     ] {
         let (target, found) = url(text).unwrap();
-        assert_eq!(target, TargetSpec::Http { host: host.to_owned(), port }, "{text}");
+        assert_eq!(target, TargetSpec::Http { host: host.to_owned(), port, tls: None }, "{text}");
         assert_eq!(found, path, "{text}");
     }
+    let (sealed, path) = url("https://h/a").unwrap();
+    assert_eq!((sealed.tls().is_some(), sealed.authority().as_str(), &*path), (true, "h", "/a"));
     for (text, told) in [
-        ("https://127.0.0.1/", "https targets are not supported yet"),
         ("stage", "peakhour stage"),
         ("127.0.0.1:8080/", "is not a target"),
         ("http://u:p@h/", "no user name"),
@@ -79,6 +80,7 @@ fn a_load_is_told_in_a_line() {
             path: "/".into(),
             headers: BTreeMap::new(),
             body: Vec::new(),
+            http2: false,
         },
         connections: 50,
         pace: LoadPace::Open {

@@ -86,7 +86,7 @@ stage:
     assert_eq!(scenario.window, Window::Busiest(Duration::from_mins(5)));
     assert!((scenario.scale - 0.25).abs() < 1e-12 && (scenario.speed - 1.5).abs() < 1e-12);
     assert_eq!(scenario.seed, 42);
-    let http = TargetSpec::Http { host: "staging.example".to_owned(), port: 8080 };
+    let http = TargetSpec::Http { host: "staging.example".to_owned(), port: 8080, tls: None };
     assert_eq!(scenario.target, http);
     assert_eq!(scenario.allow, ["staging.example", "10.1.2.3:8080"]);
     assert_eq!(scenario.methods, MethodPolicy::Only(vec!["GET".to_owned(), "POST".to_owned()]));
@@ -210,7 +210,7 @@ fn each_mistake_has_a_place_a_message_and_a_hint() {
 #[test]
 fn targets_that_cannot_be_used_are_explained() {
     for (url, message, hint) in [
-        ("https://h:8443", "https targets are not supported yet", "stunnel"),
+        ("https://h:8443/base", "a target has no path", "keep their recorded paths"),
         ("h:8080", "`h:8080` is not a target", "`http://HOST:PORT`"),
         ("ftp://h", "is not a target", "`stage`"),
         ("http://h:8080/base", "a target has no path", "keep their recorded paths"),

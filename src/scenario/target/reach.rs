@@ -31,9 +31,15 @@ pub async fn reach(
         let address = stage_address.ok_or(TargetError::NoStage)?;
         return Ok(Target { is_stage: true, ..at(spec, address, sources) });
     };
+    // Before anything leaves this machine.
+    let tls = match spec.tls().map(|tls| tls.ready(&plain_host(host))).transpose() {
+        Ok(tls) => tls,
+        Err(source) => return Err(TargetError::Tls { authority: spec.authority(), source }),
+    };
+    let at = |address| Target { tls: tls.clone(), ..at(spec, address, sources.clone()) };
     let (host, port) = network.destination(&plain_host(host), port);
     if let Some(path) = &network.unix_socket {
-        return Ok(Target { unix: Some(path.clone()), ..at(spec, NO_ADDRESS, sources) });
+        return Ok(Target { unix: Some(path.clone()), ..at(NO_ADDRESS) });
     }
     let authority = spec.authority();
     let found: Vec<SocketAddr> = match network.addresses(&host, port) {
@@ -48,7 +54,7 @@ pub async fn reach(
     check_addresses(&authority, &found, servers)?;
     let mut usable = found.into_iter().filter(|address| network.admits(address.ip()));
     match (usable.next(), network.wanted_family()) {
-        (Some(address), _) => Ok(Target { others: usable.collect(), ..at(spec, address, sources) }),
+        (Some(address), _) => Ok(Target { others: usable.collect(), ..at(address) }),
         (None, Some(family)) => Err(TargetError::NoFamily { authority, family: family.name() }),
         (None, None) => Err(TargetError::NoAddress { authority }),
     }
@@ -59,6 +65,7 @@ fn at(spec: &TargetSpec, address: SocketAddr, sources: Sources) -> Target {
         authority: spec.authority(),
         address,
         redis: spec.redis().cloned(),
+        tls: None,
         is_stage: false,
         unix: None,
         sources,
@@ -78,7 +85,7 @@ pub fn check_names(
     let named = (plain_host(host), port);
     let (host, port) = network.destination(&named.0, named.1);
     if (&host, port) != (&named.0, named.1) {
-        check_name(&TargetSpec::Http { host: host.clone(), port }, allow, servers)?;
+        check_name(&TargetSpec::Http { host: host.clone(), port, tls: None }, allow, servers)?;
     }
     for address in network.addresses(&host, port) {
         let host = address.to_canonical().to_string();
@@ -136,7 +143,7 @@ mod tests {
     fn reached(host: &str, allow: &[&str], network: &Network) -> Result<Target, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
         let allow: Vec<String> = allow.iter().map(|entry| (*entry).to_owned()).collect();
-        let spec = TargetSpec::Http { host: host.to_owned(), port: 80 };
+        let spec = TargetSpec::Http { host: host.to_owned(), port: 80, tls: None };
         runtime
             .block_on(reach(&spec, &allow, &servers(), network, None))
             .map_err(|error| error.to_string())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::plan::{Arrival, Touch};
+use crate::record::failures::TlsFailure;
 use crate::sample::{Fate, Sample};
 use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time};
 use crate::summary::evidence::is_large;
@@ -93,7 +94,10 @@ impl TurnedAway {
 pub fn turned_away(arrival: &Arrival, sample: &Sample) -> Option<TurnedAway> {
     match sample.fate {
         Fate::Refused => Some(TurnedAway::Refused),
-        Fate::ConnectTimedOut => Some(TurnedAway::ConnectTimedOut),
+        Fate::ConnectTimedOut | Fate::Tls { failure: TlsFailure::TooSlow } => {
+            Some(TurnedAway::ConnectTimedOut)
+        }
+        Fate::Tls { failure: TlsFailure::Left } => Some(TurnedAway::Closed),
         Fate::Rejected { .. } if sample.opened => Some(TurnedAway::Banner),
         Fate::ClosedEarly { after_bytes: 0 } | Fate::Reset
             if sample.opened && sample.first_byte.is_none() && !is_large(arrival) =>
@@ -219,6 +223,9 @@ mod tests {
         for (fate, opened, expected) in [
             (Fate::Refused, true, Some(TurnedAway::Refused)),
             (Fate::ConnectTimedOut, true, Some(TurnedAway::ConnectTimedOut)),
+            (Fate::Tls { failure: TlsFailure::TooSlow }, true, Some(TurnedAway::ConnectTimedOut)),
+            (Fate::Tls { failure: TlsFailure::Left }, true, Some(TurnedAway::Closed)),
+            (Fate::Tls { failure: TlsFailure::Alert }, true, None),
             (Fate::Reset, true, Some(TurnedAway::Closed)),
             (Fate::Reset, false, None),
             (Fate::ClosedEarly { after_bytes: 0 }, true, Some(TurnedAway::Closed)),

@@ -12,6 +12,7 @@ use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{Driven, drive};
 use peakhour::plan::{Arrival, Recorded, Touch};
+use peakhour::protocol::Protocol;
 use peakhour::protocol::resp::command;
 use peakhour::protocol::resp::scan::{Scan, Sender};
 use peakhour::scenario::Limits;
@@ -73,6 +74,7 @@ fn plan(lines: &[(u64, &str)]) -> Vec<Arrival> {
             index,
             due: Duration::from_millis(*at_ms),
             connection: 0,
+            protocol: Protocol::Redis,
             session: 0,
             seq: u32::try_from(index).unwrap(),
             last_on_connection: false,

@@ -1,0 +1,203 @@
+//! The bytes of a connection, plain or inside of TLS.
+//!
+//! Both are moved without waiting, when the socket says that it is ready: a plain connection costs
+//! what its socket costs, and one in TLS what the library keeps of a session.
+
+use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use rustls::{ClientConnection, HandshakeKind};
+use socket2::SockRef;
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::record::failures::TlsFailure;
+use crate::scenario::tls::Tls;
+
+/// A connection's bytes.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(TcpStream),
+    Tls(Box<Sealed>),
+}
+
+/// A socket, and what is spoken on it.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    socket: TcpStream,
+    session: ClientConnection,
+}
+
+impl Stream {
+    /// Shakes hands, and says whether an earlier session was resumed.
+    pub(crate) async fn sealed(tls: &Tls, socket: TcpStream) -> Result<(Self, bool), TlsFailure> {
+        let connector = TlsConnector::from(Arc::clone(&tls.config));
+        let shaken = connector.connect(tls.name.clone(), socket).await;
+        let (socket, session) = shaken.map_err(|error| TlsFailure::of(&error))?.into_inner();
+        let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        Ok((Self::Tls(Box::new(Sealed { socket, session })), is_resumed))
+    }
+
+    /// Waits until the socket takes or has bytes.
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        self.socket().ready(interest).await
+    }
+
+    /// Takes as much as fits for now, and returns how much; all of it has left once it
+    /// [`Stream::is_flushed`].
+    pub(crate) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.try_write_vectored(pieces),
+            Self::Tls(sealed) => sealed.try_write(pieces),
+        }
+    }
+
+    /// Nothing that was taken waits to be handed to the kernel.
+    pub(crate) fn is_flushed(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(sealed) => !sealed.session.wants_write(),
+        }
+    }
+
+    /// The next bytes; none at the end. The error of an end that was not announced inside of TLS
+    /// is `UnexpectedEof`.
+    pub(crate) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.try_read(buffer),
+            Self::Tls(sealed) => sealed.try_read(buffer),
+        }
+    }
+
+    /// Asks the kernel, not the runtime, whose view may be a moment old, whether an idle connection
+    /// is still open and silent. Inside of TLS a server may hand out tickets meanwhile.
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        would_block(&match self {
+            Self::Plain(socket) => peek(socket),
+            Self::Tls(sealed) => {
+                let Sealed { socket, session } = &mut **sealed;
+                opened(session, &mut &*SockRef::from(&*socket), &mut [0])
+            }
+        })
+    }
+
+    /// Waits until an idle connection ends or says something: either way it is of no more use.
+    pub(crate) async fn disturbed(&mut self) {
+        while self.socket().readable().await.is_ok() {
+            let is_silent = match self {
+                Self::Plain(socket) => {
+                    would_block(&socket.try_io(Interest::READABLE, || peek(socket)))
+                }
+                Self::Tls(sealed) => would_block(&sealed.try_read(&mut [0])),
+            };
+            if !is_silent {
+                return;
+            }
+        }
+    }
+
+    /// Says that it ends, as far as that can be said at once.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Self::Tls(sealed) = self {
+            sealed.session.send_close_notify();
+            let _ = sealed.send();
+        }
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(sealed) => &sealed.socket,
+        }
+    }
+}
+
+impl Sealed {
+    fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        // What waits goes first, so that no more than one piece ever does.
+        self.send()?;
+        let taken = io::Write::write_vectored(&mut self.session.writer(), pieces)?;
+        match self.send() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(taken),
+        }
+    }
+
+    fn send(&mut self) -> io::Result<()> {
+        while self.session.wants_write() {
+            self.session.write_tls(&mut AtOnce(&self.socket))?;
+        }
+        Ok(())
+    }
+
+    fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = opened(&mut self.session, &mut AtOnce(&self.socket), buffer);
+        if read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            // The other end is told why.
+            let _ = self.send();
+        }
+        read
+    }
+}
+
+/// The next bytes inside of what comes from a socket.
+fn opened(
+    session: &mut ClientConnection,
+    socket: &mut dyn io::Read,
+    buffer: &mut [u8],
+) -> io::Result<usize> {
+    loop {
+        match io::Read::read(&mut session.reader(), buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return read,
+        }
+        session.read_tls(socket)?;
+        session
+            .process_new_packets()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    }
+}
+
+/// A socket that is read and written without waiting.
+struct AtOnce<'a>(&'a TcpStream);
+
+impl io::Read for AtOnce<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(buffer)
+    }
+}
+
+impl io::Write for AtOnce<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn peek(socket: &TcpStream) -> io::Result<usize> {
+    SockRef::from(socket).peek(&mut [MaybeUninit::uninit()])
+}
+
+fn would_block(result: &io::Result<usize>) -> bool {
+    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thousands of plain connections pay nothing for the others.
+    #[test]
+    fn a_plain_connection_is_as_small_as_its_socket() {
+        assert_eq!(size_of::<Stream>(), size_of::<TcpStream>());
+    }
+}
