@@ -21,6 +21,7 @@ pub mod health;
 pub mod hold;
 pub mod samples;
 pub(crate) mod http2;
+pub(crate) mod large;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub(crate) mod pipeline;

@@ -1,16 +1,16 @@
 //! Where arrivals get their one fate, and samples are folded.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::clock::Epoch;
 use crate::drive::dial::Dialler;
 use crate::drive::feed::request_bytes;
 use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
+use crate::drive::large::LargeBodies;
 use crate::drive::lookahead::LookAhead;
 use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
@@ -233,32 +233,6 @@ impl Drop for InFlight {
     }
 }
 
-/// Requests with a large body that are being sent or answered, over all workers.
-#[derive(Debug, Default)]
-pub(crate) struct LargeBodies {
-    active: AtomicU32,
-    /// When the latest of those that ended did so, ns since the start, plus one; 0 for never.
-    ended: AtomicU64,
-}
-
-impl LargeBodies {
-    fn begin(&self) {
-        self.active.fetch_add(1, SeqCst);
-    }
-
-    fn end(&self, now: Duration) {
-        // In this order: whoever sees none active must see when the last one ended.
-        self.ended.fetch_max(nanoseconds(now).saturating_add(1), SeqCst);
-        self.active.fetch_sub(1, SeqCst);
-    }
-
-    /// One of them was in flight at some time from `since` until now: it still is, or it ended
-    /// after `since` and so began before now.
-    fn overlapped(&self, since: Duration) -> bool {
-        self.active.load(SeqCst) > 0 || self.ended.load(SeqCst) > nanoseconds(since)
-    }
-}
-
 fn is_large(arrival: &Arrival) -> bool {
     arrival.body.len() >= LARGE_BODY
 }
@@ -357,7 +331,7 @@ pub(crate) mod tests {
         large.take_back();
         large.first_byte_sent(desk.run.epoch.now());
         drop(large);
-        assert_eq!(desk.run.large.active.load(SeqCst), 0);
+        assert!(desk.run.large.is_empty());
     }
 
     /// Bodies wait in our memory when a target stalls: a gibibyte of them, not as many as may be

@@ -13,7 +13,7 @@ use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
     stall,
 };
-use peakhour::verdict::watch;
+use peakhour::verdict::{abort, hold, watch};
 
 use crate::support::{peakhour_with, root};
 
@@ -121,6 +121,8 @@ fn the_findings_and_faults_are_those_of_the_program() {
         watch::SILENT,
         watch::CHECK,
         heartbeat::CHECK,
+        abort::CHECK,
+        hold::CHECK,
     ];
     assert_eq!(names(findings), names(checks));
 
