@@ -131,7 +131,9 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
         return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
     };
     let until = Instant::now() + run.limits.connect_timeout;
-    let fate = match timeout_at(until, run.dialler.open()).await {
+    // In a place of its own, so that idle connections need no room for it.
+    let connect = Box::pin(run.dialler.open());
+    let fate = match timeout_at(until, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
             return Wire::new(stream, place, run, until).await;

@@ -185,7 +185,7 @@ impl Link {
             return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
         };
         let until = Instant::now() + run.limits.connect_timeout;
-        let connected = timeout_at(until, run.dialler.open()).await;
+        let connected = timeout_at(until, Box::pin(run.dialler.open())).await;
         let fate = match connected {
             Ok(Ok(socket)) => {
                 request.sample.opened = true;

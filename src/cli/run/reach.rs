@@ -1,5 +1,5 @@
-//! The target of a run: allowed, no server of the recording, answering, and speaking what it is said
-//! to speak.
+//! The target of a run: allowed, no server of the recording, answering, and speaking what it is
+//! said to speak.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
