@@ -29,6 +29,7 @@ use crate::drive::redis::link::Link;
 use crate::drive::redis::memory::Memory;
 use crate::drive::redis::refusal::{is_turned_away, of_error};
 use crate::drive::redis::reply::Reply;
+use crate::drive::tls::{disturbed, is_quiet};
 use crate::protocol::resp::{ERROR_REPLY, REPLY};
 use crate::sample::{Declined, Fate, Unsent};
 
@@ -106,7 +107,7 @@ impl Conversation {
     /// A connection that has rested may have been closed meanwhile.
     fn look_at_link(&mut self) {
         let rests = self.pipeline.begun() == 0 && !self.pipeline.is_empty();
-        if rests && self.link.as_ref().is_some_and(|link| !link.is_quiet()) {
+        if rests && self.link.as_ref().is_some_and(|link| !is_quiet(&link.stream)) {
             self.drop_link(&CLOSED);
         }
     }
@@ -136,7 +137,7 @@ impl Conversation {
             Some(link) => tokio::select! {
                 biased;
                 next = self.queue.recv() => next,
-                () = link.disturbed() => {
+                () = disturbed(&link.stream) => {
                     self.drop_link(&CLOSED);
                     return true;
                 }

@@ -74,26 +74,25 @@ impl Stream {
     /// Asks the kernel, not the runtime, whose view may be a moment old, whether an idle connection
     /// is still open and silent. Inside of TLS a server may hand out tickets meanwhile.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        would_block(&match self {
-            Self::Plain(socket) => peek(socket),
+        match self {
+            Self::Plain(socket) => is_quiet(socket),
             Self::Tls(sealed) => {
                 let Sealed { socket, session } = &mut **sealed;
-                opened(session, &mut &*SockRef::from(&*socket), &mut [0])
+                would_block(&opened(session, &mut &*SockRef::from(&*socket), &mut [0]))
             }
-        })
+        }
     }
 
     /// Waits until an idle connection ends or says something: either way it is of no more use.
     pub(crate) async fn disturbed(&mut self) {
-        while self.socket().readable().await.is_ok() {
-            let is_silent = match self {
-                Self::Plain(socket) => {
-                    would_block(&socket.try_io(Interest::READABLE, || peek(socket)))
+        match self {
+            Self::Plain(socket) => disturbed(socket).await,
+            Self::Tls(sealed) => {
+                while sealed.socket.readable().await.is_ok() {
+                    if !would_block(&sealed.try_read(&mut [0])) {
+                        return;
+                    }
                 }
-                Self::Tls(sealed) => would_block(&sealed.try_read(&mut [0])),
-            };
-            if !is_silent {
-                return;
             }
         }
     }
@@ -180,6 +179,20 @@ impl io::Write for AtOnce<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Asks the kernel whether an idle socket is still open and silent.
+pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
+    would_block(&peek(socket))
+}
+
+/// Waits until an idle socket ends or has something to read.
+pub(crate) async fn disturbed(socket: &TcpStream) {
+    while socket.readable().await.is_ok() {
+        if !would_block(&socket.try_io(Interest::READABLE, || peek(socket))) {
+            return;
+        }
     }
 }
 

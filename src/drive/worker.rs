@@ -136,6 +136,41 @@ struct Lane {
     opening_held: bool,
 }
 
+impl Lane {
+    /// What leads to its task for this protocol, which is begun with its first request.
+    fn served(
+        &mut self,
+        desk: &Arc<Desk>,
+        protocol: Protocol,
+        alive: &mpsc::Sender<Infallible>,
+    ) -> &UnboundedSender<Box<InFlight>> {
+        let requests = match protocol {
+            Protocol::Http2 => &mut self.streams,
+            _ => &mut self.requests,
+        };
+        requests.get_or_insert_with(|| {
+            let (requests, queue) = mpsc::unbounded_channel();
+            let (desk, alive) = (Arc::clone(desk), alive.clone());
+            match (desk.run.dialler.redis(), protocol) {
+                (Some(_), _) => tokio::spawn(redis::serve(desk, queue, alive)),
+                (None, Protocol::Http2) => tokio::spawn(http2::serve(desk, queue, alive)),
+                (None, _) => tokio::spawn(connection::serve(desk, queue, alive)),
+            };
+            requests
+        })
+    }
+
+    /// One more of its arrivals needs it no longer; whether that was the last one. Those of several
+    /// sessions come in any order where each waits for its own answers.
+    fn is_over_after(&mut self, place: Place) -> bool {
+        self.passed = self.passed.saturating_add(1);
+        if place.is_last {
+            self.total = Some(place.seq.saturating_add(1));
+        }
+        self.total.is_some_and(|total| self.passed >= total)
+    }
+}
+
 /// Where an arrival is on its connection.
 #[derive(Clone, Copy)]
 struct Place {
@@ -240,56 +275,31 @@ impl Shard {
             Offered::Waits => {}
             Offered::Refused(arrival) => {
                 self.leave_behind(&arrival);
-                self.passed(Place::of(&arrival));
+                let place = Place::of(&arrival);
+                if self.lanes.entry(place.connection).or_default().is_over_after(place) {
+                    self.lanes.remove(&place.connection);
+                }
             }
         }
     }
 
     fn dispatch(&mut self, mut arrival: Box<Arrival>, drift: Duration, now: Duration) {
         let place = Place::of(&arrival);
-        let is_first = &mut self.lanes.entry(place.connection).or_default().opening_held;
-        if self.desk.run.hold.is_held() {
-            *is_first |= arrival.seq == 0;
-            self.desk.unsent(&arrival, None, Unsent::Held);
-            return self.passed(place);
-        }
-        if std::mem::take(is_first) {
-            arrival.seq = 0;
-        }
-        if let Some(in_flight) = InFlight::begin_moved(&self.desk, arrival, drift, now) {
-            let lane = self.lanes.entry(place.connection).or_default();
-            let protocol = in_flight.arrival.protocol;
-            let requests = match protocol {
-                Protocol::Http2 => &mut lane.streams,
-                _ => &mut lane.requests,
-            };
-            let requests = requests.get_or_insert_with(|| {
-                let (requests, queue) = mpsc::unbounded_channel();
-                let desk = Arc::clone(&self.desk);
-                let alive = self.alive.clone();
-                let is_redis = desk.run.dialler.redis().is_some();
-                match protocol {
-                    _ if is_redis => tokio::spawn(redis::serve(desk, queue, alive)),
-                    Protocol::Http2 => tokio::spawn(http2::serve(desk, queue, alive)),
-                    _ => tokio::spawn(connection::serve(desk, queue, alive)),
-                };
-                requests
-            });
-            // A task that is gone has panicked; the request is settled as it is dropped.
-            drop(requests.send(Box::new(in_flight)));
-        }
-        self.passed(place);
-    }
-
-    /// One more of a connection's arrivals needs it no longer. Those of several sessions come in
-    /// any order where each waits for its own answers.
-    fn passed(&mut self, place: Place) {
         let lane = self.lanes.entry(place.connection).or_default();
-        lane.passed = lane.passed.saturating_add(1);
-        if place.is_last {
-            lane.total = Some(place.seq.saturating_add(1));
+        if self.desk.run.hold.is_held() {
+            lane.opening_held |= arrival.seq == 0;
+            self.desk.unsent(&arrival, None, Unsent::Held);
+        } else {
+            if std::mem::take(&mut lane.opening_held) {
+                arrival.seq = 0;
+            }
+            if let Some(in_flight) = InFlight::begin_moved(&self.desk, arrival, drift, now) {
+                let requests = lane.served(&self.desk, in_flight.arrival.protocol, &self.alive);
+                // A task that is gone has panicked; the request is settled as it is dropped.
+                drop(requests.send(Box::new(in_flight)));
+            }
         }
-        if lane.total.is_some_and(|total| lane.passed >= total) {
+        if lane.is_over_after(place) {
             // The task closes the connection once its queue is empty.
             self.lanes.remove(&place.connection);
         }

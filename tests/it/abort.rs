@@ -2,7 +2,6 @@
 //! probe of a real Redis.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,21 +12,7 @@ use crate::support::{Ran, peakhour};
 
 /// Starts nginx on a free port; it answers all with a status, and logs a line a request.
 fn start(folder: &Path, status: u16) -> Option<(Nginx, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let at = folder.display();
-    let config = format!(
-        "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
-         events {{ worker_connections 256; }}\n\
-         http {{ client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; log_format seen '$status';\n\
-         server {{ listen 127.0.0.1:{port}; access_log {at}/access.log seen;\n\
-         keepalive_requests 100000; location / {{ return {status} 'told'; }} }} }}\n"
-    );
-    let server = nginx::start_with(folder, &config)?;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        std::thread::yield_now();
-    }
-    Some((server, port))
+    nginx::start_answering(folder, "$status", &format!("{status} 'told'"))
 }
 
 /// The saved report of the only run below a folder.
@@ -53,6 +38,18 @@ fn assert_reconciles(report: &Value, folder: &Path, planned: u64) {
     assert_eq!(count(&totals["unsent"]), unsent.sum::<u64>());
     assert_eq!(count(&totals["sent"]) + count(&totals["unsent"]), planned, "{report:#}");
     assert_eq!(logged(folder), count(&totals["sent"]), "{report:#}");
+}
+
+/// Requests at equal distances in nanoseconds, dealt to the connections in turn.
+fn record(folder: &Path, (requests, apart): (u64, u64), connections: u64) {
+    let lines: Vec<String> = (0..requests)
+        .map(|index| {
+            let (at, connection) = (index * apart, index % connections);
+            format!(r#"{{"at_ns":{at},"connection":{connection},"method":"GET","status":200,"#)
+                + r#""authority":"production.example","target":"/"}"#
+        })
+        .collect();
+    fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
 }
 
 fn run(folder: &Path, line: &str) -> Ran {
@@ -96,14 +93,7 @@ fn a_target_that_fails_ends_the_run_and_a_healthy_one_does_not() {
 fn a_recorded_load_ends_by_a_rule_of_its_scenario() {
     let folder = tempfile::tempdir().unwrap();
     let Some((server, port)) = start(folder.path(), 503) else { return };
-    let lines: Vec<String> = (0..6_000)
-        .map(|index| {
-            let (at, connection) = (index * 10_000_000_u64, index % 10);
-            format!(r#"{{"at_ns":{at},"connection":{connection},"method":"GET","status":200,"#)
-                + r#""authority":"production.example","target":"/"}"#
-        })
-        .collect();
-    fs::write(folder.path().join("r.jsonl"), lines.join("\n")).unwrap();
+    record(folder.path(), (6_000, 10_000_000), 10);
     let scenario = format!(
         "recording: r.jsonl\ntolerance: ci\ntarget: {{ url: 'http://127.0.0.1:{port}', allow: \
          [127.0.0.1] }}\nabort: ['errors >= 50% over 1s']\n"
@@ -137,14 +127,7 @@ fn a_probe_of_a_real_redis_ends_the_run() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let Some((server, port)) = start(folder.path(), 200) else { return };
-        let lines: Vec<String> = (0..planned)
-            .map(|index| {
-                let at = index * 20_000_000_u64;
-                format!(r#"{{"at_ns":{at},"connection":0,"method":"GET","status":200,"#)
-                    + r#""authority":"production.example","target":"/"}"#
-            })
-            .collect();
-        fs::write(folder.path().join("r.jsonl"), lines.join("\n")).unwrap();
+        record(folder.path(), (planned, 20_000_000), 1);
         let scenario = format!(
             "recording: r.jsonl\ntolerance: ci\ntarget: {{ url: 'http://127.0.0.1:{port}', allow: \
              [127.0.0.1] }}\nwatch: {{ redis: {{ url: 'redis://127.0.0.1:{}', every: 100ms }} }}\n",

@@ -20,16 +20,20 @@ impl Drop for Nginx {
 
 /// Starts nginx on a free port; its log has a line a request: connection, number on it, request.
 pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
+    start_answering(folder, "$connection $connection_requests $request", "200 'served'")
+}
+
+/// The same with another line for each request, and another answer to all of them.
+pub(crate) fn start_answering(folder: &Path, line: &str, answer: &str) -> Option<(Nginx, u16)> {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let at = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
          events {{ worker_connections 256; }}\n\
          http {{ client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-         log_format seen '$connection $connection_requests $request';\n\
+         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; log_format seen '{line}';\n\
          server {{ listen 127.0.0.1:{port}; access_log {at}/access.log seen;\n\
-         keepalive_requests 100000; location / {{ return 200 'served'; }} }} }}\n"
+         keepalive_requests 100000; location / {{ return {answer}; }} }} }}\n"
     );
     let mut server = start_with(folder, &config)?;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {

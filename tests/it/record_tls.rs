@@ -26,6 +26,14 @@ pub(crate) fn nginx(authority: &Authority, name: &str) -> Option<Server> {
     serving("ssl http2", &tls)
 }
 
+/// Three of them: with a certificate that is good, for another name, and expired.
+pub(crate) fn good_and_wrong(authority: &Authority) -> Option<[Server; 3]> {
+    authority.issue("elsewhere", "DNS:elsewhere.example");
+    authority.issue_until("old", "IP:127.0.0.1", "20200102000000Z");
+    let [shop, elsewhere, old] = ["shop", "elsewhere", "old"].map(|name| nginx(authority, name));
+    Some([shop?, elsewhere?, old?])
+}
+
 pub(crate) fn serving(listen: &str, tls: &str) -> Option<Server> {
     servers::nginx("", "", |port, folder| {
         format!(

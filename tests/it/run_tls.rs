@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::certificates::Authority;
-use crate::record_tls::{authority, nginx};
+use crate::record_tls::{authority, good_and_wrong};
 use crate::rehearsal::alone;
 use crate::servers::{self, Server};
 use crate::support::{Ran, peakhour, peakhour_with};
@@ -155,10 +155,7 @@ fn load_without_a_recording_is_sent_inside_of_tls() {
 fn what_is_wrong_with_tls_is_said_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     let Some(ours) = authority(folder.path()) else { return };
-    ours.issue("elsewhere", "DNS:elsewhere.example");
-    ours.issue_until("old", "IP:127.0.0.1", "20200102000000Z");
-    let servers = ["shop", "elsewhere", "old"].map(|name| nginx(&ours, name));
-    let [Some(shop), Some(elsewhere), Some(old)] = servers else { return };
+    let Some([shop, elsewhere, old]) = good_and_wrong(&ours) else { return };
     let ca = ours.path("ca.pem");
     fs::write(folder.path().join("empty.pem"), "").unwrap();
     let [key, other] = ["shop-key.pem", "old-key.pem"].map(|name| ours.path(name));

@@ -1,10 +1,7 @@
 //! An open connection to Redis.
 
 use std::io;
-use std::mem::MaybeUninit;
 
-use socket2::SockRef;
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::drive::failure;
@@ -43,24 +40,5 @@ impl Link {
             (Some(error), 0) => failure::of_exchange(error),
             (_, after_bytes) => Fate::ClosedEarly { after_bytes },
         }
-    }
-
-    /// Asks the kernel whether the idle connection is still open and silent.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.peek().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Waits until an idle connection ends or says something: either way it is of no more use.
-    pub(super) async fn disturbed(&self) {
-        while self.stream.readable().await.is_ok() {
-            match self.stream.try_io(Interest::READABLE, || self.peek()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                _ => return,
-            }
-        }
-    }
-
-    fn peek(&self) -> io::Result<usize> {
-        SockRef::from(&self.stream).peek(&mut [MaybeUninit::uninit()])
     }
 }

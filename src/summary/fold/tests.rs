@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::Touch;
+use crate::plan::turns::Turn;
 use crate::protocol::resp::REPLY;
 use crate::sample::Unsent;
 use crate::summary::examples::{answered, arrival, failed};
@@ -176,4 +177,27 @@ fn a_client_that_is_sent_on_as_in_production_met_no_error() {
         let sample = failed(&arrival, Fate::Declined { reason });
         assert_eq!(is_error(&arrival, &sample), error, "{recorded:?} then {reason:?}");
     }
+}
+
+/// What earlier answers of its session moved, this machine did not: to its user the request was due
+/// later, what was offered is as planned, and the target got it when it did.
+#[test]
+fn what_a_session_moved_is_neither_latency_nor_lateness_nor_our_fault() {
+    let mut summary = Summary::new();
+    for index in 0..20 {
+        let mut arrival = arrival(index, MS * 100 * u32::try_from(index).unwrap());
+        let follows = (0, MS);
+        arrival.turn = Some(Turn { position: 1, after: Some(follows), is_last: true, group: 0 });
+        let drift = if index % 2 == 0 { Duration::from_secs(3) } else { Duration::ZERO };
+        let moved = Arrival { due: arrival.due + drift, ..arrival.clone() };
+        let sample = Sample { due: arrival.due, drift, ..answered(&moved, MS * 7) };
+        summary.add(&arrival, &sample);
+    }
+    assert!(summary.latency.max() < 8_000_000, "{}", summary.latency.max());
+    assert!(summary.lateness.max() < 1_000_000, "{}", summary.lateness.max());
+    assert_eq!(summary.planned.counts, summary.offered.counts);
+    assert_ne!(summary.planned.counts, summary.sent.counts);
+    let Drift { arrivals, moved, total, most } = summary.drift;
+    assert_eq!((arrivals, moved), (20, 10));
+    assert_eq!((total, most), (Duration::from_secs(30), Duration::from_secs(3)));
 }

@@ -16,7 +16,7 @@ use rustls::{ServerConfig, ServerConnection, Stream};
 use super::server::{Client, start};
 use super::{LIMITS, fate, fates, get, last, run};
 use crate::certificates::Authority;
-use crate::record_tls::{authority, nginx, serving};
+use crate::record_tls::{authority, good_and_wrong, nginx, serving};
 use crate::servers;
 
 /// A target of which an authority is trusted.
@@ -45,10 +45,7 @@ fn fate_at(to: Way) -> &'static str {
 fn a_target_that_cannot_prove_who_it_is_is_not_asked() {
     let folder = tempfile::tempdir().unwrap();
     let Some(ours) = authority(folder.path()) else { return };
-    ours.issue("elsewhere", "DNS:elsewhere.example");
-    ours.issue_until("old", "IP:127.0.0.1", "20200102000000Z");
-    let servers = ["shop", "elsewhere", "old"].map(|name| nginx(&ours, name));
-    let [Some(shop), Some(elsewhere), Some(old)] = servers else { return };
+    let Some([shop, elsewhere, old]) = good_and_wrong(&ours) else { return };
     let named = |name: &str| {
         let server_name = Some(name.to_owned().try_into().unwrap());
         TlsSpec { cacert: Some(ours.path("ca.pem").into()), server_name, ..<_>::default() }
