@@ -200,6 +200,11 @@ impl Conversation {
         let interest =
             if is_blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         let Some(patience) = patience(&mut self.pipeline, &self.run) else { return moved };
+        // A server that never pauses leaves no wait in which the time could be seen to be over.
+        if patience.is_zero() {
+            self.settle_lost(Fate::TimedOut, &Fate::TimedOut);
+            return moved;
+        }
         // What may not go yet is no reason to look for more.
         let wants_more = self.is_open && self.pipeline.is_all_begun();
         let event = timeout(patience, async {
