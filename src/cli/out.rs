@@ -7,7 +7,7 @@ use std::str::FromStr;
 use anyhow::anyhow;
 
 use crate::cli::files::check_output;
-use crate::report::files::write_whole;
+use crate::report::files::{write_whole, write_whole_with};
 use crate::report::model::Report;
 use crate::report::{html, json};
 
@@ -51,10 +51,6 @@ impl Output {
 
 /// Writes one report where it was asked for, whole or not at all.
 pub fn write_output(report: &Report, output: &Output) -> anyhow::Result<PathBuf> {
-    let text = match output.kind {
-        Kind::Html => html::render(report)?,
-        Kind::Json => json::render(report)?,
-    };
     let folder = match output.file.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -63,5 +59,9 @@ pub fn write_output(report: &Report, output: &Output) -> anyhow::Result<PathBuf>
         output.file.file_name().and_then(OsStr::to_str).ok_or_else(|| {
             anyhow!("cannot write {}: name a file with --out", output.file.display())
         })?;
-    Ok(write_whole(folder, name, text.as_bytes())?)
+    let written = match output.kind {
+        Kind::Html => write_whole_with(folder, name, |file| html::write(report, file)),
+        Kind::Json => write_whole(folder, name, json::render(report)?.as_bytes()),
+    };
+    Ok(written?)
 }

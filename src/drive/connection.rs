@@ -1,9 +1,11 @@
 //! One task for each recorded connection: opens it, sends its requests in order, and reads their
 //! responses.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -23,8 +25,18 @@ use crate::sample::{Fate, Unsent};
 /// ten microseconds of copying.
 const PIECE: usize = 64 * 1024;
 
-/// Bytes read at once; they live on the stack, so that idle connections hold no buffer.
+/// Bytes read at once.
 const READ_BUFFER: usize = 16 * 1024;
+
+thread_local! {
+    /// One for all connections of a thread, so that idle ones hold none, and that it is not filled
+    /// with zeros for each answer.
+    static BUFFER: RefCell<[u8; READ_BUFFER]> = const { RefCell::new([0; READ_BUFFER]) };
+}
+
+/// An answer that ended less than this ago tells that its connection is open: 50 µs. Whatever comes
+/// in so short a time may as well come a moment later.
+const FRESH: Duration = Duration::from_micros(50);
 
 const INTERRUPTED: Fate = Fate::Unsent { reason: Unsent::Interrupted };
 
@@ -74,7 +86,7 @@ pub(crate) async fn carry_out(
     idle: Option<Wire>,
     run: &Arc<Run>,
 ) -> CarriedOut {
-    let mut idle = idle.and_then(Wire::if_quiet);
+    let mut idle = idle.and_then(|wire| wire.if_quiet(run));
     loop {
         let reused = idle.is_some();
         let mut wire = match idle.take() {
@@ -101,7 +113,9 @@ pub(crate) async fn carry_out(
         request.sample.response_bytes = reader.body_bytes();
         match answer {
             Ok(answer) => {
-                request.finish(Fate::Answered { status: answer.status });
+                let now = run.epoch.now();
+                wire.answered = now;
+                request.finish_at(Fate::Answered { status: answer.status }, now);
                 return CarriedOut { wire: answer.reusable.then_some(wire), answered: true };
             }
             Err(fate) if reused && reader.seen() == 0 && may_repeat(&request, &fate) => {
@@ -276,8 +290,16 @@ enum Read {
 }
 
 fn read_piece(stream: &mut Stream, request: &mut InFlight, reader: &mut ResponseReader) -> Read {
-    let mut buffer = [0; READ_BUFFER];
-    let count = match stream.try_read(&mut buffer) {
+    BUFFER.with_borrow_mut(|buffer| read_into(buffer, stream, request, reader))
+}
+
+fn read_into(
+    buffer: &mut [u8],
+    stream: &mut Stream,
+    request: &mut InFlight,
+    reader: &mut ResponseReader,
+) -> Read {
+    let count = match stream.try_read(buffer) {
         Ok(0) => return Read::End,
         Ok(count) => count,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
@@ -298,6 +320,8 @@ fn read_piece(stream: &mut Stream, request: &mut InFlight, reader: &mut Response
 /// An open connection.
 pub(crate) struct Wire {
     stream: Stream,
+    /// When its last answer ended.
+    answered: Duration,
     _place: Place,
 }
 
@@ -307,19 +331,24 @@ impl Wire {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
         let Some(tls) = run.dialler.tls() else {
-            return Ok(Self { stream: Stream::Plain(stream), _place: place });
+            return Ok(Self {
+                stream: Stream::Plain(stream),
+                answered: Duration::ZERO,
+                _place: place,
+            });
         };
         // In a place of its own, so that plain connections need no room for it.
         let shaking = Box::pin(Stream::sealed(tls, stream));
         let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
         run.gauges.shook_hands(is_resumed);
-        Ok(Self { stream, _place: place })
+        Ok(Self { stream, answered: Duration::ZERO, _place: place })
     }
 
     /// Gives it back only if it is still open and silent.
-    fn if_quiet(mut self) -> Option<Self> {
-        self.stream.is_quiet().then_some(self)
+    fn if_quiet(mut self, run: &Run) -> Option<Self> {
+        let is_fresh = run.epoch.now() < self.answered.saturating_add(FRESH);
+        (is_fresh || self.stream.is_quiet()).then_some(self)
     }
 }
 

@@ -2,7 +2,7 @@
 //! flushed to disk and renamed.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use crate::report::ReportError;
@@ -20,7 +20,7 @@ pub fn prepare_folder(base: &Path, name: &str) -> Result<PathBuf, ReportError> {
         .map_err(|source| ReportError::Folder { path: base.to_owned(), source })?;
     let folder = create_free_folder(base, name)?;
     let probe = folder.join("probe.inprogress");
-    write_and_sync(&probe, b"probe")
+    write_and_sync(&probe, |file| file.write_all(b"probe"))
         .and_then(|()| fs::remove_file(&probe))
         .map_err(|source| ReportError::Folder { path: folder.clone(), source })?;
     Ok(folder)
@@ -30,7 +30,7 @@ pub fn prepare_folder(base: &Path, name: &str) -> Result<PathBuf, ReportError> {
 pub fn write_reports(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     // The saved run goes first: every other report can be written again from it.
     let run = write_whole(folder, RUN_FILE, json::render(report)?.as_bytes())?;
-    let page = write_whole(folder, HTML_FILE, html::render(report)?.as_bytes())?;
+    let page = write_whole_with(folder, HTML_FILE, |file| html::write(report, file))?;
     Ok(vec![page, run])
 }
 
@@ -42,12 +42,21 @@ pub const HTML_FILE: &str = "report.html";
 
 /// Writes `folder/name` whole or not at all, replacing what was there.
 pub fn write_whole(folder: &Path, name: &str, content: &[u8]) -> Result<PathBuf, ReportError> {
+    write_whole_with(folder, name, |file| file.write_all(content))
+}
+
+/// The same for what is made while it is written.
+pub fn write_whole_with(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, ReportError> {
     if !is_plain_name(name) {
         return Err(ReportError::Name { name: name.to_owned() });
     }
     let path = folder.join(name);
     let in_progress = folder.join(format!("{name}.inprogress"));
-    let written = write_and_sync(&in_progress, content)
+    let written = write_and_sync(&in_progress, write)
         .and_then(|()| fs::rename(&in_progress, &path))
         .and_then(|()| sync_folder(folder));
     match written {
@@ -83,10 +92,13 @@ fn is_plain_name(name: &str) -> bool {
     one_name && components.next().is_none() && !name.chars().any(char::is_control)
 }
 
-fn write_and_sync(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(content)?;
-    file.sync_all()
+fn write_and_sync(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    write(&mut file)?;
+    file.into_inner()?.sync_all()
 }
 
 /// A rename is on disk when its folder is.

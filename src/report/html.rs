@@ -8,6 +8,8 @@ mod probes;
 mod table;
 mod tables;
 
+use std::io;
+
 use askama::Template;
 use plotly::Plot;
 
@@ -22,8 +24,16 @@ use crate::verdict::{Finding, Outcome};
 
 /// The page. Equal reports give equal bytes.
 pub fn render(report: &Report) -> Result<String, ReportError> {
-    let scripts = Plot::offline_js_sources();
-    let page = Page {
+    Ok(page(report, first_script(&Plot::offline_js_sources())).render()?)
+}
+
+/// Writes the page piece by piece: held whole, it would be most of what a run needs of memory.
+pub fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
+    page(report, first_script(&Plot::offline_js_sources())).write_into(out)
+}
+
+fn page<'a>(report: &Report, script: &'a str) -> Page<'a> {
+    Page {
         word: verdict_word(report.verdict),
         headline: sentence(&report.headline),
         scenario: sentence(&report.scenario),
@@ -37,9 +47,8 @@ pub fn render(report: &Report) -> Result<String, ReportError> {
         charts: charts(report),
         sections: tables::sections(report),
         version: sentence(&report.tool_version),
-        script: first_script(&scripts),
-    };
-    Ok(page.render()?)
+        script,
+    }
 }
 
 /// The page stays below this many bytes, so that it can be mailed and opened anywhere. Some 4.7
