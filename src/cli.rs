@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod files;
 pub mod redact;
 pub mod load;
+mod machine;
 pub mod out;
 pub mod record;
 pub mod import;

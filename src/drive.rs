@@ -9,6 +9,7 @@
 //!
 //! Pace is in the plan: an arrival is released at its moment whatever the target does.
 
+pub mod calibrate;
 pub mod clock;
 pub mod closed;
 pub(crate) mod connection;
@@ -18,6 +19,7 @@ pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
 pub mod health;
+pub mod machine;
 pub mod hold;
 pub mod samples;
 pub(crate) mod http2;
@@ -43,6 +45,7 @@ use crate::drive::clock::Epoch;
 use crate::drive::desk::Run;
 use crate::drive::feed::feed;
 use crate::drive::gauges::Gauges;
+use crate::drive::health::{Calibration, Health};
 use crate::drive::hold::{Control, Held};
 use crate::drive::worker::{Worked, Worker};
 use crate::plan::Arrival;
@@ -64,6 +67,14 @@ pub struct Driven {
     pub interrupted: bool,
     /// When it was held.
     pub held: Held,
+}
+
+impl Driven {
+    /// With what its machine could do before.
+    pub fn calibrated(mut self, calibration: Option<Calibration>) -> Self {
+        self.health.calibration = calibration;
+        self
+    }
 }
 
 /// Why a plan was not carried out. Failures of the target are fates, not errors.
@@ -175,9 +186,15 @@ fn driven(
     }
     let gauges = run.gauges.snapshot();
     summary.handshakes = gauges.handshakes;
+    let health = health::after(before, run.epoch.now(), run_queue_wait);
     Ok(Driven {
         summary,
-        health: health::after(before, run.epoch.now(), run_queue_wait),
+        health: Health {
+            read_late: run.gauges.all_read_late(),
+            reader_waits: run.look_ahead.waits(),
+            in_flight_seconds: run.gauges.flight_time().map(|time| time.as_secs_f64()),
+            ..health
+        },
         retried: gauges.retried,
         interrupted: run.stop.is_requested(),
         held: run.hold.times(run.epoch),

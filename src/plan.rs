@@ -1,6 +1,7 @@
 //! Recording and scenario become arrivals: what to send, on which connection, and when. Pure,
 //! seeded and streamed; the same recording, scenario and seed give the same plan, byte for byte.
 
+pub mod needs;
 pub mod facts;
 pub mod profile;
 pub mod arrivals;

@@ -62,6 +62,8 @@ pub struct Summary {
     pub connections_opened: u64,
     /// TLS handshakes that were made in full, and those that resumed a session.
     pub handshakes: [u64; 2],
+    /// The times from dispatched to done, together, in nanoseconds: what Little's law needs.
+    pub in_flight_ns: u64,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.

@@ -10,6 +10,7 @@ pub mod watch;
 pub mod detectors;
 pub mod expectations;
 mod headline;
+mod little;
 mod interference;
 pub mod judge;
 pub mod closed;

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::load::{listed, load};
+use crate::cli::machine::shortages;
 use crate::cli::outputs::printable;
 use crate::cli::{Overrides, Voice, outputs};
 use crate::plan::facts::Facts;
+use crate::plan::needs::Needs;
 use crate::plan::outline;
 use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
@@ -49,6 +51,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
     if let Err(refusal) = check_names(target, allow, servers, network) {
         facts.warnings.insert(0, format!("run will refuse this: {refusal}"));
     }
+    facts.warnings.extend(shortages(&facts.needs, target, network));
     if command.json {
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&facts)?));
         return Ok(Exit::Pass);
@@ -116,11 +119,22 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     line(
         "connections",
         &format!(
-            "{}, at most {} at once (as many ports and file descriptors)",
+            "{}, at most {} at once (as many file descriptors)",
             format_count(facts.connections),
             format_count(facts.peak_connections)
         ),
     );
+    let Needs { ports, sent_a_second, received_a_second, memory, .. } = facts.needs;
+    line("local ports", &format!("{} at once", format_count(ports)));
+    line(
+        "bandwidth",
+        &format!(
+            "{}/s to send and {}/s of bodies back, at most",
+            format_size(sent_a_second),
+            format_size(received_a_second)
+        ),
+    );
+    line("memory", &format!("about {}", format_size(memory)));
     line("sessions", &format_count(facts.sessions));
     line("to send", &format_size(facts.request_bytes));
     line("not replayed", &listed(&facts.skipped));

@@ -227,7 +227,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     say(voice, &recording.warnings);
     let outside = outside_target(scenario, &recording)?;
     let (mut facts, plan) = outline(&recording.reader, scenario, &scenario.target.authority())?;
-    warn(voice, &scenario.target, &mut facts);
+    warn(voice, &scenario.target, &scenario.network, &mut facts);
     let (target, stage) = match outside {
         Some(target) => (target, None),
         None => staged(rehearsal, &recording, &facts)?,

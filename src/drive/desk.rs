@@ -150,12 +150,12 @@ impl InFlight {
             let fate = Fate::Unsent { reason };
             desk.settle(&arrival, &Sample { drift, ..blank(&arrival, Some(now), fate) });
         };
-        if !gauges.enter_flight(desk.run.limits.max_in_flight) {
+        if !gauges.enter_flight(desk.run.limits.max_in_flight, now) {
             refused(Unsent::InFlightLimit);
             return None;
         }
         if !gauges.hold_bytes(request_bytes(&arrival) as u64, MAX_IN_FLIGHT_BYTES) {
-            gauges.leave_flight();
+            gauges.leave_flight(now);
             refused(Unsent::InFlightBytes);
             return None;
         }
@@ -228,7 +228,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.conclude();
         self.desk.run.gauges.release_bytes(request_bytes(&self.arrival) as u64);
-        self.desk.run.gauges.leave_flight();
+        // Without an end there is no time, as in its sample.
+        let left = self.sample.done.unwrap_or(self.dispatched);
+        self.desk.run.gauges.leave_flight(left);
         self.desk.settle(&self.arrival, &self.sample);
     }
 }

@@ -24,6 +24,10 @@ pub struct Gauges {
     retried: AtomicU64,
     handshakes: [AtomicU64; 2],
     in_flight: AtomicU32,
+    /// Nanoseconds of all that left minus those of all that entered: once all have left, the sum of
+    /// the times that they were in flight. It wraps on the way.
+    flight_ns: AtomicU64,
+    read_late: AtomicU64,
     in_flight_bytes: AtomicU64,
     connections_open: AtomicU32,
     recent: [Slot; SLOTS],
@@ -111,10 +115,33 @@ impl Gauges {
     }
 
     /// Takes a place among the requests in flight, unless there are `max` already.
-    pub(crate) fn enter_flight(&self, max: u32) -> bool {
+    pub(crate) fn enter_flight(&self, max: u32, at: Duration) -> bool {
         let entered =
             self.in_flight.fetch_update(Relaxed, Relaxed, |now| (now < max).then_some(now + 1));
+        if entered.is_ok() {
+            self.flight_ns.fetch_sub(nanoseconds(at), Relaxed);
+        }
         entered.is_ok()
+    }
+
+    pub(crate) fn leave_flight(&self, at: Duration) {
+        self.flight_ns.fetch_add(nanoseconds(at), Relaxed);
+        self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// The times that requests were in flight, together; `None` while one is.
+    pub(crate) fn flight_time(&self) -> Option<Duration> {
+        let all_left = self.in_flight.load(Relaxed) == 0;
+        all_left.then(|| Duration::from_nanos(self.flight_ns.load(Relaxed)))
+    }
+
+    /// So many arrivals were handed to a worker only after their moment.
+    pub(crate) fn read_late(&self, arrivals: u64) {
+        self.read_late.fetch_add(arrivals, Relaxed);
+    }
+
+    pub(crate) fn all_read_late(&self) -> u64 {
+        self.read_late.load(Relaxed)
     }
 
     /// Holds the bytes of a request in flight, unless that makes more than `max` together. A
@@ -129,10 +156,6 @@ impl Gauges {
 
     pub(crate) fn release_bytes(&self, bytes: u64) {
         self.in_flight_bytes.fetch_sub(bytes, Relaxed);
-    }
-
-    pub(crate) fn leave_flight(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn first_byte_sent(&self) {
@@ -325,10 +348,15 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_is_in_flight() {
         let gauges = Gauges::default();
-        assert!(gauges.enter_flight(2) && gauges.enter_flight(2) && !gauges.enter_flight(2));
-        gauges.leave_flight();
-        assert!(gauges.enter_flight(2));
-        assert_eq!(gauges.snapshot().in_flight, 2);
+        let seconds = Duration::from_secs;
+        let enter = |at| gauges.enter_flight(2, seconds(at));
+        assert!(enter(1) && enter(2) && !enter(3));
+        gauges.leave_flight(seconds(4));
+        assert!(enter(5));
+        assert_eq!((gauges.snapshot().in_flight, gauges.flight_time()), (2, None));
+        gauges.leave_flight(seconds(6));
+        gauges.leave_flight(seconds(7));
+        assert_eq!(gauges.flight_time(), Some(seconds(4 + 6 + 7 - 1 - 2 - 5)));
     }
 
     #[test]

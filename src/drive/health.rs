@@ -24,6 +24,48 @@ pub struct Health {
     pub open_files_limit: Option<u64>,
     /// Length of the run in seconds.
     pub seconds: f64,
+    /// What it could do just before the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Arrivals that were read from the plan only after their moment.
+    #[serde(default)]
+    pub read_late: u64,
+    /// How often the reader of the plan had to wait because as much as may be was in memory.
+    #[serde(default)]
+    pub reader_waits: u64,
+    /// The sum of the times that requests were in flight, as it was counted at both of their ends;
+    /// seconds. [`crate::summary::Summary::in_flight_ns`] has it from the samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight_seconds: Option<f64>,
+}
+
+/// What this machine did before a run, sending to a sink on itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Calibration {
+    /// Requests a second that were asked of it: twice the plan's peak.
+    pub asked_rate: u64,
+    /// Requests that it sent ...
+    pub sent: u64,
+    /// ... in so many nanoseconds.
+    pub took_ns: u64,
+    /// Median of its lateness (due to dispatched).
+    pub lateness_p50_ns: u64,
+    /// 99th percentile of its lateness.
+    pub lateness_p99_ns: u64,
+}
+
+impl Calibration {
+    /// Requests a second that it sent, the fraction left out.
+    pub fn sent_rate(&self) -> u64 {
+        let a_second = u128::from(self.sent) * 1_000_000_000 / u128::from(self.took_ns.max(1));
+        u64::try_from(a_second).unwrap_or(u64::MAX)
+    }
+
+    /// The finest time-scale that it resolves (science: ten times the 99th percentile), in
+    /// nanoseconds.
+    pub fn resolves_ns(&self) -> u64 {
+        self.lateness_p99_ns.saturating_mul(10)
+    }
 }
 
 /// The counters at the start of a run.
@@ -69,6 +111,7 @@ pub(crate) fn after(before: &Before, length: Duration, run_queue_wait: Option<Du
         run_queue_wait_seconds: run_queue_wait.map(|wait| wait.as_secs_f64()),
         open_files_limit: Some(before.open_files_limit),
         seconds: length.as_secs_f64(),
+        ..Health::default()
     }
 }
 

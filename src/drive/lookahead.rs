@@ -1,5 +1,6 @@
 //! How far the plan is read ahead of the clock.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ pub(crate) const MAX_TIME: Duration = Duration::from_secs(5);
 pub(crate) struct LookAhead {
     held: Mutex<Held>,
     room: Condvar,
+    waits: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -31,9 +33,16 @@ struct Held {
 }
 
 impl LookAhead {
+    /// How often there was no room.
+    pub(crate) fn waits(&self) -> u64 {
+        self.waits.load(Relaxed)
+    }
+
     /// Counts one more, if there is room for it.
     pub(crate) fn try_take(&self, bytes: usize) -> bool {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).take(bytes)
+        let taken = self.held.lock().unwrap_or_else(PoisonError::into_inner).take(bytes);
+        self.waits.fetch_add(u64::from(!taken), Relaxed);
+        taken
     }
 
     /// Counts one more as soon as there is plenty of room, waiting at most for `patience`. Not at
@@ -99,6 +108,7 @@ mod tests {
         let look_ahead = LookAhead::default();
         assert!((0..MAX_ARRIVALS).all(|_| look_ahead.try_take(0)));
         assert!(!look_ahead.try_take(0));
+        assert_eq!(look_ahead.waits(), 1);
         look_ahead.give_back(1, 0);
         assert!(!look_ahead.take_when_plenty(0, Duration::from_millis(1)), "not for so little");
         look_ahead.give_back(MAX_ARRIVALS / 4, 0);

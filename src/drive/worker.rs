@@ -238,13 +238,22 @@ impl Shard {
                 batch = self.batches.recv(), if open => {
                     open = batch.is_some();
                     match batch {
-                        Some(batch) => self.pacer.offer(batch),
+                        Some(batch) => self.take(batch),
                         None => self.pacer.close(),
                     }
                 }
             }
         }
         Ok(())
+    }
+
+    /// Takes the next arrivals of the plan, and counts those whose moment is over: this machine was
+    /// too slow in reading.
+    fn take(&mut self, batch: Batch) {
+        let now = self.desk.run.epoch.now();
+        let late = batch.partition_point(|arrival| arrival.due < now);
+        self.desk.run.gauges.read_late(late as u64);
+        self.pacer.offer(batch);
     }
 
     /// What to do next: who waited for an answer goes before those whose moment in the plan comes.

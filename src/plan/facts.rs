@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::plan::needs::Needs;
 use crate::shape::Origin;
 
 /// The outline of a plan.
@@ -27,6 +28,9 @@ pub struct Facts {
     /// Most connections open at once by plan, each from its first arrival to the recorded end of
     /// its last answer.
     pub peak_connections: u64,
+    /// What it needs of this machine.
+    #[serde(default)]
+    pub needs: Needs,
     /// Sessions that take part.
     pub sessions: u64,
     /// Requests of a session follow its answers, and are not sent before those came.

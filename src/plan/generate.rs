@@ -13,6 +13,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::plan::facts::Facts;
 use crate::plan::fingerprint::Fnv;
+use crate::plan::needs::Needs;
 use crate::plan::profile::{Profile, TooFine};
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, Recorded, Touch};
@@ -124,6 +125,11 @@ impl Template {
         }
     }
 
+    /// Bytes of it, head and body.
+    pub(crate) fn bytes(&self) -> usize {
+        self.head.len() + self.body.len()
+    }
+
     /// It is spoken in HTTP/2.
     pub(crate) fn is_http2(&self) -> bool {
         self.http2
@@ -212,15 +218,17 @@ fn facts(moments: Moments, request: &Template, connections: u64) -> Facts {
         last = moment;
     }
     let connections = connections.min(count);
+    let bytes = request.bytes() as u64;
     Facts {
         origin: Origin::Generated,
         arrivals: count,
         connections,
         peak_connections: connections,
+        needs: Needs::of_steady(connections, counts.peak().0.saturating_mul(bytes)),
         sessions: connections,
         duration_ns: u64::try_from(last.as_nanos()).unwrap_or(u64::MAX),
         peak_rate: counts.peak().0,
-        request_bytes: count.saturating_mul((request.head.len() + request.body.len()) as u64),
+        request_bytes: count.saturating_mul(bytes),
         fingerprint: format!("{:016x}", print.finish()),
         idc_after: counts.dispersion(),
         ..Facts::default()

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::plan::arrivals::{Notes, Plan};
 use crate::plan::facts::Facts;
 use crate::plan::fingerprint::Fnv;
+use crate::plan::needs::{Needs, Volume};
 use crate::plan::scale::CLONE_SHIFT;
 use crate::plan::select::{Selection, Skip};
 use crate::plan::tally::Counts;
@@ -31,13 +32,15 @@ pub(crate) fn measure(
     for (reason, count) in &notes.skipped {
         *skipped.entry(reason.clone()).or_default() += count;
     }
+    let needs = tally.needs();
     let facts = Facts {
         origin: Origin::Recorded,
         exchanges: selection.exchanges,
         arrivals: tally.arrivals,
         clones: notes.clones,
         connections: tally.connections.len() as u64,
-        peak_connections: tally.peak_connections(),
+        peak_connections: needs.connections,
+        needs,
         sessions: tally.sessions.len() as u64,
         session_pace: scenario.pace == Pace::Session,
         duration_ns: u64::try_from(tally.last.as_nanos()).unwrap_or(u64::MAX),
@@ -100,6 +103,7 @@ struct Tally {
     bytes: u64,
     last: Duration,
     counts: Counts,
+    volume: Volume,
     fingerprint: Fnv,
     connections: HashMap<u64, Seen>,
     /// Arrivals of each.
@@ -120,6 +124,7 @@ impl Tally {
             bytes: 0,
             last: Duration::ZERO,
             counts: Counts::default(),
+            volume: Volume::default(),
             fingerprint: Fnv::new(),
             connections: HashMap::new(),
             sessions: HashMap::new(),
@@ -128,7 +133,9 @@ impl Tally {
 
     fn add(&mut self, arrival: &Arrival) {
         self.arrivals += 1;
-        self.bytes += (arrival.head.len() + arrival.body.len()) as u64;
+        let bytes = (arrival.head.len() + arrival.body.len()) as u64;
+        self.bytes += bytes;
+        self.volume.add(arrival.due, bytes, arrival.recorded.body_bytes.unwrap_or(0));
         self.last = arrival.due;
         self.counts.count(arrival.due);
         self.fingerprint = self
@@ -154,20 +161,9 @@ impl Tally {
         seen.arrivals = seen.arrivals.saturating_add(1);
     }
 
-    fn peak_connections(&self) -> u64 {
-        let mut opened: Vec<Duration> = self.connections.values().map(|seen| seen.first).collect();
-        let mut closed: Vec<Duration> = self.connections.values().map(|seen| seen.last).collect();
-        opened.sort_unstable();
-        closed.sort_unstable();
-        let (mut peak, mut gone) = (0, 0);
-        for (index, moment) in opened.iter().enumerate() {
-            // At the same moment the new one is opened first, to be on the safe side.
-            while closed.get(gone).is_some_and(|end| end < moment) {
-                gone += 1;
-            }
-            peak = peak.max(index + 1 - gone);
-        }
-        peak as u64
+    fn needs(&self) -> Needs {
+        let spans = self.connections.values().map(|seen| (seen.first, seen.last));
+        Needs::new(spans, &self.volume)
     }
 }
 

@@ -35,6 +35,7 @@ impl Summary {
             routes: BTreeMap::new(),
             connections_opened: 0,
             handshakes: [0; 2],
+            in_flight_ns: 0,
             request_bytes: 0,
             response_bytes: 0,
             evidence: Evidence::default(),
@@ -93,6 +94,7 @@ impl Summary {
         }
         self.connections_opened += other.connections_opened;
         self.handshakes = [0, 1].map(|at| self.handshakes[at] + other.handshakes[at]);
+        self.in_flight_ns = self.in_flight_ns.saturating_add(other.in_flight_ns);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.evidence.merge(&other.evidence);
@@ -140,6 +142,9 @@ impl Summary {
         let service = sample.sent.zip(sample.done).filter(|_| answered);
         let wait = sample.dispatched.zip(sample.connected);
         let recorded = arrival.recorded.latency.filter(|_| answered).map(nanoseconds);
+        if let Some((from, to)) = sample.dispatched.zip(sample.done) {
+            self.in_flight_ns = self.in_flight_ns.saturating_add(between(from, to));
+        }
         for (histogram, value) in [
             (&mut self.latency, latency),
             (&mut self.lateness, lateness),

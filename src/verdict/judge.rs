@@ -16,6 +16,7 @@ use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
+use crate::verdict::little::Little;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 /// What a verdict is made from.
@@ -77,6 +78,12 @@ pub fn judge(input: &JudgeInput) -> Verdict {
              load back",
             format_duration(length)
         );
+        detected = detected_in(&shape);
+    }
+    let little = Little::of(replayed.summary, replayed.health);
+    if let Some(little) = little.filter(|little| !little.holds()) {
+        shape.verdict = ShapeVerdict::Invalid { fault: Fault::Generator };
+        shape.statement = little.statement();
         detected = detected_in(&shape);
     }
     let mut expectations: Vec<CheckedExpectation> =

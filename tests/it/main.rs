@@ -72,6 +72,7 @@ mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod redis_replay; // Commands of Redis replayed: real clients, real servers, and bad ones.
 mod network; // Where connections go and come from: hosts, addresses, unix sockets, sources.
 mod limits; // Ceilings of a run: what lies above is refused, or not sent and counted.
+mod machine; // What a plan needs of this machine, and what that could do before a run.
 mod abort; // Rules that end a run early, and what does not.
 mod samples; // Samples of a run as Parquet, and disks that are full or stand still.
 mod hold; // A run that is held and goes on by signals, and one that is stopped long before its end.

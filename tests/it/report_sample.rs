@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use peakhour::drive::health::Health;
+use peakhour::drive::health::{Calibration, Health};
 use peakhour::plan::facts::Facts;
+use peakhour::plan::needs::Needs;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
@@ -157,6 +158,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         skipped: BTreeMap::from([("method CONNECT".to_owned(), 12)]),
         connections: 640,
         peak_connections: 118,
+        needs: Needs::default(),
         sessions: 2_310,
         duration_ns: u64::from(SECONDS) * 1_000_000_000 - 3_000_000,
         peak_rate: 1_201,
@@ -173,6 +175,16 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         own_cpu_seconds: Some(31.4),
         run_queue_wait_seconds: None,
         open_files_limit: Some(1_024),
+        calibration: Some(Calibration {
+            asked_rate: 2_402,
+            sent: 12_010,
+            took_ns: 5_000_000_000,
+            lateness_p50_ns: 61_000,
+            lateness_p99_ns: 240_000,
+        }),
+        read_late: 0,
+        reader_waits: 0,
+        in_flight_seconds: None,
         seconds: f64::from(SECONDS),
     };
     assemble(&AssembleInput {
@@ -250,6 +262,7 @@ fn summary(sample: &Sample) -> Summary {
         seconds,
         handshakes: [0; 2],
         connections_opened: 622,
+        in_flight_ns: 0,
         request_bytes: 48_230_112,
         response_bytes: 2_204_118_730,
         evidence: Evidence::default(),

@@ -7,6 +7,7 @@ use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::canary::heartbeat::Heartbeat;
 use crate::act::replay::replay;
 use crate::act::{Evidence, Ground, Performed, perform};
+use crate::cli::machine::tried;
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
@@ -78,9 +79,10 @@ fn perform_all(
         if act == ActName::Replay
             && let Some(plan) = plan.take()
         {
+            let calibration = tried(ground.facts, ground.stop, voice);
             all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
             let (driven, guarded) = replayed(ground, plan, voice, control);
-            (all.driven, all.guarded) = (Some(driven?), guarded);
+            (all.driven, all.guarded) = (Some(driven?.calibrated(calibration)), guarded);
         } else if let Some(performed) = perform(act, ground) {
             let findings = judge(&performed);
             outputs::note(voice.quiet, &told(act, &findings));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::replay::{replay, replay_closed};
 use crate::cli::exit::Exit;
+use crate::cli::machine::tried;
 use crate::cli::run::acts::with_progress;
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
@@ -24,6 +25,7 @@ use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
 use crate::plan::generate::{Generated, Template, check_connections, generate};
+use crate::plan::needs::Needs;
 use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
@@ -98,6 +100,7 @@ fn planned(load: &Load) -> anyhow::Result<(Facts, Planned)> {
         origin: Origin::Generated,
         connections,
         peak_connections: connections,
+        needs: Needs::of_steady(connections, 0),
         sessions: connections,
         warnings: vec![CLOSED_NOTE.to_owned()],
         ..Facts::default()
@@ -145,13 +148,14 @@ fn carried_out(
     (mut facts, plan): (Facts, Planned),
     kept: &Kept<'_>,
 ) -> anyhow::Result<Exit> {
-    warn(job.voice, &job.load.target, &mut facts);
+    warn(job.voice, &job.load.target, &job.load.network, &mut facts);
     let samples = samples::create(kept.samples)?;
     let control = samples::control(samples.as_ref());
     listen(job.voice, &control);
+    let calibration = tried(&facts, &control.stop, job.voice);
     let (driven, guarded) = driven(job, plan, &control);
     let driven = match driven {
-        Ok(driven) => driven,
+        Ok(driven) => driven.calibrated(calibration),
         Err(error) => {
             tell_not_valid(error);
             drop(control);

@@ -11,6 +11,7 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection};
 
 use crate::cli::load::Loaded;
+use crate::cli::machine::shortages;
 use crate::cli::run::{Rehearsal, catalogue, say};
 use crate::cli::{Voice, outputs};
 use crate::drive::dial::{knock, missing_source};
@@ -165,7 +166,8 @@ fn advice(failure: TlsFailure) -> &'static str {
 
 /// Tells what a person should know before the run; that any certificate is taken even to who wants
 /// to hear nothing else.
-pub(super) fn warn(voice: Voice, target: &TargetSpec, facts: &mut Facts) {
+pub(super) fn warn(voice: Voice, target: &TargetSpec, network: &Network, facts: &mut Facts) {
+    facts.warnings.extend(shortages(&facts.needs, target, network));
     say(voice, &facts.warnings);
     if let Some(warning) = target.insecurity() {
         outputs::note(false, &format!("WARNING: {warning}"));

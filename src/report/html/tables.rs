@@ -1,6 +1,6 @@
 //! What the tables of the page hold.
 
-use crate::drive::health::Health;
+use crate::drive::health::{Calibration, Health};
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
@@ -309,6 +309,15 @@ fn health(health: &Health) -> TableView {
     let percent =
         |share: Option<f64>| optional(share, |share| format!("{} %", number(share * 100.0, 3)));
     let seconds = |value: Option<f64>| optional(value, |value| format!("{} s", number(value, 3)));
+    let tried = |tried: Calibration| {
+        format!(
+            "{}/s of {}/s, p99 lateness {}",
+            format_count(tried.sent_rate()),
+            format_count(tried.asked_rate),
+            nanos(tried.lateness_p99_ns)
+        )
+    };
+    let in_flight = health.in_flight_seconds.map(|sum| sum / health.seconds);
     facts_table(
         "How the generator's machine was doing",
         &[
@@ -318,6 +327,10 @@ fn health(health: &Health) -> TableView {
             ("processor time of this program", seconds(health.own_cpu_seconds)),
             ("waiting for a processor", seconds(health.run_queue_wait_seconds)),
             ("open files allowed", optional(health.open_files_limit, format_count)),
+            ("sent to itself before the run", optional(health.calibration, tried)),
+            ("requests read from the plan after their moment", format_count(health.read_late)),
+            ("waits of the reader for room in memory", format_count(health.reader_waits)),
+            ("requests in flight, on average", optional(in_flight, |mean| number(mean, 4))),
             ("length of the run", format!("{} s", number(health.seconds, 3))),
         ],
     )

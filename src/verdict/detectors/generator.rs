@@ -1,9 +1,13 @@
 //! This machine: whether it produced the load, and how it was doing.
 
+use std::time::Duration;
+
+use crate::drive::health::Calibration;
 use crate::sample::Unsent;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
-use crate::units::{format_count, format_counted, format_share};
+use crate::units::{format_count, format_counted, format_duration, format_share};
 use crate::verdict::detectors::{DetectorInput, quantile_text};
+use crate::verdict::little::Little;
 use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
@@ -61,6 +65,20 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
             lines.push(format!("{count} {}", reason.name()));
         }
     }
+    if health.read_late > 0 {
+        lines.push(format!(
+            "{} from the plan only after their moment",
+            format_counted(health.read_late, "request was read", "requests were read")
+        ));
+    }
+    lines.extend(health.calibration.map(|tried| tried_text(&tried)));
+    if let Some(little) = Little::of(input.summary, health).filter(|little| little.holds()) {
+        lines.push(format!(
+            "{:.3} requests were in flight on average, and as many follow from their rate and \
+             their times (Little's law)",
+            little.counted
+        ));
+    }
     if let Some(share) = health.busy_share {
         let processors = format_counted(u64::from(health.processors), "processor", "processors");
         lines.push(format!("{} of the time of {processors} was in use", format_share(share)));
@@ -72,6 +90,18 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
         lines.push(format!("this process waited {seconds:.2} s for a processor"));
     }
     lines
+}
+
+/// What the machine did when it was tried.
+fn tried_text(tried: &Calibration) -> String {
+    format!(
+        "before the run this machine sent {}/s of {}/s to itself, with a p99 lateness of {}: it \
+         resolves {}",
+        format_count(tried.sent_rate()),
+        format_count(tried.asked_rate),
+        format_duration(Duration::from_nanos(tried.lateness_p99_ns)),
+        format_duration(Duration::from_nanos(tried.resolves_ns()))
+    )
 }
 
 fn advice(input: &DetectorInput) -> String {
@@ -88,6 +118,15 @@ fn advice(input: &DetectorInput) -> String {
             health.open_files_limit.map_or_else(|| "unknown".to_owned(), format_count)
         );
     }
+    let peak = input.facts.peak_rate;
+    if let Some(tried) = health.calibration.filter(|tried| tried.sent_rate() < peak) {
+        return format!(
+            "This machine sent no more than {}/s even to itself, and the peak is {}/s. Use a \
+             larger machine, or lower the {less}.",
+            format_count(tried.sent_rate()),
+            format_count(peak)
+        );
+    }
     if health.steal_share.is_some_and(|share| share >= NOTABLE_STEAL) {
         return format!(
             "The hypervisor took processor time away. Run on a machine of its own, or with \
@@ -99,6 +138,11 @@ fn advice(input: &DetectorInput) -> String {
             "The processors of this machine were busy. Stop other programs, use a larger machine, \
              or lower the {less}."
         );
+    }
+    if health.read_late > 0 {
+        return "The recording could not be read fast enough. Keep it on a local disk, and stop \
+                what else uses that."
+            .to_owned();
     }
     format!(
         "Run again on a quieter machine, or with {milder} where small deviations are acceptable."
