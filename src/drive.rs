@@ -24,6 +24,7 @@ pub mod hold;
 pub mod samples;
 pub(crate) mod http2;
 pub(crate) mod large;
+pub(crate) mod lead;
 pub(crate) mod lookahead;
 pub mod pacer;
 pub(crate) mod pipeline;

@@ -19,6 +19,7 @@ use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::http2;
+use crate::drive::lead::Lead;
 use crate::drive::pacer::{Pacer, Step};
 use crate::drive::redis;
 use crate::drive::sessions::{Offered, Sessions, Settled};
@@ -79,6 +80,7 @@ fn work(
     let mut shard = Shard {
         desk: Arc::clone(desk),
         timer,
+        lead: Lead::default(),
         batches,
         pacer: Pacer::default(),
         settled,
@@ -109,6 +111,7 @@ fn work(
 struct Shard {
     desk: Arc<Desk>,
     timer: PreciseTimer,
+    lead: Lead,
     batches: UnboundedReceiver<Batch>,
     pacer: Pacer,
     /// Arrivals that others may wait for, as they are settled: at most as many as are in flight.
@@ -226,14 +229,27 @@ impl Shard {
                     Some(end)
                 }
             };
-            burst = 0;
-            self.make_room();
+            if std::mem::take(&mut burst) > 0 {
+                // What was just released is written before anything else takes time.
+                yield_now().await;
+                continue;
+            }
             let due = due.into_iter().chain(self.sessions.next_moment()).min();
-            let wake = run.epoch.at(due.unwrap_or(Duration::MAX));
+            if due.is_some_and(|due| self.is_near(due, now)) {
+                // Answers are read meanwhile, at once: they must not seem slower for it.
+                yield_now().await;
+                continue;
+            }
+            self.make_room();
+            let wake = due.unwrap_or(Duration::MAX).saturating_sub(self.lead.get());
+            let timer = self.timer.wait_until(run.epoch.at(wake));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|requested| *requested) => {}
-                woken = self.timer.wait_until(wake), if due.is_some() => woken?,
+                woken = timer, if due.is_some() => {
+                    woken?;
+                    self.lead.woke(run.epoch.now().saturating_sub(wake));
+                }
                 Some(settled) = self.settled.recv() => self.sessions.settled(settled),
                 batch = self.batches.recv(), if open => {
                     open = batch.is_some();
@@ -245,6 +261,11 @@ impl Shard {
             }
         }
         Ok(())
+    }
+
+    /// A moment is so near that to sleep would be to miss it.
+    fn is_near(&self, due: Duration, now: Option<Duration>) -> bool {
+        now.is_some_and(|now| due.saturating_sub(now) <= self.lead.get())
     }
 
     /// Takes the next arrivals of the plan, and counts those whose moment is over: this machine was
