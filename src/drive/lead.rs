@@ -1,9 +1,9 @@
 //! How much before its moment the pacer wakes, to be there when it comes.
 //!
 //! A timer wakes its thread some 30 to 60 µs late, as the kernel and the machine below it need to
-//! get it going. So it is set for that much earlier, and the rest is spent looking at the clock: ten
+//! get it going. So it is set for that much earlier, and the rest is spent turning around: some ten
 //! microseconds of a processor for each wake, which is the difference between being late by 50 µs
-//! and by one. On a machine whose processors are wanted by others this would only take time away
+//! and by two. On a machine whose processors are wanted by others this would only take time away
 //! from them, and be taken off the processor for it: there the timer alone must do.
 
 use std::time::Duration;
