@@ -27,11 +27,21 @@ const MEMORY: u32 = 64;
 /// come before their moment.
 const STEP: Duration = Duration::from_nanos(250);
 
+/// The part of the time between moments that may be spent turning around, as its divisor: a quarter.
+/// Where moments are dense, the processor has better to do, and a thread that is busy needs no timer.
+const PART: u32 = 4;
+
+/// How fast the mean time between moments follows: it is about the last eight.
+const GAPS: u32 = 8;
+
 /// How late the last wakes were, and what follows for the next one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lead {
     usual: Duration,
     contended: u32,
+    /// The last moment that the timer was set for, and the mean time between such moments.
+    last: Duration,
+    gap: Duration,
 }
 
 impl Lead {
@@ -52,7 +62,16 @@ impl Lead {
 
     /// How much before a moment to wake.
     pub(crate) fn get(&self) -> Duration {
-        if self.contended > TOO_MANY { Duration::ZERO } else { self.usual }
+        if self.contended > TOO_MANY { Duration::ZERO } else { self.usual.min(self.gap / PART) }
+    }
+
+    /// The next moment is this one; again and again until it has come.
+    pub(crate) fn aim(&mut self, moment: Duration) {
+        let gap = moment.saturating_sub(self.last);
+        if !gap.is_zero() {
+            self.gap = self.gap - self.gap / GAPS + gap.min(LONGEST * PART) / GAPS;
+            self.last = moment;
+        }
     }
 }
 
@@ -64,8 +83,20 @@ mod tests {
 
     fn after(wakes: impl Iterator<Item = Duration>) -> Lead {
         let mut lead = Lead::default();
+        (0..100).for_each(|millisecond| lead.aim(Duration::from_millis(millisecond)));
         wakes.for_each(|late| lead.woke(late));
         lead
+    }
+
+    #[test]
+    fn no_more_than_a_quarter_of_the_time_is_spent_turning_around() {
+        let mut lead = after((0..1_000).map(|_| US * 80));
+        assert!(lead.get() > US * 70, "{lead:?}");
+        for moment in (0..100).map(|at| Duration::from_secs(1) + US * 100 * at) {
+            lead.aim(moment);
+            lead.aim(moment);
+        }
+        assert!((US * 24..US * 26).contains(&lead.get()), "{lead:?}");
     }
 
     #[test]

@@ -235,6 +235,7 @@ impl Shard {
                 continue;
             }
             let due = due.into_iter().chain(self.sessions.next_moment()).min();
+            due.into_iter().for_each(|due| self.lead.aim(due));
             if due.is_some_and(|due| self.is_near(due, now)) {
                 // Answers are read meanwhile, at once: they must not seem slower for it.
                 yield_now().await;
