@@ -218,6 +218,12 @@ impl Shard {
                     }
                     continue;
                 }
+                Step::WaitUntil(_) if burst > 0 => {
+                    // What was just released is written before anything else takes time.
+                    burst = 0;
+                    yield_now().await;
+                    continue;
+                }
                 Step::WaitUntil(due) => Some(due),
                 Step::Starved => None,
                 Step::Finished if self.sessions.is_empty() => break,
@@ -229,11 +235,7 @@ impl Shard {
                     Some(end)
                 }
             };
-            if std::mem::take(&mut burst) > 0 {
-                // What was just released is written before anything else takes time.
-                yield_now().await;
-                continue;
-            }
+            burst = 0;
             let due = due.into_iter().chain(self.sessions.next_moment()).min();
             due.into_iter().for_each(|due| self.lead.aim(due));
             if due.is_some_and(|due| self.is_near(due, now)) {
