@@ -83,7 +83,7 @@ def omission(path):
         run = json.load(file)
     latency = run["latency"]
     print(f"omission peakhour sent={run['totals']['sent']} " + " ".join(
-        f"{name}_s={latency[name + '_ns'] / 1e9:.3f}" for name in ("p90", "p99")))
+        f"{name}_s={latency[name + '_ns'] / 1e9:.3f}" for name in ("p90", "p95", "p99")))
 
 
 def medians(lines):

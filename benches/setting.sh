@@ -1,7 +1,8 @@
 # What benchmarks of captures share; to be sourced, from the root of the repository. Builds `peakhour`,
 # and makes a folder `work` that goes away in the end, with all that runs.
-cargo build --release --locked
-peakhour=$(realpath "${CARGO_TARGET_DIR:-target}/release/peakhour")
+# PEAKHOUR=FILE measures that program instead, such as the one that `cargo build --profile dist` makes.
+[ -n "${PEAKHOUR:-}" ] || cargo build --release --locked
+peakhour=$(realpath "${PEAKHOUR:-${CARGO_TARGET_DIR:-target}/release/peakhour}")
 work=$(mktemp -d)
 trap 'kill $(jobs -p) 2> /dev/null || true; rm -rf "$work"' EXIT
 

@@ -181,6 +181,7 @@ fn quantiles(histogram: &Histogram<u64>) -> Option<Quantiles> {
     Some(Quantiles {
         p50_ns: histogram.value_at_quantile(0.5),
         p90_ns: histogram.value_at_quantile(0.9),
+        p95_ns: histogram.value_at_quantile(0.95),
         p99_ns: histogram.value_at_quantile(0.99),
         p99_9_ns: histogram.value_at_quantile(0.999),
         max_ns: histogram.max(),

@@ -207,6 +207,9 @@ pub struct Quantiles {
     pub p50_ns: u64,
     /// 90th percentile.
     pub p90_ns: u64,
+    /// 95th percentile; 0 in runs of versions that had none.
+    #[serde(default)]
+    pub p95_ns: u64,
     /// 99th percentile.
     pub p99_ns: u64,
     /// 99.9th percentile.

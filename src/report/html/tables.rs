@@ -150,7 +150,7 @@ fn latencies(report: &Report) -> TableView {
     ];
     TableView {
         caption: "Times".to_owned(),
-        columns: vec!["time", "p50", "p90", "p99", "p99.9", "max", "mean", "count"],
+        columns: vec!["time", "p50", "p90", "p95", "p99", "p99.9", "max", "mean", "count"],
         rows: rows
             .into_iter()
             .filter(|(name, _)| report.load.is_none() || !name.starts_with("recorded"))
@@ -167,8 +167,9 @@ fn latencies(report: &Report) -> TableView {
 }
 
 impl Quantiles {
-    fn all(&self) -> [u64; 6] {
-        [self.p50_ns, self.p90_ns, self.p99_ns, self.p99_9_ns, self.max_ns, self.mean_ns]
+    fn all(&self) -> [u64; 7] {
+        let Self { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, mean_ns, .. } = *self;
+        [p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, mean_ns]
     }
 
     fn three(&self) -> [u64; 3] {
