@@ -14,6 +14,7 @@ pub mod clock;
 pub mod closed;
 pub(crate) mod connection;
 pub(crate) mod desk;
+pub(crate) mod ports;
 pub mod dial;
 pub(crate) mod failure;
 pub(crate) mod feed;

@@ -8,7 +8,6 @@ mod burst;
 mod census;
 mod door;
 mod held;
-mod ports;
 mod recovery;
 mod repeats;
 mod search;

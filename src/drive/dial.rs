@@ -12,6 +12,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use crate::drive::ports::Ports;
 use crate::scenario::network::{Goal, Sources, Way};
 use crate::scenario::redis::RedisTarget;
 use crate::scenario::tls::Tls;
@@ -22,14 +23,19 @@ pub(crate) struct Dialler {
     way: Way,
     /// Connections opened so far: whose turn it is.
     turn: AtomicU64,
+    ports: Ports,
 }
+
+/// From so many connections on, a seventh of the ports that there are, ports are counted instead of
+/// left to the kernel, which would look for one for milliseconds.
+const MANY: u64 = 4_096;
 
 /// Time between two attempts while as many connections wait at a unix socket as it lets wait.
 const CROWDED_PAUSE: Duration = Duration::from_millis(1);
 
 impl Dialler {
     pub(crate) fn new(way: Way) -> Self {
-        Self { way, turn: AtomicU64::new(0) }
+        Self { way, turn: AtomicU64::new(0), ports: Ports::of_kernel() }
     }
 
     /// It leads to a Redis, and who we are there.
@@ -49,11 +55,16 @@ impl Dialler {
             Goal::Tcp(address) => *address,
             Goal::Unix(path) => return open_unix(path).await,
         };
+        let turn = self.turn.fetch_add(1, Relaxed);
         if self.way.sources.is_empty() {
-            return TcpStream::connect(address).await;
+            return if turn < MANY {
+                TcpStream::connect(address).await
+            } else {
+                self.ports.connect(address).await
+            };
         }
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        if let Some(source) = self.way.sources.at(self.turn.fetch_add(1, Relaxed)) {
+        if let Some(source) = self.way.sources.at(turn) {
             socket.bind(SocketAddr::new(source, 0))?;
         }
         socket.connect(address).await
@@ -122,6 +133,21 @@ mod tests {
         let from = || listener.accept().unwrap().1.ip().to_string();
         let seen: Vec<String> = (0..5).map(|_| from()).collect();
         assert_eq!(seen, ["127.0.0.5", "127.0.0.5", "127.0.0.6", "127.0.1.1", "127.0.0.5"]);
+    }
+
+    /// One by one, except for ports that others have.
+    #[test]
+    fn the_ports_of_many_connections_are_counted() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let dialler = Dialler { turn: AtomicU64::new(MANY), ..Dialler::new(address.into()) };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let open: Vec<TcpStream> =
+            (0..10).map(|_| runtime.block_on(dialler.open()).unwrap()).collect();
+        let ports: Vec<u16> =
+            open.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
+        let next = ports.windows(2).filter(|pair| pair[0].checked_add(1) == Some(pair[1])).count();
+        assert!(next >= 3, "{ports:?}");
     }
 
     #[test]

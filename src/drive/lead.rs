@@ -28,7 +28,7 @@ const MEMORY: u32 = 64;
 const STEP: Duration = Duration::from_nanos(250);
 
 /// The part of the time between moments that may be spent turning around, as its divisor: a quarter.
-/// Where moments are dense, the processor has better to do, and a thread that is busy needs no timer.
+/// Where moments are dense the processor has better to do, and who is busy needs no timer.
 const PART: u32 = 4;
 
 /// How fast the mean time between moments follows: it is about the last eight.

@@ -11,8 +11,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::NoTls;
 
 use crate::act::connections::held::Held;
-use crate::act::connections::ports::Ports;
 use crate::act::connections::seen::Refusal;
+use crate::drive::ports::Ports;
 use crate::scenario::endpoint::{Endpoint, Service};
 use crate::scenario::target::Target;
 

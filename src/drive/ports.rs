@@ -17,7 +17,8 @@ const TRIES: u32 = 8;
 const LEAP: u32 = 509;
 
 /// The next port to connect from.
-pub(super) struct Ports {
+#[derive(Debug)]
+pub(crate) struct Ports {
     first: u32,
     count: u32,
     next: AtomicU32,
@@ -25,7 +26,7 @@ pub(super) struct Ports {
 
 impl Ports {
     /// Those that the kernel would choose from.
-    pub(super) fn of_kernel() -> Self {
+    pub(crate) fn of_kernel() -> Self {
         let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
         Self::new(&text.unwrap_or_default(), std::process::id())
     }
@@ -46,7 +47,7 @@ impl Ports {
     }
 
     /// Connects from one of them.
-    pub(super) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let mut step = 1;
         for _ in 0..TRIES {
             let Some(port) = self.next(step) else { break };
