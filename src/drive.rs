@@ -73,6 +73,7 @@ pub struct Driven {
 
 impl Driven {
     /// With what its machine could do before.
+    #[must_use]
     pub fn calibrated(mut self, calibration: Option<Calibration>) -> Self {
         self.health.calibration = calibration;
         self

@@ -5,6 +5,7 @@ pub mod model;
 pub mod assemble;
 mod text;
 pub mod json;
+pub mod hlog;
 pub mod html;
 mod charts;
 pub mod files;

@@ -1,5 +1,6 @@
 //! The mergeable fold of samples: bounded memory whatever the length of the run.
 
+pub mod cells;
 pub mod drift;
 pub mod evidence;
 #[cfg(test)]
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 
 use crate::shape::Shape;
+use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
 
@@ -58,6 +60,8 @@ pub struct Summary {
     pub seconds: Vec<Second>,
     /// By method and route.
     pub routes: BTreeMap<Arc<str>, Route>,
+    /// Latency by time, route and class of status.
+    pub cells: Cells,
     /// Connections opened.
     pub connections_opened: u64,
     /// TLS handshakes that were made in full, and those that resumed a session.

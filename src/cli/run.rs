@@ -40,19 +40,19 @@ use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
-use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
+use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_with};
+use crate::report::hlog::{self, HLOG_FILE};
 use crate::report::model::Report;
 use crate::report::terminal;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::{Target, check_way};
 use crate::scenario::{Scenario, TargetSpec};
-use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
+use crate::summary::cells::Cells;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::{Verdict, abort, hold};
 
@@ -287,7 +287,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     });
     report.marks = marks::marks(&held, &performed.guarded);
     drop(control);
-    told(&report, kept)?;
+    told(&report, &summary.cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)
 }
 
@@ -319,9 +319,9 @@ fn judged(
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.
-fn told(report: &Report, kept: &Kept<'_>) -> anyhow::Result<()> {
+fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
     let mut written = Vec::new();
-    let outcome = write_all(report, kept, &mut written);
+    let outcome = write_all(report, cells, kept, &mut written);
     outputs::result(&terminal::render(report, style(kept.voice), &written));
     outcome
 }
@@ -344,8 +344,16 @@ fn watched(
     }
 }
 
-fn write_all(report: &Report, kept: &Kept<'_>, written: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+fn write_all(
+    report: &Report,
+    cells: &Cells,
+    kept: &Kept<'_>,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
     written.extend(write_reports(report, kept.folder)?);
+    if !cells.is_empty() {
+        write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file))?;
+    }
     for output in kept.out {
         written.push(write_output(report, output)?);
     }
@@ -376,19 +384,6 @@ fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Resul
 
 fn tell_not_valid(error: DriveError) {
     outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-}
-
-/// What production answered, for the stage to answer alike.
-pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue::new();
-    for exchange in recording.exchanges(None) {
-        let exchange = exchange?;
-        if let Some(response) = &exchange.response {
-            let bytes = response.body_bytes.unwrap_or_default();
-            catalogue.add(&exchange.method, &exchange.target, response.status, bytes);
-        }
-    }
-    Ok(catalogue)
 }
 
 /// A scenario's name as part of a file name.

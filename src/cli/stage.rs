@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::load::load;
-use crate::cli::run::catalogue;
+use crate::cli::load::{catalogue, load};
 use crate::cli::{Voice, outputs};
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::parse;

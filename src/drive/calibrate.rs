@@ -234,7 +234,7 @@ mod tests {
     fn a_trial_that_is_stopped_tells_nothing() {
         let stop = Stop::default();
         stop.request();
-        let length = Duration::from_secs(60);
+        let length = Duration::from_mins(1);
         let trial = Trial { rate: 10, connections: 1, bytes: 100, length };
         assert_eq!(calibrate(trial, &stop), None);
     }

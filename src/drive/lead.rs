@@ -27,8 +27,8 @@ const MEMORY: u32 = 64;
 /// come before their moment.
 const STEP: Duration = Duration::from_nanos(250);
 
-/// The part of the time between moments that may be spent turning around, as its divisor: a quarter.
-/// Where moments are dense the processor has better to do, and who is busy needs no timer.
+/// A fourth of the time between moments may be spent turning around. Where moments are dense the
+/// processor has better to do, and who is busy needs no timer.
 const PART: u32 = 4;
 
 /// How fast the mean time between moments follows: it is about the last eight.
@@ -69,7 +69,8 @@ impl Lead {
     pub(crate) fn aim(&mut self, moment: Duration) {
         let gap = moment.saturating_sub(self.last);
         if !gap.is_zero() {
-            self.gap = self.gap - self.gap / GAPS + gap.min(LONGEST * PART) / GAPS;
+            let kept = self.gap.saturating_sub(self.gap / GAPS);
+            self.gap = kept + gap.min(LONGEST * PART) / GAPS;
             self.last = moment;
         }
     }

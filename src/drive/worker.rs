@@ -237,7 +237,6 @@ impl Shard {
             };
             burst = 0;
             let due = due.into_iter().chain(self.sessions.next_moment()).min();
-            due.into_iter().for_each(|due| self.lead.aim(due));
             if due.is_some_and(|due| self.is_near(due, now)) {
                 // Answers are read meanwhile, at once: they must not seem slower for it.
                 yield_now().await;
@@ -267,7 +266,8 @@ impl Shard {
     }
 
     /// A moment is so near that to sleep would be to miss it.
-    fn is_near(&self, due: Duration, now: Option<Duration>) -> bool {
+    fn is_near(&mut self, due: Duration, now: Option<Duration>) -> bool {
+        self.lead.aim(due);
         now.is_some_and(|now| due.saturating_sub(now) <= self.lead.get())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long the port of a connection stays taken once it was closed from here: the time that the
 /// kernel waits for stray segments, which is no setting of it.
-pub const TIME_WAIT: Duration = Duration::from_secs(60);
+pub const TIME_WAIT: Duration = Duration::from_mins(1);
 
 /// What the program takes before the first connection: its code, its histograms, a page of reports.
 const BASE_BYTES: u64 = 48 * 1024 * 1024;

@@ -9,6 +9,7 @@ use crate::protocol::resp::ERROR_REPLY;
 use crate::sample::{Declined, Fate, Sample, Unsent};
 use crate::shape::{Shape, bounded_route, counted_moment, second_of};
 use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, times};
+use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
 use crate::summary::{Route, Second, Summary};
@@ -33,6 +34,7 @@ impl Summary {
             sent: Shape::new(),
             seconds: Vec::new(),
             routes: BTreeMap::new(),
+            cells: Cells::new(),
             connections_opened: 0,
             handshakes: [0; 2],
             in_flight_ns: 0,
@@ -61,6 +63,7 @@ impl Summary {
         }
         self.add_shapes(arrival, sample);
         self.add_times(arrival, sample, error);
+        self.cells.add(arrival, sample);
         self.evidence.add(arrival, sample, error);
     }
 
@@ -97,6 +100,7 @@ impl Summary {
         self.in_flight_ns = self.in_flight_ns.saturating_add(other.in_flight_ns);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
+        self.cells.merge(&other.cells);
         self.evidence.merge(&other.evidence);
         self.drift.merge(&other.drift);
     }

@@ -3,7 +3,13 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 
 use crate::support::peakhour;
@@ -60,4 +66,25 @@ fn a_run_tells_what_its_machine_could_do_and_that_its_books_are_right() {
     let evidence = report["findings"].to_string();
     assert!(evidence.contains("Little's law"), "{evidence}");
     assert!(evidence.contains("before the run this machine sent"), "{evidence}");
+}
+
+/// Read by the library that reads such logs, which did not write it here.
+#[test]
+fn latencies_are_logged_by_window_route_and_class() {
+    let folder = tempfile::tempdir().unwrap();
+    scenario(folder.path());
+    peakhour(folder.path(), &["run", "s.yaml"]);
+    let run = fs::read_dir(folder.path().join("reports")).unwrap().flatten().next().unwrap();
+    let log = fs::read(run.path().join("latency.hlog")).unwrap();
+    let (mut told, mut reader) = (Vec::new(), Deserializer::new());
+    for entry in IntervalLogIterator::new(&log) {
+        if let LogEntry::Interval(interval) = entry.unwrap() {
+            let encoded = STANDARD.decode(interval.encoded_histogram()).unwrap();
+            let times: Histogram<u64> = reader.deserialize(&mut &encoded[..]).unwrap();
+            let tag = interval.tag().unwrap().as_str().to_owned();
+            told.push((interval.start_timestamp(), interval.duration(), tag, times.len()));
+        }
+    }
+    let window = Duration::from_secs(10);
+    assert_eq!(told, [(Duration::ZERO, window, "GET_/|2xx".to_owned(), 200)]);
 }

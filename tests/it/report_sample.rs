@@ -14,6 +14,7 @@ use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
 use peakhour::report::model::Report;
 use peakhour::shape::{Origin, Shape};
+use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::{Route, Second, Summary};
@@ -261,6 +262,7 @@ fn summary(sample: &Sample) -> Summary {
         routes: routes(arrivals, errors, &seconds),
         seconds,
         handshakes: [0; 2],
+        cells: Cells::new(),
         connections_opened: 622,
         in_flight_ns: 0,
         request_bytes: 48_230_112,

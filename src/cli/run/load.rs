@@ -193,7 +193,7 @@ fn carried_out(
     });
     report.marks = marks::marks(&driven.held, &guarded);
     drop(control);
-    told(&report, kept)?;
+    told(&report, &driven.summary.cells, kept)?;
     samples::finish(samples, job.voice.quiet).map(|()| exit)
 }
 

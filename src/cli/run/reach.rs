@@ -10,9 +10,9 @@ use anyhow::{Context, bail};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::cli::load::Loaded;
+use crate::cli::load::{Loaded, catalogue};
 use crate::cli::machine::shortages;
-use crate::cli::run::{Rehearsal, catalogue, say};
+use crate::cli::run::{Rehearsal, say};
 use crate::cli::{Voice, outputs};
 use crate::drive::dial::{knock, missing_source};
 use crate::plan::facts::Facts;
