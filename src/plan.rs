@@ -4,6 +4,8 @@
 pub mod needs;
 pub mod facts;
 pub mod profile;
+pub mod bond;
+mod pending;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
@@ -24,6 +26,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::bond::Bond;
 use crate::plan::facts::Facts;
 use crate::plan::redis::Commands;
 use crate::plan::redis::transactions::{Broken, broken};
@@ -72,11 +75,12 @@ fn outline_source(
     let speed = Speed::new(scenario.speed)?;
     let span = select::span(source, scenario.window)?;
     let mut selection = select::select(source, span, scenario, scale)?;
-    let stride = stride(selection.max_connection, scale)?;
+    let stride = stride(selection.max_connection, scale, scenario.hosts.len())?;
     let choice = Arc::new(Choice {
         methods: scenario.methods.clone(),
         headers: scenario.headers.clone(),
-        authority: authority.to_owned(),
+        authorities: authorities(authority, scenario),
+        hosts: scenario.hosts.clone(),
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
         speed,
@@ -121,14 +125,21 @@ fn redis_choice(
     Ok(Some((commands, Arc::new(broken))))
 }
 
-/// What is added to a connection's number for each copy, so that no two numbers meet.
-fn stride(max_connection: u64, scale: Scale) -> Result<u64, PlanError> {
+/// The `Host` of the target, and those of the other hosts' targets behind it.
+fn authorities(target: &str, scenario: &Scenario) -> Vec<String> {
+    let others = scenario.hosts.iter().map(|host| host.to.authority());
+    std::iter::once(target.to_owned()).chain(others).collect()
+}
+
+/// What is added to a connection's number for each copy and host, so that no two numbers meet.
+fn stride(max_connection: u64, scale: Scale, hosts: usize) -> Result<u64, PlanError> {
     let stride = max_connection.checked_add(1);
-    let fits = |stride: &u64| stride.checked_mul(u64::from(scale.most_copies())).is_some();
+    let copies = u64::from(scale.most_copies()).saturating_mul(hosts as u64 + 1);
+    let fits = |stride: &u64| stride.checked_mul(copies).is_some();
     match stride.filter(fits) {
         Some(stride) => Ok(stride),
         // Nothing is added to the only copy.
-        None if scale.most_copies() <= 1 => Ok(0),
+        None if copies <= 1 => Ok(0),
         None => Err(PlanError::ConnectionNumbers { max_connection }),
     }
 }
@@ -264,6 +275,8 @@ pub struct Arrival {
     pub turn: Option<Turn>,
     /// What production answered, where the recording knows.
     pub recorded: Recorded,
+    /// What ties it to other hosts, and to answers of the target.
+    pub bond: Bond,
 }
 
 /// Whether the plan asked for the same thing before.

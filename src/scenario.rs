@@ -16,6 +16,7 @@ mod keys;
 pub(crate) mod fields;
 mod place;
 pub mod nodes;
+pub mod mapped;
 pub mod tls;
 pub mod acts;
 pub mod watch;
@@ -31,6 +32,7 @@ use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::mapped::MappedHost;
 use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
@@ -61,6 +63,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Where to send.
     pub target: TargetSpec,
+    /// Hosts of the recording whose requests go elsewhere.
+    pub hosts: Vec<MappedHost>,
     /// Hosts besides the stage that may be contacted: `host` or `host:port`, lower case.
     pub allow: Vec<String>,
     /// How connections reach the target.

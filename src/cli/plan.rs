@@ -16,7 +16,7 @@ use crate::plan::outline;
 use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::check_names;
+use crate::scenario::target::{check_hosts, check_names};
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -47,8 +47,9 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
     let authority = scenario.target.authority();
     let (mut facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
     let servers = &loaded.reader.header().servers;
-    let Scenario { target, allow, network, .. } = &scenario;
-    if let Err(refusal) = check_names(target, allow, servers, network) {
+    let Scenario { target, hosts, allow, network, .. } = &scenario;
+    let checked = check_names(target, allow, servers, network);
+    if let Err(refusal) = checked.and_then(|()| check_hosts(hosts, allow, servers, network)) {
         facts.warnings.insert(0, format!("run will refuse this: {refusal}"));
     }
     facts.warnings.extend(shortages(&facts.needs, target, network));
@@ -105,6 +106,9 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     line("recording", &scenario.recording.display().to_string());
     line("window", &scenario.window.to_string());
     line("target", authority);
+    for host in &scenario.hosts {
+        line("  of its hosts", &format!("{} at {}", host.recorded(), host.to.authority()));
+    }
     line("acts", &acts(scenario));
     line(
         "requests",

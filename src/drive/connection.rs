@@ -146,11 +146,12 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     };
     let until = Instant::now() + run.limits.connect_timeout;
     // In a place of its own, so that idle connections need no room for it.
-    let connect = Box::pin(run.dialler.open());
+    let connect = Box::pin(run.dialler.open(request.arrival.bond.goal));
     let fate = match timeout_at(until, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Wire::new(stream, place, run, until).await;
+            let goal = request.arrival.bond.goal;
+            return Wire::new((stream, goal), place, run, until).await;
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
@@ -327,10 +328,15 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
-    async fn new(stream: TcpStream, place: Place, run: &Run, until: Instant) -> Result<Self, Fate> {
+    async fn new(
+        (stream, goal): (TcpStream, u16),
+        place: Place,
+        run: &Run,
+        until: Instant,
+    ) -> Result<Self, Fate> {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = run.dialler.tls() else {
+        let Some(tls) = run.dialler.tls(goal) else {
             return Ok(Self {
                 stream: Stream::Plain(stream),
                 answered: Duration::ZERO,

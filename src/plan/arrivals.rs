@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
+use crate::plan::bond::Bond;
 use crate::plan::fingerprint::Fnv;
+use crate::plan::pending::{Pending, Request};
 use crate::plan::redis::transactions::{Broken, Transactions};
 use crate::plan::redis::{self, Commands};
 use crate::plan::remembered::{Names, Touched};
@@ -19,6 +19,7 @@ use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
 use crate::recording::{Exchange, Flags};
+use crate::scenario::mapped::{MappedHost, goal_of};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::{MethodPolicy, Pace};
 
@@ -57,7 +58,10 @@ pub struct Plan {
 pub(crate) struct Choice {
     pub(crate) methods: MethodPolicy,
     pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) authority: String,
+    /// The `Host` of the target, and of each other host behind it.
+    pub(crate) authorities: Vec<String>,
+    /// Hosts whose requests go elsewhere.
+    pub(crate) hosts: Vec<MappedHost>,
     pub(crate) start: Duration,
     pub(crate) scale: Scale,
     pub(crate) speed: Speed,
@@ -69,6 +73,27 @@ pub(crate) struct Choice {
     pub(crate) stride: u64,
     /// The target is a Redis.
     pub(crate) redis: Option<(Commands, Arc<Broken>)>,
+}
+
+impl Choice {
+    /// Where an exchange goes: 0 is the target.
+    fn goal(&self, exchange: &Exchange) -> u16 {
+        goal_of(&self.hosts, &exchange.authority, &exchange.scheme)
+    }
+
+    /// Which of the connections is meant that stand for a recorded one: each copy has one for each
+    /// host that it asks, since a connection goes to one place.
+    fn lane(&self, request: &Request, copy: u32) -> u64 {
+        let goal = u64::from(request.bond.goal);
+        goal * u64::from(self.scale.most_copies()) + u64::from(copy)
+    }
+
+    /// What was asked for, and whom.
+    fn asked(&self, goal: u16, method: &str, target: &str) -> u64 {
+        let asked = Fnv::new().text(method.as_bytes()).text(target.as_bytes());
+        let asked = if goal == 0 { asked } else { asked.number(u64::from(goal)) };
+        asked.finish()
+    }
 }
 
 /// What was seen on the way.
@@ -210,12 +235,15 @@ impl Plan {
         if body.len() as u64 != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }
-        let rewritten = rewrite(head, body, &self.choice.authority, &self.choice.headers);
+        let goal = self.choice.goal(exchange);
+        let authority = self.choice.authorities.get(usize::from(goal)).map_or("", String::as_str);
+        let rewritten = rewrite(head, body, authority, &self.choice.headers);
         rewritten.ok_or(Skip::BodyMismatch)
     }
 
     fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten) -> Request {
         let response = exchange.response.as_ref();
+        let goal = self.choice.goal(exchange);
         let status = match self.choice.redis {
             Some(_) => redis::recorded_status(exchange),
             None => response.map(|response| response.status).filter(|status| *status > 0),
@@ -229,10 +257,7 @@ impl Plan {
             session: exchange.session,
             method: self.names.shared(&exchange.method),
             route: self.names.shared(format!("{} {}", exchange.method, exchange.route).trim_end()),
-            target: Fnv::new()
-                .text(exchange.method.as_bytes())
-                .text(exchange.target.as_bytes())
-                .finish(),
+            target: self.choice.asked(goal, &exchange.method, &exchange.target),
             head: rewritten.head,
             body,
             expect_removed: rewritten.expect_removed,
@@ -243,6 +268,7 @@ impl Plan {
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
+            bond: Bond { goal },
         }
     }
 
@@ -250,7 +276,7 @@ impl Plan {
         let choice = Arc::clone(&self.choice);
         let request = &pending.request;
         // The caller made sure that the largest number fits.
-        let connection = request.connection + choice.stride * u64::from(pending.copy);
+        let connection = request.connection + choice.stride * choice.lane(request, pending.copy);
         let session = match pending.copy {
             0 => request.session,
             copy => Fnv::new().number(request.session).number(u64::from(copy)).finish(),
@@ -287,6 +313,7 @@ impl Plan {
             touch,
             turn,
             recorded: request.recorded,
+            bond: request.bond.clone(),
         }
     }
 }
@@ -331,57 +358,3 @@ impl std::fmt::Debug for Plan {
             .finish_non_exhaustive()
     }
 }
-
-/// A request as it goes on the wire, shared by its copies.
-#[derive(Debug)]
-struct Request {
-    connection: u64,
-    protocol: Protocol,
-    session: u64,
-    method: Arc<str>,
-    route: Arc<str>,
-    target: u64,
-    head: Bytes,
-    body: Bytes,
-    expect_removed: bool,
-    recorded: Recorded,
-}
-
-impl Request {
-    fn bytes(&self) -> usize {
-        self.head.len() + self.body.len()
-    }
-}
-
-/// One copy of a request, before its moment.
-#[derive(Debug)]
-struct Pending {
-    /// Moment in the recording's time, since the window's start.
-    at: Duration,
-    /// Position of its exchange in the window.
-    ordinal: u64,
-    copy: u32,
-    request: Arc<Request>,
-}
-
-// Only the first three decide, and no two copies agree in them.
-impl Ord for Pending {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |pending: &Self| (pending.at, pending.ordinal, pending.copy);
-        key(self).cmp(&key(other))
-    }
-}
-
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Pending {}

@@ -29,6 +29,7 @@ fn scenario() -> Scenario {
         pace: Pace::Recorded,
         seed: 1,
         target: TargetSpec::Stage,
+        hosts: Vec::new(),
         allow: Vec::new(),
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),

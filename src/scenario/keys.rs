@@ -44,6 +44,7 @@ pub(crate) struct Keys {
 pub(crate) struct TargetKeys {
     pub(crate) url: Text,
     pub(crate) tls: Option<Spanned<TlsKeys>>,
+    pub(crate) hosts: Option<BTreeMap<String, Text>>,
     pub(crate) allow: Option<Vec<Text>>,
     pub(crate) connect_to: Option<Vec<Text>>,
     pub(crate) resolve: Option<Vec<Text>>,

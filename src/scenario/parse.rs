@@ -16,6 +16,7 @@ use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys, Text};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
+use crate::scenario::mapped;
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
@@ -72,7 +73,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
-    let target = tls::read(place, target, keys.target.tls.take())?;
+    let hosts = mapped::read(place, keys.target.hosts.take(), &target)?;
+    let (target, hosts) = tls::read(place, (target, hosts), keys.target.tls.take())?;
     let acts = acts::read(place, keys.acts, &target)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;
@@ -105,6 +107,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         watch: watches,
         nodes: nodes.clone(),
         target,
+        hosts,
     })
 }
 

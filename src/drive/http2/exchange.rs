@@ -84,7 +84,8 @@ fn may_repeat(request: &InFlight, fate: &Fate, is_reused: bool) -> bool {
 
 /// Sends the request and reads the response, both as fast as they go.
 async fn exchange(send: SendRequest<Bytes>, room: &Room, request: &mut InFlight) -> Fate {
-    let scheme = if request.run().dialler.tls().is_some() { "https" } else { "http" };
+    let is_sealed = request.run().dialler.tls(request.arrival.bond.goal).is_some();
+    let scheme = if is_sealed { "https" } else { "http" };
     let Some(message) = request_of(&request.arrival.head, scheme) else {
         return Fate::Unsent { reason: Unsent::NotInHttp2 };
     };

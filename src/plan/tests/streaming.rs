@@ -21,7 +21,8 @@ fn no_more_is_read_than_the_next_arrival_needs() {
     let choice = Choice {
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
-        authority: "staging".to_owned(),
+        authorities: vec!["staging".to_owned()],
+        hosts: Vec::new(),
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
@@ -44,7 +45,8 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
     let choice = Choice {
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
-        authority: "staging".to_owned(),
+        authorities: vec!["staging".to_owned()],
+        hosts: Vec::new(),
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
