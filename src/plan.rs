@@ -5,6 +5,8 @@ pub mod needs;
 pub mod facts;
 pub mod profile;
 pub mod bond;
+pub(crate) mod edit;
+pub(crate) mod retarget;
 mod pending;
 pub mod arrivals;
 pub mod rewrite;
@@ -81,6 +83,7 @@ fn outline_source(
         headers: scenario.headers.clone(),
         authorities: authorities(authority, scenario),
         hosts: scenario.hosts.clone(),
+        rewriting: scenario.rewriting.clone(),
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
         speed,

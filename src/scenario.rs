@@ -23,6 +23,7 @@ pub mod watch;
 pub mod abort;
 pub mod load;
 pub mod redis;
+pub mod rewriting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::tls::TlsSpec;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
@@ -73,6 +75,8 @@ pub struct Scenario {
     pub methods: MethodPolicy,
     /// Headers set on every request, `${NAME}` already replaced from the environment.
     pub headers: BTreeMap<String, String>,
+    /// What else is changed in requests.
+    pub rewriting: Rewriting,
     /// Tier of load-shape tolerances.
     pub tolerance: Tier,
     /// What must hold, in order.

@@ -1,6 +1,5 @@
 //! `peakhour plan`: a dry run. Says what would be sent, where and when; sends nothing.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,12 +9,15 @@ use crate::cli::load::{listed, load};
 use crate::cli::machine::shortages;
 use crate::cli::outputs::printable;
 use crate::cli::{Overrides, Voice, outputs};
+use crate::plan::edit::target;
 use crate::plan::facts::Facts;
 use crate::plan::needs::Needs;
 use crate::plan::outline;
+use crate::plan::retarget::parameter_name;
 use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::target::{check_hosts, check_names};
 use crate::units::{format_count, format_duration, format_size};
 
@@ -65,7 +67,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
         let head = if scenario.target.redis().is_some() {
             printable(&arrival.route)
         } else {
-            shown_head(&arrival.head, &scenario.headers)
+            shown_head(&arrival.head, &scenario)
         };
         let _ = writeln!(
             text,
@@ -82,8 +84,10 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
 
 /// A head for people. Values that the scenario sets may come from the environment, and end in the
 /// logs of a nightly job; they are filled like credentials.
-fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
+fn shown_head(head: &[u8], scenario: &Scenario) -> String {
+    let set = &scenario.headers;
     let mut head = Redactor::filler().shown_head(head);
+    fill_query(&mut head, &scenario.rewriting);
     for line in head.split_mut(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = line.split_at_mut(colon + 1);
@@ -95,6 +99,23 @@ fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
     let lines: Vec<String> =
         String::from_utf8_lossy(&head).replace('\r', "").lines().map(printable).collect();
     lines.join("\n")
+}
+
+/// Fills the parameters of the query that the scenario sets, likewise.
+fn fill_query(head: &mut [u8], rewriting: &Rewriting) {
+    let Some(place) = target(head) else { return };
+    let Some(query) = head.get_mut(place).and_then(|it| it.splitn_mut(2, |it| *it == b'?').nth(1))
+    else {
+        return;
+    };
+    for part in query.split_mut(|byte| *byte == b'&') {
+        let Some(end) = part.iter().position(|byte| *byte == b'=') else { continue };
+        let (name, value) = part.split_at_mut(end + 1);
+        let name = parameter_name(name.get(..end).unwrap_or_default());
+        if rewriting.query.iter().any(|rule| rule.name == name) {
+            fill(value);
+        }
+    }
 }
 
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {

@@ -40,7 +40,6 @@ use crate::plan::arrivals::Plan;
 use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::recording::file::reader::RecordingReader;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports};
 use crate::report::model::Report;
@@ -49,7 +48,6 @@ use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::{Target, check_way};
 use crate::scenario::{Scenario, TargetSpec};
-use crate::stage::catalogue::Catalogue;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
@@ -376,19 +374,6 @@ fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Resul
 
 fn tell_not_valid(error: DriveError) {
     outputs::note(false, &format!("run not valid: {:#}", anyhow::Error::from(error)));
-}
-
-/// What production answered, for the stage to answer alike.
-pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue::new();
-    for exchange in recording.exchanges(None) {
-        let exchange = exchange?;
-        if let Some(response) = &exchange.response {
-            let bytes = response.body_bytes.unwrap_or_default();
-            catalogue.add(&exchange.method, &exchange.target, response.status, bytes);
-        }
-    }
-    Ok(catalogue)
 }
 
 /// A scenario's name as part of a file name.

@@ -1,16 +1,19 @@
 //! The plan itself: exchanges in, arrivals out, in the order in which they are due.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::bond::Bond;
+use crate::plan::edit::target;
 use crate::plan::fingerprint::Fnv;
 use crate::plan::pending::{Pending, Request};
 use crate::plan::redis::transactions::{Broken, Transactions};
 use crate::plan::redis::{self, Commands};
 use crate::plan::remembered::{Names, Touched};
+use crate::plan::retarget::reshaped;
 use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
@@ -18,9 +21,11 @@ use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
+use crate::recording::route::route_of;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::mapped::{MappedHost, goal_of};
 use crate::scenario::ramp::Ramp;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{MethodPolicy, Pace};
 
 /// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
@@ -62,6 +67,8 @@ pub(crate) struct Choice {
     pub(crate) authorities: Vec<String>,
     /// Hosts whose requests go elsewhere.
     pub(crate) hosts: Vec<MappedHost>,
+    /// What else is changed.
+    pub(crate) rewriting: Rewriting,
     pub(crate) start: Duration,
     pub(crate) scale: Scale,
     pub(crate) speed: Speed,
@@ -86,6 +93,20 @@ impl Choice {
     fn lane(&self, request: &Request, copy: u32) -> u64 {
         let goal = u64::from(request.bond.goal);
         goal * u64::from(self.scale.most_copies()) + u64::from(copy)
+    }
+
+    /// The target of a request as it is sent, and the route that it is counted by: the recorded one,
+    /// unless the path is another one now.
+    fn shown<'a>(&self, exchange: &'a Exchange, head: &[u8]) -> (Cow<'a, str>, Cow<'a, str>) {
+        let (recorded, route) = (exchange.target.as_str(), exchange.route.as_str());
+        if !self.rewriting.changes_targets() || self.redis.is_some() {
+            return (recorded.into(), route.into());
+        }
+        let place = target(head).unwrap_or_default();
+        let sent = String::from_utf8_lossy(head.get(place).unwrap_or_default()).into_owned();
+        let (old, new) = (route_of(recorded), route_of(&sent));
+        let route = if old == new { route.into() } else { new.into() };
+        (sent.into(), route)
     }
 
     /// What was asked for, and whom.
@@ -238,12 +259,18 @@ impl Plan {
         let goal = self.choice.goal(exchange);
         let authority = self.choice.authorities.get(usize::from(goal)).map_or("", String::as_str);
         let rewritten = rewrite(head, body, authority, &self.choice.headers);
-        rewritten.ok_or(Skip::BodyMismatch)
+        let mut rewritten = rewritten.ok_or(Skip::BodyMismatch)?;
+        if self.choice.rewriting.changes_heads() {
+            let head = reshaped(&rewritten.head, &self.choice.rewriting);
+            rewritten.head = head.ok_or(Skip::Rewriting)?.into();
+        }
+        Ok(rewritten)
     }
 
     fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten) -> Request {
         let response = exchange.response.as_ref();
         let goal = self.choice.goal(exchange);
+        let (target, route) = self.choice.shown(exchange, &rewritten.head);
         let status = match self.choice.redis {
             Some(_) => redis::recorded_status(exchange),
             None => response.map(|response| response.status).filter(|status| *status > 0),
@@ -256,8 +283,8 @@ impl Plan {
             protocol: exchange.protocol,
             session: exchange.session,
             method: self.names.shared(&exchange.method),
-            route: self.names.shared(format!("{} {}", exchange.method, exchange.route).trim_end()),
-            target: self.choice.asked(goal, &exchange.method, &exchange.target),
+            route: self.names.shared(format!("{} {route}", exchange.method).trim_end()),
+            target: self.choice.asked(goal, &exchange.method, &target),
             head: rewritten.head,
             body,
             expect_removed: rewritten.expect_removed,

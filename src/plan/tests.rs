@@ -16,6 +16,7 @@ use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::network::Network;
 use crate::scenario::ramp::Ramp;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
 fn scenario() -> Scenario {
@@ -33,6 +34,7 @@ fn scenario() -> Scenario {
         allow: Vec::new(),
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
+        rewriting: Rewriting::default(),
         tolerance: Tier::Standard,
         expect: Vec::new(),
         abort: Vec::new(),

@@ -9,6 +9,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
 use crate::scenario::nodes::NodeKeys;
+use crate::scenario::rewriting::{HookKeys, Maybe, PathKeys, TokenList};
 use crate::scenario::tls::TlsKeys;
 use crate::scenario::watch::WatchItem;
 
@@ -56,7 +57,12 @@ pub(crate) struct TargetKeys {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RewriteKeys {
-    pub(crate) headers: Option<BTreeMap<String, Text>>,
+    pub(crate) headers: Option<BTreeMap<String, Maybe>>,
+    pub(crate) paths: Option<Vec<PathKeys>>,
+    pub(crate) query: Option<BTreeMap<String, Maybe>>,
+    pub(crate) cookies: Option<Text>,
+    pub(crate) tokens: Option<Spanned<TokenList>>,
+    pub(crate) hook: Option<Spanned<HookKeys>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -2,6 +2,7 @@
 //! are asked.
 
 mod hosts;
+mod targets;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -10,9 +10,10 @@ use anyhow::{Context, bail};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection};
 
+use crate::cli::catalogue::catalogue;
 use crate::cli::load::Loaded;
 use crate::cli::machine::shortages;
-use crate::cli::run::{Rehearsal, catalogue, say};
+use crate::cli::run::{Rehearsal, say};
 use crate::cli::{Voice, outputs};
 use crate::drive::dial::{knock, missing_source};
 use crate::plan::facts::Facts;
@@ -88,7 +89,7 @@ pub(super) fn staged(
     recording: &Loaded,
     facts: &Facts,
 ) -> anyhow::Result<(Target, Option<Stage>)> {
-    let Scenario { target, allow, network, .. } = rehearsal.scenario;
+    let Scenario { target, allow, network, rewriting, .. } = rehearsal.scenario;
     let mut knobs = rehearsal.scenario.stage.clone();
     if let Some(fault) = rehearsal.fault {
         fault.apply(&mut knobs, facts.peak_connections);
@@ -96,7 +97,7 @@ pub(super) fn staged(
         outputs::note(rehearsal.voice.quiet, &text);
     }
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
+    let stage = server::start(knobs, catalogue(&recording.reader, rewriting)?, listen)?;
     let servers = &recording.reader.header().servers;
     let target = resolved(Wanted { target, allow, servers, network }, Some(stage.address))?;
     Ok((target, Some(stage)))

@@ -9,6 +9,7 @@ use crate::plan::arrivals::{Choice, Plan};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::tests::exchange;
 use crate::plan::{PlanError, Totals};
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{MethodPolicy, Pace};
 
 #[test]
@@ -23,6 +24,7 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         headers: BTreeMap::new(),
         authorities: vec!["staging".to_owned()],
         hosts: Vec::new(),
+        rewriting: Rewriting::default(),
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
@@ -47,6 +49,7 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         headers: BTreeMap::new(),
         authorities: vec!["staging".to_owned()],
         hosts: Vec::new(),
+        rewriting: Rewriting::default(),
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
