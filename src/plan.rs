@@ -4,19 +4,23 @@
 pub mod needs;
 pub mod facts;
 pub mod profile;
-pub mod bond;
 pub(crate) mod edit;
 pub(crate) mod retarget;
-mod pending;
+pub mod token;
+pub mod bond;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
+pub(crate) mod clients;
+pub(crate) mod learn;
 mod remembered;
 mod select;
 mod redis;
 mod scale;
 pub mod turns;
 mod fingerprint;
+mod pending;
+mod choice;
 mod tally;
 mod measure;
 pub mod generate;
@@ -27,9 +31,11 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
-use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::arrivals::Plan;
 use crate::plan::bond::Bond;
+use crate::plan::choice::Choice;
 use crate::plan::facts::Facts;
+use crate::plan::learn::{Learned, learn};
 use crate::plan::redis::Commands;
 use crate::plan::redis::transactions::{Broken, broken};
 use crate::plan::scale::{Scale, Speed};
@@ -78,12 +84,14 @@ fn outline_source(
     let span = select::span(source, scenario.window)?;
     let mut selection = select::select(source, span, scenario, scale)?;
     let stride = stride(selection.max_connection, scale, scenario.hosts.len())?;
+    let learned = learned(source, span, scenario)?;
     let choice = Arc::new(Choice {
         methods: scenario.methods.clone(),
         headers: scenario.headers.clone(),
         authorities: authorities(authority, scenario),
         hosts: scenario.hosts.clone(),
         rewriting: scenario.rewriting.clone(),
+        learned: learned.clone(),
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
         speed,
@@ -97,6 +105,7 @@ fn outline_source(
     let (mut facts, totals) = measure::measure(plan, &selection, scenario)?;
     let ns = |moment: Duration| u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
     facts.window_ns = span.map_or([0, u64::MAX], |(start, end)| [ns(start), ns(end)]);
+    facts.warnings.extend(choice.learned.as_ref().map(|learned| learned.told()));
     let plan = Plan::new((source.exchanges)(span), choice, totals);
     Ok((facts, plan))
 }
@@ -126,6 +135,16 @@ fn redis_choice(
         Broken::default()
     };
     Ok(Some((commands, Arc::new(broken))))
+}
+
+/// What the recording tells of values that came back, where it is asked for.
+fn learned(
+    source: &Source<'_>,
+    span: Option<Span>,
+    scenario: &Scenario,
+) -> Result<Option<Arc<Learned>>, PlanError> {
+    let is_asked = scenario.rewriting.tokens.learn && scenario.target.redis().is_none();
+    is_asked.then(|| learn((source.exchanges)(span)).map(Arc::new)).transpose()
 }
 
 /// The `Host` of the target, and those of the other hosts' targets behind it.

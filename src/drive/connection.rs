@@ -104,13 +104,20 @@ pub(crate) async fn carry_out(
             return FAILED;
         }
         request.sample.connected = Some(run.epoch.now());
+        request.prepare();
         let mut reader = ResponseReader::new(&request.arrival.method);
+        if let Some(follow) = &run.follow {
+            reader.heard = Some(Box::new(follow.listen(&request.arrival)));
+        }
         let exchange = exchange(&mut wire.stream, &mut request, &mut reader);
         let answer = match timeout(run.limits.response_timeout, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
         };
         request.sample.response_bytes = reader.body_bytes();
+        if let (Some(follow), Some(heard)) = (&run.follow, &reader.heard) {
+            follow.hear_body(&request.arrival, heard);
+        }
         match answer {
             Ok(answer) => {
                 let now = run.epoch.now();
@@ -310,7 +317,11 @@ fn read_into(
     if request.sample.first_byte.is_none() {
         request.sample.first_byte = Some(request.run().epoch.now());
     }
-    match reader.push(&buffer[..count]) {
+    let pushed = reader.push(&buffer[..count]);
+    if let (Some(heard), Some(follow)) = (&mut reader.heard, &request.run().follow) {
+        follow.hear(&request.arrival, heard);
+    }
+    match pushed {
         Ok(None) => Read::More(count),
         Ok(Some(answer)) => Read::Whole(answer),
         Err(ResponseError::NotHttp { banner }) => Read::Rejected { banner },

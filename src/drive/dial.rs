@@ -53,8 +53,9 @@ impl Dialler {
         self.way.hosts.get(usize::from(goal).checked_sub(1)?)
     }
 
-    /// Opens a connection to the target (0) or another host. One to a unix socket is wrapped like one over TCP: to the kernel both
-    /// are sockets, and what only TCP has is refused by it and missed by nobody.
+    /// Opens a connection to the target (0) or another host. One to a unix socket is wrapped like
+    /// one over TCP: to the kernel both are sockets, and what only TCP has is refused by it and
+    /// missed by nobody.
     pub(crate) async fn open(&self, goal: u16) -> io::Result<TcpStream> {
         let address = match self.host(goal).map_or(&self.way.to, |host| &host.to) {
             Goal::Tcp(address) => *address,

@@ -24,6 +24,7 @@ use crate::drive::pacer::{Pacer, Step};
 use crate::drive::redis;
 use crate::drive::sessions::{Offered, Sessions, Settled};
 use crate::plan::Arrival;
+use crate::plan::bond::Hooked;
 use crate::protocol::Protocol;
 use crate::sample::Unsent;
 use crate::summary::Summary;
@@ -319,9 +320,15 @@ impl Shard {
     fn dispatch(&mut self, mut arrival: Box<Arrival>, drift: Duration, now: Duration) {
         let place = Place::of(&arrival);
         let lane = self.lanes.entry(place.connection).or_default();
-        if self.desk.run.hold.is_held() {
+        let kept_back = match arrival.bond.hooked {
+            _ if self.desk.run.hold.is_held() => Some(Unsent::Held),
+            Hooked::Taken => None,
+            Hooked::Skipped => Some(Unsent::HookSkipped),
+            Hooked::Failed => Some(Unsent::Hook),
+        };
+        if let Some(reason) = kept_back {
             lane.opening_held |= arrival.seq == 0;
-            self.desk.unsent(&arrival, None, Unsent::Held);
+            self.desk.unsent(&arrival, None, reason);
         } else {
             if std::mem::take(&mut lane.opening_held) {
                 arrival.seq = 0;

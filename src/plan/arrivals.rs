@@ -1,32 +1,27 @@
 //! The plan itself: exchanges in, arrivals out, in the order in which they are due.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::plan::bond::Bond;
-use crate::plan::edit::target;
+use crate::plan::bond::{Bond, Hooked};
+use crate::plan::choice::{Choice, asked};
+use crate::plan::clients::Clients;
 use crate::plan::fingerprint::Fnv;
 use crate::plan::pending::{Pending, Request};
-use crate::plan::redis::transactions::{Broken, Transactions};
-use crate::plan::redis::{self, Commands};
+use crate::plan::redis;
+use crate::plan::redis::transactions::Transactions;
 use crate::plan::remembered::{Names, Touched};
 use crate::plan::retarget::reshaped;
 use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite};
-use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
-use crate::recording::route::route_of;
 use crate::recording::{Exchange, Flags};
-use crate::scenario::mapped::{MappedHost, goal_of};
-use crate::scenario::ramp::Ramp;
-use crate::scenario::rewriting::Rewriting;
-use crate::scenario::{MethodPolicy, Pace};
+use crate::scenario::Pace;
 
 /// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
 /// the number of connections and on what is due within [`crate::plan::scale::CLONE_SHIFT`], not on
@@ -52,69 +47,12 @@ pub struct Plan {
     count: Option<u64>,
     /// Groups that have begun, and whether the ramp let them in.
     let_in: HashMap<u64, bool>,
+    /// Where cookies or tokens are followed.
+    clients: Option<Clients>,
     transactions: Transactions,
     touched: Touched,
     names: Names,
     notes: Notes,
-}
-
-/// Everything that decides about an exchange, settled before the first one is read.
-#[derive(Debug)]
-pub(crate) struct Choice {
-    pub(crate) methods: MethodPolicy,
-    pub(crate) headers: BTreeMap<String, String>,
-    /// The `Host` of the target, and of each other host behind it.
-    pub(crate) authorities: Vec<String>,
-    /// Hosts whose requests go elsewhere.
-    pub(crate) hosts: Vec<MappedHost>,
-    /// What else is changed.
-    pub(crate) rewriting: Rewriting,
-    pub(crate) start: Duration,
-    pub(crate) scale: Scale,
-    pub(crate) speed: Speed,
-    pub(crate) ramp: Option<Ramp>,
-    pub(crate) pace: Pace,
-    /// Group of each connection; empty when every group is played once, and from the start.
-    pub(crate) groups: HashMap<u64, u64>,
-    /// What is added to a connection's number for each copy.
-    pub(crate) stride: u64,
-    /// The target is a Redis.
-    pub(crate) redis: Option<(Commands, Arc<Broken>)>,
-}
-
-impl Choice {
-    /// Where an exchange goes: 0 is the target.
-    fn goal(&self, exchange: &Exchange) -> u16 {
-        goal_of(&self.hosts, &exchange.authority, &exchange.scheme)
-    }
-
-    /// Which of the connections is meant that stand for a recorded one: each copy has one for each
-    /// host that it asks, since a connection goes to one place.
-    fn lane(&self, request: &Request, copy: u32) -> u64 {
-        let goal = u64::from(request.bond.goal);
-        goal * u64::from(self.scale.most_copies()) + u64::from(copy)
-    }
-
-    /// The target of a request as it is sent, and the route that it is counted by: the recorded one,
-    /// unless the path is another one now.
-    fn shown<'a>(&self, exchange: &'a Exchange, head: &[u8]) -> (Cow<'a, str>, Cow<'a, str>) {
-        let (recorded, route) = (exchange.target.as_str(), exchange.route.as_str());
-        if !self.rewriting.changes_targets() || self.redis.is_some() {
-            return (recorded.into(), route.into());
-        }
-        let place = target(head).unwrap_or_default();
-        let sent = String::from_utf8_lossy(head.get(place).unwrap_or_default()).into_owned();
-        let (old, new) = (route_of(recorded), route_of(&sent));
-        let route = if old == new { route.into() } else { new.into() };
-        (sent.into(), route)
-    }
-
-    /// What was asked for, and whom.
-    fn asked(&self, goal: u16, method: &str, target: &str) -> u64 {
-        let asked = Fnv::new().text(method.as_bytes()).text(target.as_bytes());
-        let asked = if goal == 0 { asked } else { asked.number(u64::from(goal)) };
-        asked.finish()
-    }
 }
 
 /// What was seen on the way.
@@ -135,6 +73,7 @@ pub(crate) struct Notes {
 impl Plan {
     /// A plan from its first arrival on. Without `totals`, no arrival is the last of anything.
     pub(crate) fn new(exchanges: Rows<Exchange>, choice: Arc<Choice>, totals: Totals) -> Self {
+        let clients = choice.rewriting.follows().then(Clients::default);
         let turns = (choice.pace == Pace::Session).then(|| Turns::new(totals.sessions));
         let broken = choice.redis.as_ref().map(|(_, broken)| broken.clone()).unwrap_or_default();
         Self {
@@ -150,6 +89,7 @@ impl Plan {
             seqs: HashMap::new(),
             totals: totals.connections,
             turns,
+            clients,
             count: totals.arrivals,
             let_in: HashMap::new(),
             touched: Touched::default(),
@@ -190,7 +130,8 @@ impl Plan {
             Some(_) => redis::skip_reason(protocol, flags),
             None => skip_reason(protocol, flags, method, &choice.methods),
         };
-        // Transactions are walked whatever becomes of their parts.
+        // Clients, like transactions, are walked whatever becomes of their parts.
+        let client = self.clients.as_mut().map_or(0, |clients| clients.client(exchange));
         let walked = choice.redis.is_some().then(|| self.rewritten(exchange));
         if skip.is_some() {
             return Ok(()); // Counted when the window was looked at.
@@ -206,7 +147,7 @@ impl Plan {
             return Ok(());
         }
         let request = match walked.unwrap_or_else(|| self.rewritten(exchange)) {
-            Ok(rewritten) => self.prepare(exchange, rewritten),
+            Ok(rewritten) => self.prepare(exchange, rewritten, client),
             Err(reason) => {
                 self.skip(reason);
                 return Ok(());
@@ -267,7 +208,7 @@ impl Plan {
         Ok(rewritten)
     }
 
-    fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten) -> Request {
+    fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten, client: u64) -> Request {
         let response = exchange.response.as_ref();
         let goal = self.choice.goal(exchange);
         let (target, route) = self.choice.shown(exchange, &rewritten.head);
@@ -284,7 +225,7 @@ impl Plan {
             session: exchange.session,
             method: self.names.shared(&exchange.method),
             route: self.names.shared(format!("{} {route}", exchange.method).trim_end()),
-            target: self.choice.asked(goal, &exchange.method, &target),
+            target: asked(goal, &exchange.method, &target),
             head: rewritten.head,
             body,
             expect_removed: rewritten.expect_removed,
@@ -295,7 +236,12 @@ impl Plan {
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
-            bond: Bond { goal },
+            bond: Bond {
+                goal,
+                client,
+                tokens: self.choice.learned.as_ref().and_then(|it| it.of(self.read)),
+                hooked: Hooked::default(),
+            },
         }
     }
 
@@ -304,10 +250,11 @@ impl Plan {
         let request = &pending.request;
         // The caller made sure that the largest number fits.
         let connection = request.connection + choice.stride * choice.lane(request, pending.copy);
-        let session = match pending.copy {
-            0 => request.session,
-            copy => Fnv::new().number(request.session).number(u64::from(copy)).finish(),
-        };
+        let session = copied(request.session, pending.copy);
+        let mut bond = request.bond.clone();
+        if self.clients.is_some() {
+            bond.client = copied(bond.client, pending.copy);
+        }
         let seq = self.seqs.entry(connection).or_default();
         let position = *seq;
         *seq += 1;
@@ -340,8 +287,16 @@ impl Plan {
             touch,
             turn,
             recorded: request.recorded,
-            bond: request.bond.clone(),
+            bond,
         }
+    }
+}
+
+/// The number of somebody's copy.
+fn copied(number: u64, copy: u32) -> u64 {
+    match copy {
+        0 => number,
+        copy => Fnv::new().number(number).number(u64::from(copy)).finish(),
     }
 }
 

@@ -175,7 +175,8 @@ fn warnings(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let sets = |name: &str| scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name));
-    if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") {
+    let is_followed = scenario.rewriting.follow_cookies;
+    if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") && !is_followed {
         warnings.push(format!(
             "credentials of {} requests were replaced at import and are sent as pseudonyms; set \
              `Authorization` or `Cookie` under `rewrite.headers` if the target checks them",

@@ -34,11 +34,13 @@ pub(crate) fn reshaped(head: &[u8], rewriting: &Rewriting) -> Option<Vec<u8>> {
     Some(spliced(head, &edits))
 }
 
-/// The target of a request with its path and its query changed. A target that is no path (`*`) stays.
+/// The target of a request with its path and its query changed. A target that is no path (`*`)
+/// stays.
 pub(crate) fn retarget(target: &[u8], rewriting: &Rewriting) -> Vec<u8> {
     let start = path_start(target);
     let (before, rest) = target.split_at(start);
-    if !rest.starts_with(b"/") && !rest.starts_with(b"?") && !(start > 0 && rest.is_empty()) {
+    let has_path = matches!(rest.first(), Some(b'/' | b'?')) || (start > 0 && rest.is_empty());
+    if !has_path {
         return target.to_vec();
     }
     let fragment = rest.iter().position(|byte| *byte == b'#').unwrap_or(rest.len());
@@ -77,7 +79,8 @@ fn path_start(target: &[u8]) -> usize {
     scheme + 3 + length.unwrap_or(authority.len())
 }
 
-/// A parameter that is set keeps its first place; where it was not there, it goes behind the others.
+/// A parameter that is set keeps its first place; where it was not there, it goes behind the
+/// others.
 fn push_query(out: &mut Vec<u8>, query: Option<&[u8]>, rules: &[QueryRule]) {
     let mut set: Vec<&str> = Vec::new();
     let mut parts: Vec<Cow<'_, [u8]>> = Vec::new();

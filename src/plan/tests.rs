@@ -47,7 +47,7 @@ fn scenario() -> Scenario {
     }
 }
 
-fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
+pub(super) fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
     Exchange {
         at: Duration::from_millis(at_ms),
         connection,

@@ -3,6 +3,9 @@
 
 mod hosts;
 mod targets;
+mod cookies;
+mod tokens;
+mod hook;
 
 use std::fs;
 use std::io::{Read, Write};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::arrivals::Plan;
+use crate::plan::choice::Choice;
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::tests::exchange;
 use crate::plan::{PlanError, Totals};
@@ -25,6 +26,7 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         authorities: vec!["staging".to_owned()],
         hosts: Vec::new(),
         rewriting: Rewriting::default(),
+        learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
@@ -50,6 +52,7 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         authorities: vec!["staging".to_owned()],
         hosts: Vec::new(),
         rewriting: Rewriting::default(),
+        learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
