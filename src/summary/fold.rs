@@ -103,7 +103,9 @@ impl Summary {
 
     fn add_shapes(&mut self, arrival: &Arrival, sample: &Sample) {
         if matches!(sample.fate, Fate::Unsent { reason: Unsent::Held | Unsent::HookSkipped }) {
-            return; // What a person held back, or left out, is no part of the load whose shape is claimed.
+            // What a person held back, or a hook left out, is no part of the load whose shape is
+            // claimed.
+            return;
         }
         let bytes = request_bytes(arrival);
         // The planned mix decides for all three shapes which routes are told apart, so that they

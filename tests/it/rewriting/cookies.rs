@@ -112,7 +112,8 @@ fn a_real_server_gets_its_own_cookie_back_in_both_versions_of_http() {
                 "log_format seen '$uri $cookie_sid $cookie_theme $status'; map $cookie_sid $in \
                  {{ 'from-nginx' 1; default 0; }}\n\
                  server {{ listen 127.0.0.1:{port} {listen}; access_log {at}/seen.log seen;\n\
-                 location /login {{ add_header Set-Cookie 'sid=from-nginx; Path=/'; return 200; }}\n\
+                 location /login {{ add_header Set-Cookie 'sid=from-nginx; Path=/';\n\
+                 return 200; }}\n\
                  location / {{ if ($in = 0) {{ return 401; }} return 200 'page'; }} }}",
                 at = folder.display()
             )

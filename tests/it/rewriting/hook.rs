@@ -18,7 +18,8 @@ fn signer(folder: &Path, when: &str) {
          for line in sys.stdin:\n    \
              it = json.loads(line)\n    \
              number = int(it['target'].split('n=')[1].split('&')[0])\n    \
-             it['target'] = it['target'].split('&at=')[0] + '&at=%d&sig=s%d' % (it['due_ns'], number)\n    \
+             it['target'] = it['target'].split('&at=')[0]\n    \
+             it['target'] += '&at=%d&sig=s%d' % (it['due_ns'], number)\n    \
              it['headers'].append(['X-Signed', 'yes'])\n    \
              answer = json.dumps(it)\n    \
              {when}\n    \
@@ -33,8 +34,9 @@ fn recorded(folder: &Path) {
     let lines: Vec<Value> = (0..40_u64)
         .map(|index| {
             json!({
-                "at_ns": index * 10_000_000, "connection": index % 4, "method": "GET", "status": 200,
-                "authority": "shop.example", "target": format!("/a?n={index}&at=1&sig=old"),
+                "at_ns": index * 10_000_000, "connection": index % 4,
+                "method": "GET", "status": 200, "authority": "shop.example",
+                "target": format!("/a?n={index}&at=1&sig=old"),
             })
         })
         .collect();

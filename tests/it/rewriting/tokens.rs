@@ -179,9 +179,15 @@ fn a_token_that_is_said_is_taken_from_a_page_and_put_into_a_form() {
     }
     lines.sort_by_key(|line| line["at_ns"].as_u64());
     record(folder.path(), &lines);
-    let rules = "rewrite:\n  tokens:\n    - name: csrf\n      from: body\n      path: ^/form\n      \
-                 pattern: 'name=\"csrf\" value=\"([^\"]+)\"'\n      to: [form csrf, header X-None]\n    \
-                 - { name: next, from: header X-Cursor, to: query cursor }\n";
+    let rules = "rewrite:
+  tokens:
+    - name: csrf
+      from: body
+      path: ^/form
+      pattern: 'name=\"csrf\" value=\"([^\"]+)\"'
+      to: [form csrf, header X-None]
+    - { name: next, from: header X-Cursor, to: query cursor }
+";
     let app = forms();
     let target = format!("target: {{ url: '{}', allow: [127.0.0.1] }}\n", app.url());
     let (ran, report) = run(folder.path(), &format!("{target}{rules}"), &[]);
