@@ -29,7 +29,7 @@ pub(crate) struct Keys {
     pub(crate) seed: Option<Text>,
     pub(crate) target: TargetKeys,
     pub(crate) methods: Option<Spanned<OneOrMany>>,
-    pub(crate) rewrite: Option<RewriteKeys>,
+    pub(crate) rewrite: Option<Spanned<RewriteKeys>>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
     pub(crate) abort: Option<Vec<Text>>,

@@ -80,7 +80,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let network = network::read(place, &keys.target, &target, &acts)?;
     let watches = watch::read(place, keys.watch)?;
     let allow = keys.target.allow.unwrap_or_default();
-    let (headers, rewriting) = rewriting::read(place, keys.rewrite)?;
+    let (headers, rewriting) = rewriting::read(place, keys.rewrite, &target)?;
     Ok(Scenario {
         name: match &keys.name {
             Some(name) => place.read(name, scenario_name)?,

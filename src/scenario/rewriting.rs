@@ -9,6 +9,7 @@ use std::time::Duration;
 use regex::bytes::{Regex, RegexBuilder};
 use serde_yaml::Spanned;
 
+use crate::scenario::TargetSpec;
 use crate::scenario::fields;
 use crate::scenario::keys::{OneOrMany, RewriteKeys, Text};
 use crate::scenario::place::Place;
@@ -147,8 +148,20 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(1);
 type Read = (BTreeMap<String, String>, Rewriting);
 
 /// Reads the block.
-pub(crate) fn read(place: Place<'_>, keys: Option<RewriteKeys>) -> Result<Read, ScenarioError> {
+pub(crate) fn read(
+    place: Place<'_>,
+    keys: Option<Spanned<RewriteKeys>>,
+    target: &TargetSpec,
+) -> Result<Read, ScenarioError> {
     let Some(keys) = keys else { return Ok(Read::default()) };
+    if target.redis().is_some() {
+        let mistake = Mistake::new(
+            "nothing is rewritten in commands of Redis",
+            "leave `rewrite` out; user, password and database stand in `target.url`",
+        );
+        return Err(place.mistake(&keys, mistake));
+    }
+    let keys = keys.value;
     let (headers, removed) = headers(place, keys.headers.unwrap_or_default())?;
     let paths = keys.paths.unwrap_or_default();
     let mut rewriting = Rewriting { removed, ..Rewriting::default() };

@@ -88,10 +88,6 @@ impl Shard {
 }
 
 impl Known {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.jar.is_empty() && self.learned.is_empty() && self.declared.is_empty()
-    }
-
     /// The target's value in place of production's.
     pub(crate) fn learned(&self, id: u64) -> Option<&Bytes> {
         self.learned.get(&id)

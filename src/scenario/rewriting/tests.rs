@@ -77,5 +77,8 @@ fn mistakes_have_their_place_and_a_hint() {
             wrong.push(format!("{lines}: {error}"));
         }
     }
+    let redis = "recording: r\ntarget: { url: 'redis://h' }\nrewrite: { cookies: follow }\n";
+    let error = from_text(redis, "s.yaml").unwrap_err().to_string();
+    assert!(error.contains("s.yaml:3:10: nothing is rewritten in commands of Redis"), "{error}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

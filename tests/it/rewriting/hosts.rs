@@ -44,6 +44,8 @@ fn each_host_is_asked_at_its_own_target_on_connections_of_its_own() {
         assert_eq!(connections.len(), 2, "{seen:?}");
     }
     assert_eq!(report["facts"]["connections"], 4);
+    let told = format!("20 requests of `img.example` go to 127.0.0.1:{}", images.port);
+    assert!(ran.stdout.contains(&told), "{shown}");
 
     // Without the map, everything goes to the target.
     let (ran, report) = run(folder.path(), &format!("target: {{ {target} }}\n"), &[]);

@@ -6,7 +6,7 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use super::{App, ok, record, run};
-use crate::support::peakhour_with;
+use crate::support::{peakhour_with, root};
 
 const RULES: &str = "rewrite:
   headers: { Authorization: 'Bearer ${STAGING_TOKEN}', X-Forwarded-For: null }
@@ -114,4 +114,18 @@ fn a_plan_shows_them_without_what_the_environment_holds() {
     let report = std::fs::read_to_string(folder.path().join("a")).unwrap();
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["statuses"], json!({ "200": 20 }), "{}", ran.stdout);
+}
+
+#[test]
+fn the_example_of_the_manual_is_read() {
+    let folder = tempdir().unwrap();
+    recorded(folder.path());
+    let manual = std::fs::read_to_string(root().join("docs/rewriting.md")).unwrap();
+    let example = manual.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let text = format!("recording: r.jsonl\n{}", example.unwrap());
+    std::fs::write(folder.path().join("s.yaml"), text).unwrap();
+    let ran = peakhour_with(folder.path(), &["plan", "s.yaml"], &SECRETS);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stdout.contains("0 requests of `img.example.com` go to 10.1.2.3:8080"));
+    assert!(!ran.stdout.contains("run will refuse"), "{}", ran.stdout);
 }
