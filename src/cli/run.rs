@@ -262,7 +262,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
 
     let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
     let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
-    facts.warnings.extend(follow::told(followed, hooked.as_ref()));
+    facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
     let exit = Exit::of(verdict.outcome);
     let (summary, health, held) = performed.driven.map_or_else(
         || (Summary::new(), Health::default(), Held::default()),

@@ -1,5 +1,6 @@
 //! Plans of recordings that are made up here.
 
+mod hosts;
 mod properties;
 mod sessions;
 mod streaming;

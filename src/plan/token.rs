@@ -222,6 +222,19 @@ mod tests {
         assert_eq!(absent.of(HEAD), None);
     }
 
+    proptest::proptest! {
+        /// For all bytes: no panic, and what is found is found again.
+        #[test]
+        fn any_head_can_be_looked_at(rest in "(Location|ETag|Set-Cookie|X)?[ -~\\r\\n]{0,80}") {
+            let head = format!("HTTP/1.1 200 OK\r\n{rest}");
+            for (part, value) in parts(head.as_bytes()) {
+                let again = part.of(head.as_bytes());
+                proptest::prop_assert_eq!(again.is_some(), again.is_some_and(|it| !it.is_empty()));
+                proptest::prop_assert!(value.len() <= head.len());
+            }
+        }
+    }
+
     #[test]
     fn a_value_stands_alone() {
         let at = |text: &str| occurrences(text.as_bytes(), b"ab12").collect::<Vec<_>>();

@@ -12,6 +12,7 @@ use crate::drive::follow::{Follow, Followed};
 use crate::drive::hold::Control;
 use crate::drive::hook::{Hook, HookReport};
 use crate::scenario::acts::ActName;
+use crate::scenario::rewriting::{Rewriting, Tokens};
 use crate::scenario::{Scenario, TargetSpec};
 use crate::units::{format_count, format_counted, format_duration};
 
@@ -69,17 +70,27 @@ pub(super) fn hooked(control: &Control) -> Option<HookReport> {
 }
 
 /// What a person should know of both.
-pub(super) fn told(followed: Option<Followed>, hooked: Option<&HookReport>) -> Vec<String> {
+pub(super) fn told(
+    rewriting: &Rewriting,
+    followed: Option<Followed>,
+    hooked: Option<&HookReport>,
+) -> Vec<String> {
     let mut told = hooked.map(told_of_hook).into_iter().collect::<Vec<_>>();
     let Some(followed) = followed else { return told };
-    told.push(format!(
-        "followed: the target set {} and {} of its own came back; {} taken from its answers, {} \
-         put into requests",
-        format_counted(followed.cookies_set, "cookie", "cookies"),
-        format_count(followed.cookies_sent),
-        format_counted(followed.tokens_taken, "value", "values"),
-        format_count(followed.tokens_put),
-    ));
+    if rewriting.follow_cookies {
+        told.push(format!(
+            "the target set {}, and got cookies of its own back {}",
+            format_counted(followed.cookies_set, "cookie", "cookies"),
+            format_counted(followed.cookies_sent, "time", "times"),
+        ));
+    }
+    if rewriting.tokens != Tokens::default() {
+        told.push(format!(
+            "{} taken from answers of the target, and put into requests {}",
+            format_counted(followed.tokens_taken, "value was", "values were"),
+            format_counted(followed.tokens_put, "time", "times"),
+        ));
+    }
     let mut add = |count: u64, one: &str, many: &str, why: &str| {
         if count > 0 {
             told.push(format!("{} {why}", format_counted(count, one, many)));

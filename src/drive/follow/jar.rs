@@ -275,6 +275,22 @@ mod tests {
         assert_eq!(jar.set(b"a=\xff", at("127.0.0.1", "/")), Taken::Refused);
     }
 
+    proptest::proptest! {
+        /// For all lines: no panic, a bound that holds, and nothing that ends a line.
+        #[test]
+        fn any_line_can_be_set(
+            lines in proptest::collection::vec("[a-b;= \\r\\n\\PC]{0,30}", 0..9),
+        ) {
+            let (mut jar, here) = (Jar::default(), at("shop.test", "/a/b"));
+            for line in &lines {
+                jar.set(line.as_bytes(), here);
+            }
+            let (cookies, _) = jar.cookies("a=1; b=2", here);
+            let cookies = cookies.unwrap_or_default();
+            proptest::prop_assert!(!cookies.contains(['\r', '\n']), "{cookies:?}");
+        }
+    }
+
     #[test]
     fn a_jar_is_bounded() {
         let (mut jar, here) = (Jar::default(), at("h", "/"));

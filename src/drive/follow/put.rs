@@ -295,7 +295,55 @@ fn dechunked(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let parts = prop::sample::select(vec![
+            "GET /?a=old12345 HTTP/1.1\r\n",
+            "Cookie: a=1; old12345\r\n",
+            "Content-Length: 3\r\n",
+            "Transfer-Encoding: chunked\r\n",
+            "Content-Type: application/json\r\n",
+            "\r\n",
+            "\n",
+            " ",
+            "old12345",
+            "\"a\":\"x",
+            "a=old12345&",
+            "5\r\n",
+            "0\r\n\r\n",
+            "\\\"",
+        ]);
+        let spoken = prop::collection::vec(parts, 0..9).prop_map(|parts| parts.concat().into());
+        prop_oneof![4 => spoken, 1 => prop::collection::vec(any::<u8>(), 0..60)]
+    }
+
+    proptest! {
+        /// For all bytes: no panic, and a request that has no place for a value stays as it is.
+        #[test]
+        fn any_request_can_be_looked_at(head in text(), body in text(), value in text()) {
+            let (head, body, value) = (Bytes::from(head), Bytes::from(body), Bytes::from(value));
+            for protocol in [Protocol::Http1, Protocol::Http2] {
+                let mut changes = Changes::new(&head, &body, protocol);
+                let mut found = changes.in_target(b"old12345", &value, false);
+                found |= changes.in_header("Cookie", b"old12345", &value);
+                found |= changes.in_body(b"old12345", &value, true);
+                found |= changes.header("content-type", Some(&value));
+                found |= changes.query("a", Some(&value));
+                found |= changes.form("a", Some(&value));
+                found |= changes.json("a", Some(&value));
+                let mut has_cookies = false;
+                changes.cookies(|_| {
+                    has_cookies = true;
+                    None
+                });
+                let made = changes.made();
+                prop_assert_eq!(made.is_some(), found || has_cookies);
+            }
+        }
+    }
 
     /// What is sent when `change` is made.
     fn sent(head: &str, body: &str, change: impl Fn(&mut Changes<'_>) -> bool) -> (bool, String) {

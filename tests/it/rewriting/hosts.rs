@@ -6,6 +6,7 @@ use serde_json::json;
 use tempfile::tempdir;
 
 use super::{App, ok, record, run};
+use crate::record_tls::authority;
 
 /// Two connections, each of which asks two hosts in turn.
 fn recorded(folder: &std::path::Path) {
@@ -51,6 +52,36 @@ fn each_host_is_asked_at_its_own_target_on_connections_of_its_own() {
     let (ran, report) = run(folder.path(), &format!("target: {{ {target} }}\n"), &[]);
     assert_eq!(report["fates"], json!({ "answered": 40 }), "{}", ran.stderr);
     assert_eq!((shop.seen().len(), images.seen().len()), (60, 20));
+}
+
+/// A plain target beside one that speaks TLS, whose certificate is verified.
+#[test]
+fn a_host_may_speak_tls_where_the_target_does_not() {
+    let folder = tempdir().unwrap();
+    let Some(authority) = authority(folder.path()) else { return };
+    let [pem, key] = ["shop.pem", "shop-key.pem"].map(|name| authority.path(name));
+    let tls = format!("ssl_certificate {pem}; ssl_certificate_key {key};");
+    let Some(images) = crate::record_tls::serving("ssl", &tls) else { return };
+    let shop = App::start(|_| ok("", "a"));
+    recorded(folder.path());
+    let target = |tls: &str| {
+        format!(
+            "target: {{ url: '{}', allow: [127.0.0.1], hosts: {{ img.example: \
+             'https://127.0.0.1:{}' }}{tls} }}\n",
+            shop.url(),
+            images.port
+        )
+    };
+    let trusted = target(&format!(", tls: {{ cacert: '{}' }}", authority.path("ca.pem")));
+    let (ran, report) = run(folder.path(), &trusted, &[]);
+    assert_eq!(report["totals"]["answered"], 40, "{}\n{}", ran.stdout, ran.stderr);
+    let totals = &report["totals"];
+    let handshakes = [&totals["tls_handshakes"], &totals["tls_resumed"]];
+    assert_eq!(handshakes.iter().filter_map(|count| count.as_u64()).sum::<u64>(), 2);
+    assert_eq!(shop.seen().len(), 20);
+    let (ran, _) = run(folder.path(), &target(""), &[]);
+    assert_eq!(ran.code, 104, "{}", ran.stdout);
+    assert!(ran.stderr.contains("was issued by nobody who is trusted"), "{}", ran.stderr);
 }
 
 #[test]
