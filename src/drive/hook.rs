@@ -96,7 +96,7 @@ impl Hook {
                 state.report.skipped += 1;
                 Fate::Skipped
             }
-            Ok(Made::Nothing) => state.fail("bad answer"),
+            Ok(Made::Nothing | Made::OutOfStep) => state.fail("bad answer"),
             Err(reason) => state.fail(reason),
         };
     }
@@ -129,7 +129,13 @@ impl State {
                 if let Some(times) = &mut self.times {
                     times.saturating_record(monotonic_ns().saturating_sub(began));
                 }
-                Ok(apply(arrival, &answer))
+                let made = apply(arrival, &answer);
+                if made == Made::OutOfStep {
+                    // So would be all that follow.
+                    self.process = None;
+                    return Err("said too much");
+                }
+                Ok(made)
             }
             // Its next line would be the answer to this one: another process begins anew.
             Err(silence) => {

@@ -16,6 +16,8 @@ use crate::plan::edit::{fields, spliced, target};
 
 #[derive(Serialize)]
 struct Question {
+    /// Position in the plan.
+    index: u64,
     method: String,
     target: String,
     headers: Vec<(String, String)>,
@@ -27,6 +29,7 @@ struct Question {
 /// What is absent stays.
 #[derive(Deserialize)]
 struct Reply {
+    index: Option<u64>,
     method: Option<String>,
     target: Option<String>,
     headers: Option<Vec<(String, String)>>,
@@ -41,6 +44,8 @@ pub(super) enum Made {
     Request,
     /// It is not to be sent.
     Skipped,
+    /// It is the answer about another one.
+    OutOfStep,
     /// The line is none, or nothing that can be sent.
     Nothing,
 }
@@ -51,6 +56,7 @@ const FRAMING: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Host"];
 /// The line about a request, with its end; `None` where the request cannot be told.
 pub(super) fn line(arrival: &Arrival) -> Option<Vec<u8>> {
     let question = Question {
+        index: arrival.index,
         method: arrival.method.to_string(),
         target: text(&arrival.head, target(&arrival.head)?),
         headers: headers(&arrival.head),
@@ -65,6 +71,9 @@ pub(super) fn line(arrival: &Arrival) -> Option<Vec<u8>> {
 /// Makes of a request what a hook answered.
 pub(super) fn apply(arrival: &mut Arrival, answer: &[u8]) -> Made {
     let Ok(reply) = serde_json::from_slice::<Reply>(answer) else { return Made::Nothing };
+    if reply.index.is_some_and(|index| index != arrival.index) {
+        return Made::OutOfStep;
+    }
     if reply.skip.is_some() {
         return Made::Skipped;
     }
@@ -196,7 +205,7 @@ mod tests {
     fn a_request_is_told_and_comes_back_as_it_was() {
         let arrival = arrival(POST, "hi");
         let line = String::from_utf8(line(&arrival).unwrap()).unwrap();
-        let expected = "{\"method\":\"POST\",\"target\":\"/a?b\",\"headers\":[[\"host\",\"h\"],\
+        let expected = "{\"index\":0,\"method\":\"POST\",\"target\":\"/a?b\",\"headers\":[[\"host\",\"h\"],\
                         [\"X-One\",\"1\"],[\"Content-Length\",\"2\"]],\"body_base64\":\"aGk=\",\
                         \"due_ns\":7000000}\n";
         assert_eq!(line, expected);
@@ -225,6 +234,8 @@ mod tests {
     fn what_cannot_be_sent_is_refused() {
         let (skipped, all) = made(POST, "hi", "{\"skip\":\"a reason\"}");
         assert_eq!((skipped, all), (Made::Skipped, format!("{POST}hi")));
+        let (other, all) = made(POST, "hi", "{\"index\":1,\"method\":\"PUT\"}");
+        assert_eq!((other, all), (Made::OutOfStep, format!("{POST}hi")));
         for answer in [
             "",
             "no json",
