@@ -23,6 +23,7 @@ use crate::drive::hook::process::{Process, Silence};
 use crate::drive::stop::Stop;
 use crate::plan::Arrival;
 use crate::plan::bond::Hooked as Fate;
+use crate::sample::Unsent;
 use crate::scenario::rewriting;
 
 pub use process::MAX_LINE;
@@ -147,6 +148,16 @@ impl State {
                 })
             }
         }
+    }
+}
+
+/// Why an arrival whose moment has come is not sent, if it is not.
+pub(crate) fn kept_back(arrival: &Arrival, is_held: bool) -> Option<Unsent> {
+    match arrival.bond.hooked {
+        _ if is_held => Some(Unsent::Held),
+        Fate::Taken => None,
+        Fate::Skipped => Some(Unsent::HookSkipped),
+        Fate::Failed => Some(Unsent::Hook),
     }
 }
 

@@ -18,13 +18,13 @@ use crate::drive::connection;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
+use crate::drive::hook::kept_back;
 use crate::drive::http2;
 use crate::drive::lead::Lead;
 use crate::drive::pacer::{Pacer, Step};
 use crate::drive::redis;
 use crate::drive::sessions::{Offered, Sessions, Settled};
 use crate::plan::Arrival;
-use crate::plan::bond::Hooked;
 use crate::protocol::Protocol;
 use crate::sample::Unsent;
 use crate::summary::Summary;
@@ -320,13 +320,7 @@ impl Shard {
     fn dispatch(&mut self, mut arrival: Box<Arrival>, drift: Duration, now: Duration) {
         let place = Place::of(&arrival);
         let lane = self.lanes.entry(place.connection).or_default();
-        let kept_back = match arrival.bond.hooked {
-            _ if self.desk.run.hold.is_held() => Some(Unsent::Held),
-            Hooked::Taken => None,
-            Hooked::Skipped => Some(Unsent::HookSkipped),
-            Hooked::Failed => Some(Unsent::Hook),
-        };
-        if let Some(reason) = kept_back {
+        if let Some(reason) = kept_back(&arrival, self.desk.run.hold.is_held()) {
             lane.opening_held |= arrival.seq == 0;
             self.desk.unsent(&arrival, None, reason);
         } else {
