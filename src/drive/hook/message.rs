@@ -206,8 +206,8 @@ mod tests {
         let arrival = arrival(POST, "hi");
         let line = String::from_utf8(line(&arrival).unwrap()).unwrap();
         let expected = "{\"index\":0,\"method\":\"POST\",\"target\":\"/a?b\",\
-                        \"headers\":[[\"host\",\"h\"],[\"X-One\",\"1\"],[\"Content-Length\",\"2\"]],\"body_base64\":\"aGk=\",\
-                        \"due_ns\":7000000}\n";
+                        \"headers\":[[\"host\",\"h\"],[\"X-One\",\"1\"],[\"Content-Length\",\"2\"]],\
+                        \"body_base64\":\"aGk=\",\"due_ns\":7000000}\n";
         assert_eq!(line, expected);
         for answer in [line.as_str(), "{}", "{\"unknown\": 1}"] {
             assert_eq!(made(POST, "hi", answer), (Made::Request, format!("{POST}hi")));
