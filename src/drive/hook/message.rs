@@ -205,9 +205,10 @@ mod tests {
     fn a_request_is_told_and_comes_back_as_it_was() {
         let arrival = arrival(POST, "hi");
         let line = String::from_utf8(line(&arrival).unwrap()).unwrap();
-        let expected = "{\"index\":0,\"method\":\"POST\",\"target\":\"/a?b\",\
-                        \"headers\":[[\"host\",\"h\"],[\"X-One\",\"1\"],[\"Content-Length\",\"2\"]],\
-                        \"body_base64\":\"aGk=\",\"due_ns\":7000000}\n";
+        let expected = r#"{"index":0,"method":"POST","target":"/a?b","#.to_owned()
+            + r#""headers":[["host","h"],["X-One","1"],["Content-Length","2"]],"#
+            + r#""body_base64":"aGk=","due_ns":7000000}"#
+            + "\n";
         assert_eq!(line, expected);
         for answer in [line.as_str(), "{}", "{\"unknown\": 1}"] {
             assert_eq!(made(POST, "hi", answer), (Made::Request, format!("{POST}hi")));
