@@ -149,7 +149,7 @@ mod tests {
         let dialler = Dialler { turn: AtomicU64::new(MANY), ..Dialler::new(address.into()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let open: Vec<TcpStream> =
-            (0..10).map(|_| runtime.block_on(dialler.open()).unwrap()).collect();
+            (0..10).map(|_| runtime.block_on(dialler.open(0)).unwrap()).collect();
         let ports: Vec<u16> =
             open.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
         let next = ports.windows(2).filter(|pair| pair[0].checked_add(1) == Some(pair[1])).count();
