@@ -9,6 +9,7 @@ pub mod files;
 pub mod redact;
 pub mod load;
 mod machine;
+mod catalogue;
 pub mod out;
 pub mod record;
 pub mod import;

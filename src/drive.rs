@@ -12,6 +12,8 @@
 pub mod calibrate;
 pub mod clock;
 pub mod closed;
+pub mod follow;
+pub mod hook;
 pub(crate) mod connection;
 pub(crate) mod desk;
 pub(crate) mod ports;

@@ -4,15 +4,23 @@
 pub mod needs;
 pub mod facts;
 pub mod profile;
+pub(crate) mod edit;
+pub(crate) mod retarget;
+pub mod token;
+pub mod bond;
 pub mod arrivals;
 pub mod rewrite;
 mod source;
+pub(crate) mod clients;
+pub(crate) mod learn;
 mod remembered;
 mod select;
 mod redis;
 mod scale;
 pub mod turns;
 mod fingerprint;
+mod pending;
+mod choice;
 mod tally;
 mod measure;
 pub mod generate;
@@ -23,8 +31,11 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
-use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::arrivals::Plan;
+use crate::plan::bond::Bond;
+use crate::plan::choice::Choice;
 use crate::plan::facts::Facts;
+use crate::plan::learn::{Learned, learn};
 use crate::plan::redis::Commands;
 use crate::plan::redis::transactions::{Broken, broken};
 use crate::plan::scale::{Scale, Speed};
@@ -72,11 +83,15 @@ fn outline_source(
     let speed = Speed::new(scenario.speed)?;
     let span = select::span(source, scenario.window)?;
     let mut selection = select::select(source, span, scenario, scale)?;
-    let stride = stride(selection.max_connection, scale)?;
+    let stride = stride(selection.max_connection, scale, scenario.hosts.len())?;
+    let learned = learned(source, span, scenario)?;
     let choice = Arc::new(Choice {
         methods: scenario.methods.clone(),
         headers: scenario.headers.clone(),
-        authority: authority.to_owned(),
+        authorities: authorities(authority, scenario),
+        hosts: scenario.hosts.clone(),
+        rewriting: scenario.rewriting.clone(),
+        learned: learned.clone(),
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
         speed,
@@ -90,6 +105,7 @@ fn outline_source(
     let (mut facts, totals) = measure::measure(plan, &selection, scenario)?;
     let ns = |moment: Duration| u64::try_from(moment.as_nanos()).unwrap_or(u64::MAX);
     facts.window_ns = span.map_or([0, u64::MAX], |(start, end)| [ns(start), ns(end)]);
+    facts.warnings.extend(choice.learned.as_ref().map(|learned| learned.told()));
     let plan = Plan::new((source.exchanges)(span), choice, totals);
     Ok((facts, plan))
 }
@@ -121,14 +137,31 @@ fn redis_choice(
     Ok(Some((commands, Arc::new(broken))))
 }
 
-/// What is added to a connection's number for each copy, so that no two numbers meet.
-fn stride(max_connection: u64, scale: Scale) -> Result<u64, PlanError> {
+/// What the recording tells of values that came back, where it is asked for.
+fn learned(
+    source: &Source<'_>,
+    span: Option<Span>,
+    scenario: &Scenario,
+) -> Result<Option<Arc<Learned>>, PlanError> {
+    let is_asked = scenario.rewriting.tokens.learn && scenario.target.redis().is_none();
+    is_asked.then(|| learn((source.exchanges)(span)).map(Arc::new)).transpose()
+}
+
+/// The `Host` of the target, and those of the other hosts' targets behind it.
+fn authorities(target: &str, scenario: &Scenario) -> Vec<String> {
+    let others = scenario.hosts.iter().map(|host| host.to.authority());
+    std::iter::once(target.to_owned()).chain(others).collect()
+}
+
+/// What is added to a connection's number for each copy and host, so that no two numbers meet.
+fn stride(max_connection: u64, scale: Scale, hosts: usize) -> Result<u64, PlanError> {
     let stride = max_connection.checked_add(1);
-    let fits = |stride: &u64| stride.checked_mul(u64::from(scale.most_copies())).is_some();
+    let copies = u64::from(scale.most_copies()).saturating_mul(hosts as u64 + 1);
+    let fits = |stride: &u64| stride.checked_mul(copies).is_some();
     match stride.filter(fits) {
         Some(stride) => Ok(stride),
         // Nothing is added to the only copy.
-        None if scale.most_copies() <= 1 => Ok(0),
+        None if copies <= 1 => Ok(0),
         None => Err(PlanError::ConnectionNumbers { max_connection }),
     }
 }
@@ -264,6 +297,8 @@ pub struct Arrival {
     pub turn: Option<Turn>,
     /// What production answered, where the recording knows.
     pub recorded: Recorded,
+    /// What ties it to other hosts, and to answers of the target.
+    pub bond: Bond,
 }
 
 /// Whether the plan asked for the same thing before.

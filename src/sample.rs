@@ -145,6 +145,10 @@ pub enum Unsent {
     LocalResources,
     /// HTTP/2 has no such request.
     NotInHttp2,
+    /// The hook of the scenario gave no answer that can be sent.
+    Hook,
+    /// The hook of the scenario left it out.
+    HookSkipped,
     /// The run ended, with its grace period, before the request could be written.
     RunEnded,
     /// Earlier answers of its session took so much longer than in the recording that its turn did
@@ -216,6 +220,8 @@ impl Unsent {
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
             Self::NotInHttp2 => "unsent: no request of http2",
+            Self::Hook => "unsent: hook",
+            Self::HookSkipped => "unsent: skipped by the hook",
             Self::RunEnded => "unsent: run ended",
             Self::SessionBehind => "unsent: session behind",
         }

@@ -16,12 +16,14 @@ mod keys;
 pub(crate) mod fields;
 mod place;
 pub mod nodes;
+pub mod mapped;
 pub mod tls;
 pub mod acts;
 pub mod watch;
 pub mod abort;
 pub mod load;
 pub mod redis;
+pub mod rewriting;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,10 +33,12 @@ use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::Acts;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
+use crate::scenario::mapped::MappedHost;
 use crate::scenario::network::Network;
 use crate::scenario::nodes::Node;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis::RedisTarget;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::tls::TlsSpec;
 use crate::scenario::watch::Watch;
 use crate::units::format_duration;
@@ -61,6 +65,8 @@ pub struct Scenario {
     pub seed: u64,
     /// Where to send.
     pub target: TargetSpec,
+    /// Hosts of the recording whose requests go elsewhere.
+    pub hosts: Vec<MappedHost>,
     /// Hosts besides the stage that may be contacted: `host` or `host:port`, lower case.
     pub allow: Vec<String>,
     /// How connections reach the target.
@@ -69,6 +75,8 @@ pub struct Scenario {
     pub methods: MethodPolicy,
     /// Headers set on every request, `${NAME}` already replaced from the environment.
     pub headers: BTreeMap<String, String>,
+    /// What else is changed in requests.
+    pub rewriting: Rewriting,
     /// Tier of load-shape tolerances.
     pub tolerance: Tier,
     /// What must hold, in order.

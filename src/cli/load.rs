@@ -29,7 +29,6 @@ use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
 use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
-use crate::stage::catalogue::Catalogue;
 
 /// A recording, and the scratch file it may stand in.
 #[derive(Debug)]
@@ -351,16 +350,4 @@ pub fn listed(buckets: &std::collections::BTreeMap<String, u64>) -> String {
     let parts: Vec<String> =
         buckets.iter().map(|(name, count)| format!("{name} {count}")).collect();
     parts.join(", ")
-}
-/// What production answered, for the stage to answer alike.
-pub(crate) fn catalogue(recording: &RecordingReader) -> anyhow::Result<Catalogue> {
-    let mut catalogue = Catalogue::new();
-    for exchange in recording.exchanges(None) {
-        let exchange = exchange?;
-        if let Some(response) = &exchange.response {
-            let bytes = response.body_bytes.unwrap_or_default();
-            catalogue.add(&exchange.method, &exchange.target, response.status, bytes);
-        }
-    }
-    Ok(catalogue)
 }

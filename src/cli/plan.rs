@@ -1,6 +1,5 @@
 //! `peakhour plan`: a dry run. Says what would be sent, where and when; sends nothing.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,13 +9,16 @@ use crate::cli::load::{listed, load};
 use crate::cli::machine::shortages;
 use crate::cli::outputs::printable;
 use crate::cli::{Overrides, Voice, outputs};
+use crate::plan::edit::target;
 use crate::plan::facts::Facts;
 use crate::plan::needs::Needs;
 use crate::plan::outline;
+use crate::plan::retarget::parameter_name;
 use crate::recording::redaction::{Redactor, fill};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::check_names;
+use crate::scenario::rewriting::Rewriting;
+use crate::scenario::target::{check_hosts, check_names};
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -47,8 +49,9 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
     let authority = scenario.target.authority();
     let (mut facts, plan) = outline(&loaded.reader, &scenario, &authority)?;
     let servers = &loaded.reader.header().servers;
-    let Scenario { target, allow, network, .. } = &scenario;
-    if let Err(refusal) = check_names(target, allow, servers, network) {
+    let Scenario { target, hosts, allow, network, .. } = &scenario;
+    let checked = check_names(target, allow, servers, network);
+    if let Err(refusal) = checked.and_then(|()| check_hosts(hosts, allow, servers, network)) {
         facts.warnings.insert(0, format!("run will refuse this: {refusal}"));
     }
     facts.warnings.extend(shortages(&facts.needs, target, network));
@@ -64,7 +67,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
         let head = if scenario.target.redis().is_some() {
             printable(&arrival.route)
         } else {
-            shown_head(&arrival.head, &scenario.headers)
+            shown_head(&arrival.head, &scenario)
         };
         let _ = writeln!(
             text,
@@ -81,8 +84,10 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
 
 /// A head for people. Values that the scenario sets may come from the environment, and end in the
 /// logs of a nightly job; they are filled like credentials.
-fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
+fn shown_head(head: &[u8], scenario: &Scenario) -> String {
+    let set = &scenario.headers;
     let mut head = Redactor::filler().shown_head(head);
+    fill_query(&mut head, &scenario.rewriting);
     for line in head.split_mut(|byte| *byte == b'\n') {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = line.split_at_mut(colon + 1);
@@ -96,6 +101,23 @@ fn shown_head(head: &[u8], set: &BTreeMap<String, String>) -> String {
     lines.join("\n")
 }
 
+/// Fills the parameters of the query that the scenario sets, likewise.
+fn fill_query(head: &mut [u8], rewriting: &Rewriting) {
+    let Some(place) = target(head) else { return };
+    let Some(query) = head.get_mut(place).and_then(|it| it.splitn_mut(2, |it| *it == b'?').nth(1))
+    else {
+        return;
+    };
+    for part in query.split_mut(|byte| *byte == b'&') {
+        let Some(end) = part.iter().position(|byte| *byte == b'=') else { continue };
+        let (name, value) = part.split_at_mut(end + 1);
+        let name = parameter_name(name.get(..end).unwrap_or_default());
+        if rewriting.query.iter().any(|rule| rule.name == name) {
+            fill(value);
+        }
+    }
+}
+
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -105,6 +127,9 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     line("recording", &scenario.recording.display().to_string());
     line("window", &scenario.window.to_string());
     line("target", authority);
+    for host in &scenario.hosts {
+        line("  of its hosts", &format!("{} at {}", host.recorded(), host.to.authority()));
+    }
     line("acts", &acts(scenario));
     line(
         "requests",

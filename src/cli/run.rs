@@ -1,6 +1,7 @@
 //! `peakhour run`: the main job. Reads as the data flow: recording, plan, drive, verdict, report.
 
 mod acts;
+mod follow;
 mod limits;
 mod load;
 mod marks;
@@ -237,6 +238,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     drop(unfinished);
     let samples = samples::create(kept.samples)?;
     let control = samples::control(samples.as_ref());
+    let control = follow::following(control, scenario, wall_clock::now())?;
     listen(voice, &control);
     let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
@@ -261,6 +263,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     drop(stage);
 
     let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
+    let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
+    facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
     let exit = Exit::of(verdict.outcome);
     let (summary, health, held) = performed.driven.map_or_else(
         || (Summary::new(), Health::default(), Held::default()),
@@ -286,6 +290,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         health: &health,
     });
     report.marks = marks::marks(&held, &performed.guarded);
+    (report.followed, report.hook) = (followed, hooked);
     drop(control);
     told(&report, &summary.cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
+use crate::cli::catalogue::catalogue;
 use crate::cli::exit::Exit;
 use crate::cli::interrupt::Interrupt;
-use crate::cli::load::{catalogue, load};
+use crate::cli::load::load;
 use crate::cli::{Voice, outputs};
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::parse;
@@ -37,7 +38,7 @@ pub fn stage(command: &StageCommand, voice: Voice) -> anyhow::Result<Exit> {
         Some(path) => {
             let scenario = parse::load(path)?;
             let loaded = load(&scenario.recording)?;
-            (scenario.stage, catalogue(&loaded.reader)?)
+            (scenario.stage, catalogue(&loaded.reader, &scenario.rewriting)?)
         }
         None => (StageKnobs::default(), Catalogue::new()),
     };

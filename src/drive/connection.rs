@@ -104,13 +104,20 @@ pub(crate) async fn carry_out(
             return FAILED;
         }
         request.sample.connected = Some(run.epoch.now());
+        request.prepare();
         let mut reader = ResponseReader::new(&request.arrival.method);
+        if let Some(follow) = &run.follow {
+            reader.heard = Some(Box::new(follow.listen(&request.arrival)));
+        }
         let exchange = exchange(&mut wire.stream, &mut request, &mut reader);
         let answer = match timeout(run.limits.response_timeout, exchange).await {
             Ok(answer) => answer,
             Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
         };
         request.sample.response_bytes = reader.body_bytes();
+        if let (Some(follow), Some(heard)) = (&run.follow, &reader.heard) {
+            follow.hear_body(&request.arrival, heard);
+        }
         match answer {
             Ok(answer) => {
                 let now = run.epoch.now();
@@ -146,11 +153,12 @@ async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
     };
     let until = Instant::now() + run.limits.connect_timeout;
     // In a place of its own, so that idle connections need no room for it.
-    let connect = Box::pin(run.dialler.open());
+    let connect = Box::pin(run.dialler.open(request.arrival.bond.goal));
     let fate = match timeout_at(until, connect).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Wire::new(stream, place, run, until).await;
+            let goal = request.arrival.bond.goal;
+            return Wire::new((stream, goal), place, run, until).await;
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
@@ -309,7 +317,11 @@ fn read_into(
     if request.sample.first_byte.is_none() {
         request.sample.first_byte = Some(request.run().epoch.now());
     }
-    match reader.push(&buffer[..count]) {
+    let pushed = reader.push(&buffer[..count]);
+    if let (Some(heard), Some(follow)) = (&mut reader.heard, &request.run().follow) {
+        follow.hear(&request.arrival, heard);
+    }
+    match pushed {
         Ok(None) => Read::More(count),
         Ok(Some(answer)) => Read::Whole(answer),
         Err(ResponseError::NotHttp { banner }) => Read::Rejected { banner },
@@ -327,10 +339,15 @@ pub(crate) struct Wire {
 
 impl Wire {
     /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
-    async fn new(stream: TcpStream, place: Place, run: &Run, until: Instant) -> Result<Self, Fate> {
+    async fn new(
+        (stream, goal): (TcpStream, u16),
+        place: Place,
+        run: &Run,
+        until: Instant,
+    ) -> Result<Self, Fate> {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = run.dialler.tls() else {
+        let Some(tls) = run.dialler.tls(goal) else {
             return Ok(Self {
                 stream: Stream::Plain(stream),
                 answered: Duration::ZERO,

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::drive::clock::Epoch;
 use crate::drive::dial::Dialler;
 use crate::drive::feed::request_bytes;
+use crate::drive::follow::Follow;
 use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::large::LargeBodies;
@@ -31,6 +32,7 @@ pub(crate) struct Run {
     pub(crate) stop: Stop,
     pub(crate) hold: Hold,
     pub(crate) samples: Option<Sink>,
+    pub(crate) follow: Option<Arc<Follow>>,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     /// Due moment of the last arrival, once the whole plan was read.
@@ -46,7 +48,7 @@ impl Run {
         gauges: Arc<Gauges>,
         control: Control,
     ) -> Self {
-        let Control { stop, hold, samples } = control;
+        let Control { stop, hold, samples, follow, .. } = control;
         Self {
             epoch,
             dialler: Dialler::new(way),
@@ -55,6 +57,7 @@ impl Run {
             stop,
             hold,
             samples,
+            follow,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             last_due: OnceLock::new(),
@@ -127,7 +130,10 @@ pub(crate) struct InFlight {
     pub(crate) sample: Sample,
     desk: Arc<Desk>,
     dispatched: Duration,
+    /// Bytes that are counted as in flight.
+    held: u64,
     counted_large: bool,
+    is_prepared: bool,
 }
 
 impl InFlight {
@@ -154,7 +160,8 @@ impl InFlight {
             refused(Unsent::InFlightLimit);
             return None;
         }
-        if !gauges.hold_bytes(request_bytes(&arrival) as u64, MAX_IN_FLIGHT_BYTES) {
+        let held = request_bytes(&arrival) as u64;
+        if !gauges.hold_bytes(held, MAX_IN_FLIGHT_BYTES) {
             gauges.leave_flight(now);
             refused(Unsent::InFlightBytes);
             return None;
@@ -162,11 +169,21 @@ impl InFlight {
         let unwritten = Fate::Unsent { reason: Unsent::RunEnded };
         let sample = Sample { drift, ..blank(&arrival, Some(now), unwritten) };
         let desk = Arc::clone(desk);
-        Some(Self { arrival, sample, desk, dispatched: now, counted_large: false })
+        let (counted_large, is_prepared) = (false, false);
+        Some(Self { arrival, sample, desk, dispatched: now, held, counted_large, is_prepared })
     }
 
     pub(crate) fn run(&self) -> &Arc<Run> {
         &self.desk.run
+    }
+
+    /// Puts into it what the target gave its client, once, when it is about to be sent.
+    pub(crate) fn prepare(&mut self) {
+        if !std::mem::replace(&mut self.is_prepared, true)
+            && let Some(follow) = &self.desk.run.follow
+        {
+            follow.prepare(&mut self.arrival);
+        }
     }
 
     /// The first byte was handed to the kernel at `moment`. From now on a run that ends has waited
@@ -227,7 +244,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.conclude();
-        self.desk.run.gauges.release_bytes(request_bytes(&self.arrival) as u64);
+        self.desk.run.gauges.release_bytes(self.held);
         // Without an end there is no time, as in its sample.
         let left = self.sample.done.unwrap_or(self.dispatched);
         self.desk.run.gauges.leave_flight(left);

@@ -13,7 +13,7 @@ use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::drive::ports::Ports;
-use crate::scenario::network::{Goal, Sources, Way};
+use crate::scenario::network::{Destination, Goal, Sources, Way};
 use crate::scenario::redis::RedisTarget;
 use crate::scenario::tls::Tls;
 
@@ -43,15 +43,21 @@ impl Dialler {
         self.way.redis.as_ref()
     }
 
-    /// What is spoken inside of.
-    pub(crate) fn tls(&self) -> Option<&Tls> {
-        self.way.tls.as_ref()
+    /// What is spoken inside of, with the target (0) or another host.
+    pub(crate) fn tls(&self, goal: u16) -> Option<&Tls> {
+        self.host(goal).map_or(self.way.tls.as_ref(), |host| host.tls.as_ref())
     }
 
-    /// Opens a connection. One to a unix socket is wrapped like one over TCP: to the kernel both
-    /// are sockets, and what only TCP has is refused by it and missed by nobody.
-    pub(crate) async fn open(&self) -> io::Result<TcpStream> {
-        let address = match &self.way.to {
+    /// The host with this number, from 1; `None` is the target.
+    fn host(&self, goal: u16) -> Option<&Destination> {
+        self.way.hosts.get(usize::from(goal).checked_sub(1)?)
+    }
+
+    /// Opens a connection to the target (0) or another host. One to a unix socket is wrapped like
+    /// one over TCP: to the kernel both are sockets, and what only TCP has is refused by it and
+    /// missed by nobody.
+    pub(crate) async fn open(&self, goal: u16) -> io::Result<TcpStream> {
+        let address = match self.host(goal).map_or(&self.way.to, |host| &host.to) {
             Goal::Tcp(address) => *address,
             Goal::Unix(path) => return open_unix(path).await,
         };
@@ -124,12 +130,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let to = Goal::Tcp(listener.local_addr().unwrap());
         let sources = Sources::read("127.0.0.4/30,127.0.1.1").unwrap();
-        let way = Way { to, sources, redis: None, tls: None };
+        let way = Way { to, sources, redis: None, tls: None, hosts: Vec::new() };
         knock(&way, Duration::from_secs(30)).unwrap();
         let dialler = Dialler::new(way);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let _open: Vec<TcpStream> =
-            (0..4).map(|_| runtime.block_on(dialler.open()).unwrap()).collect();
+            (0..4).map(|_| runtime.block_on(dialler.open(0)).unwrap()).collect();
         let from = || listener.accept().unwrap().1.ip().to_string();
         let seen: Vec<String> = (0..5).map(|_| from()).collect();
         assert_eq!(seen, ["127.0.0.5", "127.0.0.5", "127.0.0.6", "127.0.1.1", "127.0.0.5"]);
@@ -143,7 +149,7 @@ mod tests {
         let dialler = Dialler { turn: AtomicU64::new(MANY), ..Dialler::new(address.into()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let open: Vec<TcpStream> =
-            (0..10).map(|_| runtime.block_on(dialler.open()).unwrap()).collect();
+            (0..10).map(|_| runtime.block_on(dialler.open(0)).unwrap()).collect();
         let ports: Vec<u16> =
             open.iter().map(|stream| stream.local_addr().unwrap().port()).collect();
         let next = ports.windows(2).filter(|pair| pair[0].checked_add(1) == Some(pair[1])).count();
@@ -158,14 +164,15 @@ mod tests {
         socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
         socket.listen(0).unwrap();
         let listener = UnixListener::from(OwnedFd::from(socket));
-        let way = Way { to: Goal::Unix(path), sources: Sources::default(), redis: None, tls: None };
+        let (to, sources) = (Goal::Unix(path), Sources::default());
+        let way = Way { to, sources, redis: None, tls: None, hosts: Vec::new() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let dialler = Dialler::new(way);
-        let first = runtime.block_on(dialler.open()).unwrap();
+        let first = runtime.block_on(dialler.open(0)).unwrap();
         let second = runtime.block_on(async {
-            assert!(timeout(Duration::from_millis(20), dialler.open()).await.is_err());
+            assert!(timeout(Duration::from_millis(20), dialler.open(0)).await.is_err());
             let _accepted = listener.accept().unwrap();
-            dialler.open().await.unwrap()
+            dialler.open(0).await.unwrap()
         });
         drop(first);
         runtime.block_on(second.writable()).unwrap();

@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::drive::clock::{Epoch, monotonic_ns};
+use crate::drive::follow::Follow;
+use crate::drive::hook::Hook;
 use crate::drive::samples::Sink;
 use crate::drive::stop::Stop;
 
@@ -94,6 +96,10 @@ pub struct Control {
     pub hold: Hold,
     /// Where the samples of its arrivals go, one by one.
     pub samples: Option<Sink>,
+    /// What later requests take from answers.
+    pub follow: Option<Arc<Follow>>,
+    /// What changes requests before they are due.
+    pub hook: Option<Hook>,
 }
 
 impl From<Stop> for Control {

@@ -185,12 +185,13 @@ impl Link {
             return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
         };
         let until = Instant::now() + run.limits.connect_timeout;
-        let connected = timeout_at(until, Box::pin(run.dialler.open())).await;
+        let goal = request.arrival.bond.goal;
+        let connected = timeout_at(until, Box::pin(run.dialler.open(goal))).await;
         let fate = match connected {
             Ok(Ok(socket)) => {
                 request.sample.opened = true;
                 // In a place of its own, so that idle connections need no room for it.
-                return Box::pin(Self::spoken((socket, place), run, until, alive)).await;
+                return Box::pin(Self::spoken((socket, goal), place, run, (until, alive))).await;
             }
             Ok(Err(error)) => failure::of_connect(&error),
             Err(_) => Fate::ConnectTimedOut,
@@ -201,15 +202,15 @@ impl Link {
     }
 
     async fn spoken(
-        (socket, place): (TcpStream, Place),
+        (socket, goal): (TcpStream, u16),
+        place: Place,
         run: &Arc<Run>,
-        until: Instant,
-        alive: Sender<Infallible>,
+        (until, alive): (Instant, Sender<Infallible>),
     ) -> Result<Self, Fate> {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = socket.set_nodelay(true);
         let room = Arc::new(Room::new());
-        let stream = timeout_at(until, sealed(socket, run)).await;
+        let stream = timeout_at(until, sealed((socket, goal), run)).await;
         let timed_out = Fate::Tls { failure: TlsFailure::TooSlow };
         let io = Io {
             stream: stream.unwrap_or(Err(timed_out))?,
@@ -248,8 +249,8 @@ impl Link {
 }
 
 /// What HTTP/2 is spoken on.
-async fn sealed(socket: TcpStream, run: &Run) -> Result<Stream, Fate> {
-    let Some(tls) = run.dialler.tls() else { return Ok(Stream::Plain(socket)) };
+async fn sealed((socket, goal): (TcpStream, u16), run: &Run) -> Result<Stream, Fate> {
+    let Some(tls) = run.dialler.tls(goal) else { return Ok(Stream::Plain(socket)) };
     let connector = TlsConnector::from(Arc::clone(&tls.http2));
     let shaken = connector.connect(tls.name.clone(), socket).await;
     let stream = shaken.map_err(|error| match TlsFailure::of(&error) {

@@ -164,7 +164,7 @@ impl Conversation {
             return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
         };
         let limit = self.run.limits.connect_timeout;
-        let opened = match timeout(limit, self.run.dialler.open()).await {
+        let opened = match timeout(limit, self.run.dialler.open(0)).await {
             Ok(Ok(stream)) => Ok(Link::new(stream, place)),
             Ok(Err(error)) => Err(failure::of_connect(&error)),
             Err(_) => Err(Fate::ConnectTimedOut),

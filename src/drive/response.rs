@@ -2,6 +2,7 @@
 
 pub mod head;
 
+use crate::drive::follow::Heard;
 use crate::drive::response::head::{RequestKind, head_end, read_head};
 use crate::protocol::http1::body::BodyDecoder;
 use crate::sample::MAX_BANNER;
@@ -71,6 +72,8 @@ pub struct ResponseReader {
     /// Bytes of the interim responses so far: each is read anew, so there must not be any number.
     interim_bytes: usize,
     body_bytes: u64,
+    /// What is kept of it, for whoever listens.
+    pub(crate) heard: Option<Box<Heard>>,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,7 @@ impl ResponseReader {
             seen: 0,
             interim_bytes: 0,
             body_bytes: 0,
+            heard: None,
         }
     }
 
@@ -135,6 +139,9 @@ impl ResponseReader {
                         self.state = State::empty_head();
                         continue;
                     };
+                    if let Some(heard) = &mut self.heard {
+                        heard.head = std::mem::take(bytes);
+                    }
                     self.state = State::Body { decoder: BodyDecoder::new(framing), answer };
                 }
                 State::Body { decoder, answer } => {
@@ -144,6 +151,9 @@ impl ResponseReader {
                     }
                     let step = decoder.decode(rest)?;
                     self.body_bytes += (step.data.1 - step.data.0) as u64;
+                    if let Some(heard) = &mut self.heard {
+                        heard.keep(rest.get(step.data.0..step.data.1).unwrap_or_default());
+                    }
                     rest = &rest[step.consumed..];
                     if rest.is_empty() && !step.complete {
                         return Ok(None);

@@ -18,6 +18,7 @@ use crate::drive::connection;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::feed::{Batch, request_bytes};
 use crate::drive::health::run_queue_wait_of_this_thread;
+use crate::drive::hook::kept_back;
 use crate::drive::http2;
 use crate::drive::lead::Lead;
 use crate::drive::pacer::{Pacer, Step};
@@ -319,9 +320,9 @@ impl Shard {
     fn dispatch(&mut self, mut arrival: Box<Arrival>, drift: Duration, now: Duration) {
         let place = Place::of(&arrival);
         let lane = self.lanes.entry(place.connection).or_default();
-        if self.desk.run.hold.is_held() {
+        if let Some(reason) = kept_back(&arrival, self.desk.run.hold.is_held()) {
             lane.opening_held |= arrival.seq == 0;
-            self.desk.unsent(&arrival, None, Unsent::Held);
+            self.desk.unsent(&arrival, None, reason);
         } else {
             if std::mem::take(&mut lane.opening_held) {
                 arrival.seq = 0;

@@ -5,22 +5,23 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
+use crate::plan::bond::{Bond, Hooked};
+use crate::plan::choice::{Choice, asked};
+use crate::plan::clients::Clients;
 use crate::plan::fingerprint::Fnv;
-use crate::plan::redis::transactions::{Broken, Transactions};
-use crate::plan::redis::{self, Commands};
+use crate::plan::pending::{Pending, Request};
+use crate::plan::redis;
+use crate::plan::redis::transactions::Transactions;
 use crate::plan::remembered::{Names, Touched};
+use crate::plan::retarget::reshaped;
 use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite};
-use crate::plan::scale::{Scale, Speed};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
 use crate::recording::{Exchange, Flags};
-use crate::scenario::ramp::Ramp;
-use crate::scenario::{MethodPolicy, Pace};
+use crate::scenario::Pace;
 
 /// The arrivals of a plan, in the order of `due`, made while they are asked for: memory depends on
 /// the number of connections and on what is due within [`crate::plan::scale::CLONE_SHIFT`], not on
@@ -46,29 +47,12 @@ pub struct Plan {
     count: Option<u64>,
     /// Groups that have begun, and whether the ramp let them in.
     let_in: HashMap<u64, bool>,
+    /// Where cookies or tokens are followed.
+    clients: Option<Clients>,
     transactions: Transactions,
     touched: Touched,
     names: Names,
     notes: Notes,
-}
-
-/// Everything that decides about an exchange, settled before the first one is read.
-#[derive(Debug)]
-pub(crate) struct Choice {
-    pub(crate) methods: MethodPolicy,
-    pub(crate) headers: BTreeMap<String, String>,
-    pub(crate) authority: String,
-    pub(crate) start: Duration,
-    pub(crate) scale: Scale,
-    pub(crate) speed: Speed,
-    pub(crate) ramp: Option<Ramp>,
-    pub(crate) pace: Pace,
-    /// Group of each connection; empty when every group is played once, and from the start.
-    pub(crate) groups: HashMap<u64, u64>,
-    /// What is added to a connection's number for each copy.
-    pub(crate) stride: u64,
-    /// The target is a Redis.
-    pub(crate) redis: Option<(Commands, Arc<Broken>)>,
 }
 
 /// What was seen on the way.
@@ -89,6 +73,7 @@ pub(crate) struct Notes {
 impl Plan {
     /// A plan from its first arrival on. Without `totals`, no arrival is the last of anything.
     pub(crate) fn new(exchanges: Rows<Exchange>, choice: Arc<Choice>, totals: Totals) -> Self {
+        let clients = choice.rewriting.follows().then(Clients::default);
         let turns = (choice.pace == Pace::Session).then(|| Turns::new(totals.sessions));
         let broken = choice.redis.as_ref().map(|(_, broken)| broken.clone()).unwrap_or_default();
         Self {
@@ -104,6 +89,7 @@ impl Plan {
             seqs: HashMap::new(),
             totals: totals.connections,
             turns,
+            clients,
             count: totals.arrivals,
             let_in: HashMap::new(),
             touched: Touched::default(),
@@ -144,7 +130,8 @@ impl Plan {
             Some(_) => redis::skip_reason(protocol, flags),
             None => skip_reason(protocol, flags, method, &choice.methods),
         };
-        // Transactions are walked whatever becomes of their parts.
+        // Clients, like transactions, are walked whatever becomes of their parts.
+        let client = self.clients.as_mut().map_or(0, |clients| clients.client(exchange));
         let walked = choice.redis.is_some().then(|| self.rewritten(exchange));
         if skip.is_some() {
             return Ok(()); // Counted when the window was looked at.
@@ -160,7 +147,7 @@ impl Plan {
             return Ok(());
         }
         let request = match walked.unwrap_or_else(|| self.rewritten(exchange)) {
-            Ok(rewritten) => self.prepare(exchange, rewritten),
+            Ok(rewritten) => self.prepare(exchange, rewritten, client),
             Err(reason) => {
                 self.skip(reason);
                 return Ok(());
@@ -210,12 +197,21 @@ impl Plan {
         if body.len() as u64 != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }
-        let rewritten = rewrite(head, body, &self.choice.authority, &self.choice.headers);
-        rewritten.ok_or(Skip::BodyMismatch)
+        let goal = self.choice.goal(exchange);
+        let authority = self.choice.authorities.get(usize::from(goal)).map_or("", String::as_str);
+        let rewritten = rewrite(head, body, authority, &self.choice.headers);
+        let mut rewritten = rewritten.ok_or(Skip::BodyMismatch)?;
+        if self.choice.rewriting.changes_heads() {
+            let head = reshaped(&rewritten.head, &self.choice.rewriting);
+            rewritten.head = head.ok_or(Skip::Rewriting)?.into();
+        }
+        Ok(rewritten)
     }
 
-    fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten) -> Request {
+    fn prepare(&mut self, exchange: &Exchange, rewritten: Rewritten, client: u64) -> Request {
         let response = exchange.response.as_ref();
+        let goal = self.choice.goal(exchange);
+        let (target, route) = self.choice.shown(exchange, &rewritten.head);
         let status = match self.choice.redis {
             Some(_) => redis::recorded_status(exchange),
             None => response.map(|response| response.status).filter(|status| *status > 0),
@@ -228,11 +224,8 @@ impl Plan {
             protocol: exchange.protocol,
             session: exchange.session,
             method: self.names.shared(&exchange.method),
-            route: self.names.shared(format!("{} {}", exchange.method, exchange.route).trim_end()),
-            target: Fnv::new()
-                .text(exchange.method.as_bytes())
-                .text(exchange.target.as_bytes())
-                .finish(),
+            route: self.names.shared(format!("{} {route}", exchange.method).trim_end()),
+            target: asked(goal, &exchange.method, &target),
             head: rewritten.head,
             body,
             expect_removed: rewritten.expect_removed,
@@ -243,6 +236,12 @@ impl Plan {
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
+            bond: Bond {
+                goal,
+                client,
+                tokens: self.choice.learned.as_ref().and_then(|it| it.of(self.read)),
+                hooked: Hooked::default(),
+            },
         }
     }
 
@@ -250,11 +249,12 @@ impl Plan {
         let choice = Arc::clone(&self.choice);
         let request = &pending.request;
         // The caller made sure that the largest number fits.
-        let connection = request.connection + choice.stride * u64::from(pending.copy);
-        let session = match pending.copy {
-            0 => request.session,
-            copy => Fnv::new().number(request.session).number(u64::from(copy)).finish(),
-        };
+        let connection = request.connection + choice.stride * choice.lane(request, pending.copy);
+        let session = copied(request.session, pending.copy);
+        let mut bond = request.bond.clone();
+        if self.clients.is_some() {
+            bond.client = copied(bond.client, pending.copy);
+        }
         let seq = self.seqs.entry(connection).or_default();
         let position = *seq;
         *seq += 1;
@@ -287,7 +287,16 @@ impl Plan {
             touch,
             turn,
             recorded: request.recorded,
+            bond,
         }
+    }
+}
+
+/// The number of somebody's copy.
+fn copied(number: u64, copy: u32) -> u64 {
+    match copy {
+        0 => number,
+        copy => Fnv::new().number(number).number(u64::from(copy)).finish(),
     }
 }
 
@@ -331,57 +340,3 @@ impl std::fmt::Debug for Plan {
             .finish_non_exhaustive()
     }
 }
-
-/// A request as it goes on the wire, shared by its copies.
-#[derive(Debug)]
-struct Request {
-    connection: u64,
-    protocol: Protocol,
-    session: u64,
-    method: Arc<str>,
-    route: Arc<str>,
-    target: u64,
-    head: Bytes,
-    body: Bytes,
-    expect_removed: bool,
-    recorded: Recorded,
-}
-
-impl Request {
-    fn bytes(&self) -> usize {
-        self.head.len() + self.body.len()
-    }
-}
-
-/// One copy of a request, before its moment.
-#[derive(Debug)]
-struct Pending {
-    /// Moment in the recording's time, since the window's start.
-    at: Duration,
-    /// Position of its exchange in the window.
-    ordinal: u64,
-    copy: u32,
-    request: Arc<Request>,
-}
-
-// Only the first three decide, and no two copies agree in them.
-impl Ord for Pending {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |pending: &Self| (pending.at, pending.ordinal, pending.copy);
-        key(self).cmp(&key(other))
-    }
-}
-
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Pending {}

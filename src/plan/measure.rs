@@ -1,6 +1,6 @@
 //! The facts of a plan, found by going through it once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::plan::arrivals::{Notes, Plan};
@@ -14,7 +14,7 @@ use crate::plan::{Arrival, PlanError, Totals};
 use crate::protocol::Protocol;
 use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
-use crate::units::{format_count, format_duration, format_share};
+use crate::units::{format_count, format_counted, format_duration, format_share};
 
 /// Goes through a plan; returns its facts, and how many arrivals there are of each connection and
 /// session.
@@ -108,6 +108,8 @@ struct Tally {
     connections: HashMap<u64, Seen>,
     /// Arrivals of each.
     sessions: HashMap<u64, u32>,
+    /// Arrivals by where they go.
+    goals: BTreeMap<u16, u64>,
 }
 
 /// What was seen of a connection: from its first arrival to the end of its last answer.
@@ -128,6 +130,7 @@ impl Tally {
             fingerprint: Fnv::new(),
             connections: HashMap::new(),
             sessions: HashMap::new(),
+            goals: BTreeMap::new(),
         }
     }
 
@@ -149,6 +152,7 @@ impl Tally {
             // The same bytes say another thing; what was planned in HTTP/1 keeps its hash.
             self.fingerprint = self.fingerprint.text(Protocol::Http2.name().as_bytes());
         }
+        *self.goals.entry(arrival.bond.goal).or_default() += 1;
         let of_session = self.sessions.entry(arrival.session).or_default();
         *of_session = of_session.saturating_add(1);
         let end = arrival.due.saturating_add(arrival.recorded.latency.unwrap_or_default());
@@ -175,7 +179,8 @@ fn warnings(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let sets = |name: &str| scenario.headers.keys().any(|set| set.eq_ignore_ascii_case(name));
-    if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") {
+    let is_followed = scenario.rewriting.follow_cookies;
+    if notes.redacted > 0 && !sets("Authorization") && !sets("Cookie") && !is_followed {
         warnings.push(format!(
             "credentials of {} requests were replaced at import and are sent as pseudonyms; set \
              `Authorization` or `Cookie` under `rewrite.headers` if the target checks them",
@@ -200,6 +205,15 @@ fn warnings(
         warnings.push(format!(
             "{} requests announce another body than the recording holds, and are left out",
             format_count(mismatched)
+        ));
+    }
+    for (goal, host) in (1..).zip(&scenario.hosts) {
+        let count = tally.goals.get(&goal).copied().unwrap_or(0);
+        warnings.push(format!(
+            "{} of `{}` go to {}",
+            format_counted(count, "request", "requests"),
+            host.recorded(),
+            host.to.authority()
         ));
     }
     warnings.extend(scale_warnings(notes, selection, scenario, tally.arrivals));

@@ -1,5 +1,6 @@
 //! Plans of recordings that are made up here.
 
+mod hosts;
 mod properties;
 mod sessions;
 mod streaming;
@@ -16,6 +17,7 @@ use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::network::Network;
 use crate::scenario::ramp::Ramp;
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
 fn scenario() -> Scenario {
@@ -29,9 +31,11 @@ fn scenario() -> Scenario {
         pace: Pace::Recorded,
         seed: 1,
         target: TargetSpec::Stage,
+        hosts: Vec::new(),
         allow: Vec::new(),
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
+        rewriting: Rewriting::default(),
         tolerance: Tier::Standard,
         expect: Vec::new(),
         abort: Vec::new(),
@@ -44,7 +48,7 @@ fn scenario() -> Scenario {
     }
 }
 
-fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
+pub(super) fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
     Exchange {
         at: Duration::from_millis(at_ms),
         connection,

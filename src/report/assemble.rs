@@ -90,6 +90,8 @@ pub fn assemble(input: &AssembleInput) -> Report {
         advice: advice(input),
         totals: totals(summary),
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        followed: None,
+        hook: None,
         session_pace: input.facts.session_pace.then(|| session_pace(input)),
         statuses,
         replies,

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::act::Performed;
+use crate::drive::follow::Followed;
 use crate::drive::health::Health;
+use crate::drive::hook::HookReport;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
@@ -53,6 +55,12 @@ pub struct Report {
     /// What sessions did to the plan; `None` where they did not set the pace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_pace: Option<SessionPace>,
+    /// What was taken from answers of the target; `None` where nothing was followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub followed: Option<Followed>,
+    /// What the hook did; `None` where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<HookReport>,
     /// Answers by status code; empty where the target is a Redis.
     pub statuses: BTreeMap<u16, u64>,
     /// Answers by kind, where the target is a Redis: `reply` and `error reply`.

@@ -9,6 +9,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
 use crate::scenario::nodes::NodeKeys;
+use crate::scenario::rewriting::{HookKeys, Maybe, PathKeys, TokenList};
 use crate::scenario::tls::TlsKeys;
 use crate::scenario::watch::WatchItem;
 
@@ -28,7 +29,7 @@ pub(crate) struct Keys {
     pub(crate) seed: Option<Text>,
     pub(crate) target: TargetKeys,
     pub(crate) methods: Option<Spanned<OneOrMany>>,
-    pub(crate) rewrite: Option<RewriteKeys>,
+    pub(crate) rewrite: Option<Spanned<RewriteKeys>>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
     pub(crate) abort: Option<Vec<Text>>,
@@ -44,6 +45,7 @@ pub(crate) struct Keys {
 pub(crate) struct TargetKeys {
     pub(crate) url: Text,
     pub(crate) tls: Option<Spanned<TlsKeys>>,
+    pub(crate) hosts: Option<BTreeMap<String, Text>>,
     pub(crate) allow: Option<Vec<Text>>,
     pub(crate) connect_to: Option<Vec<Text>>,
     pub(crate) resolve: Option<Vec<Text>>,
@@ -55,7 +57,12 @@ pub(crate) struct TargetKeys {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RewriteKeys {
-    pub(crate) headers: Option<BTreeMap<String, Text>>,
+    pub(crate) headers: Option<BTreeMap<String, Maybe>>,
+    pub(crate) paths: Option<Vec<PathKeys>>,
+    pub(crate) query: Option<BTreeMap<String, Maybe>>,
+    pub(crate) cookies: Option<Text>,
+    pub(crate) tokens: Option<Spanned<TokenList>>,
+    pub(crate) hook: Option<Spanned<HookKeys>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -75,6 +75,17 @@ pub struct Way {
     pub redis: Option<RedisTarget>,
     /// What is spoken inside of, if anything.
     pub tls: Option<Tls>,
+    /// Where connections to other hosts of the recording go, in the order of the scenario.
+    pub hosts: Vec<Destination>,
+}
+
+/// Where connections to a host go that has a target of its own.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// To.
+    pub to: Goal,
+    /// What is spoken inside of, if anything.
+    pub tls: Option<Tls>,
 }
 
 /// What is connected to.
@@ -88,7 +99,8 @@ pub enum Goal {
 
 impl From<SocketAddr> for Way {
     fn from(address: SocketAddr) -> Self {
-        Self { to: Goal::Tcp(address), sources: Sources::default(), redis: None, tls: None }
+        let (to, sources) = (Goal::Tcp(address), Sources::default());
+        Self { to, sources, redis: None, tls: None, hosts: Vec::new() }
     }
 }
 

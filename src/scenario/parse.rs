@@ -2,7 +2,6 @@
 
 mod network;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,13 +13,15 @@ use crate::scenario::abort::{AbortRule, MAX_RULES};
 use crate::scenario::acts;
 use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
-use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, RewriteKeys, StageFileKeys, Text};
+use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, StageFileKeys, Text};
 use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
+use crate::scenario::mapped;
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
 use crate::scenario::problem::{Mistake, ScenarioError, Source, crop};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::redis;
+use crate::scenario::rewriting;
 use crate::scenario::tls;
 use crate::scenario::watch::{self, Watch};
 use crate::scenario::{Limits, MethodPolicy, Pace, Scenario, TargetSpec, Tier, Window};
@@ -72,12 +73,14 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let nodes = nodes::read(place, keys.nodes)?;
     let place = Place { nodes: &nodes, ..place };
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
-    let target = tls::read(place, target, keys.target.tls.take())?;
+    let hosts = mapped::read(place, keys.target.hosts.take(), &target)?;
+    let (target, hosts) = tls::read(place, (target, hosts), keys.target.tls.take())?;
     let acts = acts::read(place, keys.acts, &target)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;
     let watches = watch::read(place, keys.watch)?;
     let allow = keys.target.allow.unwrap_or_default();
+    let (headers, rewriting) = rewriting::read(place, keys.rewrite, &target)?;
     Ok(Scenario {
         name: match &keys.name {
             Some(name) => place.read(name, scenario_name)?,
@@ -92,7 +95,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         seed: place.or(keys.seed.as_ref(), 1, seed)?,
         methods: methods(place, keys.methods.as_ref(), &target)?,
         allow: place.each(&allow, fields::allowed)?,
-        headers: headers(place, keys.rewrite)?,
+        headers,
+        rewriting,
         tolerance: place.or(keys.tolerance.as_ref(), Tier::Standard, |text| {
             fields::word(text, &fields::TIERS)
         })?,
@@ -105,6 +109,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         watch: watches,
         nodes: nodes.clone(),
         target,
+        hosts,
     })
 }
 
@@ -251,26 +256,6 @@ fn methods(
             Ok(MethodPolicy::Only(methods))
         }
     }
-}
-
-fn headers(
-    place: Place<'_>,
-    keys: Option<RewriteKeys>,
-) -> Result<BTreeMap<String, String>, ScenarioError> {
-    let mut headers: BTreeMap<String, String> = BTreeMap::new();
-    for (name, text) in keys.and_then(|keys| keys.headers).unwrap_or_default() {
-        fields::header_name(&name).map_err(|mistake| place.mistake(&text, mistake))?;
-        if let Some(other) = headers.keys().find(|other| other.eq_ignore_ascii_case(&name)) {
-            let mistake = Mistake::new(
-                format!("`{name}` and `{other}` are the same header"),
-                "keep one of the two; which one counts would be a guess",
-            );
-            return Err(place.mistake(&text, mistake));
-        }
-        let value = place.read(&text, |text| fields::header_value(text, place.environment))?;
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }
 
 fn limits(place: Place<'_>, keys: &LimitKeys) -> Result<Limits, ScenarioError> {

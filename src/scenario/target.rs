@@ -10,11 +10,11 @@ use crate::record::tls::TlsError;
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::hosts::{is_loopback, plain_host, split_host_port};
-use crate::scenario::network::{Goal, Network, Sources, Way};
+use crate::scenario::network::{Destination, Goal, Network, Sources, Way};
 use crate::scenario::redis::RedisTarget;
 use crate::scenario::tls::Tls;
 
-pub use reach::{check_names, check_way, reach};
+pub use reach::{check_hosts, check_names, check_way, reach, reach_hosts};
 
 /// Where requests are sent. It exists only by [`resolve`], which refuses every server of the
 /// recording; its name is looked up once, so that a later answer cannot lead elsewhere.
@@ -34,6 +34,8 @@ pub struct Target {
     pub unix: Option<PathBuf>,
     /// Addresses of this machine that connections come from.
     pub sources: Sources,
+    /// Those of other hosts of the recording, in the order of the scenario.
+    pub hosts: Vec<Target>,
     /// Further addresses of its name, all of them checked. They also keep other modules from
     /// making a target.
     others: Vec<SocketAddr>,
@@ -58,8 +60,22 @@ impl Target {
 
     /// Where the connections of a load go to and come from.
     pub fn way(&self) -> Way {
-        let to = self.unix.clone().map_or(Goal::Tcp(self.address), Goal::Unix);
-        Way { to, sources: self.sources.clone(), redis: self.redis.clone(), tls: self.tls.clone() }
+        let (sources, redis, tls) = (&self.sources, &self.redis, &self.tls);
+        Way {
+            to: self.goal(),
+            sources: sources.clone(),
+            redis: redis.clone(),
+            tls: tls.clone(),
+            hosts: self.hosts.iter().map(Self::destination).collect(),
+        }
+    }
+
+    fn goal(&self) -> Goal {
+        self.unix.clone().map_or(Goal::Tcp(self.address), Goal::Unix)
+    }
+
+    fn destination(&self) -> Destination {
+        Destination { to: self.goal(), tls: self.tls.clone() }
     }
 
     /// It is on this machine.

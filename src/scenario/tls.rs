@@ -16,6 +16,7 @@ use crate::record::tls::{TlsError, Trust, to_server};
 use crate::scenario::TargetSpec;
 use crate::scenario::fields;
 use crate::scenario::keys::Text;
+use crate::scenario::mapped::MappedHost;
 use crate::scenario::place::Place;
 use crate::scenario::problem::{Mistake, ScenarioError, crop};
 
@@ -122,17 +123,32 @@ pub(crate) struct TlsKeys {
     server_name: Option<Text>,
 }
 
-/// A target with what is said of TLS to it.
+/// A target and the hosts beside it, each of them that speaks TLS with what is said of it. A name
+/// (`server_name`) is that of the target only.
 pub(crate) fn read(
     place: Place<'_>,
-    target: TargetSpec,
+    (mut target, mut hosts): (TargetSpec, Vec<MappedHost>),
     keys: Option<Spanned<TlsKeys>>,
-) -> Result<TargetSpec, ScenarioError> {
-    let Some(keys) = keys else { return Ok(target) };
-    let TargetSpec::Http { host, port, tls: Some(_) } = target else {
+) -> Result<(TargetSpec, Vec<MappedHost>), ScenarioError> {
+    let Some(keys) = keys else { return Ok((target, hosts)) };
+    let tls = spec(place, &keys)?;
+    let of_host = TlsSpec { server_name: None, ..tls.clone() };
+    let mut is_spoken = false;
+    let others = hosts.iter_mut().map(|host| (&mut host.to, &of_host));
+    for (spec, said) in std::iter::once((&mut target, &tls)).chain(others) {
+        if let TargetSpec::Http { tls: Some(tls), .. } = spec {
+            **tls = said.clone();
+            is_spoken = true;
+        }
+    }
+    if !is_spoken {
         let hint = "write `url: https://HOST:PORT`, or leave `tls` out";
         return Err(place.mistake(&keys, Mistake::new("the target does not speak TLS", hint)));
-    };
+    }
+    Ok((target, hosts))
+}
+
+fn spec(place: Place<'_>, keys: &Spanned<TlsKeys>) -> Result<TlsSpec, ScenarioError> {
     let file = |text: &str| file(text, place);
     let TlsKeys { cacert, cert, key, insecure, server_name } = &keys.value;
     let identity = match (cert, key) {
@@ -152,7 +168,7 @@ pub(crate) fn read(
         );
         return Err(place.mistake(cacert, mistake));
     }
-    let tls = TlsSpec {
+    Ok(TlsSpec {
         cacert: cacert.as_ref().map(|cacert| place.read(cacert, file)).transpose()?,
         identity,
         insecure,
@@ -160,8 +176,7 @@ pub(crate) fn read(
             let text = fields::header_value(text, place.environment)?;
             server_name_of(&text).map(Some)
         })?,
-    };
-    Ok(TargetSpec::Http { host, port, tls: Some(Box::new(tls)) })
+    })
 }
 
 const LONELY: &str = "a client's certificate (`cert`) and its key (`key`) go together";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::plan::bond::Bond;
 use crate::plan::{Arrival, Recorded, Touch};
 use crate::protocol::Protocol;
 use crate::sample::{Fate, Sample};
@@ -12,6 +13,7 @@ use crate::sample::{Fate, Sample};
 /// A `GET` of a warmed target, due at `ms` and last on a connection of its own.
 pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
     Arrival {
+        bond: Bond::default(),
         index,
         due,
         connection: index,

@@ -106,8 +106,10 @@ impl Summary {
     }
 
     fn add_shapes(&mut self, arrival: &Arrival, sample: &Sample) {
-        if matches!(sample.fate, Fate::Unsent { reason: Unsent::Held }) {
-            return; // What a person held back is no part of the load whose shape is claimed.
+        if matches!(sample.fate, Fate::Unsent { reason: Unsent::Held | Unsent::HookSkipped }) {
+            // What a person held back, or a hook left out, is no part of the load whose shape is
+            // claimed.
+            return;
         }
         let bytes = request_bytes(arrival);
         // The planned mix decides for all three shapes which routes are told apart, so that they

@@ -70,6 +70,7 @@ mod generated; // Load without a recording: its requests, connections and moment
 mod session_pace; // Sessions that wait for their answers, by nginx' own log.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod redis_replay; // Commands of Redis replayed: real clients, real servers, and bad ones.
+mod rewriting; // Requests rewritten on their way: other hosts, paths, cookies, tokens, a hook.
 mod network; // Where connections go and come from: hosts, addresses, unix sockets, sources.
 mod limits; // Ceilings of a run: what lies above is refused, or not sent and counted.
 mod machine; // What a plan needs of this machine, and what that could do before a run.

@@ -12,6 +12,7 @@ use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::{GaugeSnapshot, Gauges};
 use crate::drive::hold::Control;
+use crate::drive::hook::Hooked;
 use crate::drive::{DriveError, Driven};
 use crate::plan::arrivals::Plan;
 use crate::probe;
@@ -140,6 +141,7 @@ fn replayed(
     };
     with_progress(planned, voice, |gauges| {
         guarded(guard, &Arc::clone(&gauges), || {
+            let plan = Hooked::new(plan, control.hook.clone(), control.stop.clone());
             replay(plan, ground.target, limits, gauges, control.clone())
         })
     })

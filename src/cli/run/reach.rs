@@ -10,7 +10,8 @@ use anyhow::{Context, bail};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, ClientConnection};
 
-use crate::cli::load::{Loaded, catalogue};
+use crate::cli::catalogue::catalogue;
+use crate::cli::load::Loaded;
 use crate::cli::machine::shortages;
 use crate::cli::run::{Rehearsal, say};
 use crate::cli::{Voice, outputs};
@@ -19,7 +20,7 @@ use crate::plan::facts::Facts;
 use crate::record::failures::TlsFailure;
 use crate::recording::Servers;
 use crate::scenario::network::{Goal, Network, Way};
-use crate::scenario::target::{Target, reach};
+use crate::scenario::target::{Target, reach, reach_hosts};
 use crate::scenario::tls::Tls;
 use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::server::{self, Stage};
@@ -60,7 +61,17 @@ pub(super) fn outside_target(
     let servers = &recording.reader.header().servers;
     let Scenario { target, allow, network, .. } = scenario;
     let target = resolved(Wanted { target, allow, servers, network }, None)?;
-    answering(target, "`target.url`", scenario.limits.connect_timeout, |_| Ok(())).map(Some)
+    let patience = scenario.limits.connect_timeout;
+    let mut target = answering(target, "`target.url`", patience, |_| Ok(()))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let hosts = runtime.block_on(reach_hosts(&scenario.hosts, allow, servers, network))?;
+    for warning in scenario.hosts.iter().filter_map(|host| host.to.insecurity()) {
+        outputs::note(false, &format!("WARNING: {warning}"));
+    }
+    for host in hosts {
+        target.hosts.push(answering(host, "`target.hosts`", patience, |_| Ok(()))?);
+    }
+    Ok(Some(target))
 }
 
 /// The same way to another address of the same name.
@@ -78,7 +89,7 @@ pub(super) fn staged(
     recording: &Loaded,
     facts: &Facts,
 ) -> anyhow::Result<(Target, Option<Stage>)> {
-    let Scenario { target, allow, network, .. } = rehearsal.scenario;
+    let Scenario { target, allow, network, rewriting, .. } = rehearsal.scenario;
     let mut knobs = rehearsal.scenario.stage.clone();
     if let Some(fault) = rehearsal.fault {
         fault.apply(&mut knobs, facts.peak_connections);
@@ -86,7 +97,7 @@ pub(super) fn staged(
         outputs::note(rehearsal.voice.quiet, &text);
     }
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let stage = server::start(knobs, catalogue(&recording.reader)?, listen)?;
+    let stage = server::start(knobs, catalogue(&recording.reader, rewriting)?, listen)?;
     let servers = &recording.reader.header().servers;
     let target = resolved(Wanted { target, allow, servers, network }, Some(stage.address))?;
     Ok((target, Some(stage)))

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::drive::desk::InFlight;
 use crate::drive::failure;
+use crate::drive::follow::Heard;
 use crate::drive::http2::room::Room;
 use crate::protocol::http2::request::request_of;
 use crate::sample::{Fate, Http2Failure, Unsent};
@@ -52,6 +53,7 @@ pub(super) async fn carry(
 ) -> Carried {
     let run = Arc::clone(turn.request.run());
     turn.request.sample.connected = Some(run.epoch.now());
+    turn.request.prepare();
     let exchange = exchange(send, &room, &mut turn.request);
     let fate = match timeout(run.limits.response_timeout, exchange).await {
         Ok(fate) => fate,
@@ -84,7 +86,8 @@ fn may_repeat(request: &InFlight, fate: &Fate, is_reused: bool) -> bool {
 
 /// Sends the request and reads the response, both as fast as they go.
 async fn exchange(send: SendRequest<Bytes>, room: &Room, request: &mut InFlight) -> Fate {
-    let scheme = if request.run().dialler.tls().is_some() { "https" } else { "http" };
+    let is_sealed = request.run().dialler.tls(request.arrival.bond.goal).is_some();
+    let scheme = if is_sealed { "https" } else { "http" };
     let Some(message) = request_of(&request.arrival.head, scheme) else {
         return Fate::Unsent { reason: Unsent::NotInHttp2 };
     };
@@ -161,15 +164,40 @@ async fn read(
     let status = response.status().as_u16();
     let (head, mut body) = response.into_parts();
     let mut is_failed = has_failed(&head.headers);
+    let follow = request.run().follow.clone();
+    let mut kept = follow.as_ref().map(|follow| {
+        let text = text_of(&head.headers);
+        follow.hear_head(&request.arrival, &text);
+        Heard { head: text, ..follow.listen(&request.arrival) }
+    });
     while let Some(piece) = body.data().await {
-        let piece = piece?.len();
+        let piece = piece?;
+        if let Some(kept) = &mut kept {
+            kept.keep(&piece);
+        }
+        let piece = piece.len();
         *body_bytes += piece as u64;
         release(&mut body, piece)?;
+    }
+    if let Some((follow, kept)) = follow.zip(kept) {
+        follow.hear_body(&request.arrival, &kept);
     }
     if let Some(trailers) = body.trailers().await? {
         is_failed |= has_failed(&trailers);
     }
     Ok(if is_failed { Fate::GrpcFailed } else { Fate::Answered { status } })
+}
+
+/// The headers of an answer as HTTP/1 would say them.
+fn text_of(headers: &HeaderMap) -> Vec<u8> {
+    let mut text = b"HTTP/2\r\n".to_vec();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            text.extend_from_slice(part);
+        }
+    }
+    text.extend_from_slice(b"\r\n");
+    text
 }
 
 fn release(body: &mut RecvStream, bytes: usize) -> Result<(), Error> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::plan::arrivals::{Choice, Plan};
+use crate::plan::arrivals::Plan;
+use crate::plan::choice::Choice;
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::tests::exchange;
 use crate::plan::{PlanError, Totals};
+use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{MethodPolicy, Pace};
 
 #[test]
@@ -21,7 +23,10 @@ fn no_more_is_read_than_the_next_arrival_needs() {
     let choice = Choice {
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
-        authority: "staging".to_owned(),
+        authorities: vec!["staging".to_owned()],
+        hosts: Vec::new(),
+        rewriting: Rewriting::default(),
+        learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),
@@ -44,7 +49,10 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
     let choice = Choice {
         methods: MethodPolicy::All,
         headers: BTreeMap::new(),
-        authority: "staging".to_owned(),
+        authorities: vec!["staging".to_owned()],
+        hosts: Vec::new(),
+        rewriting: Rewriting::default(),
+        learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
         speed: Speed::new(1.0).unwrap(),

@@ -6,6 +6,7 @@ use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::acts::{ActName, Acts};
 use crate::scenario::hosts::plain_host;
+use crate::scenario::mapped::MappedHost;
 use crate::scenario::network::{NO_ADDRESS, Network, Sources};
 use crate::scenario::problem::Mistake;
 use crate::scenario::target::{
@@ -60,6 +61,31 @@ pub async fn reach(
     }
 }
 
+/// Checks the targets of other hosts of the recording like the target itself, each by its name and
+/// its addresses, and looks them up.
+pub async fn reach_hosts(
+    hosts: &[MappedHost],
+    allow: &[String],
+    servers: &Servers,
+    network: &Network,
+) -> Result<Vec<Target>, TargetError> {
+    let mut reached = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        reached.push(reach(&host.to, allow, servers, network, None).await?);
+    }
+    Ok(reached)
+}
+
+/// What can be said about them without looking anything up.
+pub fn check_hosts(
+    hosts: &[MappedHost],
+    allow: &[String],
+    servers: &Servers,
+    network: &Network,
+) -> Result<(), TargetError> {
+    hosts.iter().try_for_each(|host| check_names(&host.to, allow, servers, network))
+}
+
 fn at(spec: &TargetSpec, address: SocketAddr, sources: Sources) -> Target {
     Target {
         authority: spec.authority(),
@@ -69,6 +95,7 @@ fn at(spec: &TargetSpec, address: SocketAddr, sources: Sources) -> Target {
         is_stage: false,
         unix: None,
         sources,
+        hosts: Vec::new(),
         others: Vec::new(),
     }
 }

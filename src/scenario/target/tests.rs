@@ -112,8 +112,9 @@ fn the_first_address_that_is_there_is_used() {
     let at = |there: &[SocketAddr]| {
         let (authority, others) = ("localhost".to_owned(), addresses[1..].to_vec());
         let (address, sources) = (addresses[0], Sources::default());
-        let (redis, tls, is_stage, unix) = (None, None, false, None);
-        let target = Target { authority, address, redis, tls, is_stage, unix, sources, others };
+        let (redis, tls, is_stage, unix, hosts) = (None, None, false, None, Vec::new());
+        let target =
+            Target { authority, address, redis, tls, is_stage, unix, sources, hosts, others };
         target.at_first(|a| there.contains(&a).then_some(()).ok_or(a)).map(|t| t.address)
     };
     assert_eq!(at(&addresses), Ok(addresses[0]));

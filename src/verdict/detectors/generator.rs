@@ -59,6 +59,7 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
         Unsent::InFlightLimit,
         Unsent::InFlightBytes,
         Unsent::ConnectionLimit,
+        Unsent::Hook,
     ] {
         if let Some(&count) = input.summary.fates.get(reason.name()) {
             let count = format_counted(count, "request", "requests");

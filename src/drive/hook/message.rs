@@ -1,0 +1,262 @@
+//! A request as a line of JSON, and the line that comes back.
+//!
+//! What comes back unchanged keeps its bytes: order, case and blanks of lines, and bytes that are
+//! no text. What frames the request stays, and its length follows its body.
+
+use std::sync::Arc;
+
+use ::bytes::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::drive::follow::put::Changes;
+use crate::plan::Arrival;
+use crate::plan::edit::{fields, spliced, target};
+
+#[derive(Serialize)]
+struct Question {
+    /// Position in the plan.
+    index: u64,
+    method: String,
+    target: String,
+    headers: Vec<(String, String)>,
+    body_base64: String,
+    /// Since the start of the run.
+    due_ns: u64,
+}
+
+/// What is absent stays.
+#[derive(Deserialize)]
+struct Reply {
+    index: Option<u64>,
+    method: Option<String>,
+    target: Option<String>,
+    headers: Option<Vec<(String, String)>>,
+    body_base64: Option<String>,
+    skip: Option<String>,
+}
+
+/// What a hook makes of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It is sent like this.
+    Request,
+    /// It is not to be sent.
+    Skipped,
+    /// It is the answer about another one.
+    OutOfStep,
+    /// The line is none, or nothing that can be sent.
+    Nothing,
+}
+
+/// What frames a request, which a hook cannot change.
+const FRAMING: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Host"];
+
+/// The line about a request, with its end; `None` where the request cannot be told.
+pub(super) fn line(arrival: &Arrival) -> Option<Vec<u8>> {
+    let question = Question {
+        index: arrival.index,
+        method: arrival.method.to_string(),
+        target: text(&arrival.head, target(&arrival.head)?),
+        headers: headers(&arrival.head),
+        body_base64: STANDARD.encode(body_of(arrival)?),
+        due_ns: u64::try_from(arrival.due.as_nanos()).unwrap_or(u64::MAX),
+    };
+    let mut line = serde_json::to_vec(&question).ok()?;
+    line.push(b'\n');
+    Some(line)
+}
+
+/// Makes of a request what a hook answered.
+pub(super) fn apply(arrival: &mut Arrival, answer: &[u8]) -> Made {
+    let Ok(reply) = serde_json::from_slice::<Reply>(answer) else { return Made::Nothing };
+    if reply.index.is_some_and(|index| index != arrival.index) {
+        return Made::OutOfStep;
+    }
+    if reply.skip.is_some() {
+        return Made::Skipped;
+    }
+    match changed(arrival, reply) {
+        Some((method, head, body)) => {
+            (arrival.head, arrival.body) = (head, body);
+            if *method != *arrival.method {
+                arrival.method = Arc::from(method);
+            }
+            Made::Request
+        }
+        None => Made::Nothing,
+    }
+}
+
+fn changed(arrival: &Arrival, reply: Reply) -> Option<(String, Bytes, Bytes)> {
+    let head = &arrival.head;
+    let mut edits = Vec::new();
+    let place = target(head)?;
+    let method = reply.method.unwrap_or_else(|| arrival.method.to_string());
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if method.is_empty() || !method.bytes().all(is_token) {
+        return None;
+    }
+    let start = memchr::memmem::find(head.get(..place.start)?, arrival.method.as_bytes())?;
+    if method != *arrival.method {
+        edits.push((start..start + arrival.method.len(), method.clone().into_bytes()));
+    }
+    if let Some(new) = reply.target.filter(|new| *new != text(head, place.clone())) {
+        if new.is_empty() || !new.bytes().all(|byte| byte > b' ' && byte != 0x7f) {
+            return None;
+        }
+        edits.push((place, new.into_bytes()));
+    }
+    if let Some(new) = reply.headers
+        && new != headers(head)
+    {
+        edits.push(lines(head, &new)?);
+    }
+    let head = Bytes::from(spliced(head, &edits));
+    let Some(body) = reply.body_base64 else { return Some((method, head, arrival.body.clone())) };
+    let body = STANDARD.decode(body).ok()?;
+    if body == body_of(arrival)? {
+        return Some((method, head, arrival.body.clone()));
+    }
+    let mut changes = Changes::new(&head, &arrival.body, arrival.protocol);
+    if !changes.set_body(body) {
+        return None;
+    }
+    let (head, body) = changes.made()?;
+    Some((method, head, body))
+}
+
+/// Other header lines in the place of those that are there.
+fn lines(head: &[u8], new: &[(String, String)]) -> Option<(std::ops::Range<usize>, Vec<u8>)> {
+    let old: Vec<_> = fields(head).collect();
+    let told = headers(head);
+    let framing = |list: &[(String, String)]| -> Vec<(String, String)> {
+        let frames = |name: &str| FRAMING.iter().any(|own| own.eq_ignore_ascii_case(name));
+        let framing = list.iter().filter(|(name, _)| frames(name));
+        framing.map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+    };
+    if framing(&told) != framing(new) {
+        return None;
+    }
+    let mut used = vec![false; old.len()];
+    let mut out = Vec::new();
+    for (name, value) in new {
+        let is_same = |at: &usize| {
+            used.get(*at) == Some(&false)
+                && told.get(*at).is_some_and(|own| own.0 == *name && own.1 == *value)
+        };
+        if let Some(at) = (0..old.len()).find(is_same) {
+            if let Some(used) = used.get_mut(at) {
+                *used = true;
+            }
+            out.extend_from_slice(head.get(old.get(at)?.line.clone())?);
+            continue;
+        }
+        let is_token =
+            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        let is_line = value.chars().all(|c| !c.is_control() || c == '\t');
+        if name.is_empty() || !name.bytes().all(is_token) || !is_line {
+            return None;
+        }
+        out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+    }
+    let (first, last) = (old.first()?, old.last()?);
+    Some((first.line.start..last.line.end, out))
+}
+
+fn headers(head: &[u8]) -> Vec<(String, String)> {
+    fields(head).map(|field| (text(head, field.name), text(head, field.value))).collect()
+}
+
+fn text(bytes: &[u8], range: std::ops::Range<usize>) -> String {
+    String::from_utf8_lossy(bytes.get(range).unwrap_or_default()).into_owned()
+}
+
+/// The body without chunks.
+fn body_of(arrival: &Arrival) -> Option<Vec<u8>> {
+    Changes::new(&arrival.head, &arrival.body, arrival.protocol).body().map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::summary::examples;
+
+    fn arrival(head: &str, body: &str) -> Arrival {
+        let mut arrival = examples::arrival(0, Duration::from_millis(7));
+        arrival.method = Arc::from(head.split(' ').next().unwrap());
+        arrival.head = Bytes::from(head.to_owned());
+        arrival.body = Bytes::from(body.to_owned());
+        arrival
+    }
+
+    const POST: &str = "POST /a?b HTTP/1.1\r\nhost:  h\r\nX-One : 1\r\nContent-Length: 2\r\n\r\n";
+
+    fn made(head: &str, body: &str, answer: &str) -> (Made, String) {
+        let mut arrival = arrival(head, body);
+        let made = apply(&mut arrival, answer.as_bytes());
+        (made, String::from_utf8([&arrival.head[..], &arrival.body].concat()).unwrap())
+    }
+
+    #[test]
+    fn a_request_is_told_and_comes_back_as_it_was() {
+        let arrival = arrival(POST, "hi");
+        let line = String::from_utf8(line(&arrival).unwrap()).unwrap();
+        let expected = r#"{"index":0,"method":"POST","target":"/a?b","#.to_owned()
+            + r#""headers":[["host","h"],["X-One","1"],["Content-Length","2"]],"#
+            + r#""body_base64":"aGk=","due_ns":7000000}"#
+            + "\n";
+        assert_eq!(line, expected);
+        for answer in [line.as_str(), "{}", "{\"unknown\": 1}"] {
+            assert_eq!(made(POST, "hi", answer), (Made::Request, format!("{POST}hi")));
+        }
+    }
+
+    #[test]
+    fn what_is_changed_is_changed_and_the_rest_keeps_its_bytes() {
+        let answer = "{\"method\":\"PUT\",\"target\":\"/n?sig=%20\",\"headers\":[[\"X-Sig\",\"s\"],\
+                      [\"host\",\"h\"],[\"X-One\",\"2\"],[\"Content-Length\",\"2\"]],\
+                      \"body_base64\":\"aGVsbG8=\"}";
+        let expected = "PUT /n?sig=%20 HTTP/1.1\r\nX-Sig: s\r\nhost:  h\r\nX-One: 2\r\n\
+                        Content-Length: 5\r\n\r\nhello";
+        assert_eq!(made(POST, "hi", answer), (Made::Request, expected.to_owned()));
+        let chunked = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let body = "2\r\nhi\r\n0\r\n\r\n";
+        assert_eq!(
+            made(chunked, body, "{\"body_base64\":\"aGVsbG8=\"}").1,
+            format!("{chunked}5\r\nhello\r\n0\r\n\r\n")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_refused() {
+        let (skipped, all) = made(POST, "hi", "{\"skip\":\"a reason\"}");
+        assert_eq!((skipped, all), (Made::Skipped, format!("{POST}hi")));
+        let (other, all) = made(POST, "hi", "{\"index\":1,\"method\":\"PUT\"}");
+        assert_eq!((other, all), (Made::OutOfStep, format!("{POST}hi")));
+        for answer in [
+            "",
+            "no json",
+            "[]",
+            "{\"method\":\"A B\"}",
+            "{\"method\":\"\"}",
+            "{\"target\":\"/a b\"}",
+            "{\"target\":\"\"}",
+            "{\"target\":\"/\\r\\nX: y\"}",
+            "{\"headers\":[[\"host\",\"h\"],[\"Content-Length\",\"3\"]]}",
+            "{\"headers\":[[\"host\",\"other\"],[\"Content-Length\",\"2\"]]}",
+            "{\"headers\":[[\"host\",\"h\"],[\"Content-Length\",\"2\"],[\"A\",\"b\\r\\nC: d\"]]}",
+            "{\"headers\":[[\"host\",\"h\"],[\"Content-Length\",\"2\"],[\"A b\",\"c\"]]}",
+            "{\"body_base64\":\"?\"}",
+        ] {
+            let (what, all) = made(POST, "hi", answer);
+            assert_eq!((what, all), (Made::Nothing, format!("{POST}hi")), "{answer}");
+        }
+        let get = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+        let (what, _) = made(get, "", "{\"body_base64\":\"aGk=\"}");
+        assert_eq!(what, Made::Nothing, "a body that nothing announces");
+    }
+}
