@@ -288,6 +288,8 @@ pub struct Recorded {
     pub latency: Option<Duration>,
     /// It was sent before the response to the request before it had come.
     pub pipelined: bool,
+    /// Its body waited for a `100 Continue` that its head asked for.
+    pub expects: bool,
     /// The answer was an error, though its status does not say so.
     pub failed: bool,
 }

@@ -143,7 +143,7 @@ async fn keep_asking(
             if turns.load.template.is_http2() {
                 answered = link.carry_out(request, &run, &alive).await;
             } else {
-                let carried = carry_out(request, idle.take(), &run).await;
+                let carried = carry_out(request, idle.take(), &run, None).await;
                 (idle, answered) = (carried.wire, carried.answered);
             }
         }

@@ -12,6 +12,7 @@ use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::large::LargeBodies;
 use crate::drive::lookahead::LookAhead;
+use crate::drive::oddities::Oddities;
 use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
@@ -33,6 +34,7 @@ pub(crate) struct Run {
     pub(crate) samples: Option<Sink>,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
+    pub(crate) oddities: Oddities,
     /// Due moment of the last arrival, once the whole plan was read.
     pub(crate) last_due: OnceLock<Duration>,
 }
@@ -57,6 +59,7 @@ impl Run {
             samples,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
+            oddities: Oddities::default(),
             last_due: OnceLock::new(),
         }
     }

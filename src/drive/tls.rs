@@ -83,28 +83,30 @@ impl Stream {
         }
     }
 
-    /// Asks the kernel, not the runtime, whose view may be a moment old, whether an idle connection
-    /// is still open and silent. Inside of TLS a server may hand out tickets meanwhile.
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    /// Asks the kernel, not the runtime, whose view may be a moment old, how an idle connection is.
+    /// Inside of TLS a server may hand out tickets meanwhile.
+    pub(crate) fn look(&mut self) -> Idle {
         match self {
-            Self::Plain(socket) => is_quiet(socket),
+            Self::Plain(socket) => Idle::of(&peek(socket)),
             Self::Tls(sealed) => {
                 let Sealed { socket, session } = &mut **sealed;
-                would_block(&opened(session, &mut &*SockRef::from(&*socket), &mut [0]))
+                Idle::of(&opened(session, &mut &*SockRef::from(&*socket), &mut [0]))
             }
         }
     }
 
     /// Waits until an idle connection ends or says something: either way it is of no more use.
-    pub(crate) async fn disturbed(&mut self) {
+    pub(crate) async fn disturbed(&mut self) -> Idle {
         match self {
             Self::Plain(socket) => disturbed(socket).await,
             Self::Tls(sealed) => {
                 while sealed.socket.readable().await.is_ok() {
-                    if !would_block(&sealed.try_read(&mut [0])) {
-                        return;
+                    let idle = Idle::of(&sealed.try_read(&mut [0]));
+                    if idle != Idle::Quiet {
+                        return idle;
                     }
                 }
+                Idle::Ended
             }
         }
     }
@@ -194,33 +196,44 @@ impl io::Write for AtOnce<'_> {
     }
 }
 
-/// Asks the kernel whether an idle socket is still open and silent.
-pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
-    would_block(&peek(socket))
+/// How an idle connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    Quiet,
+    Ended,
+    /// It said something that nobody asked for.
+    Spoke,
 }
 
-/// Waits until an idle socket ends or has something to read.
-pub(crate) async fn disturbed(socket: &TcpStream) {
-    while socket.readable().await.is_ok() {
-        if !would_block(&socket.try_io(Interest::READABLE, || peek(socket))) {
-            return;
+impl Idle {
+    fn of(read: &io::Result<usize>) -> Self {
+        match read {
+            Ok(0) => Self::Ended,
+            Ok(_) => Self::Spoke,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Quiet,
+            Err(_) => Self::Ended,
         }
     }
 }
 
-/// A socket that gave less than was asked for is empty. The runtime would learn that from another
-/// read, which costs a tenth of a request; told so, it waits for the kernel's next word.
-fn forget_readable(socket: &TcpStream) {
-    let _ = socket
-        .try_io(Interest::READABLE, || -> io::Result<()> { Err(io::ErrorKind::WouldBlock.into()) });
+/// Asks the kernel whether an idle socket is still open and silent.
+pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
+    Idle::of(&peek(socket)) == Idle::Quiet
+}
+
+/// Waits until an idle socket ends or has something to read.
+pub(crate) async fn disturbed(socket: &TcpStream) -> Idle {
+    while socket.readable().await.is_ok() {
+        let idle = Idle::of(&socket.try_io(Interest::READABLE, || peek(socket)));
+        if idle != Idle::Quiet {
+            return idle;
+        }
+    }
+    Idle::Ended
 }
 
 fn peek(socket: &TcpStream) -> io::Result<usize> {
     SockRef::from(socket).peek(&mut [MaybeUninit::uninit()])
-}
-
-fn would_block(result: &io::Result<usize>) -> bool {
-    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

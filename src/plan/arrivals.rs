@@ -241,6 +241,7 @@ impl Plan {
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
+                expects: false,
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
         }

@@ -3,6 +3,7 @@
 mod fates;
 mod hostile;
 mod http2;
+mod pipelined;
 mod server;
 mod tls;
 

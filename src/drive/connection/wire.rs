@@ -1,0 +1,74 @@
+//! An open connection, and how one is opened for a request.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::drive::desk::{InFlight, Run};
+use crate::drive::failure;
+use crate::drive::place::Place;
+use crate::drive::tls::{Idle, Stream};
+use crate::record::failures::TlsFailure;
+use crate::sample::{Fate, Unsent};
+
+/// An open connection.
+pub(crate) struct Wire {
+    pub(super) stream: Stream,
+    _place: Place,
+}
+
+impl Wire {
+    /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
+    async fn new(stream: TcpStream, place: Place, run: &Run, until: Instant) -> Result<Self, Fate> {
+        // Fails only on a connection that is broken already, which the first write will tell.
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = run.dialler.tls() else {
+            return Ok(Self { stream: Stream::Plain(stream), _place: place });
+        };
+        // In a place of its own, so that plain connections need no room for it.
+        let shaking = Box::pin(Stream::sealed(tls, stream));
+        let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
+        let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
+        run.gauges.shook_hands(is_resumed);
+        Ok(Self { stream, _place: place })
+    }
+
+    /// Gives it back only if it is still open and silent.
+    pub(super) fn if_quiet(mut self, run: &Run) -> Option<Self> {
+        let idle = self.stream.look();
+        run.oddities.note_idle(idle);
+        (idle == Idle::Quiet).then_some(self)
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.stream.say_goodbye();
+    }
+}
+
+/// Opens a connection for a request, whose sample tells of the attempt.
+pub(super) async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
+    // Not even for what was already waiting.
+    if run.stop.is_requested() {
+        return Err(Fate::Unsent { reason: Unsent::Interrupted });
+    }
+    let Some(place) = Place::take(run) else {
+        return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
+    };
+    let until = Instant::now() + run.limits.connect_timeout;
+    // In a place of its own, so that idle connections need no room for it.
+    let connect = Box::pin(run.dialler.open());
+    let fate = match timeout_at(until, connect).await {
+        Ok(Ok(stream)) => {
+            request.sample.opened = true;
+            return Wire::new(stream, place, run, until).await;
+        }
+        Ok(Err(error)) => failure::of_connect(&error),
+        Err(_) => Fate::ConnectTimedOut,
+    };
+    // The target has seen the attempt, unless it failed on this machine.
+    request.sample.opened = !matches!(fate, Fate::Unsent { .. });
+    Err(fate)
+}
