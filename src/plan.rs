@@ -5,6 +5,7 @@ pub mod needs;
 pub mod facts;
 pub mod profile;
 pub mod arrivals;
+mod framing;
 pub mod rewrite;
 mod source;
 mod remembered;
@@ -83,6 +84,7 @@ fn outline_source(
         ramp: scenario.ramp.clone(),
         pace: scenario.pace,
         groups: std::mem::take(&mut selection.groups),
+        closings: Arc::clone(&source.closings),
         stride,
         redis: redis_choice(source, span, scenario, selection.has_transactions)?,
     });
@@ -248,7 +250,7 @@ pub struct Arrival {
     pub session: u64,
     /// Position on its connection, from 0, without gaps.
     pub seq: u32,
-    /// Nothing follows on this connection: close it after the response.
+    /// Nothing follows on this connection: close it after the response, or when it was closed.
     pub last_on_connection: bool,
     /// Method, for the framing of the response and for reports.
     pub method: Arc<str>,
@@ -290,6 +292,10 @@ pub struct Recorded {
     pub pipelined: bool,
     /// Its body waited for a `100 Continue` that its head asked for.
     pub expects: bool,
+    /// The client closed its side behind it, and had its answer nevertheless.
+    pub half_closes: bool,
+    /// Until when its client held the connection open, in the time of the run.
+    pub closes: Option<Duration>,
     /// The answer was an error, though its status does not say so.
     pub failed: bool,
 }

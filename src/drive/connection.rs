@@ -7,12 +7,14 @@ mod line;
 mod train;
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{Interest, Ready};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::yield_now;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::drive::connection::line::Line;
@@ -24,7 +26,7 @@ use crate::drive::connection::wire::open;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
 use crate::drive::response::{Answer, ResponseReader};
-use crate::drive::tls::Stream;
+use crate::drive::tls::{Readiness, Stream};
 use crate::sample::{Fate, Unsent};
 
 pub(crate) use crate::drive::connection::wire::Wire;
@@ -51,81 +53,102 @@ const PATIENCE_FOR_LEAVE: Duration = Duration::from_secs(1);
 pub(crate) async fn serve(
     desk: Arc<Desk>,
     queue: UnboundedReceiver<Box<InFlight>>,
-    _alive: Sender<Infallible>,
+    alive: Sender<Infallible>,
 ) {
     let mut line = Line::new(queue);
-    let mut idle: Option<Wire> = None;
-    while let Some(request) = line.next(&mut idle, &desk.run).await {
-        idle = carry_out(request, idle, &desk.run, Some(&mut line)).await.wire;
+    let mut kept = After::Gone;
+    while let Some(request) = line.next(&mut kept, &desk.run).await {
+        carry_out(request, &mut kept, &desk.run, Some(&mut line)).await;
+    }
+    // The run does not wait for it.
+    drop(alive);
+    if let After::Usable(wire) | After::Switched(wire) = kept {
+        wire.hold(line.closes(), &desk.run).await;
     }
 }
 
-/// What is left when a request was carried out.
-pub(crate) struct CarriedOut {
-    /// The connection, if it may be used again.
-    pub(crate) wire: Option<Wire>,
-    /// A whole answer came back.
-    pub(crate) answered: bool,
+/// What became of the connection.
+pub(crate) enum After {
+    /// Another request may follow.
+    Usable(Wire),
+    /// Another protocol is spoken on it now.
+    Switched(Wire),
+    Gone,
 }
 
-/// Nothing came of it, and the connection is of no more use.
-const FAILED: CarriedOut = CarriedOut { wire: None, answered: false };
+impl After {
+    /// Takes the connection, if another request may follow: it is still open and silent.
+    fn take(&mut self, run: &Run) -> Option<Wire> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Usable(wire) => wire.if_quiet(run),
+            Self::Switched(_) | Self::Gone => None,
+        }
+    }
+}
 
-/// Sends one request and settles it, and with it those that `line` has for the same time.
+/// Sends one request and settles it, and with it those that `line` has for the same time. Says
+/// whether a whole answer came back; `kept` is the connection before and after.
 ///
 /// A target that closes an idle connection may do so just as a request is on its way. Browsers
 /// and clients then repeat a request that is safe to repeat, and so do we, once: otherwise the
 /// run would report errors that no user sees. It is counted.
 pub(crate) async fn carry_out(
     mut request: Box<InFlight>,
-    idle: Option<Wire>,
+    kept: &mut After,
     run: &Arc<Run>,
     mut line: Option<&mut Line>,
-) -> CarriedOut {
-    let mut idle = idle.and_then(|wire| wire.if_quiet(run));
+) -> bool {
     loop {
+        let idle = kept.take(run);
         let reused = idle.is_some();
-        let mut wire = match idle.take() {
+        let wire = match idle {
             Some(wire) => wire,
             None => match open(&mut request, run).await {
                 Ok(wire) => wire,
                 Err(fate) => {
                     request.finish(fate);
-                    return FAILED;
+                    return false;
                 }
             },
         };
         if run.stop.is_requested() {
             request.finish(INTERRUPTED);
-            return FAILED;
+            return false;
         }
-        request.sample.connected = Some(run.epoch.now());
-        let mut reader = ResponseReader::new(&request.arrival.method);
-        let exchange = exchange(&mut wire.stream, &mut request, &mut reader, line.as_deref_mut());
-        let answer = match timeout(run.limits.response_timeout, exchange).await {
+        let mut exchange = Exchange::new(wire, request);
+        let step = if exchange.outgoing.waits_for_leave() {
+            // In a place of its own, since hardly any request waits.
+            Box::pin(exchange.converse_with_leave()).await
+        } else {
+            let limit = run.limits.response_timeout;
+            timeout(limit, exchange.converse(line.as_deref_mut())).await
+        };
+        let answer = match step {
             Ok(Ok(Step::Joined(next))) => {
-                let first = Train::behind(request, (wire, reader), reused, next);
-                // In a place of its own, since hardly any connection needs one.
-                let wire = match line {
-                    Some(line) => Box::pin(first.carry_out(line)).await,
-                    None => None,
-                };
-                return CarriedOut { wire, answered: true };
+                let Some(line) = line else { return false };
+                *kept = Train::behind(exchange, reused, next).carried_out(line).await;
+                return true;
             }
-            Ok(Ok(Step::Answered(answer))) if is_unasked_switch(&answer, &request) => {
+            Ok(Ok(Step::Answered(answer))) if is_unasked_switch(&answer, &exchange.request) => {
                 Err(Fate::Malformed)
             }
             Ok(Ok(Step::Answered(answer))) => Ok(answer),
             Ok(Err(fate)) => Err(fate),
-            Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
+            Err(_) => Err(cut_off(&exchange.reader, Fate::TimedOut)),
         };
+        let Exchange { wire, reader, .. } = exchange;
+        request = exchange.request;
         request.sample.response_bytes = reader.body_bytes();
         match answer {
             Ok(answer) => {
-                let now = run.epoch.now();
-                wire.answered = now;
-                request.finish_at(Fate::Answered { status: answer.status }, now);
-                return CarriedOut { wire: answer.reusable.then_some(wire), answered: true };
+                let half_closed = request.arrival.recorded.half_closes;
+                request.finish(Fate::Answered { status: answer.status });
+                match answer.status {
+                    101 => *kept = After::Switched(wire),
+                    _ if answer.reusable && !half_closed => *kept = After::Usable(wire),
+                    _ => {}
+                }
+                return true;
             }
             Err(fate) if reused && reader.seen() == 0 && may_repeat(&request, &fate) => {
                 request.take_back();
@@ -133,7 +156,7 @@ pub(crate) async fn carry_out(
             }
             Err(fate) => {
                 request.finish(fate);
-                return FAILED;
+                return false;
             }
         }
     }
@@ -157,104 +180,103 @@ enum Step {
     Joined(Box<InFlight>),
 }
 
-/// Writes the request and reads the response. A body that was recorded as waiting for leave waits
-/// for it.
-async fn exchange(
-    stream: &mut Stream,
-    request: &mut InFlight,
-    reader: &mut ResponseReader,
-    line: Option<&mut Line>,
-) -> Result<Step, Fate> {
-    let mut outgoing = Outgoing::new(request);
-    if outgoing.waits_for_leave() {
-        let held = converse(stream, request, reader, &mut outgoing, None);
-        // In a place of its own, since hardly any request waits.
-        if let Ok(step) = timeout(PATIENCE_FOR_LEAVE, Box::pin(held)).await {
-            return step;
-        }
-        if outgoing.waits_for_leave() {
-            outgoing.give_leave();
-            request.run().oddities.note_no_leave();
-        }
-    }
-    converse(stream, request, reader, &mut outgoing, line).await
+/// A request on its way, and what came of its answer.
+struct Exchange {
+    wire: Wire,
+    request: Box<InFlight>,
+    reader: ResponseReader,
+    outgoing: Outgoing,
 }
 
-/// Writes and reads, both as fast as they go: a target may answer before it has read everything.
-/// Whoever stops waiting for it can go on with it.
-async fn converse(
-    stream: &mut Stream,
-    request: &mut InFlight,
-    reader: &mut ResponseReader,
-    outgoing: &mut Outgoing,
-    mut line: Option<&mut Line>,
-) -> Result<Step, Fate> {
-    loop {
-        let is_open = outgoing.is_open(stream);
-        let interest =
-            if is_open { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
-        let may_join = line.as_deref_mut().filter(|_| outgoing.is_whole);
-        let ready = match ready_or_joined(stream, interest, may_join).await? {
-            Event::Ready(ready) => ready,
-            Event::Joined(next) => return Ok(Step::Joined(next)),
-        };
-        let mut moved = 0;
-        if is_open && (ready.is_writable() || ready.is_write_closed()) {
-            moved += outgoing.write_piece(stream, request);
+impl Exchange {
+    fn new(wire: Wire, mut request: Box<InFlight>) -> Self {
+        request.sample.connected = Some(request.run().epoch.now());
+        let reader = ResponseReader::new(&request.arrival.method);
+        let outgoing = Outgoing::new(&request);
+        Self { wire, request, reader, outgoing }
+    }
+
+    /// Sends the head of a request whose body waits for leave, waits for that, and goes on. Both
+    /// waits have a limit.
+    async fn converse_with_leave(&mut self) -> Result<Result<Step, Fate>, Elapsed> {
+        let limit = self.request.run().limits.response_timeout;
+        if let Ok(step) = timeout(PATIENCE_FOR_LEAVE.min(limit), self.converse(None)).await {
+            return Ok(step);
         }
-        if ready.is_readable() || ready.is_read_closed() {
-            match read_piece(stream, request, reader) {
-                Read::Nothing => {}
-                Read::More(count) => moved += count,
-                // An answer to half a request leaves the other half in the way of the next.
-                Read::Whole(answer) => {
-                    let reusable = answer.reusable && outgoing.is_whole;
-                    return Ok(Step::Answered(Answer { reusable, ..answer }));
+        if self.outgoing.waits_for_leave() {
+            self.outgoing.give_leave();
+            self.request.run().oddities.note_no_leave();
+        }
+        timeout(limit, self.converse(None)).await
+    }
+
+    /// Writes and reads, both as fast as they go: a target may answer before it has read
+    /// everything. Whoever stops waiting for it can go on with it.
+    async fn converse(&mut self, mut line: Option<&mut Line>) -> Result<Step, Fate> {
+        let Self { wire: Wire { stream, .. }, request, reader, outgoing } = self;
+        loop {
+            let is_open = outgoing.is_open(stream);
+            let mut may_join = line.as_deref_mut().filter(|_| outgoing.is_whole);
+            let event = poll_fn(|context| poll_event(stream, is_open, &mut may_join, context));
+            let ready = match event.await {
+                Event::Ready(ready) => ready,
+                Event::Joined(next) => return Ok(Step::Joined(next)),
+            };
+            let mut moved = 0;
+            if ready.can_write {
+                moved += outgoing.write_piece(stream, request);
+            }
+            if ready.can_read {
+                match read_piece(stream, request, reader) {
+                    Read::Nothing => {}
+                    Read::More(count) => moved += count,
+                    // An answer to half a request leaves the other half in the way of the next.
+                    Read::Whole(answer) => {
+                        let reusable = answer.reusable && outgoing.is_whole;
+                        return Ok(Step::Answered(Answer { reusable, ..answer }));
+                    }
+                    Read::Malformed => return Err(Fate::Malformed),
+                    Read::Rejected { banner } => return Err(Fate::Rejected { banner }),
+                    Read::Broken(error) => {
+                        return Err(cut_off(reader, failure::of_exchange(&error)));
+                    }
+                    Read::End => {
+                        return at_end(reader, outgoing.error.as_ref()).map(Step::Answered);
+                    }
+                    Read::Torn => {
+                        // Only its announcement tells the end of such an answer from a cut.
+                        let ended = at_end(reader, outgoing.error.as_ref());
+                        return ended.and(Err(Fate::Truncated));
+                    }
                 }
-                Read::Malformed => return Err(Fate::Malformed),
-                Read::Rejected { banner } => return Err(Fate::Rejected { banner }),
-                Read::Broken(error) => {
-                    return Err(cut_off(reader, failure::of_exchange(&error)));
-                }
-                Read::End => {
-                    return at_end(reader, outgoing.error.as_ref()).map(Step::Answered);
-                }
-                Read::Torn => {
-                    // Only its announcement tells the end of such an answer from a cut.
-                    let ended = at_end(reader, outgoing.error.as_ref());
-                    return ended.and(Err(Fate::Truncated));
+                if reader.has_interim() {
+                    outgoing.give_leave();
                 }
             }
-            if reader.has_interim() {
-                outgoing.give_leave();
+            if moved >= READ_BUFFER {
+                yield_now().await;
             }
-        }
-        if moved >= READ_BUFFER {
-            yield_now().await;
         }
     }
 }
 
+/// What happens next on a connection in use.
 enum Event {
-    Ready(Ready),
+    Ready(Readiness),
+    /// A request does not wait for the answers before it.
     Joined(Box<InFlight>),
 }
 
-/// Waits for the socket, and for a request that does not wait for this one's answer.
-async fn ready_or_joined(
+fn poll_event(
     stream: &Stream,
-    interest: Interest,
-    line: Option<&mut Line>,
-) -> Result<Event, Fate> {
-    let ready = match line {
-        None => stream.ready(interest).await,
-        Some(line) => tokio::select! {
-            biased;
-            ready = stream.ready(interest) => ready,
-            next = line.joins() => return Ok(Event::Joined(next)),
-        },
-    };
-    ready.map(Event::Ready).map_err(|error| failure::of_exchange(&error))
+    writes: bool,
+    line: &mut Option<&mut Line>,
+    context: &mut Context<'_>,
+) -> Poll<Event> {
+    if let Poll::Ready(ready) = stream.poll_ready(writes, context) {
+        return Poll::Ready(Event::Ready(ready));
+    }
+    line.as_deref_mut().map_or(Poll::Pending, |line| line.poll_joins(context).map(Event::Joined))
 }
 
 #[cfg(test)]

@@ -78,6 +78,12 @@ impl Pipeline {
         at == 0 || is_begun || slot.request.arrival.recorded.pipelined
     }
 
+    /// The last one has left whole, and its client sent nothing behind it.
+    pub(crate) fn ends_sending(&self) -> bool {
+        let last = self.slots.back().filter(|_| self.written == self.slots.len());
+        last.is_some_and(|last| last.request.arrival.recorded.half_closes)
+    }
+
     /// The oldest request; its answer is next.
     pub(crate) fn first(&mut self) -> Option<&mut InFlight> {
         self.slots.front_mut().map(|slot| &mut *slot.request)

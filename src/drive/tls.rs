@@ -5,11 +5,13 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use rustls::{ClientConnection, HandshakeKind};
 use socket2::SockRef;
-use tokio::io::{Interest, Ready};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -40,9 +42,18 @@ impl Stream {
         Ok((Self::Tls(Box::new(Sealed { socket, session })), is_resumed))
     }
 
-    /// Waits until the socket takes or has bytes.
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        self.socket().ready(interest).await
+    /// What the socket can be asked for, once that is something; without a future of its own, of
+    /// which each idle connection would hold one. One task asks.
+    pub(crate) fn poll_ready(&self, writes: bool, context: &mut Context<'_>) -> Poll<Readiness> {
+        let socket = self.socket();
+        // An error comes again from what is tried then.
+        let can_read = socket.poll_read_ready(context).is_ready();
+        let can_write = writes && socket.poll_write_ready(context).is_ready();
+        if can_read || can_write {
+            Poll::Ready(Readiness { can_read, can_write })
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Takes as much as fits for now, and returns how much; all of it has left once it
@@ -117,6 +128,18 @@ impl Stream {
             sealed.session.send_close_notify();
             let _ = sealed.send();
         }
+    }
+
+    /// Reads what an idle connection says, and forgets it; false when nothing more will come.
+    pub(crate) fn skip(&mut self) -> bool {
+        !matches!(Idle::of(&self.try_read(&mut [0; 4096])), Idle::Ended)
+    }
+
+    /// Says that nothing more is sent, once everything was: the other side may go on.
+    pub(crate) fn end_sending(&mut self) {
+        self.say_goodbye();
+        // Fails only on a connection that is broken already, which reading will tell.
+        let _ = SockRef::from(self.socket()).shutdown(Shutdown::Write);
     }
 
     fn socket(&self) -> &TcpStream {
@@ -194,6 +217,13 @@ impl io::Write for AtOnce<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// What a socket can be asked for: to give or take bytes, or to say why it does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Readiness {
+    pub(crate) can_read: bool,
+    pub(crate) can_write: bool,
 }
 
 /// How an idle connection is.

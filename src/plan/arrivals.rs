@@ -1,12 +1,13 @@
 //! The plan itself: exchanges in, arrivals out, in the order in which they are due.
 
+mod pending;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
+use crate::plan::arrivals::pending::{Pending, Request};
 use crate::plan::fingerprint::Fnv;
 use crate::plan::redis::transactions::{Broken, Transactions};
 use crate::plan::redis::{self, Commands};
@@ -18,6 +19,7 @@ use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
+use crate::recording::closings::Closings;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::{MethodPolicy, Pace};
@@ -65,10 +67,21 @@ pub(crate) struct Choice {
     pub(crate) pace: Pace,
     /// Group of each connection; empty when every group is played once, and from the start.
     pub(crate) groups: HashMap<u64, u64>,
+    /// When connections were closed, in the recording's time.
+    pub(crate) closings: Arc<Closings>,
     /// What is added to a connection's number for each copy.
     pub(crate) stride: u64,
     /// The target is a Redis.
     pub(crate) redis: Option<(Commands, Arc<Broken>)>,
+}
+
+impl Choice {
+    /// Until when the client of a request's copy held its connection: as long after the request as
+    /// in the recording.
+    fn closes(&self, connection: u64, copy: &Pending) -> Option<Duration> {
+        let closed = self.closings.of(connection)?.saturating_sub(self.start);
+        Some(self.speed.due(closed.saturating_add(copy.shift)))
+    }
 }
 
 /// What was seen on the way.
@@ -78,8 +91,8 @@ pub(crate) struct Notes {
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Arrivals beyond the first copy of their exchange.
     pub(crate) clones: u64,
-    /// Exchanges from which an `Expect: 100-continue` was taken out.
-    pub(crate) expects: u64,
+    /// Exchanges whose connection went on in another protocol.
+    pub(crate) upgrades: u64,
     /// Exchanges whose credentials were replaced at import.
     pub(crate) redacted: u64,
     /// Arrivals of which it is not known whether their target was asked for before.
@@ -166,16 +179,17 @@ impl Plan {
                 return Ok(());
             }
         };
-        self.notes.expects += u64::from(request.expect_removed);
+        self.notes.upgrades += u64::from(exchange.flags.contains(Flags::UPGRADED));
         let is_redacted = exchange.flags.contains(Flags::REDACTED) && choice.redis.is_none();
         self.notes.redacted += u64::from(is_redacted);
         self.notes.clones += u64::from(copies - 1);
         let request = Arc::new(request);
         for copy in 0..copies {
-            let at = at.saturating_add(choice.scale.shift(group, copy));
+            let shift = choice.scale.shift(group, copy);
+            let at = at.saturating_add(shift);
             self.ahead_bytes += request.bytes();
             let request = Arc::clone(&request);
-            self.ahead.push(Reverse(Pending { at, ordinal: self.read, copy, request }));
+            self.ahead.push(Reverse(Pending { at, shift, ordinal: self.read, copy, request }));
         }
         if self.ahead.len() > MAX_AHEAD || self.ahead_bytes > MAX_AHEAD_BYTES {
             return Err(PlanError::TooFarAhead { pending: self.ahead.len() });
@@ -210,6 +224,7 @@ impl Plan {
         if body.len() as u64 != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }
+        let body = (body, exchange.request_chunks.as_deref());
         let rewritten = rewrite(head, body, &self.choice.authority, &self.choice.headers);
         rewritten.ok_or(Skip::BodyMismatch)
     }
@@ -235,13 +250,14 @@ impl Plan {
                 .finish(),
             head: rewritten.head,
             body,
-            expect_removed: rewritten.expect_removed,
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
-                expects: false,
+                expects: rewritten.expects && !is_http2,
+                half_closes: exchange.flags.contains(Flags::HALF_CLOSED),
+                closes: None,
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
         }
@@ -271,6 +287,8 @@ impl Plan {
             let latency = request.recorded.latency;
             turns.next(Asked { session, group, at: pending.at, latency }, choice.speed)
         });
+        let mut recorded = request.recorded;
+        recorded.closes = choice.closes(request.connection, pending);
         let index = self.index;
         self.index += 1;
         Arrival {
@@ -287,7 +305,7 @@ impl Plan {
             body: request.body.clone(),
             touch,
             turn,
-            recorded: request.recorded,
+            recorded,
         }
     }
 }
@@ -332,57 +350,3 @@ impl std::fmt::Debug for Plan {
             .finish_non_exhaustive()
     }
 }
-
-/// A request as it goes on the wire, shared by its copies.
-#[derive(Debug)]
-struct Request {
-    connection: u64,
-    protocol: Protocol,
-    session: u64,
-    method: Arc<str>,
-    route: Arc<str>,
-    target: u64,
-    head: Bytes,
-    body: Bytes,
-    expect_removed: bool,
-    recorded: Recorded,
-}
-
-impl Request {
-    fn bytes(&self) -> usize {
-        self.head.len() + self.body.len()
-    }
-}
-
-/// One copy of a request, before its moment.
-#[derive(Debug)]
-struct Pending {
-    /// Moment in the recording's time, since the window's start.
-    at: Duration,
-    /// Position of its exchange in the window.
-    ordinal: u64,
-    copy: u32,
-    request: Arc<Request>,
-}
-
-// Only the first three decide, and no two copies agree in them.
-impl Ord for Pending {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let key = |pending: &Self| (pending.at, pending.ordinal, pending.copy);
-        key(self).cmp(&key(other))
-    }
-}
-
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Pending {}

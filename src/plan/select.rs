@@ -21,6 +21,7 @@ pub(crate) enum Skip {
     Malformed,
     AmbiguousFraming,
     Upgraded,
+    Tunnel,
     BodyNotWhole,
     Method,
     OtherMethod,
@@ -45,7 +46,8 @@ impl Skip {
             Self::FromCache => "answered from the client's cache",
             Self::Malformed => "malformed request",
             Self::AmbiguousFraming => "ambiguous framing",
-            Self::Upgraded => "connection upgraded",
+            Self::Upgraded => "request that asked for HTTP/2",
+            Self::Tunnel => "CONNECT, which leads elsewhere",
             Self::BodyNotWhole => "request body not whole",
             Self::Method => "method not allowed by the scenario",
             Self::OtherMethod => "method does not match its head",
@@ -80,8 +82,10 @@ pub(crate) fn skip_reason(
         Some(Skip::Malformed)
     } else if flags.contains(Flags::AMBIGUOUS_FRAMING) {
         Some(Skip::AmbiguousFraming)
-    } else if flags.contains(Flags::UPGRADED) || method == "CONNECT" {
+    } else if flags.contains(Flags::UPGRADED) && protocol == Protocol::Http2 {
         Some(Skip::Upgraded)
+    } else if method == "CONNECT" {
+        Some(Skip::Tunnel)
     } else if flags.contains(Flags::REQUEST_TRUNCATED) {
         Some(Skip::BodyNotWhole)
     } else if !is_allowed(method, policy) {

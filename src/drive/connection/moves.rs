@@ -71,6 +71,9 @@ impl Outgoing {
                 self.is_whole = self.written == self.total && stream.is_flushed();
                 if self.is_whole {
                     request.sample.sent_last = Some(request.run().epoch.now());
+                    if request.arrival.recorded.half_closes {
+                        stream.end_sending();
+                    }
                 }
                 count
             }

@@ -5,17 +5,20 @@
 //! to repeat, on a connection that had served before and said nothing of this answer, is sent once
 //! more, as clients do with pipelined requests when a server closes behind an answer.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::io::{Interest, Ready};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::drive::connection::line::Line;
 use crate::drive::connection::moves::{READ_BUFFER, at_end, cut_off};
 use crate::drive::connection::wire::{Wire, open};
-use crate::drive::connection::{INTERRUPTED, is_unasked_switch, may_repeat};
+use crate::drive::connection::{
+    After, Event, Exchange, INTERRUPTED, is_unasked_switch, may_repeat, poll_event,
+};
 use crate::drive::desk::{InFlight, Run};
 use crate::drive::failure;
 use crate::drive::pipeline::{Pipeline, patience};
@@ -35,6 +38,10 @@ pub(super) struct Train {
     reader: ResponseReader,
     /// An answer has come on this connection.
     has_answered: bool,
+    /// The connection on which another protocol is spoken now.
+    switched: Option<Wire>,
+    /// Nothing more is sent on this connection.
+    has_half_closed: bool,
     /// Why no more can be written. What the target said before can still be read.
     write_error: Option<io::Error>,
 }
@@ -42,26 +49,42 @@ pub(super) struct Train {
 impl Train {
     /// A request that has left whole, whose answer is being read, and the one behind it.
     pub(super) fn behind(
-        first: Box<InFlight>,
-        (wire, reader): (Wire, ResponseReader),
+        Exchange { wire, request, reader, .. }: Exchange,
         has_answered: bool,
         next: Box<InFlight>,
     ) -> Self {
-        let run = Arc::clone(first.run());
-        let mut pipeline = Pipeline::written(first);
+        let run = Arc::clone(request.run());
+        let mut pipeline = Pipeline::written(request);
         pipeline.extend([next]);
-        Self { run, pipeline, wire: Some(wire), reader, has_answered, write_error: None }
+        Self {
+            run,
+            pipeline,
+            wire: Some(wire),
+            reader,
+            has_answered,
+            switched: None,
+            has_half_closed: false,
+            write_error: None,
+        }
     }
 
-    /// Settles all of them, and those that join them meanwhile. Returns the connection, if it may
-    /// be used again.
-    pub(super) async fn carry_out(mut self, line: &mut Line) -> Option<Wire> {
+    /// Settles all of them, and those that join them meanwhile. In a place of its own, since
+    /// hardly any connection needs one.
+    pub(super) fn carried_out(self, line: &mut Line) -> Pin<Box<impl Future<Output = After>>> {
+        Box::pin(self.carry_out(line))
+    }
+
+    async fn carry_out(mut self, line: &mut Line) -> After {
         loop {
             while let Some(next) = line.joining() {
                 self.pipeline.extend([next]);
             }
             if self.pipeline.is_empty() {
-                return self.wire;
+                return match (self.switched, self.wire) {
+                    (Some(wire), _) => After::Switched(wire),
+                    (None, Some(wire)) if !self.has_half_closed => After::Usable(wire),
+                    _ => After::Gone,
+                };
             }
             if let Err(fate) = self.connect().await {
                 self.pipeline.give_up_next(fate);
@@ -81,7 +104,7 @@ impl Train {
             return Ok(());
         };
         self.wire = Some(open(next, &self.run).await?);
-        (self.has_answered, self.write_error) = (false, None);
+        (self.has_answered, self.has_half_closed, self.write_error) = (false, false, None);
         Ok(())
     }
 
@@ -97,32 +120,23 @@ impl Train {
                 Ok(count) => moved += count,
                 Err(error) => self.write_error = Some(error),
             }
+            if self.pipeline.ends_sending() && stream.is_flushed() {
+                self.has_half_closed = true;
+                stream.end_sending();
+            }
         }
         let is_blocked = self.write_error.is_none() && wants_to_write(&self.pipeline, stream);
-        let interest =
-            if is_blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         let Some(patience) = patience(&mut self.pipeline, &self.run) else { return moved };
         // A target that never pauses leaves no wait in which the time could be seen to be over.
         if patience.is_zero() {
             self.lose(Fate::TimedOut, &Fate::TimedOut);
             return moved;
         }
-        let event = timeout(patience, async {
-            tokio::select! {
-                biased;
-                ready = stream.ready(interest) => Event::Ready(ready),
-                next = line.joins() => Event::Joined(next),
-            }
-        });
-        match event.await {
-            Ok(Event::Ready(Ok(ready))) if ready.is_readable() || ready.is_read_closed() => {
-                moved + self.read()
-            }
-            Ok(Event::Ready(Ok(_))) => moved,
-            Ok(Event::Ready(Err(error))) => {
-                self.broken(failure::of_exchange(&error));
-                moved
-            }
+        let mut line = Some(line);
+        let event = poll_fn(|context| poll_event(stream, is_blocked, &mut line, context));
+        match timeout(patience, event).await {
+            Ok(Event::Ready(ready)) if ready.can_read => moved + self.read(),
+            Ok(Event::Ready(_)) => moved,
             Ok(Event::Joined(next)) => {
                 self.pipeline.extend([next]);
                 moved
@@ -201,6 +215,8 @@ impl Train {
         self.reader.begin("");
         // An answer to half a request leaves the other half in the way of the next.
         if !(answer.reusable && is_whole) {
+            let wire = self.wire.take();
+            self.switched = wire.filter(|_| answer.status == 101 && !is_malformed);
             self.broken(CLOSED);
         }
     }
@@ -229,9 +245,4 @@ impl Train {
         self.pipeline.lose(cut_off(&self.reader, first), others);
         self.reader.begin("");
     }
-}
-
-enum Event {
-    Ready(io::Result<Ready>),
-    Joined(Box<InFlight>),
 }

@@ -1,9 +1,10 @@
 //! An open connection, and how one is opened for a request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::drive::desk::{InFlight, Run};
 use crate::drive::failure;
@@ -32,6 +33,17 @@ impl Wire {
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
         run.gauges.shook_hands(is_resumed);
         Ok(Self { stream, _place: place })
+    }
+
+    /// Holds it, in silence, until `closes` in the time of the run, unless the target ends it.
+    /// What a target says that speaks another protocol by now is not listened to.
+    pub(super) async fn hold(mut self, closes: Option<Duration>, run: &Run) {
+        let left = closes.map(|closes| closes.saturating_sub(run.epoch.now()));
+        let Some(left) = left.filter(|left| !left.is_zero()) else { return };
+        let ended =
+            async { while self.stream.disturbed().await == Idle::Spoke && self.stream.skip() {} };
+        // Either way it is closed now.
+        let _ = timeout(left, ended).await;
     }
 
     /// Gives it back only if it is still open and silent.
