@@ -280,6 +280,7 @@ pub enum Touch {
 }
 
 /// What production answered to the same request, and how it was asked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Status code.

@@ -225,8 +225,10 @@ impl Queue {
 
     /// The client has closed its side. Who has an answer nevertheless had only half closed.
     pub fn client_ends(&mut self) {
-        let last = self.waiting.back_mut().filter(|last| !matches!(last.state, State::Answered(_)));
-        last.into_iter().for_each(|last| last.request.flags.insert(Flags::HALF_CLOSED));
+        let last = self.waiting.back_mut();
+        if let Some(last) = last.filter(|last| !matches!(last.state, State::Answered(_))) {
+            last.request.flags.insert(Flags::HALF_CLOSED);
+        }
     }
 
     /// The position that the next request will have.

@@ -18,28 +18,17 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::drive::connection::line::Line;
-use crate::drive::connection::moves::{
-    Outgoing, READ_BUFFER, Read, asks_to_upgrade, at_end, cut_off, read_piece,
-};
+use crate::drive::connection::moves::{Outgoing, READ_BUFFER, Read, at_end, cut_off, read_piece};
 use crate::drive::connection::train::Train;
 use crate::drive::connection::wire::open;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
 use crate::drive::response::{Answer, ResponseReader};
 use crate::drive::tls::{Readiness, Stream};
+use crate::protocol::http1::start::asks_to_upgrade;
 use crate::sample::{Fate, Unsent};
 
 pub(crate) use crate::drive::connection::wire::Wire;
-
-thread_local! {
-    /// One for all connections of a thread, so that idle ones hold none, and that it is not filled
-    /// with zeros for each answer.
-    static BUFFER: RefCell<[u8; READ_BUFFER]> = const { RefCell::new([0; READ_BUFFER]) };
-}
-
-/// An answer that ended less than this ago tells that its connection is open: 50 µs. Whatever comes
-/// in so short a time may as well come a moment later.
-const FRESH: Duration = Duration::from_micros(50);
 
 const INTERRUPTED: Fate = Fate::Unsent { reason: Unsent::Interrupted };
 
@@ -103,7 +92,8 @@ pub(crate) async fn carry_out(
         let reused = idle.is_some();
         let wire = match idle {
             Some(wire) => wire,
-            None => match open(&mut request, run).await {
+            // In a place of its own, so that idle connections need no room for it.
+            None => match Box::pin(open(&mut request, run)).await {
                 Ok(wire) => wire,
                 Err(fate) => {
                     request.finish(fate);
@@ -129,20 +119,22 @@ pub(crate) async fn carry_out(
                 *kept = Train::behind(exchange, reused, next).carried_out(line).await;
                 return true;
             }
-            Ok(Ok(Step::Answered(answer))) if is_unasked_switch(&answer, &exchange.request) => {
+            Ok(Ok(Step::Answered(answer))) if is_unasked_switch(answer, &exchange.request) => {
                 Err(Fate::Malformed)
             }
             Ok(Ok(Step::Answered(answer))) => Ok(answer),
             Ok(Err(fate)) => Err(fate),
             Err(_) => Err(cut_off(&exchange.reader, Fate::TimedOut)),
         };
-        let Exchange { wire, reader, .. } = exchange;
+        let Exchange { mut wire, reader, .. } = exchange;
         request = exchange.request;
         request.sample.response_bytes = reader.body_bytes();
         match answer {
             Ok(answer) => {
                 let half_closed = request.arrival.recorded.half_closes;
-                request.finish(Fate::Answered { status: answer.status });
+                let now = run.epoch.now();
+                wire.answered = now;
+                request.finish_at(Fate::Answered { status: answer.status }, now);
                 match answer.status {
                     101 => *kept = After::Switched(wire),
                     _ if answer.reusable && !half_closed => *kept = After::Usable(wire),
@@ -169,7 +161,7 @@ fn may_repeat(request: &InFlight, fate: &Fate) -> bool {
 }
 
 /// The target switches to a protocol that was not asked for.
-fn is_unasked_switch(answer: &Answer, request: &InFlight) -> bool {
+fn is_unasked_switch(answer: Answer, request: &InFlight) -> bool {
     answer.status == 101 && !asks_to_upgrade(&request.arrival.head)
 }
 

@@ -195,7 +195,7 @@ impl Pipeline {
     pub(crate) fn take_back_if(&mut self, may_repeat: impl Fn(&InFlight) -> bool, fate: &Fate) {
         let behind = self.slots.split_off(self.begun());
         let mut is_first = true;
-        for mut slot in std::mem::replace(&mut self.slots, VecDeque::new()) {
+        for mut slot in std::mem::take(&mut self.slots) {
             if may_repeat(&slot.request) && !slot.is_repeated {
                 slot.is_repeated = true;
                 slot.request.run().gauges.sent_again();

@@ -19,6 +19,7 @@ use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
+use crate::protocol::http1::start::asks_to_upgrade;
 use crate::recording::closings::Closings;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::ramp::Ramp;
@@ -220,6 +221,10 @@ impl Plan {
         // of a body that was cut.
         if !is_asked_with(head, &exchange.method) {
             return Err(Skip::OtherMethod);
+        }
+        // Elsewhere a file tells of the switch, and not how it was asked for.
+        if exchange.flags.contains(Flags::UPGRADED) && !asks_to_upgrade(head) {
+            return Err(Skip::Upgraded);
         }
         if body.len() as u64 != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);

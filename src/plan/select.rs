@@ -46,7 +46,7 @@ impl Skip {
             Self::FromCache => "answered from the client's cache",
             Self::Malformed => "malformed request",
             Self::AmbiguousFraming => "ambiguous framing",
-            Self::Upgraded => "request that asked for HTTP/2",
+            Self::Upgraded => "connection upgraded",
             Self::Tunnel => "CONNECT, which leads elsewhere",
             Self::BodyNotWhole => "request body not whole",
             Self::Method => "method not allowed by the scenario",

@@ -3,6 +3,7 @@
 mod properties;
 mod sessions;
 mod streaming;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use super::*;
 
 use crate::protocol::Protocol;
+use crate::recording::closings::Closings;
 use crate::recording::file::rows::Outline;
 use crate::recording::{Exchange, Flags, Response};
 use crate::scenario::acts::Acts;
@@ -99,9 +101,17 @@ fn planned(
     exchanges: &[Exchange],
     scenario: &Scenario,
 ) -> Result<(Facts, Vec<Arrival>), PlanError> {
+    planned_with(Closings::default(), exchanges, scenario)
+}
+
+fn planned_with(
+    closings: Closings,
+    exchanges: &[Exchange],
+    scenario: &Scenario,
+) -> Result<(Facts, Vec<Arrival>), PlanError> {
     let source = Source {
         started_unix_ns: 0,
-        closings: Arc::default(),
+        closings: Arc::new(closings),
         outlines: &|span| {
             let rows = exchanges.iter().filter(|row| in_span(span, row.at)).map(outline_of);
             Box::new(rows.map(Ok).collect::<Vec<_>>().into_iter())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 use peakhour::drive::health::{Calibration, Health};
 use peakhour::plan::facts::Facts;
+use peakhour::plan::needs::Needs;
 use peakhour::recording::closings::Closings;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};

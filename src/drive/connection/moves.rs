@@ -1,6 +1,7 @@
 //! One piece of a request out, one piece of its response in, neither of which waits; and what the
 //! end of either means.
 
+use std::cell::RefCell;
 use std::io::{self, IoSlice};
 
 use crate::drive::desk::InFlight;
@@ -13,8 +14,19 @@ use crate::sample::Fate;
 /// copying.
 const PIECE: usize = 64 * 1024;
 
-/// Bytes read at once; they live on the stack, so that idle connections hold no buffer.
+/// Bytes read at once.
 pub(super) const READ_BUFFER: usize = 16 * 1024;
+
+thread_local! {
+    /// One for all connections of a thread, so that idle ones hold none, and that it is not filled
+    /// with zeros for each answer.
+    static BUFFER: RefCell<[u8; READ_BUFFER]> = const { RefCell::new([0; READ_BUFFER]) };
+}
+
+/// Calls `with` on the thread's buffer; it must not ask for it again.
+pub(super) fn with_buffer<T>(with: impl FnOnce(&mut [u8]) -> T) -> T {
+    BUFFER.with_borrow_mut(|buffer| with(buffer))
+}
 
 /// How much of a request was handed to the kernel.
 pub(super) struct Outgoing {
@@ -105,8 +117,16 @@ pub(super) fn read_piece(
     request: &mut InFlight,
     reader: &mut ResponseReader,
 ) -> Read {
-    let mut buffer = [0; READ_BUFFER];
-    let count = match stream.try_read(&mut buffer) {
+    with_buffer(|buffer| read_into(buffer, stream, request, reader))
+}
+
+fn read_into(
+    buffer: &mut [u8],
+    stream: &mut Stream,
+    request: &mut InFlight,
+    reader: &mut ResponseReader,
+) -> Read {
+    let count = match stream.try_read(buffer) {
         Ok(0) => return Read::End,
         Ok(count) => count,
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
@@ -151,10 +171,4 @@ pub(super) fn cut_off(reader: &ResponseReader, fate: Fate) -> Fate {
         Ending::NotHttp { banner } => Fate::Rejected { banner },
         Ending::Whole(_) | Ending::Cut => fate,
     }
-}
-
-/// The head of a request asks for another protocol: only then may a target switch to one.
-pub(super) fn asks_to_upgrade(head: &[u8]) -> bool {
-    let mut lines = head.split(|byte| *byte == b'\n');
-    lines.any(|line| line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"upgrade:")))
 }

@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::drive::connection::line::Line;
-use crate::drive::connection::moves::{READ_BUFFER, at_end, cut_off};
+use crate::drive::connection::moves::{READ_BUFFER, at_end, cut_off, with_buffer};
 use crate::drive::connection::wire::{Wire, open};
 use crate::drive::connection::{
     After, Event, Exchange, INTERRUPTED, is_unasked_switch, may_repeat, poll_event,
@@ -150,9 +150,12 @@ impl Train {
 
     /// Reads once; returns how many bytes there were.
     fn read(&mut self) -> usize {
+        with_buffer(|buffer| self.read_into(buffer))
+    }
+
+    fn read_into(&mut self, buffer: &mut [u8]) -> usize {
         let Some(wire) = &mut self.wire else { return 0 };
-        let mut buffer = [0; READ_BUFFER];
-        let count = match wire.stream.try_read(&mut buffer) {
+        let count = match wire.stream.try_read(buffer) {
             Ok(0) => {
                 match at_end(&self.reader, self.write_error.as_ref()) {
                     Ok(answer) => self.answered(Answer { reusable: false, ..answer }),
@@ -208,9 +211,11 @@ impl Train {
     fn answered(&mut self, answer: Answer) {
         let Some((mut request, is_whole)) = self.pipeline.answered() else { return };
         request.sample.response_bytes = self.reader.body_bytes();
-        let is_malformed = is_unasked_switch(&answer, &request);
+        let is_malformed = is_unasked_switch(answer, &request);
         let fate = Fate::Answered { status: answer.status };
-        request.finish(if is_malformed { Fate::Malformed } else { fate });
+        let now = self.run.epoch.now();
+        request.finish_at(if is_malformed { Fate::Malformed } else { fate }, now);
+        self.wire.iter_mut().for_each(|wire| wire.answered = now);
         self.has_answered = true;
         self.reader.begin("");
         // An answer to half a request leaves the other half in the way of the next.

@@ -13,9 +13,15 @@ use crate::drive::tls::{Idle, Stream};
 use crate::record::failures::TlsFailure;
 use crate::sample::{Fate, Unsent};
 
+/// An answer that ended less than this ago tells that its connection is open: 50 µs. Whatever comes
+/// in so short a time may as well come a moment later.
+const FRESH: Duration = Duration::from_micros(50);
+
 /// An open connection.
 pub(crate) struct Wire {
     pub(super) stream: Stream,
+    /// When its last answer ended, in the time of the run.
+    pub(super) answered: Duration,
     _place: Place,
 }
 
@@ -25,14 +31,17 @@ impl Wire {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
         let Some(tls) = run.dialler.tls() else {
-            return Ok(Self { stream: Stream::Plain(stream), _place: place });
+            return Ok(Self::opened(Stream::Plain(stream), place));
         };
-        // In a place of its own, so that plain connections need no room for it.
-        let shaking = Box::pin(Stream::sealed(tls, stream));
+        let shaking = Stream::sealed(tls, stream);
         let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
         run.gauges.shook_hands(is_resumed);
-        Ok(Self { stream, _place: place })
+        Ok(Self::opened(stream, place))
+    }
+
+    fn opened(stream: Stream, place: Place) -> Self {
+        Self { stream, answered: Duration::ZERO, _place: place }
     }
 
     /// Holds it, in silence, until `closes` in the time of the run, unless the target ends it.
@@ -48,6 +57,9 @@ impl Wire {
 
     /// Gives it back only if it is still open and silent.
     pub(super) fn if_quiet(mut self, run: &Run) -> Option<Self> {
+        if run.epoch.now() < self.answered.saturating_add(FRESH) {
+            return Some(self);
+        }
         let idle = self.stream.look();
         run.oddities.note_idle(idle);
         (idle == Idle::Quiet).then_some(self)
@@ -70,9 +82,7 @@ pub(super) async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire,
         return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
     };
     let until = Instant::now() + run.limits.connect_timeout;
-    // In a place of its own, so that idle connections need no room for it.
-    let connect = Box::pin(run.dialler.open());
-    let fate = match timeout_at(until, connect).await {
+    let fate = match timeout_at(until, run.dialler.open()).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
             return Wire::new(stream, place, run, until).await;
