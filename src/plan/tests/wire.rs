@@ -27,7 +27,7 @@ fn a_connection_is_held_until_it_was_closed_in_the_time_of_the_run() {
     let twice = Scenario { scale: 2.0, ..scenario() };
     let (_, arrivals) = planned_with(closings, &rows, &twice).unwrap();
     for arrival in arrivals.iter().filter(|it| it.recorded.closes.is_some()) {
-        let left = arrival.recorded.closes.unwrap() - arrival.due;
+        let left = arrival.recorded.closes.unwrap().saturating_sub(arrival.due);
         let recorded = if arrival.seq == 0 { MS * 3_900 } else { MS * 3_700 };
         assert_eq!(left, recorded);
     }
