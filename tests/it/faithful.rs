@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use peakhour::recording::file::writer::RecordingWriter;
 use peakhour::recording::{Exchange, Flags};
 
 use crate::exchanges::{header, plain};
+use crate::record;
 use crate::support::peakhour;
 use crate::talk::{GET, OK, Talk, bytes_of, exchanges};
 
@@ -155,4 +156,57 @@ fn recordings_that_are_put_together_keep_when_their_connections_closed() {
     let reader = RecordingReader::open(&folder.path().join("c.parquet")).unwrap();
     let closed = [0, 1].map(|number| reader.header().closings.of(number));
     assert_eq!(closed, [Some(Duration::from_secs(9)); 2]);
+}
+
+/// The same through the proxy: a client that half closes, and one that stays for a while.
+#[test]
+fn a_proxy_records_how_connections_end_and_bodies_were_chunked() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = upstream.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in upstream.incoming().flatten() {
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut some = [0; 1024];
+                while let Ok(count) = stream.read(&mut some) {
+                    seen.extend_from_slice(&some[..count]);
+                    // The body of the one ends with its side of the connection.
+                    let is_over = count == 0 || seen.starts_with(b"GET");
+                    if is_over && stream.write_all(OK.as_bytes()).is_err() || count == 0 {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let (proxy, port) = record::start(folder.path(), port, &["--keep-secrets", "--grace", "1s"]);
+    let connect = || {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+    };
+    let mut half = connect();
+    half.write_all(CHUNKED.replace("HOST", "shop.example").as_bytes()).unwrap();
+    half.shutdown(Shutdown::Write).unwrap();
+    reads(&mut half, OK);
+    assert_eq!(half.read(&mut [0]).unwrap(), 0);
+    let mut stays = connect();
+    stays.write_all(GET.as_bytes()).unwrap();
+    reads(&mut stays, OK);
+    let stay = Duration::from_millis(300);
+    thread::park_timeout(stay);
+    drop(stays);
+    thread::park_timeout(stay);
+    assert_eq!(record::end(proxy).0, Some(0));
+    let (reader, exchanges) = record::recorded(&folder.path().join("live.parquet"));
+    let flags: Vec<_> = exchanges.iter().map(|it| it.flags.contains(Flags::HALF_CLOSED)).collect();
+    assert_eq!(flags, [true, false]);
+    let chunks = "003\r\n\r\nA;name=\"v\"\r\n\r\n1\r\n\r\n000\r\nX-Sum: 12\r\nx-empty:\r\n\r\n";
+    assert_eq!(exchanges[0].request_chunks.as_deref(), Some(chunks.as_bytes()));
+    for (exchange, held) in exchanges.iter().zip([Duration::ZERO, stay / 2]) {
+        let answered = exchange.at + exchange.response.as_ref().unwrap().last_byte.unwrap();
+        let closed = reader.header().closings.of(exchange.connection).unwrap();
+        assert!(closed + Duration::from_millis(1) >= answered + held, "{closed:?} {answered:?}");
+    }
 }
