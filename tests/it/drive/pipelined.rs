@@ -29,11 +29,11 @@ fn train(connection: u64, length: u32) -> Vec<Arrival> {
 fn pipelined_requests_do_not_wait_and_answers_are_matched_in_order() {
     let server = start(|client| {
         let asked: Vec<_> = (0..40).map(|_| client.request().unwrap()).collect();
-        let mut answers = String::new();
-        for at in 0..asked.len() {
+        let answer = |at: usize| {
             let (status, body) = (400 + at, "x".repeat(at));
-            answers += &format!("HTTP/1.1 {status} OK\r\nContent-Length: {at}\r\n\r\n{body}");
-        }
+            format!("HTTP/1.1 {status} OK\r\nContent-Length: {at}\r\n\r\n{body}")
+        };
+        let answers = (0..asked.len()).map(answer).collect::<Vec<_>>().concat();
         if client.number == 0 {
             client.say(&answers);
         } else {
