@@ -36,6 +36,7 @@ pub(crate) mod redis;
 pub mod response;
 pub(crate) mod sessions;
 pub(crate) mod tls;
+pub mod oddities;
 pub mod stop;
 pub(crate) mod worker;
 
@@ -67,6 +68,8 @@ pub struct Driven {
     /// Requests that were sent a second time, because the target closed an idle connection just
     /// as they were on their way. Each is one arrival with one sample.
     pub retried: u64,
+    /// What happened on connections of HTTP/1 beside that.
+    pub odd: oddities::Odd,
     /// The user stopped it.
     pub interrupted: bool,
     /// When it was held.
@@ -201,6 +204,7 @@ fn driven(
             ..health
         },
         retried: gauges.retried,
+        odd: run.oddities.so_far(),
         interrupted: run.stop.is_requested(),
         held: run.hold.times(run.epoch),
     })

@@ -9,6 +9,7 @@ pub(crate) mod retarget;
 pub mod token;
 pub mod bond;
 pub mod arrivals;
+mod framing;
 pub mod rewrite;
 mod source;
 pub(crate) mod clients;
@@ -98,6 +99,7 @@ fn outline_source(
         ramp: scenario.ramp.clone(),
         pace: scenario.pace,
         groups: std::mem::take(&mut selection.groups),
+        closings: Arc::clone(&source.closings),
         stride,
         redis: redis_choice(source, span, scenario, selection.has_transactions)?,
     });
@@ -281,7 +283,7 @@ pub struct Arrival {
     pub session: u64,
     /// Position on its connection, from 0, without gaps.
     pub seq: u32,
-    /// Nothing follows on this connection: close it after the response.
+    /// Nothing follows on this connection: close it after the response, or when it was closed.
     pub last_on_connection: bool,
     /// Method, for the framing of the response and for reports.
     pub method: Arc<str>,
@@ -313,6 +315,7 @@ pub enum Touch {
 }
 
 /// What production answered to the same request, and how it was asked.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     /// Status code.
@@ -323,6 +326,12 @@ pub struct Recorded {
     pub latency: Option<Duration>,
     /// It was sent before the response to the request before it had come.
     pub pipelined: bool,
+    /// Its body waited for a `100 Continue` that its head asked for.
+    pub expects: bool,
+    /// The client closed its side behind it, and had its answer nevertheless.
+    pub half_closes: bool,
+    /// Until when its client held the connection open, in the time of the run.
+    pub closes: Option<Duration>,
     /// The answer was an error, though its status does not say so.
     pub failed: bool,
 }

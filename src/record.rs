@@ -192,7 +192,7 @@ async fn pump(side: Side, [from, to]: [&Wire; 2], copies: &Copies<'_>) -> Result
             Ok(_) => End::Fin,
             Err(error) => failed(side, &error, copies)?,
         };
-        copies.flow().ended[side.index()] = Some(end);
+        copies.end(side, end);
         // A peer that is gone already has nothing left to be told.
         let _ = if end == End::Fin { to.shutdown().await } else { to.tear() };
         return Ok(());
@@ -203,7 +203,7 @@ async fn pump(side: Side, [from, to]: [&Wire; 2], copies: &Copies<'_>) -> Result
 fn failed(side: Side, error: &io::Error, copies: &Copies<'_>) -> Result<End, Gone> {
     let passed = &copies.tee.passed;
     if error.kind() == io::ErrorKind::UnexpectedEof {
-        let is_first = copies.flow().ended[side.other().index()].is_none();
+        let is_first = !copies.has_ended(side.other());
         passed.torn[side.index()].fetch_add(u64::from(is_first), Ordering::Relaxed);
         return Ok(End::Cut);
     }

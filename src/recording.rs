@@ -4,6 +4,7 @@
 //! in [`Header`]. An exchange holds the request exactly as it was on the wire, so that it can be
 //! sent again.
 
+pub mod closings;
 pub mod file;
 pub mod ledger;
 pub mod redaction;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
+use crate::recording::closings::Closings;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redaction;
 
@@ -51,6 +53,10 @@ pub struct Exchange {
     pub request_body: Bytes,
     /// Length of the body in bytes; larger than `request_body` where the capture was cut.
     pub request_body_bytes: u64,
+    /// What stood around the bytes of a chunked body on the wire: size lines, line ends behind
+    /// chunks, trailers and the end, without the bytes themselves. `None` where the body was not
+    /// chunked, and where it is not known.
+    pub request_chunks: Option<Bytes>,
     /// The response; `None` where none was captured.
     pub response: Option<Response>,
     /// What is odd about it.
@@ -111,10 +117,17 @@ impl Flags {
     pub const ERROR_REPLY: Self = Self(1 << 13);
     /// The connection became a WebSocket after this exchange.
     pub const WEBSOCKET: Self = Self(1 << 14);
+    /// The client had closed its side before the response came, and had it nevertheless.
+    pub const HALF_CLOSED: Self = Self(1 << 15);
 
     /// All bits of `other` are set.
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// Clears the bits of `other`.
+    pub fn remove(&mut self, other: Self) {
+        self.0 &= !other.0;
     }
 
     /// Sets the bits of `other`.
@@ -150,6 +163,9 @@ pub struct Header {
     pub redaction: Option<Redaction>,
     /// Every packet and byte, by what became of it.
     pub ledger: Ledger,
+    /// When connections were closed, as far as that is known; it has its own entry in the footer.
+    #[serde(skip)]
+    pub closings: Closings,
     /// The series that it is a part of; `None` where it stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,

@@ -15,6 +15,7 @@ use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
 use crate::protocol::Protocol;
+use crate::recording::closings::{Closings, MAX_CLOSINGS};
 use crate::recording::ledger::Ledger;
 use crate::recording::route::statements::route_of_statement;
 use crate::recording::route::{route_of, route_of_key};
@@ -65,6 +66,8 @@ pub struct Imported {
     pub orphans: u64,
     /// What became of every frame, byte and message.
     pub ledger: Ledger,
+    /// When connections of HTTP/1 were closed, or the capture ended.
+    pub closings: Closings,
     /// Sentences for people about what is wrong with the files.
     pub warnings: Vec<String>,
 }
@@ -114,6 +117,10 @@ pub struct Import {
     first_ns: Option<i64>,
     /// What [`Import::event`] brings was inside of TLS.
     is_inside_tls: bool,
+    /// Connections that have closed and when, nanoseconds since the Unix epoch.
+    closed: Vec<(u64, i64)>,
+    /// Capture time of the latest segment.
+    latest_ns: i64,
 }
 
 /// What is counted about exchanges on their way out.
@@ -137,7 +144,8 @@ struct Tally {
 impl Import {
     /// Takes the next segment.
     pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn FnMut(Found)) {
-        let Self { reassembly, streams, tally, ledger, first_ns, .. } = self;
+        self.latest_ns = self.latest_ns.max(segment.at_ns);
+        let Self { reassembly, streams, tally, ledger, first_ns, closed, .. } = self;
         first_ns.get_or_insert(segment.at_ns);
         if !segment.payload.is_empty() {
             tally.saw(segment.at_ns);
@@ -146,13 +154,14 @@ impl Import {
             streams.event(&event, ledger, &mut |origin, paired| {
                 sink(tally.found(origin, paired));
             });
+            keep_closed(closed, streams.take_closed(), segment.at_ns);
         });
     }
 
     /// Takes the next event of a connection whose bytes needed no reassembly: each piece of it is
-    /// entered as a frame.
-    pub fn event(&mut self, event: &Event<'_>, sink: &mut dyn FnMut(Found)) {
-        let Self { streams, tally, ledger, is_inside_tls, .. } = self;
+    /// entered as a frame. `at_ns` is its moment, nanoseconds since the Unix epoch.
+    pub fn event(&mut self, at_ns: i64, event: &Event<'_>, sink: &mut dyn FnMut(Found)) {
+        let Self { streams, tally, ledger, is_inside_tls, closed, .. } = self;
         match event.what {
             What::Data(data) => {
                 let bytes = data.bytes.len() as u64;
@@ -173,6 +182,13 @@ impl Import {
             }
             sink(tally.found(origin, paired));
         });
+        keep_closed(closed, streams.take_closed(), at_ns);
+    }
+
+    /// Connections that have closed since this was asked, and when, nanoseconds since the Unix
+    /// epoch.
+    pub fn take_closed(&mut self) -> Vec<(u64, i64)> {
+        std::mem::take(&mut self.closed)
     }
 
     /// What [`Import::event`] is told was inside of TLS, though it comes without it.
@@ -208,11 +224,14 @@ impl Import {
 
     /// Ends all connections and says what was found. The clock's resolution is not known here.
     pub fn finish(self, sink: &mut dyn FnMut(Found)) -> Imported {
-        let Self { reassembly, mut streams, mut tally, mut ledger, first_ns, .. } = self;
+        let latest_ns = self.latest_ns.max(self.tally.latest_ns);
+        let Self { reassembly, mut streams, mut tally, mut ledger, first_ns, mut closed, .. } =
+            self;
         reassembly.finish(&mut ledger, &mut |event, ledger| {
             streams.event(&event, ledger, &mut |origin, paired| {
                 sink(tally.found(origin, paired));
             });
+            keep_closed(&mut closed, streams.take_closed(), latest_ns);
         });
         streams.end_secrets(&mut ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
         ledger.note("authorities and addresses not kept", tally.unkept_servers);
@@ -224,6 +243,7 @@ impl Import {
             duration_ns: u64::try_from(duration).unwrap_or(u64::MAX),
             clock_resolution_ns: 0,
             servers: tally.servers(),
+            closings: closings(&closed, started),
             exchanges: tally.exchanges,
             connections: tally.connections,
             orphans: tally.orphans,
@@ -231,6 +251,21 @@ impl Import {
             warnings: Vec::new(),
         }
     }
+}
+
+fn keep_closed(closed: &mut Vec<(u64, i64)>, connection: Option<u64>, at_ns: i64) {
+    if closed.len() < MAX_CLOSINGS {
+        closed.extend(connection.map(|connection| (connection, at_ns)));
+    }
+}
+
+/// When connections were closed, since `started_ns`.
+pub fn closings(closed: &[(u64, i64)], started_ns: i64) -> Closings {
+    let mut closings = Closings::default();
+    for (connection, at_ns) in closed {
+        closings.add(*connection, between(started_ns, *at_ns));
+    }
+    closings
 }
 
 impl Tally {
@@ -309,6 +344,9 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
     if let Some(answer) = &answer {
         flags.insert(answer.flags);
     }
+    if !answer.as_ref().is_some_and(|answer| answer.whole) {
+        flags.remove(Flags::HALF_CLOSED);
+    }
     if line.is_escaped {
         flags.insert(Flags::ESCAPED);
     }
@@ -331,6 +369,7 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
         // Without the room it grew into: many of them are held until they are sorted.
         request_body: Bytes::from(request.body.into_boxed_slice()),
         request_body_bytes: request.body_bytes,
+        request_chunks: request.chunks.map(|chunks| Bytes::from(chunks.into_boxed_slice())),
         response: answer.map(|answer| Response {
             status: answer.status,
             head: answer.head,

@@ -4,80 +4,20 @@
 //! nobody asked for. What a side had acknowledged when it began a message decides these cases:
 //! a response that the client had before it sent a request cannot answer that request.
 
+mod message;
+
 use std::collections::VecDeque;
 
-use ::bytes::Bytes;
-
-use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
-use crate::protocol::Protocol;
 use crate::protocol::http1::head::{Head, Progress, Scan, read};
 use crate::protocol::http1::start::Kind;
 use crate::recording::Flags;
 
+pub use crate::capture::pairing::message::{Answer, Request};
+
 /// Most requests of one connection that wait for their responses. Servers allow far fewer;
 /// beyond it the oldest counts as not answered.
 pub const MAX_WAITING: usize = 1024;
-
-/// A request as read from its stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Its first byte.
-    pub mark: Mark,
-    /// Its method.
-    pub method: Bytes,
-    /// Its head as on the wire.
-    pub head: Bytes,
-    /// The front of its body, as far as it was kept.
-    pub body: Vec<u8>,
-    /// Length of its body.
-    pub body_bytes: u64,
-    /// Position on its connection, from 0; set by the queue.
-    pub seq: u32,
-    /// It names no version, so its response may have no head.
-    pub is_simple: bool,
-    /// What is spoken.
-    pub protocol: Protocol,
-    /// Its stream, in protocols that have streams.
-    pub stream: Option<u32>,
-    /// Its text columns.
-    pub line: Box<Line>,
-    /// What is odd.
-    pub flags: Flags,
-}
-
-impl Request {
-    /// It was sent inside of TLS: where it names no scheme of its own, that is `https`.
-    pub(super) fn came_inside_tls(&mut self) {
-        if self.protocol != Protocol::Http1 {
-            return;
-        }
-        let names_it =
-            self.line.target.get(..7).is_some_and(|it| it.eq_ignore_ascii_case("http://"));
-        if !names_it {
-            "https".clone_into(&mut self.line.scheme);
-        }
-    }
-}
-
-/// A response as read from its stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// Its first byte.
-    pub mark: Mark,
-    /// Its status; 0 where it has none.
-    pub status: u16,
-    /// Its head as on the wire; empty for HTTP/0.9.
-    pub head: Bytes,
-    /// Length of its body, as far as it was seen or is known.
-    pub body_bytes: u64,
-    /// It was read to its end.
-    pub whole: bool,
-    /// Capture time of its last byte, nanoseconds since the Unix epoch.
-    pub last_ns: i64,
-    /// What is odd.
-    pub flags: Flags,
-}
 
 /// What a connection yields, in order of completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,6 +221,14 @@ impl Queue {
         let last = self.waiting.back()?;
         let is_taken = matches!(last.state, State::Unanswered) && asks(&last.request);
         if is_taken { self.waiting.pop_back().map(|last| last.request) } else { None }
+    }
+
+    /// The client has closed its side. Who has an answer nevertheless had only half closed.
+    pub fn client_ends(&mut self) {
+        let last = self.waiting.back_mut();
+        if let Some(last) = last.filter(|last| !matches!(last.state, State::Answered(_))) {
+            last.request.flags.insert(Flags::HALF_CLOSED);
+        }
     }
 
     /// The position that the next request will have.

@@ -56,6 +56,8 @@ pub struct Streams {
     waiting: usize,
     /// Closed connections that wait for secrets, in the order in which they closed.
     parked: VecDeque<u64>,
+    /// The connection that closed last, as exchanges number it.
+    closed: Option<u64>,
 }
 
 /// What a reader needs while it works on an event.
@@ -122,6 +124,7 @@ impl Streams {
         self.kept = self.kept + talk.kept() - before.0;
         self.waiting = self.waiting + waiting - before.1;
         if event.what == What::Closed {
+            self.closed = talk.number();
             if waiting > 0 {
                 self.parked.push_back(number);
             } else {
@@ -132,6 +135,11 @@ impl Streams {
             ledger.note(WAITED, 1);
             self.settle_oldest(ledger, sink);
         }
+    }
+
+    /// The connection that closed with the event before, as exchanges number it, where it had any.
+    pub fn take_closed(&mut self) -> Option<u64> {
+        self.closed.take()
     }
 
     /// Secrets of TLS connections; `may_grow` says that [`Self::add_secrets`] may bring more.

@@ -24,6 +24,7 @@ use crate::cli::load::logs::{Input, from_logs, told};
 use crate::cli::load::recordings::from_recordings;
 use crate::cli::redact::redactor_of;
 use crate::cli::{Voice, outputs};
+use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
@@ -229,6 +230,7 @@ fn from_packets(
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: imported.ledger,
+        closings: imported.closings,
     };
     Ok((header, imported.warnings))
 }
@@ -282,6 +284,7 @@ fn from_lines(
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: imported.ledger,
+        closings: Closings::default(),
     };
     Ok((header, warnings))
 }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::drive::clock::Epoch;
-use crate::drive::connection::carry_out;
+use crate::drive::connection::{After, carry_out};
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::gauges::Gauges;
 use crate::drive::health::run_queue_wait_of_this_thread;
@@ -124,7 +124,7 @@ async fn keep_asking(
 ) {
     let run = Arc::clone(&desk.run);
     let mut stop = run.stop.subscribe();
-    let (mut idle, mut link, mut seq) = (None, OneByOne::default(), 0);
+    let (mut kept, mut link, mut seq) = (After::Gone, OneByOne::default(), 0);
     while !run.stop.is_requested() {
         let now = run.epoch.now();
         if now >= turns.load.length {
@@ -143,8 +143,7 @@ async fn keep_asking(
             if turns.load.template.is_http2() {
                 answered = link.carry_out(request, &run, &alive).await;
             } else {
-                let carried = carry_out(request, idle.take(), &run).await;
-                (idle, answered) = (carried.wire, carried.answered);
+                answered = carry_out(request, &mut kept, &run, None).await;
             }
         }
         if !answered {

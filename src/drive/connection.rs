@@ -1,129 +1,147 @@
 //! One task for each recorded connection: opens it, sends its requests in order, and reads their
 //! responses.
 
-use std::cell::RefCell;
+mod moves;
+mod wire;
+mod line;
+mod train;
+
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::yield_now;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
+use crate::drive::connection::line::Line;
+use crate::drive::connection::moves::{Outgoing, READ_BUFFER, Read, at_end, cut_off, read_piece};
+use crate::drive::connection::train::Train;
+use crate::drive::connection::wire::open;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
-use crate::drive::place::Place;
-use crate::drive::response::{Answer, Ending, ResponseError, ResponseReader};
-use crate::drive::tls::Stream;
-use crate::record::failures::TlsFailure;
+use crate::drive::response::{Answer, ResponseReader};
+use crate::drive::tls::{Readiness, Stream};
+use crate::protocol::http1::start::asks_to_upgrade;
 use crate::sample::{Fate, Unsent};
 
-/// Most bytes handed to the kernel, or taken from it, before other connections get a turn: some
-/// ten microseconds of copying.
-const PIECE: usize = 64 * 1024;
-
-/// Bytes read at once.
-const READ_BUFFER: usize = 16 * 1024;
-
-thread_local! {
-    /// One for all connections of a thread, so that idle ones hold none, and that it is not filled
-    /// with zeros for each answer.
-    static BUFFER: RefCell<[u8; READ_BUFFER]> = const { RefCell::new([0; READ_BUFFER]) };
-}
-
-/// An answer that ended less than this ago tells that its connection is open: 50 µs. Whatever comes
-/// in so short a time may as well come a moment later.
-const FRESH: Duration = Duration::from_micros(50);
+pub(crate) use crate::drive::connection::wire::Wire;
 
 const INTERRUPTED: Fate = Fate::Unsent { reason: Unsent::Interrupted };
 
+/// How long a body waits for the `100 Continue` that its head asked for, as with curl. Servers that
+/// know nothing of it wait for the body.
+const PATIENCE_FOR_LEAVE: Duration = Duration::from_secs(1);
+
 /// Serves a connection until its queue is closed and empty, then closes it. The next request waits
-/// for the previous response, and opens the connection again when the target has closed it.
+/// for the previous response unless it was pipelined, and opens the connection again when the
+/// target has closed it.
 pub(crate) async fn serve(
     desk: Arc<Desk>,
-    mut queue: UnboundedReceiver<Box<InFlight>>,
-    _alive: Sender<Infallible>,
+    queue: UnboundedReceiver<Box<InFlight>>,
+    alive: Sender<Infallible>,
 ) {
-    let mut idle: Option<Wire> = None;
-    loop {
-        let next = match &mut idle {
-            None => queue.recv().await,
-            Some(wire) => tokio::select! {
-                biased;
-                next = queue.recv() => next,
-                () = wire.stream.disturbed() => {
-                    idle = None;
-                    continue;
-                }
-            },
-        };
-        let Some(request) = next else { return };
-        idle = carry_out(request, idle, &desk.run).await.wire;
+    let mut line = Line::new(queue);
+    let mut kept = After::Gone;
+    while let Some(request) = line.next(&mut kept, &desk.run).await {
+        carry_out(request, &mut kept, &desk.run, Some(&mut line)).await;
+    }
+    // The run does not wait for it.
+    drop(alive);
+    if let After::Usable(wire) | After::Switched(wire) = kept {
+        wire.hold(line.closes(), &desk.run).await;
     }
 }
 
-/// What is left when a request was carried out.
-pub(crate) struct CarriedOut {
-    /// The connection, if it may be used again.
-    pub(crate) wire: Option<Wire>,
-    /// A whole answer came back.
-    pub(crate) answered: bool,
+/// What became of the connection.
+pub(crate) enum After {
+    /// Another request may follow.
+    Usable(Wire),
+    /// Another protocol is spoken on it now.
+    Switched(Wire),
+    Gone,
 }
 
-/// Nothing came of it, and the connection is of no more use.
-const FAILED: CarriedOut = CarriedOut { wire: None, answered: false };
+impl After {
+    /// Takes the connection, if another request may follow: it is still open and silent.
+    fn take(&mut self, run: &Run) -> Option<Wire> {
+        match std::mem::replace(self, Self::Gone) {
+            Self::Usable(wire) => wire.if_quiet(run),
+            Self::Switched(_) | Self::Gone => None,
+        }
+    }
+}
 
-/// Sends one request and settles it.
+/// Sends one request and settles it, and with it those that `line` has for the same time. Says
+/// whether a whole answer came back; `kept` is the connection before and after.
 ///
 /// A target that closes an idle connection may do so just as a request is on its way. Browsers
 /// and clients then repeat a request that is safe to repeat, and so do we, once: otherwise the
 /// run would report errors that no user sees. It is counted.
 pub(crate) async fn carry_out(
     mut request: Box<InFlight>,
-    idle: Option<Wire>,
+    kept: &mut After,
     run: &Arc<Run>,
-) -> CarriedOut {
-    let mut idle = idle.and_then(|wire| wire.if_quiet(run));
+    mut line: Option<&mut Line>,
+) -> bool {
     loop {
+        let idle = kept.take(run);
         let reused = idle.is_some();
-        let mut wire = match idle.take() {
+        let wire = match idle {
             Some(wire) => wire,
-            None => match open(&mut request, run).await {
+            // In a place of its own, so that idle connections need no room for it.
+            None => match Box::pin(open(&mut request, run)).await {
                 Ok(wire) => wire,
                 Err(fate) => {
                     request.finish(fate);
-                    return FAILED;
+                    return false;
                 }
             },
         };
         if run.stop.is_requested() {
             request.finish(INTERRUPTED);
-            return FAILED;
+            return false;
         }
-        request.sample.connected = Some(run.epoch.now());
-        request.prepare();
-        let mut reader = ResponseReader::new(&request.arrival.method);
-        if let Some(follow) = &run.follow {
-            reader.heard = Some(Box::new(follow.listen(&request.arrival)));
-        }
-        let exchange = exchange(&mut wire.stream, &mut request, &mut reader);
-        let answer = match timeout(run.limits.response_timeout, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(cut_off(&reader, Fate::TimedOut)),
+        let mut exchange = Exchange::new(wire, request);
+        let step = if exchange.outgoing.waits_for_leave() {
+            // In a place of its own, since hardly any request waits.
+            Box::pin(exchange.converse_with_leave()).await
+        } else {
+            let limit = run.limits.response_timeout;
+            timeout(limit, exchange.converse(line.as_deref_mut())).await
         };
+        let answer = match step {
+            Ok(Ok(Step::Joined(next))) => {
+                let Some(line) = line else { return false };
+                *kept = Train::behind(exchange, reused, next).carried_out(line).await;
+                return true;
+            }
+            Ok(Ok(Step::Answered(answer))) if is_unasked_switch(answer, &exchange.request) => {
+                Err(Fate::Malformed)
+            }
+            Ok(Ok(Step::Answered(answer))) => Ok(answer),
+            Ok(Err(fate)) => Err(fate),
+            Err(_) => Err(cut_off(&exchange.reader, Fate::TimedOut)),
+        };
+        let Exchange { mut wire, reader, .. } = exchange;
+        request = exchange.request;
         request.sample.response_bytes = reader.body_bytes();
-        if let (Some(follow), Some(heard)) = (&run.follow, &reader.heard) {
-            follow.hear_body(&request.arrival, heard);
-        }
+        reader.tell_body(&request);
         match answer {
             Ok(answer) => {
+                let half_closed = request.arrival.recorded.half_closes;
                 let now = run.epoch.now();
                 wire.answered = now;
                 request.finish_at(Fate::Answered { status: answer.status }, now);
-                return CarriedOut { wire: answer.reusable.then_some(wire), answered: true };
+                match answer.status {
+                    101 => *kept = After::Switched(wire),
+                    _ if answer.reusable && !half_closed => *kept = After::Usable(wire),
+                    _ => {}
+                }
+                return true;
             }
             Err(fate) if reused && reader.seen() == 0 && may_repeat(&request, &fate) => {
                 request.take_back();
@@ -131,7 +149,7 @@ pub(crate) async fn carry_out(
             }
             Err(fate) => {
                 request.finish(fate);
-                return FAILED;
+                return false;
             }
         }
     }
@@ -143,236 +161,117 @@ fn may_repeat(request: &InFlight, fate: &Fate) -> bool {
         && matches!(&*request.arrival.method, "GET" | "HEAD" | "OPTIONS")
 }
 
-async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire, Fate> {
-    // Not even for what was already waiting.
-    if run.stop.is_requested() {
-        return Err(INTERRUPTED);
-    }
-    let Some(place) = Place::take(run) else {
-        return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
-    };
-    let until = Instant::now() + run.limits.connect_timeout;
-    // In a place of its own, so that idle connections need no room for it.
-    let connect = Box::pin(run.dialler.open(request.arrival.bond.goal));
-    let fate = match timeout_at(until, connect).await {
-        Ok(Ok(stream)) => {
-            request.sample.opened = true;
-            let goal = request.arrival.bond.goal;
-            return Wire::new((stream, goal), place, run, until).await;
-        }
-        Ok(Err(error)) => failure::of_connect(&error),
-        Err(_) => Fate::ConnectTimedOut,
-    };
-    // The target has seen the attempt, unless it failed on this machine.
-    request.sample.opened = !matches!(fate, Fate::Unsent { .. });
-    Err(fate)
+/// The target switches to a protocol that was not asked for.
+fn is_unasked_switch(answer: Answer, request: &InFlight) -> bool {
+    answer.status == 101 && !asks_to_upgrade(&request.arrival.head)
 }
 
-/// Writes the request and reads the response, both as fast as they go: a target may answer before
-/// it has read everything. A body does not wait for a `100 Continue`.
-async fn exchange(
-    stream: &mut Stream,
-    request: &mut InFlight,
-    reader: &mut ResponseReader,
-) -> Result<Answer, Fate> {
-    let mut outgoing = Outgoing::new(request);
-    loop {
-        let interest = if outgoing.is_open() {
-            Interest::READABLE | Interest::WRITABLE
-        } else {
-            Interest::READABLE
-        };
-        let ready = stream.ready(interest).await.map_err(|error| failure::of_exchange(&error))?;
-        let mut moved = 0;
-        if outgoing.is_open() && (ready.is_writable() || ready.is_write_closed()) {
-            moved += outgoing.write_piece(stream, request);
+/// What an exchange comes to.
+enum Step {
+    Answered(Answer),
+    /// The next request does not wait for the answer.
+    Joined(Box<InFlight>),
+}
+
+/// A request on its way, and what came of its answer.
+struct Exchange {
+    wire: Wire,
+    request: Box<InFlight>,
+    reader: ResponseReader,
+    outgoing: Outgoing,
+}
+
+impl Exchange {
+    fn new(wire: Wire, mut request: Box<InFlight>) -> Self {
+        request.sample.connected = Some(request.run().epoch.now());
+        request.prepare();
+        let mut reader = ResponseReader::new(&request.arrival.method);
+        reader.listen(&request);
+        let outgoing = Outgoing::new(&request);
+        Self { wire, request, reader, outgoing }
+    }
+
+    /// Sends the head of a request whose body waits for leave, waits for that, and goes on. Both
+    /// waits have a limit.
+    async fn converse_with_leave(&mut self) -> Result<Result<Step, Fate>, Elapsed> {
+        let limit = self.request.run().limits.response_timeout;
+        if let Ok(step) = timeout(PATIENCE_FOR_LEAVE.min(limit), self.converse(None)).await {
+            return Ok(step);
         }
-        if ready.is_readable() || ready.is_read_closed() {
-            match read_piece(stream, request, reader) {
-                Read::Nothing => {}
-                Read::More(count) => moved += count,
-                // An answer to half a request leaves the other half in the way of the next.
-                Read::Whole(answer) => {
-                    let reusable = answer.reusable && outgoing.is_whole;
-                    return Ok(Answer { reusable, ..answer });
+        if self.outgoing.waits_for_leave() {
+            self.outgoing.give_leave();
+            self.request.run().oddities.note_no_leave();
+        }
+        timeout(limit, self.converse(None)).await
+    }
+
+    /// Writes and reads, both as fast as they go: a target may answer before it has read
+    /// everything. Whoever stops waiting for it can go on with it.
+    async fn converse(&mut self, mut line: Option<&mut Line>) -> Result<Step, Fate> {
+        let Self { wire: Wire { stream, .. }, request, reader, outgoing } = self;
+        loop {
+            let is_open = outgoing.is_open(stream);
+            let mut may_join = line.as_deref_mut().filter(|_| outgoing.is_whole);
+            let event = poll_fn(|context| poll_event(stream, is_open, &mut may_join, context));
+            let ready = match event.await {
+                Event::Ready(ready) => ready,
+                Event::Joined(next) => return Ok(Step::Joined(next)),
+            };
+            let mut moved = 0;
+            if ready.can_write {
+                moved += outgoing.write_piece(stream, request);
+            }
+            if ready.can_read {
+                match read_piece(stream, request, reader) {
+                    Read::Nothing => {}
+                    Read::More(count) => moved += count,
+                    // An answer to half a request leaves the other half in the way of the next.
+                    Read::Whole(answer) => {
+                        let reusable = answer.reusable && outgoing.is_whole;
+                        return Ok(Step::Answered(Answer { reusable, ..answer }));
+                    }
+                    Read::Malformed => return Err(Fate::Malformed),
+                    Read::Rejected { banner } => return Err(Fate::Rejected { banner }),
+                    Read::Broken(error) => {
+                        return Err(cut_off(reader, failure::of_exchange(&error)));
+                    }
+                    Read::End => {
+                        return at_end(reader, outgoing.error.as_ref()).map(Step::Answered);
+                    }
+                    Read::Torn => {
+                        // Only its announcement tells the end of such an answer from a cut.
+                        let ended = at_end(reader, outgoing.error.as_ref());
+                        return ended.and(Err(Fate::Truncated));
+                    }
                 }
-                Read::Malformed => return Err(Fate::Malformed),
-                Read::Rejected { banner } => return Err(Fate::Rejected { banner }),
-                Read::Broken(error) => {
-                    return Err(cut_off(reader, failure::of_exchange(&error)));
-                }
-                Read::End => return at_end(reader, outgoing.error.as_ref()),
-                Read::Torn => {
-                    // Only its announcement tells the end of such an answer from a cut.
-                    let ended = at_end(reader, outgoing.error.as_ref());
-                    return ended.and(Err(Fate::Truncated));
+                if reader.has_interim() {
+                    outgoing.give_leave();
                 }
             }
-        }
-        if moved >= READ_BUFFER {
-            yield_now().await;
-        }
-    }
-}
-
-/// What the target's closing of the connection makes of the response.
-fn at_end(reader: &ResponseReader, write_error: Option<&io::Error>) -> Result<Answer, Fate> {
-    match (reader.end(), write_error) {
-        (Ending::Whole(answer), _) => Ok(answer),
-        (Ending::NotHttp { banner }, _) => Err(Fate::Rejected { banner }),
-        // The write already met the reset, and reading no longer tells.
-        (Ending::Cut, Some(error)) if reader.seen() == 0 => Err(failure::of_exchange(error)),
-        (Ending::Cut, _) => Err(Fate::ClosedEarly { after_bytes: reader.seen() }),
-    }
-}
-
-/// The fate of a request whose response stopped coming: a banner without its line end is one.
-fn cut_off(reader: &ResponseReader, fate: Fate) -> Fate {
-    match reader.end() {
-        Ending::NotHttp { banner } => Fate::Rejected { banner },
-        Ending::Whole(_) | Ending::Cut => fate,
-    }
-}
-
-/// How much of a request was handed to the kernel.
-struct Outgoing {
-    written: usize,
-    total: usize,
-    /// All of it was.
-    is_whole: bool,
-    /// Why no more can be written. What the target said before can still be read.
-    error: Option<io::Error>,
-}
-
-impl Outgoing {
-    fn new(request: &InFlight) -> Self {
-        let total = request.arrival.head.len() + request.arrival.body.len();
-        Self { written: 0, total, is_whole: false, error: None }
-    }
-
-    fn is_open(&self) -> bool {
-        !self.is_whole && self.error.is_none()
-    }
-
-    /// Writes the next piece and returns its length.
-    fn write_piece(&mut self, stream: &mut Stream, request: &mut InFlight) -> usize {
-        let moment = request.run().epoch.now();
-        let (head, body) = (&request.arrival.head, &request.arrival.body);
-        let head_left = &head[self.written.min(head.len())..];
-        let body_left = &body[self.written.saturating_sub(head.len())..];
-        let head_piece = &head_left[..head_left.len().min(PIECE)];
-        let body_piece = &body_left[..body_left.len().min(PIECE - head_piece.len())];
-        match stream.try_write(&[IoSlice::new(head_piece), IoSlice::new(body_piece)]) {
-            Ok(count) => {
-                if self.written == 0 {
-                    request.first_byte_sent(moment);
-                }
-                self.written += count;
-                self.is_whole = self.written == self.total && stream.is_flushed();
-                if self.is_whole {
-                    request.sample.sent_last = Some(request.run().epoch.now());
-                }
-                count
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => {
-                self.error = Some(error);
-                0
+            if moved >= READ_BUFFER {
+                yield_now().await;
             }
         }
     }
 }
 
-enum Read {
-    Nothing,
-    More(usize),
-    Whole(Answer),
-    Malformed,
-    Rejected {
-        banner: String,
-    },
-    Broken(io::Error),
-    End,
-    /// It ended inside of TLS without saying so.
-    Torn,
+/// What happens next on a connection in use.
+enum Event {
+    Ready(Readiness),
+    /// A request does not wait for the answers before it.
+    Joined(Box<InFlight>),
 }
 
-fn read_piece(stream: &mut Stream, request: &mut InFlight, reader: &mut ResponseReader) -> Read {
-    BUFFER.with_borrow_mut(|buffer| read_into(buffer, stream, request, reader))
-}
-
-fn read_into(
-    buffer: &mut [u8],
-    stream: &mut Stream,
-    request: &mut InFlight,
-    reader: &mut ResponseReader,
-) -> Read {
-    let count = match stream.try_read(buffer) {
-        Ok(0) => return Read::End,
-        Ok(count) => count,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Read::Torn,
-        Err(error) => return Read::Broken(error),
-    };
-    if request.sample.first_byte.is_none() {
-        request.sample.first_byte = Some(request.run().epoch.now());
+fn poll_event(
+    stream: &Stream,
+    writes: bool,
+    line: &mut Option<&mut Line>,
+    context: &mut Context<'_>,
+) -> Poll<Event> {
+    if let Poll::Ready(ready) = stream.poll_ready(writes, context) {
+        return Poll::Ready(Event::Ready(ready));
     }
-    let pushed = reader.push(&buffer[..count]);
-    if let (Some(heard), Some(follow)) = (&mut reader.heard, &request.run().follow) {
-        follow.hear(&request.arrival, heard);
-    }
-    match pushed {
-        Ok(None) => Read::More(count),
-        Ok(Some(answer)) => Read::Whole(answer),
-        Err(ResponseError::NotHttp { banner }) => Read::Rejected { banner },
-        Err(_) => Read::Malformed,
-    }
-}
-
-/// An open connection.
-pub(crate) struct Wire {
-    stream: Stream,
-    /// When its last answer ended.
-    answered: Duration,
-    _place: Place,
-}
-
-impl Wire {
-    /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
-    async fn new(
-        (stream, goal): (TcpStream, u16),
-        place: Place,
-        run: &Run,
-        until: Instant,
-    ) -> Result<Self, Fate> {
-        // Fails only on a connection that is broken already, which the first write will tell.
-        let _ = stream.set_nodelay(true);
-        let Some(tls) = run.dialler.tls(goal) else {
-            return Ok(Self {
-                stream: Stream::Plain(stream),
-                answered: Duration::ZERO,
-                _place: place,
-            });
-        };
-        // In a place of its own, so that plain connections need no room for it.
-        let shaking = Box::pin(Stream::sealed(tls, stream));
-        let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
-        let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
-        run.gauges.shook_hands(is_resumed);
-        Ok(Self { stream, answered: Duration::ZERO, _place: place })
-    }
-
-    /// Gives it back only if it is still open and silent.
-    fn if_quiet(mut self, run: &Run) -> Option<Self> {
-        let is_fresh = run.epoch.now() < self.answered.saturating_add(FRESH);
-        (is_fresh || self.stream.is_quiet()).then_some(self)
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.stream.say_goodbye();
-    }
+    line.as_deref_mut().map_or(Poll::Pending, |line| line.poll_joins(context).map(Event::Joined))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::large::LargeBodies;
 use crate::drive::lookahead::LookAhead;
+use crate::drive::oddities::Oddities;
 use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
@@ -35,6 +36,7 @@ pub(crate) struct Run {
     pub(crate) follow: Option<Arc<Follow>>,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
+    pub(crate) oddities: Oddities,
     /// Due moment of the last arrival, once the whole plan was read.
     pub(crate) last_due: OnceLock<Duration>,
 }
@@ -60,6 +62,7 @@ impl Run {
             follow,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
+            oddities: Oddities::default(),
             last_due: OnceLock::new(),
         }
     }

@@ -16,9 +16,11 @@ use ::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::drive::clock::Epoch;
+use crate::drive::desk::InFlight;
 use crate::drive::follow::jar::{Taken, Whither};
 use crate::drive::follow::known::{Known, Shard};
 use crate::drive::follow::put::Changes;
+use crate::drive::response::ResponseReader;
 use crate::plan::Arrival;
 use crate::plan::edit::{fields, target};
 use crate::plan::token::Place;
@@ -98,6 +100,29 @@ impl Heard {
     pub(crate) fn keep(&mut self, piece: &[u8]) {
         let room = self.most.saturating_sub(self.body.len());
         self.body.extend_from_slice(piece.get(..piece.len().min(room)).unwrap_or_default());
+    }
+}
+
+impl ResponseReader {
+    /// Keeps of the answer to this request what is followed.
+    pub(crate) fn listen(&mut self, request: &InFlight) {
+        if let Some(follow) = &request.run().follow {
+            self.heard = Some(Box::new(follow.listen(&request.arrival)));
+        }
+    }
+
+    /// Takes what the answer's head gives, once it is there.
+    pub(crate) fn tell_head(&mut self, request: &InFlight) {
+        if let (Some(heard), Some(follow)) = (&mut self.heard, &request.run().follow) {
+            follow.hear(&request.arrival, heard);
+        }
+    }
+
+    /// Takes what the answer's body gives, as far as it came.
+    pub(crate) fn tell_body(&self, request: &InFlight) {
+        if let (Some(heard), Some(follow)) = (&self.heard, &request.run().follow) {
+            follow.hear_body(&request.arrival, heard);
+        }
     }
 }
 

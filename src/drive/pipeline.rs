@@ -8,9 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
-use crate::drive::desk::InFlight;
+use crate::drive::desk::{InFlight, Run};
 use crate::sample::Fate;
 
 /// Most bytes handed to the kernel at once, before other connections get a turn.
@@ -44,6 +42,12 @@ impl Slot {
 }
 
 impl Pipeline {
+    /// A request that was handed to the kernel whole.
+    pub(crate) fn written(request: Box<InFlight>) -> Self {
+        let slots = [Slot { request, is_repeated: false }].into();
+        Self { slots, written: 1, offset: 0 }
+    }
+
     /// Adds requests behind all others.
     pub(crate) fn extend(&mut self, requests: impl IntoIterator<Item = Box<InFlight>>) {
         let slots = requests.into_iter().map(|request| Slot { request, is_repeated: false });
@@ -74,6 +78,12 @@ impl Pipeline {
         at == 0 || is_begun || slot.request.arrival.recorded.pipelined
     }
 
+    /// The last one has left whole, and its client sent nothing behind it.
+    pub(crate) fn ends_sending(&self) -> bool {
+        let last = self.slots.back().filter(|_| self.written == self.slots.len());
+        last.is_some_and(|last| last.request.arrival.recorded.half_closes)
+    }
+
     /// The oldest request; its answer is next.
     pub(crate) fn first(&mut self) -> Option<&mut InFlight> {
         self.slots.front_mut().map(|slot| &mut *slot.request)
@@ -84,10 +94,10 @@ impl Pipeline {
         self.slots.iter().take(self.begun()).map(|slot| &*slot.request)
     }
 
-    /// Hands as much as may go to the kernel, at `moment`, and returns how many bytes it took.
+    /// Hands as much as may go to `write`, at `moment`, and returns how many bytes it took.
     pub(crate) fn write_piece(
         &mut self,
-        stream: &TcpStream,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
         moment: Duration,
     ) -> io::Result<usize> {
         let mut pieces = [IoSlice::new(&[]); PIECES];
@@ -107,7 +117,7 @@ impl Pipeline {
                 }
             }
         }
-        let taken = match stream.try_write_vectored(pieces.get(..count).unwrap_or_default()) {
+        let taken = match write(pieces.get(..count).unwrap_or_default()) {
             Ok(taken) => taken,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
@@ -180,6 +190,28 @@ impl Pipeline {
         true
     }
 
+    /// The connection is lost: those that have left and `may_repeat` are sent again, each of them
+    /// once, and the others are settled.
+    pub(crate) fn take_back_if(&mut self, may_repeat: impl Fn(&InFlight) -> bool, fate: &Fate) {
+        let behind = self.slots.split_off(self.begun());
+        let mut is_first = true;
+        for mut slot in std::mem::take(&mut self.slots) {
+            if may_repeat(&slot.request) && !slot.is_repeated {
+                slot.is_repeated = true;
+                slot.request.run().gauges.sent_again();
+                slot.request.take_back();
+                self.slots.push_back(slot);
+                continue;
+            }
+            if !std::mem::take(&mut is_first) {
+                slot.request.sample.connected = None;
+            }
+            slot.request.finish(fate.clone());
+        }
+        self.slots.extend(behind);
+        (self.written, self.offset) = (0, 0);
+    }
+
     /// Settles the first of those that have not left.
     pub(crate) fn give_up_next(&mut self, fate: Fate) {
         if let Some(slot) = self.slots.remove(self.begun()) {
@@ -199,4 +231,13 @@ impl Pipeline {
         let begun = self.begun();
         self.slots.get_mut(begun).map(|slot| &mut *slot.request)
     }
+}
+
+/// How long the oldest request may still take; `None` when there is none.
+pub(crate) fn patience(pipeline: &mut Pipeline, run: &Run) -> Option<Duration> {
+    let now = run.epoch.now();
+    let sample = &mut pipeline.first()?.sample;
+    // One that the kernel does not take waits, too.
+    let since = sample.sent.unwrap_or(*sample.connected.get_or_insert(now));
+    Some(since.saturating_add(run.limits.response_timeout).saturating_sub(now))
 }

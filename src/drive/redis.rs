@@ -12,7 +12,7 @@ mod memory;
 mod login;
 
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
-use crate::drive::pipeline::Pipeline;
+use crate::drive::pipeline::{Pipeline, patience};
 use crate::drive::place::Place;
 use crate::drive::redis::link::Link;
 use crate::drive::redis::memory::Memory;
@@ -137,7 +137,7 @@ impl Conversation {
             Some(link) => tokio::select! {
                 biased;
                 next = self.queue.recv() => next,
-                () = disturbed(&link.stream) => {
+                _ = disturbed(&link.stream) => {
                     self.drop_link(&CLOSED);
                     return true;
                 }
@@ -191,7 +191,8 @@ impl Conversation {
         let mut moved = 0;
         let may_write = self.memory.lost.is_none() && link.write_error.is_none();
         if may_write && self.pipeline.may_go() {
-            match self.pipeline.write_piece(&link.stream, self.run.epoch.now()) {
+            let write = |pieces: &[IoSlice<'_>]| link.stream.try_write_vectored(pieces);
+            match self.pipeline.write_piece(write, self.run.epoch.now()) {
                 Ok(count) => moved += count,
                 Err(error) => link.write_error = Some(error),
             }
@@ -341,15 +342,6 @@ impl Conversation {
 enum Event {
     Ready(io::Result<tokio::io::Ready>),
     Next(Option<Box<InFlight>>),
-}
-
-/// How long the oldest command may still take; `None` when there is none.
-fn patience(pipeline: &mut Pipeline, run: &Run) -> Option<Duration> {
-    let now = run.epoch.now();
-    let sample = &mut pipeline.first()?.sample;
-    // One that the kernel does not take waits, too.
-    let since = sample.sent.unwrap_or(*sample.connected.get_or_insert(now));
-    Some(since.saturating_add(run.limits.response_timeout).saturating_sub(now))
 }
 
 /// Nothing but another password helps.

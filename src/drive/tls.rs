@@ -5,11 +5,13 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use rustls::{ClientConnection, HandshakeKind};
 use socket2::SockRef;
-use tokio::io::{Interest, Ready};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -40,9 +42,18 @@ impl Stream {
         Ok((Self::Tls(Box::new(Sealed { socket, session })), is_resumed))
     }
 
-    /// Waits until the socket takes or has bytes.
-    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        self.socket().ready(interest).await
+    /// What the socket can be asked for, once that is something; without a future of its own, of
+    /// which each idle connection would hold one. One task asks.
+    pub(crate) fn poll_ready(&self, writes: bool, context: &mut Context<'_>) -> Poll<Readiness> {
+        let socket = self.socket();
+        // An error comes again from what is tried then.
+        let can_read = socket.poll_read_ready(context).is_ready();
+        let can_write = writes && socket.poll_write_ready(context).is_ready();
+        if can_read || can_write {
+            Poll::Ready(Readiness { can_read, can_write })
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Takes as much as fits for now, and returns how much; all of it has left once it
@@ -83,28 +94,30 @@ impl Stream {
         }
     }
 
-    /// Asks the kernel, not the runtime, whose view may be a moment old, whether an idle connection
-    /// is still open and silent. Inside of TLS a server may hand out tickets meanwhile.
-    pub(crate) fn is_quiet(&mut self) -> bool {
+    /// Asks the kernel, not the runtime, whose view may be a moment old, how an idle connection is.
+    /// Inside of TLS a server may hand out tickets meanwhile.
+    pub(crate) fn look(&mut self) -> Idle {
         match self {
-            Self::Plain(socket) => is_quiet(socket),
+            Self::Plain(socket) => Idle::of(&peek(socket)),
             Self::Tls(sealed) => {
                 let Sealed { socket, session } = &mut **sealed;
-                would_block(&opened(session, &mut &*SockRef::from(&*socket), &mut [0]))
+                Idle::of(&opened(session, &mut &*SockRef::from(&*socket), &mut [0]))
             }
         }
     }
 
     /// Waits until an idle connection ends or says something: either way it is of no more use.
-    pub(crate) async fn disturbed(&mut self) {
+    pub(crate) async fn disturbed(&mut self) -> Idle {
         match self {
             Self::Plain(socket) => disturbed(socket).await,
             Self::Tls(sealed) => {
                 while sealed.socket.readable().await.is_ok() {
-                    if !would_block(&sealed.try_read(&mut [0])) {
-                        return;
+                    let idle = Idle::of(&sealed.try_read(&mut [0]));
+                    if idle != Idle::Quiet {
+                        return idle;
                     }
                 }
+                Idle::Ended
             }
         }
     }
@@ -115,6 +128,18 @@ impl Stream {
             sealed.session.send_close_notify();
             let _ = sealed.send();
         }
+    }
+
+    /// Reads what an idle connection says, and forgets it; false when nothing more will come.
+    pub(crate) fn skip(&mut self) -> bool {
+        !matches!(Idle::of(&self.try_read(&mut [0; 4096])), Idle::Ended)
+    }
+
+    /// Says that nothing more is sent, once everything was: the other side may go on.
+    pub(crate) fn end_sending(&mut self) {
+        self.say_goodbye();
+        // Fails only on a connection that is broken already, which reading will tell.
+        let _ = SockRef::from(self.socket()).shutdown(Shutdown::Write);
     }
 
     fn socket(&self) -> &TcpStream {
@@ -194,18 +219,47 @@ impl io::Write for AtOnce<'_> {
     }
 }
 
+/// What a socket can be asked for: to give or take bytes, or to say why it does not.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Readiness {
+    pub(crate) can_read: bool,
+    pub(crate) can_write: bool,
+}
+
+/// How an idle connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    Quiet,
+    Ended,
+    /// It said something that nobody asked for.
+    Spoke,
+}
+
+impl Idle {
+    fn of(read: &io::Result<usize>) -> Self {
+        match read {
+            Ok(0) => Self::Ended,
+            Ok(_) => Self::Spoke,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Quiet,
+            Err(_) => Self::Ended,
+        }
+    }
+}
+
 /// Asks the kernel whether an idle socket is still open and silent.
 pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
-    would_block(&peek(socket))
+    Idle::of(&peek(socket)) == Idle::Quiet
 }
 
 /// Waits until an idle socket ends or has something to read.
-pub(crate) async fn disturbed(socket: &TcpStream) {
+pub(crate) async fn disturbed(socket: &TcpStream) -> Idle {
     while socket.readable().await.is_ok() {
-        if !would_block(&socket.try_io(Interest::READABLE, || peek(socket))) {
-            return;
+        let idle = Idle::of(&socket.try_io(Interest::READABLE, || peek(socket)));
+        if idle != Idle::Quiet {
+            return idle;
         }
     }
+    Idle::Ended
 }
 
 /// A socket that gave less than was asked for is empty. The runtime would learn that from another
@@ -217,10 +271,6 @@ fn forget_readable(socket: &TcpStream) {
 
 fn peek(socket: &TcpStream) -> io::Result<usize> {
     SockRef::from(socket).peek(&mut [MaybeUninit::uninit()])
-}
-
-fn would_block(result: &io::Result<usize>) -> bool {
-    result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
+use crate::protocol::http1::start::asks_to_upgrade;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::Pace;
 
@@ -62,8 +63,8 @@ pub(crate) struct Notes {
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Arrivals beyond the first copy of their exchange.
     pub(crate) clones: u64,
-    /// Exchanges from which an `Expect: 100-continue` was taken out.
-    pub(crate) expects: u64,
+    /// Exchanges whose connection went on in another protocol.
+    pub(crate) upgrades: u64,
     /// Exchanges whose credentials were replaced at import.
     pub(crate) redacted: u64,
     /// Arrivals of which it is not known whether their target was asked for before.
@@ -153,16 +154,17 @@ impl Plan {
                 return Ok(());
             }
         };
-        self.notes.expects += u64::from(request.expect_removed);
+        self.notes.upgrades += u64::from(exchange.flags.contains(Flags::UPGRADED));
         let is_redacted = exchange.flags.contains(Flags::REDACTED) && choice.redis.is_none();
         self.notes.redacted += u64::from(is_redacted);
         self.notes.clones += u64::from(copies - 1);
         let request = Arc::new(request);
         for copy in 0..copies {
-            let at = at.saturating_add(choice.scale.shift(group, copy));
+            let shift = choice.scale.shift(group, copy);
+            let at = at.saturating_add(shift);
             self.ahead_bytes += request.bytes();
             let request = Arc::clone(&request);
-            self.ahead.push(Reverse(Pending { at, ordinal: self.read, copy, request }));
+            self.ahead.push(Reverse(Pending { at, shift, ordinal: self.read, copy, request }));
         }
         if self.ahead.len() > MAX_AHEAD || self.ahead_bytes > MAX_AHEAD_BYTES {
             return Err(PlanError::TooFarAhead { pending: self.ahead.len() });
@@ -194,11 +196,16 @@ impl Plan {
         if !is_asked_with(head, &exchange.method) {
             return Err(Skip::OtherMethod);
         }
+        // Elsewhere a file tells of the switch, and not how it was asked for.
+        if exchange.flags.contains(Flags::UPGRADED) && !asks_to_upgrade(head) {
+            return Err(Skip::Upgraded);
+        }
         if body.len() as u64 != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }
         let goal = self.choice.goal(exchange);
         let authority = self.choice.authorities.get(usize::from(goal)).map_or("", String::as_str);
+        let body = (body, exchange.request_chunks.as_deref());
         let rewritten = rewrite(head, body, authority, &self.choice.headers);
         let mut rewritten = rewritten.ok_or(Skip::BodyMismatch)?;
         if self.choice.rewriting.changes_heads() {
@@ -228,12 +235,14 @@ impl Plan {
             target: asked(goal, &exchange.method, &target),
             head: rewritten.head,
             body,
-            expect_removed: rewritten.expect_removed,
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),
                 latency: response.and_then(|response| response.last_byte),
                 pipelined: exchange.flags.contains(Flags::PIPELINED),
+                expects: rewritten.expects && !is_http2,
+                half_closes: exchange.flags.contains(Flags::HALF_CLOSED),
+                closes: None,
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
             bond: Bond {
@@ -270,6 +279,8 @@ impl Plan {
             let latency = request.recorded.latency;
             turns.next(Asked { session, group, at: pending.at, latency }, choice.speed)
         });
+        let mut recorded = request.recorded;
+        recorded.closes = choice.closes(request.connection, pending);
         let index = self.index;
         self.index += 1;
         Arrival {
@@ -286,7 +297,7 @@ impl Plan {
             body: request.body.clone(),
             touch,
             turn,
-            recorded: request.recorded,
+            recorded,
             bond,
         }
     }

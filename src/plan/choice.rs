@@ -8,11 +8,12 @@ use std::time::Duration;
 use crate::plan::edit::target;
 use crate::plan::fingerprint::Fnv;
 use crate::plan::learn::Learned;
-use crate::plan::pending::Request;
+use crate::plan::pending::{Pending, Request};
 use crate::plan::redis::Commands;
 use crate::plan::redis::transactions::Broken;
 use crate::plan::scale::{Scale, Speed};
 use crate::recording::Exchange;
+use crate::recording::closings::Closings;
 use crate::recording::route::route_of;
 use crate::scenario::mapped::{MappedHost, goal_of};
 use crate::scenario::ramp::Ramp;
@@ -39,6 +40,8 @@ pub(crate) struct Choice {
     pub(crate) pace: Pace,
     /// Group of each connection; empty when every group is played once, and from the start.
     pub(crate) groups: HashMap<u64, u64>,
+    /// When connections were closed, in the recording's time.
+    pub(crate) closings: Arc<Closings>,
     /// What is added to a connection's number for each copy.
     pub(crate) stride: u64,
     /// The target is a Redis.
@@ -49,6 +52,13 @@ impl Choice {
     /// Where an exchange goes: 0 is the target.
     pub(crate) fn goal(&self, exchange: &Exchange) -> u16 {
         goal_of(&self.hosts, &exchange.authority, &exchange.scheme)
+    }
+
+    /// Until when the client of a request's copy held its connection: as long after the request as
+    /// in the recording.
+    pub(crate) fn closes(&self, connection: u64, copy: &Pending) -> Option<Duration> {
+        let closed = self.closings.of(connection)?.saturating_sub(self.start);
+        Some(self.speed.due(closed.saturating_add(copy.shift)))
     }
 
     /// Which of the connections is meant that stand for a recorded one: each copy has one for each

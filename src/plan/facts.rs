@@ -25,8 +25,8 @@ pub struct Facts {
     pub window_ns: [u64; 2],
     /// Connections that will be opened.
     pub connections: u64,
-    /// Most connections open at once by plan, each from its first arrival to the recorded end of
-    /// its last answer.
+    /// Most connections open at once by plan, each from its first arrival until it was closed, or
+    /// else to the recorded end of its last answer.
     pub peak_connections: u64,
     /// What it needs of this machine.
     #[serde(default)]

@@ -112,7 +112,8 @@ struct Tally {
     goals: BTreeMap<u16, u64>,
 }
 
-/// What was seen of a connection: from its first arrival to the end of its last answer.
+/// What was seen of a connection: from its first arrival to the end of its last answer, or until it
+/// was closed.
 struct Seen {
     first: Duration,
     last: Duration,
@@ -156,6 +157,7 @@ impl Tally {
         let of_session = self.sessions.entry(arrival.session).or_default();
         *of_session = of_session.saturating_add(1);
         let end = arrival.due.saturating_add(arrival.recorded.latency.unwrap_or_default());
+        let end = end.max(arrival.recorded.closes.unwrap_or_default());
         let seen = self.connections.entry(arrival.connection).or_insert(Seen {
             first: arrival.due,
             last: end,
@@ -187,10 +189,11 @@ fn warnings(
             format_count(notes.redacted)
         ));
     }
-    if notes.expects > 0 {
+    if notes.upgrades > 0 {
         warnings.push(format!(
-            "`Expect: 100-continue` was taken out of {} requests: their bodies follow at once",
-            format_count(notes.expects)
+            "{} connections went on in another protocol, such as a WebSocket: the switch is \
+             replayed, and what passed behind it is not",
+            format_count(notes.upgrades)
         ));
     }
     if notes.untold_touches > 0 {

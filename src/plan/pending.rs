@@ -20,7 +20,6 @@ pub(crate) struct Request {
     pub(crate) target: u64,
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
-    pub(crate) expect_removed: bool,
     pub(crate) recorded: Recorded,
     pub(crate) bond: Bond,
 }
@@ -36,6 +35,8 @@ impl Request {
 pub(crate) struct Pending {
     /// Moment in the recording's time, since the window's start.
     pub(crate) at: Duration,
+    /// By how much that is later than its exchange.
+    pub(crate) shift: Duration,
     /// Position of its exchange in the window.
     pub(crate) ordinal: u64,
     pub(crate) copy: u32,

@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use ::bytes::Bytes;
 
+use crate::plan::framing::chunked;
+
 /// A request for the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewritten {
     /// Request line and headers, the empty line included.
     pub head: Bytes,
-    /// Body with its chunk framing, as one chunk; as it is where the head names a length.
+    /// The body with its chunk framing; as it is where the head names a length.
     pub body: Bytes,
-    /// An `Expect: 100-continue` was taken out: the body follows without waiting.
-    pub expect_removed: bool,
+    /// The body waits for the `100 Continue` that the head asks for.
+    pub expects: bool,
 }
 
 /// Rewrites a request. `None` when there is no request line, or when the head announces another
@@ -24,11 +26,11 @@ pub struct Rewritten {
 /// - An absolute target's authority becomes `authority`.
 /// - `headers` replace the values of headers of the same name where they stand (further ones of
 ///   that name are dropped), and follow the last header otherwise.
-/// - `Expect: 100-continue` is taken out.
 /// - Lines after the empty line are no part of a head, and a missing empty line is added.
+/// - A chunked body has the chunks and trailers that were `recorded` with it.
 pub fn rewrite(
     head: &[u8],
-    body: &Bytes,
+    (body, recorded): (&Bytes, Option<&[u8]>),
     authority: &str,
     headers: &BTreeMap<String, String>,
 ) -> Option<Rewritten> {
@@ -36,9 +38,10 @@ pub fn rewrite(
     if framing.length.unwrap_or(0) != body.len() as u64 && !framing.chunked {
         return None;
     }
-    let (head, expect_removed) = rewrite_head(head, authority, headers);
-    let body = if framing.chunked { one_chunk(body) } else { body.clone() };
-    Some(Rewritten { head, body, expect_removed })
+    let head = rewrite_head(head, authority, headers);
+    let body = if framing.chunked { chunked(body, recorded) } else { body.clone() };
+    let expects = framing.expects && !body.is_empty();
+    Some(Rewritten { head, body, expects })
 }
 
 /// Whether the request line begins with this method and a blank: policies are about methods.
@@ -52,6 +55,7 @@ pub(crate) fn is_asked_with(head: &[u8], method: &str) -> bool {
 struct Framing {
     chunked: bool,
     length: Option<u64>,
+    expects: bool,
 }
 
 /// `None` when the head contradicts itself, or has no request line.
@@ -75,22 +79,14 @@ fn framing(head: &[u8]) -> Option<Framing> {
                 return None;
             }
             framing.length = Some(length);
+        } else if line.is_named("Expect") {
+            framing.expects |= line.expects_continue();
         }
     }
     (!framing.chunked || framing.length.is_none()).then_some(framing)
 }
 
-fn one_chunk(body: &Bytes) -> Bytes {
-    if body.is_empty() {
-        return Bytes::from_static(b"0\r\n\r\n");
-    }
-    let mut wire = format!("{:x}\r\n", body.len()).into_bytes();
-    wire.extend_from_slice(body);
-    wire.extend_from_slice(b"\r\n0\r\n\r\n");
-    Bytes::from(wire)
-}
-
-fn rewrite_head(head: &[u8], authority: &str, headers: &BTreeMap<String, String>) -> (Bytes, bool) {
+fn rewrite_head(head: &[u8], authority: &str, headers: &BTreeMap<String, String>) -> Bytes {
     let lines = Lines::new(head);
     let mut out = Vec::with_capacity(head.len() + authority.len() + 64);
     out.extend_from_slice(lines.before);
@@ -104,13 +100,10 @@ fn rewrite_head(head: &[u8], authority: &str, headers: &BTreeMap<String, String>
     if is_http_1_1 && !lines.headers().any(|line| line.is_named("Host")) {
         out.extend_from_slice(format!("Host: {authority}{end}").as_bytes());
     }
-    let mut expect_removed = false;
     let mut set: Vec<&str> = Vec::new();
     for line in lines.headers() {
         if line.is_named("Host") {
             line.push_with_value(&mut out, authority.as_bytes());
-        } else if line.is_named("Expect") && line.expects_continue() {
-            expect_removed = true;
         } else if let Some((name, value)) = headers.iter().find(|(name, _)| line.is_named(name)) {
             if !set.contains(&name.as_str()) {
                 set.push(name);
@@ -128,7 +121,7 @@ fn rewrite_head(head: &[u8], authority: &str, headers: &BTreeMap<String, String>
         out.extend_from_slice(format!("{name}: {value}{end}").as_bytes());
     }
     out.extend_from_slice(lines.empty_line.unwrap_or(end.as_bytes()));
-    (Bytes::from(out), expect_removed)
+    Bytes::from(out)
 }
 
 fn push_request_line(out: &mut Vec<u8>, line: &[u8], authority: &str) {

@@ -21,6 +21,7 @@ pub(crate) enum Skip {
     Malformed,
     AmbiguousFraming,
     Upgraded,
+    Tunnel,
     BodyNotWhole,
     Method,
     OtherMethod,
@@ -47,6 +48,7 @@ impl Skip {
             Self::Malformed => "malformed request",
             Self::AmbiguousFraming => "ambiguous framing",
             Self::Upgraded => "connection upgraded",
+            Self::Tunnel => "CONNECT, which leads elsewhere",
             Self::BodyNotWhole => "request body not whole",
             Self::Method => "method not allowed by the scenario",
             Self::OtherMethod => "method does not match its head",
@@ -82,8 +84,10 @@ pub(crate) fn skip_reason(
         Some(Skip::Malformed)
     } else if flags.contains(Flags::AMBIGUOUS_FRAMING) {
         Some(Skip::AmbiguousFraming)
-    } else if flags.contains(Flags::UPGRADED) || method == "CONNECT" {
+    } else if flags.contains(Flags::UPGRADED) && protocol == Protocol::Http2 {
         Some(Skip::Upgraded)
+    } else if method == "CONNECT" {
+        Some(Skip::Tunnel)
     } else if flags.contains(Flags::REQUEST_TRUNCATED) {
         Some(Skip::BodyNotWhole)
     } else if !is_allowed(method, policy) {

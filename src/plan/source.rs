@@ -1,9 +1,11 @@
 //! The rows of a recording, as often as a plan needs to look at them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::plan::PlanError;
 use crate::recording::Exchange;
+use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::rows::Outline;
 
@@ -17,6 +19,8 @@ pub(crate) type Span = (Duration, Duration);
 pub(crate) struct Source<'a> {
     /// Wall clock of its start, nanoseconds since the Unix epoch.
     pub(crate) started_unix_ns: i64,
+    /// When connections were closed.
+    pub(crate) closings: Arc<Closings>,
     /// What the small columns say.
     pub(crate) outlines: &'a dyn Fn(Option<Span>) -> Rows<Outline>,
     /// Everything.
@@ -27,6 +31,7 @@ pub(crate) struct Source<'a> {
 pub(crate) fn with_reader<T>(reader: &RecordingReader, with: impl FnOnce(Source<'_>) -> T) -> T {
     with(Source {
         started_unix_ns: reader.header().started_unix_ns,
+        closings: Arc::new(reader.header().closings.clone()),
         outlines: &|span| Box::new(reader.outlines(span).map(|row| row.map_err(PlanError::from))),
         exchanges: &|span| Box::new(reader.exchanges(span).map(|row| row.map_err(PlanError::from))),
     })

@@ -1,6 +1,7 @@
 //! HTTP/1: heads, and the framing of bodies.
 
 pub mod body;
+pub mod chunks;
 pub mod start;
 mod names;
 pub mod head;

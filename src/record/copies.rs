@@ -24,7 +24,8 @@ enum Piece {
     Data(Mark, Bytes),
     Gap(u64),
     End(End),
-    Closed,
+    /// When, nanoseconds since the Unix epoch.
+    Closed(i64),
 }
 
 impl Seen {
@@ -34,7 +35,7 @@ impl Seen {
             Piece::Data(mark, bytes) => What::Data(Data { mark: *mark, bytes, fresh: true }),
             Piece::Gap(bytes) => What::Gap(*bytes),
             Piece::End(end) => What::End(*end),
-            Piece::Closed => What::Closed,
+            Piece::Closed(_) => What::Closed,
         };
         Event { link: self.link, side: self.side, what }
     }
@@ -42,6 +43,12 @@ impl Seen {
     /// When it passed, nanoseconds since the Unix epoch; `None` where nothing did.
     pub fn at_ns(&self) -> Option<i64> {
         if let Piece::Data(mark, _) = &self.piece { Some(mark.at_ns) } else { None }
+    }
+
+    /// When a connection closed, nanoseconds since the Unix epoch; of everything else, when it
+    /// passed, and zero where nothing did.
+    pub fn moment_ns(&self) -> i64 {
+        if let Piece::Closed(at_ns) = self.piece { at_ns } else { self.at_ns().unwrap_or(0) }
     }
 
     pub(super) fn cost(&self) -> u64 {
@@ -66,7 +73,7 @@ pub(super) struct Flow {
     offsets: [u64; 2],
     /// Bytes that were dropped since the last copy.
     lost: [u64; 2],
-    pub(super) ended: [Option<End>; 2],
+    ended: [Option<End>; 2],
 }
 
 impl<'a> Copies<'a> {
@@ -78,7 +85,7 @@ impl<'a> Copies<'a> {
         Self { tee, link, flow: Mutex::default(), is_left_out: is_behind }
     }
 
-    pub(super) fn flow(&self) -> MutexGuard<'_, Flow> {
+    fn flow(&self) -> MutexGuard<'_, Flow> {
         self.flow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,21 +113,40 @@ impl<'a> Copies<'a> {
         self.tell(side, Piece::Data(mark, bytes.clone()));
     }
 
-    /// Tells the recorder that nothing more comes, which must never be dropped: it lets go of the
-    /// connection then.
-    pub(super) fn close(&self, end: End) {
-        let flow = self.flow();
+    /// A side sends nothing more: told at once, since the other one may go on.
+    pub(super) fn end(&self, side: Side, end: End) {
+        let mut flow = self.flow();
+        if flow.ended[side.index()].is_none() {
+            flow.ended[side.index()] = Some(end);
+            self.tell_end(side, end, &mut flow);
+        }
+    }
+
+    /// A side has ended.
+    pub(super) fn has_ended(&self, side: Side) -> bool {
+        self.flow().ended[side.index()].is_some()
+    }
+
+    fn tell_end(&self, side: Side, end: End, flow: &mut Flow) {
         if self.is_left_out {
             return;
         }
-        for side in [Side::First, Side::Second] {
-            let index = side.index();
-            if flow.lost[index] > 0 {
-                self.tell(side, Piece::Gap(flow.lost[index]));
-            }
-            self.tell(side, Piece::End(flow.ended[index].unwrap_or(end)));
+        let lost = std::mem::take(&mut flow.lost[side.index()]);
+        if lost > 0 {
+            self.tell(side, Piece::Gap(lost));
         }
-        self.tell(Side::First, Piece::Closed);
+        self.tell(side, Piece::End(end));
+    }
+
+    /// Tells the recorder that nothing more comes, which must never be dropped: it lets go of the
+    /// connection then.
+    pub(super) fn close(&self, end: End) {
+        for side in [Side::First, Side::Second] {
+            self.end(side, end);
+        }
+        if !self.is_left_out {
+            self.tell(Side::First, Piece::Closed(self.tee.clock.now_ns()));
+        }
     }
 
     fn tell(&self, side: Side, piece: Piece) {

@@ -26,6 +26,9 @@ use crate::recording::Exchange;
 /// Footer entry that holds the recording's header as JSON.
 pub const HEADER_KEY: &str = "peakhour.header";
 
+/// Footer entry that holds when connections were closed, where that is known.
+pub const CLOSINGS_KEY: &str = "peakhour.closings";
+
 /// Footer entry that holds the version of the format as a decimal number.
 pub const FORMAT_VERSION_KEY: &str = "peakhour.format_version";
 

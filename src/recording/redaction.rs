@@ -33,6 +33,7 @@ use std::sync::Arc;
 use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
+use crate::protocol::http1::chunks::{Places, places};
 use crate::recording::redaction::bodies::{Unsearched, find_body};
 use crate::recording::redaction::heads::find_head;
 use crate::recording::redaction::hit::Hits;
@@ -174,6 +175,7 @@ impl Redactor {
         let head = (!is_command).then_some(&*exchange.request_head);
         let mut replaced = self.body(head, &mut exchange.request_body);
         replaced |= self.head(&mut exchange.request_head);
+        replaced |= self.chunks(&mut exchange.request_chunks);
         if let Some(response) = &mut exchange.response {
             replaced |= self.head(&mut response.head);
         }
@@ -253,6 +255,34 @@ impl Redactor {
             *count += u64::from(left.contains(reason));
         }
         self.replace(body)
+    }
+
+    /// Trailers are headers that come late. What else stands around chunks but their sizes is
+    /// filled, and what is broken is not kept: nobody knows what it means.
+    fn chunks(&mut self, chunks: &mut Option<Bytes>) -> bool {
+        let Some(known) = chunks.as_ref() else { return false };
+        let Some(Places { extensions, trailers }) = places(known) else {
+            *chunks = None;
+            return true;
+        };
+        let mut copy = known.to_vec();
+        let lines = known.get(trailers.clone()).unwrap_or_default();
+        // Lines of a head follow its first line.
+        let mut head = Bytes::from([&b"-\r\n"[..], lines].concat());
+        let mut replaced = !lines.is_empty() && self.head(&mut head);
+        if let Some(place) = copy.get_mut(trailers)
+            && let Some(lines) = head.get(head.len() - place.len()..)
+        {
+            place.copy_from_slice(lines);
+        }
+        for range in extensions {
+            copy.get_mut(range).into_iter().for_each(fill);
+            replaced = true;
+        }
+        if replaced {
+            *chunks = Some(copy.into());
+        }
+        replaced
     }
 
     fn replace(&mut self, bytes: &mut Bytes) -> bool {

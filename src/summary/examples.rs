@@ -32,6 +32,9 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
             body_bytes: Some(1_000),
             latency: Some(Duration::from_millis(2)),
             pipelined: false,
+            expects: false,
+            half_closes: false,
+            closes: None,
             failed: false,
         },
     }

@@ -38,18 +38,31 @@ impl Authority {
     /// Makes `NAME.pem` and `NAME-key.pem`, for host names and addresses as openssl writes them,
     /// such as `DNS:shop.example,IP:127.0.0.1`.
     pub(crate) fn issue(&self, name: &str, hosts: &str) {
-        self.issue_until(name, hosts, "20991231235959Z");
+        // It serves servers and clients.
+        self.issue_for(
+            name,
+            hosts,
+            ["20200101000000Z", "20991231235959Z"],
+            "serverAuth,clientAuth",
+        );
     }
 
     /// The same, until a moment such as `20200102000000Z`.
     pub(crate) fn issue_until(&self, name: &str, hosts: &str, until: &str) {
+        self.issue_for(name, hosts, ["20200101000000Z", until], "serverAuth");
+    }
+
+    /// The same, from one moment until another and for a use such as `clientAuth`.
+    pub(crate) fn issue_for(&self, name: &str, hosts: &str, times: [&str; 2], usage: &str) {
         let [key, csr, pem] = ["-key.pem", ".csr", ".pem"].map(|suffix| format!("{name}{suffix}"));
         let names = format!("subjectAltName={hosts}");
+        let usage = format!("extendedKeyUsage={usage}");
         let mut request = vec!["req", "-nodes", "-subj", "/CN=a server", "-addext", &names];
+        request.extend(["-addext", &usage]);
         request.extend(KEY);
         request.extend(["-keyout", &key, "-out", &csr]);
         self.openssl(&request);
-        let start = ["-startdate", "20200101000000Z", "-enddate", until];
+        let start = ["-startdate", times[0], "-enddate", times[1]];
         let mut issue = vec!["ca", "-batch", "-notext", "-config", "ca.cnf"];
         issue.extend(start);
         issue.extend(["-in", &csr, "-out", &pem]);

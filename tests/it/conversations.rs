@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use peakhour::capture::FIN;
 use peakhour::capture::import::Found;
+use peakhour::protocol::http1::chunks::MAX_CHUNKS;
 use peakhour::recording::Flags;
 
 use crate::talk::{GET, OK, Talk, check, exchanges, lines};
@@ -41,7 +42,28 @@ fn a_chunked_body_ends_where_it_says_and_not_where_a_segment_looks_like_it() {
         .client("\r\n")
         .server(OK);
     check(&talk, &["POST / 7 > 200 5 chunked"], &[]);
-    assert_eq!(exchanges(&talk)[0].request_body, "ab0\r\n\r\n".as_bytes());
+    let exchange = &exchanges(&talk)[0];
+    assert_eq!(exchange.request_body, "ab0\r\n\r\n".as_bytes());
+    let chunks = exchange.request_chunks.as_deref().unwrap();
+    assert_eq!(str::from_utf8(chunks), Ok("7;a=b\r\n\r\n0\r\nTrailer: x\r\n\r\n"));
+}
+
+/// Of a body in more chunks than are kept, its bytes are known.
+#[test]
+fn chunks_are_kept_within_a_limit_and_only_where_there_are_any() {
+    let mut talk = Talk::new();
+    talk.client("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nab").server(OK);
+    talk.client("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let hundreds = MAX_CHUNKS / 500 + 1;
+    for _ in 0..hundreds {
+        talk.client(&"1\r\nx\r\n".repeat(100));
+    }
+    talk.client("0\r\n\r\n").server(OK).client("POST /b HTTP/1.1\r\n");
+    talk.client("Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n").server(OK);
+    let chunks: Vec<_> = exchanges(&talk).iter().map(|it| it.request_chunks.is_some()).collect();
+    assert_eq!(chunks, [false, false, true]);
+    assert_eq!(exchanges(&talk)[1].request_body.len(), hundreds * 100);
+    assert_eq!(talk.import().1.ledger.notes.get("chunked bodies of too many chunks"), Some(&1));
 }
 
 #[test]

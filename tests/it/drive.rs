@@ -1,8 +1,11 @@
 //! The driver over real sockets. No test looks at how long something took.
 
+mod expect;
 mod fates;
 mod hostile;
 mod http2;
+mod lifetimes;
+mod pipelined;
 mod server;
 mod tls;
 

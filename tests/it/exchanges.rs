@@ -8,6 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use peakhour::protocol::Protocol;
+use peakhour::recording::closings::Closings;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{Exchange, FORMAT_VERSION, Flags, Header, Response, Servers};
 
@@ -16,7 +17,8 @@ pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
     let place = (0_u64..5_000, any::<u64>(), any::<u64>(), 0..=i32::MAX, option::of(0..=i32::MAX));
     let text = (".{0,9}", "https?", "[a-z.:0-9]{0,9}", "/.{0,40}", "/[a-z*/]{0,9}");
     let wire = (bytes(80), bytes(30), 0..i64::MAX, option::of(response()), any::<u32>());
-    (place, text, wire).prop_map(|(place, text, wire)| Exchange {
+    let wire = (wire, option::of(bytes(20)));
+    (place, text, wire).prop_map(|(place, text, (wire, chunks))| Exchange {
         at: Duration::from_nanos(place.0 * 1_000_003),
         connection: place.1 % 7 + (place.1 & 1) * (u64::MAX - 10),
         session: place.2,
@@ -31,6 +33,7 @@ pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
         request_body_bytes: (wire.1.len() as u64).max(wire.2.unsigned_abs()),
         request_head: wire.0,
         request_body: wire.1,
+        request_chunks: chunks,
         response: wire.3,
         flags: Flags(wire.4),
     })
@@ -75,6 +78,7 @@ pub(crate) fn plain(at_ms: u64, connection: u64, seq: u32) -> Exchange {
         )),
         request_body: Bytes::new(),
         request_body_bytes: 0,
+        request_chunks: None,
         response: Some(Response {
             status: 200,
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
@@ -108,5 +112,6 @@ pub(crate) fn header() -> Header {
         redacted_headers: vec!["Cookie".to_owned()],
         redaction: None,
         ledger,
+        closings: Closings::default(),
     }
 }

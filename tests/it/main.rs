@@ -42,6 +42,7 @@ mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
 mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Secrets are replaced before anything is written.
+mod redaction_trailers; // Secrets around the chunks of a body are replaced as well.
 mod redaction_policy; // The same through the program: policies, keys, what is told of them.
 mod record; // Live traffic through a proxy in front of a real nginx.
 mod certificates; // Certificates made for a test by openssl.
@@ -68,6 +69,7 @@ mod partial; // Inputs that end too early: what was read is kept, and marked as 
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
 mod generated; // Load without a recording: its requests, connections and moments, counted.
 mod session_pace; // Sessions that wait for their answers, by nginx' own log.
+mod faithful; // Every byte of HTTP/1.1 is sent again as it was, and connections end as they did.
 mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod redis_replay; // Commands of Redis replayed: real clients, real servers, and bad ones.
 mod rewriting; // Requests rewritten on their way: other hosts, paths, cookies, tokens, a hook.

@@ -276,14 +276,14 @@ fn a_recorder_that_is_behind_delays_nobody_and_loses_nothing_silently() {
     };
     while let Ok(seen) = copies.try_recv() {
         passed.taken(&seen);
-        import.event(&seen.event(), &mut keep);
+        import.event(seen.moment_ns(), &seen.event(), &mut keep);
     }
     ask(&mut stream, &request("last"), 1);
     drop(stream);
     stop.send(true).unwrap();
     while let Some(seen) = copies.blocking_recv() {
         passed.taken(&seen);
-        import.event(&seen.event(), &mut keep);
+        import.event(seen.moment_ns(), &seen.event(), &mut keep);
     }
     proxy.join().unwrap();
     let mut imported = import.finish(&mut keep);

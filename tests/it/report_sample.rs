@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use peakhour::drive::health::{Calibration, Health};
 use peakhour::plan::facts::Facts;
 use peakhour::plan::needs::Needs;
+use peakhour::recording::closings::Closings;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
@@ -231,6 +232,7 @@ fn header(exchanges: u64) -> Header {
         redacted_headers: vec!["authorization".to_owned()],
         redaction: None,
         ledger,
+        closings: Closings::default(),
     }
 }
 

@@ -297,6 +297,9 @@ impl Conversation {
 
     fn end(&mut self, side: Side, end: End, turn: &mut Turn<'_>) {
         self.end_doubt(side, turn);
+        if self.client == Some(side) && end == End::Fin {
+            self.queue.client_ends();
+        }
         match &self.reader(side).state {
             State::Boundary => self.end_head(side, Flags::default(), turn),
             State::Body(decoder) => {
@@ -371,5 +374,6 @@ fn size_of_message(done: &Paired) -> usize {
 }
 
 fn size(request: &Request) -> usize {
-    request.head.len() + request.body.len() + request.line.size()
+    let chunks = request.chunks.as_ref().map_or(0, Vec::len);
+    request.head.len() + request.body.len() + chunks + request.line.size()
 }

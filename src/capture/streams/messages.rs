@@ -10,6 +10,7 @@ use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
 use crate::protocol::Protocol;
 use crate::protocol::http1::body::{BodyDecoder, Framing};
+use crate::protocol::http1::chunks::MAX_CHUNKS;
 use crate::protocol::http1::framing::{
     Delimited, MAX_SIZE_FRONT, begins_with_size, of_request, of_response,
 };
@@ -54,7 +55,8 @@ impl Conversation {
         };
         let kind = self.kind_at(side);
         turn.ledger.stream_bytes.end(bucket_of(kind), step.consumed as u64);
-        let bytes = &data.bytes[step.data.0..step.data.1];
+        let (around, bytes) = data.bytes[..step.data.1].split_at(step.data.0);
+        self.keep_chunks(kind, around, turn);
         self.keep(kind, bytes, data.mark.at_ns, turn);
         if step.complete {
             self.end_body(side, true, turn);
@@ -191,6 +193,7 @@ impl Conversation {
             method: Bytes::copy_from_slice(method),
             head: head_bytes,
             body: Vec::new(),
+            chunks: None,
             body_bytes: 0,
             seq: 0,
             is_simple: head.version() == Version::Http09,
@@ -279,6 +282,25 @@ impl Conversation {
             // The orphan was counted as a message, and is now part of its request's.
             turn.ledger.messages.total -= u64::from(paired_late);
         }
+    }
+
+    /// Keeps what stands around the bytes of a request's chunked body.
+    fn keep_chunks(&mut self, kind: Kind, around: &[u8], turn: &mut Turn<'_>) {
+        if kind == Kind::Response || around.is_empty() {
+            return;
+        }
+        let Some(request) = self.queue.open_request() else { return };
+        // The first of them is there before any byte of the body.
+        let is_known = request.chunks.is_some() || request.body_bytes == 0;
+        let kept = request.chunks.get_or_insert_default();
+        if !is_known || turn.pressed || kept.len() + around.len() > MAX_CHUNKS {
+            turn.ledger.note("chunked bodies of too many chunks", u64::from(is_known));
+            self.messages_kept = self.messages_kept.saturating_sub(kept.len());
+            request.chunks = None;
+            return;
+        }
+        kept.extend_from_slice(around);
+        self.messages_kept += around.len();
     }
 
     fn keep(&mut self, kind: Kind, bytes: &[u8], at_ns: i64, turn: &Turn<'_>) {

@@ -96,6 +96,15 @@ impl Talk {
         }
     }
 
+    /// The connection's number, once it had a message of HTTP/1.
+    pub(super) fn number(&self) -> Option<u64> {
+        match &self.speaker {
+            Speaker::Http1(conversation) => conversation.number,
+            Speaker::Tls(tls) => tls.inner().and_then(Self::number),
+            _ => None,
+        }
+    }
+
     /// Bytes that wait for secrets of TLS.
     pub(super) fn waiting(&self) -> usize {
         match &self.speaker {

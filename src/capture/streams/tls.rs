@@ -114,6 +114,11 @@ impl Tls {
     }
 
     /// What was spoken before goes on inside.
+    /// Who reads what is inside.
+    pub(super) fn inner(&self) -> Option<&Talk> {
+        self.inner.as_deref()
+    }
+
     pub(super) fn carry(&mut self, talk: Talk) {
         if self.over.is_none() {
             self.inner = Some(Box::new(talk));

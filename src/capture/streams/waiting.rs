@@ -265,6 +265,7 @@ impl Waiting {
             head: Bytes::new(),
             body,
             body_bytes,
+            chunks: None,
             seq,
             is_simple: false,
             protocol: self.protocol,

@@ -14,6 +14,7 @@ use crate::capture::source::{Content, Source};
 use crate::capture::vegeta::{Pace, read_targets};
 use crate::cli::files::Scratch;
 use crate::cli::load::{Options, ready};
+use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
@@ -102,5 +103,6 @@ fn header(documents: &Documents, started_unix_ns: i64) -> Header {
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: Ledger::clone(&documents.ledger),
+        closings: Closings::default(),
     }
 }

@@ -8,6 +8,7 @@ use crate::capture::access_log::read_logs;
 use crate::capture::access_log::sample::{Log, Sampled};
 use crate::capture::source::{Content, Source};
 use crate::cli::load::{one_content, ready};
+use crate::recording::closings::Closings;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
@@ -87,6 +88,7 @@ pub(super) fn from_logs(
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: imported.ledger,
+        closings: Closings::default(),
     };
     Ok((header, imported.warnings))
 }

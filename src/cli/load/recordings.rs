@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 
 use crate::bytes::fnv1a;
 use crate::capture::source::Source;
+use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
@@ -50,6 +51,8 @@ pub(super) fn from_recordings(
     for given in &all {
         let shift_ns = given.reader.header().started_unix_ns.abs_diff(started_unix_ns);
         add(&mut header, given.reader.header(), shift_ns);
+        let later = Duration::from_nanos(shift_ns);
+        header.closings.merge(&given.reader.header().closings, given.moved, later);
         for exchange in given.reader.exchanges(None) {
             let mut exchange = exchange?;
             exchange.at = exchange.at.saturating_add(Duration::from_nanos(shift_ns));
@@ -160,6 +163,7 @@ fn nothing(started_unix_ns: i64) -> Header {
         redacted_headers: Vec::new(),
         redaction: None,
         ledger: Ledger::default(),
+        closings: Closings::default(),
         part: None,
     }
 }

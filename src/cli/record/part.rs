@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::capture::import::closings;
+use crate::recording::closings::MAX_CLOSINGS;
 use crate::recording::file::RecordingError;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::ledger::Ledger;
@@ -26,6 +28,9 @@ pub(super) struct Part {
     pub(super) exchanges: u64,
     /// What became of every byte in its time; complete once it was cut.
     pub(super) ledger: Ledger,
+    /// Connections that closed in its time and when, nanoseconds since the Unix epoch; at most
+    /// [`MAX_CLOSINGS`].
+    closed: Vec<(u64, i64)>,
     /// The last moment of its time.
     pub(super) latest_ns: i64,
 }
@@ -54,6 +59,7 @@ impl Part {
             started_ns: None,
             exchanges: 0,
             ledger: Ledger::default(),
+            closed: Vec::new(),
             latest_ns: 0,
         }
     }
@@ -91,6 +97,12 @@ impl Part {
         pushed
     }
 
+    /// Takes connections that have closed.
+    pub(super) fn keep_closed(&mut self, closed: Vec<(u64, i64)>) {
+        let room = MAX_CLOSINGS.saturating_sub(self.closed.len());
+        self.closed.extend(closed.into_iter().take(room));
+    }
+
     /// What goes into its file, and its header; no writer where it was lost.
     pub(super) fn ended(
         self,
@@ -111,6 +123,7 @@ impl Part {
             redacted_headers: redactor.map_or(Vec::new(), Redactor::headers),
             redaction: redactor.map(Redactor::account),
             ledger: self.ledger,
+            closings: closings(&self.closed, started_unix_ns),
             part: self.place,
         };
         (self.writer, header)

@@ -53,7 +53,7 @@ pub(super) struct Parts {
     redactor: Option<Redactor>,
     /// What an interruption that does not wait removes.
     unfinished: Arc<Mutex<Vec<PathBuf>>>,
-    current: Part,
+    pub(super) current: Part,
     /// The next cut by time.
     cut_at_ns: Option<i64>,
     /// The file before, and the moments at which it was cut and is ended.

@@ -69,7 +69,11 @@ impl Recorder {
         }
         let origin_ns = self.import.started_unix_ns().or(seen.at_ns()).unwrap_or(0);
         let (parts, mut late) = (&mut self.parts, Vec::new());
-        self.import.event(&seen.event(), &mut |found| keep(found, origin_ns, parts, &mut late));
+        let at_ns = seen.moment_ns();
+        self.import.event(at_ns, &seen.event(), &mut |found| {
+            keep(found, origin_ns, parts, &mut late);
+        });
+        parts.current.keep_closed(self.import.take_closed());
         if let Some(ledger) = self.parts.late_ledger() {
             for bucket in late {
                 self.import.hand_over(bucket, ledger);
@@ -96,7 +100,8 @@ impl Recorder {
         self.tick(self.tick_ns);
         let origin_ns = self.import.started_unix_ns().unwrap_or(0);
         let latest_ns = self.import.latest_unix_ns();
-        let Self { import, mut parts, passed, .. } = self;
+        let Self { mut import, mut parts, passed, .. } = self;
+        parts.current.keep_closed(import.take_closed());
         let mut late = Vec::new();
         let mut imported =
             import.finish(&mut |found| keep(found, origin_ns, &mut parts, &mut late));

@@ -6,7 +6,7 @@ use super::*;
 
 fn rewritten(head: &str, body: &str, headers: &[(&str, &str)]) -> Option<Rewritten> {
     let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    rewrite(head.as_bytes(), &Bytes::from(body.to_owned()), "staging:81", &headers)
+    rewrite(head.as_bytes(), (&Bytes::from(body.to_owned()), None), "staging:81", &headers)
 }
 
 #[test]
@@ -14,7 +14,7 @@ fn only_what_must_change_changes() {
     for (reason, headers, head, expected) in TABLE {
         let request = rewritten(head, "", headers).unwrap();
         assert_eq!(String::from_utf8_lossy(&request.head), *expected, "{reason}");
-        assert!(!request.expect_removed, "{reason}");
+        assert!(!request.expects, "{reason}");
     }
 }
 
@@ -117,12 +117,29 @@ const TABLE: &[Row] = &[
 ];
 
 #[test]
-fn nothing_waits_for_a_100() {
-    let head = "PUT / HTTP/1.1\r\nHost: a\r\nexpect: 100-Continue\r\nContent-Length: 2\r\n\r\n";
-    let request = rewritten(head, "ab", &[]).unwrap();
-    let expected = "PUT / HTTP/1.1\r\nHost: staging:81\r\nContent-Length: 2\r\n\r\n";
-    assert_eq!((&request.head[..], request.expect_removed), (expected.as_bytes(), true));
-    assert_eq!(&request.body[..], b"ab");
+fn a_body_that_waits_for_leave_is_told() {
+    let of = |head: &str, body: &str| {
+        let head = format!("PUT / HTTP/1.1\r\nHost: staging:81\r\n{head}\r\n\r\n");
+        let request = rewritten(&head, body, &[]).unwrap();
+        assert_eq!(request.head, head, "it stays");
+        request.expects
+    };
+    assert!(of("expect: 100-Continue\r\nContent-Length: 2", "ab"));
+    assert!(of("Expect:100-continue \r\nTransfer-Encoding: chunked", ""));
+    assert!(!of("Expect: 100-continue\r\nContent-Length: 0", ""), "there is nothing to wait");
+    assert!(!of("Expect: something else\r\nContent-Length: 2", "ab"));
+}
+
+#[test]
+fn chunks_and_trailers_are_those_that_were_recorded() {
+    let head = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let chunks = &b"1\r\n\r\n02\r\n\r\n0\r\nX: y\r\n\r\n"[..];
+    let body = Bytes::from_static(b"abc");
+    let of =
+        |head: &[u8]| rewrite(head, (&body, Some(chunks)), "h", &BTreeMap::new()).unwrap().body;
+    assert_eq!(of(head), &b"1\r\na\r\n02\r\nbc\r\n0\r\nX: y\r\n\r\n"[..]);
+    let length = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n";
+    assert_eq!(of(length), body, "a body with a length has no chunks, whatever is recorded");
 }
 
 #[test]
@@ -164,9 +181,9 @@ proptest! {
     fn rewriting_twice_is_rewriting_once(head in prop::collection::vec(any::<u8>(), 0..200)) {
         let headers = [("X".to_owned(), "1".to_owned())].into();
         let head = [b"G", &head[..]].concat();
-        let (once, _) = rewrite_head(&head, "h:1", &headers);
-        let (twice, expect_removed) = rewrite_head(&once, "h:1", &headers);
-        assert_eq!((&once, expect_removed), (&twice, false));
+        let once = rewrite_head(&head, "h:1", &headers);
+        let twice = rewrite_head(&once, "h:1", &headers);
+        assert_eq!(once, twice);
     }
 
     /// For all heads made of ordinary lines, whatever their spacing: nothing changes but the
@@ -175,7 +192,7 @@ proptest! {
     fn other_bytes_are_kept(lines in prop::collection::vec("[a-gA-G-]{1,9}:[ -~]{0,20}", 0..9)) {
         let rest: String = lines.iter().flat_map(|line| [line, "\r\n"]).collect();
         let head = |host: &str| format!("GET / HTTP/1.1\r\nhost: {host}\r\n{rest}\r\n");
-        let (out, _) = rewrite_head(head("a.b").as_bytes(), "h:1", &BTreeMap::new());
+        let out = rewrite_head(head("a.b").as_bytes(), "h:1", &BTreeMap::new());
         assert_eq!(out, head("h:1").as_bytes());
     }
 }

@@ -85,6 +85,11 @@ impl BodyDecoder {
         self.state == State::UntilClose
     }
 
+    /// The last chunk is over, and what follows until an empty line is trailers.
+    pub fn is_in_trailers(&self) -> bool {
+        matches!(self.state, State::Trailer { .. })
+    }
+
     /// Bytes of a `Content-Length` body that are still to come; `None` for other framings and
     /// between chunks. A capture with a gap inside such a body can step over it.
     pub fn known_remaining(&self) -> Option<u64> {

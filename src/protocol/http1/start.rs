@@ -49,6 +49,12 @@ pub enum Kind {
     Response,
 }
 
+/// The head of a request asks for another protocol: only then may a target switch to one.
+pub fn asks_to_upgrade(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n');
+    lines.any(|line| line.get(..8).is_some_and(|name| name.eq_ignore_ascii_case(b"upgrade:")))
+}
+
 /// The bytes, at the start of a segment, certainly begin a message: the mark to resume at behind
 /// missing bytes. A request must show its version, or a usual method whose line is cut here.
 pub fn is_certain_start(kind: Kind, bytes: &[u8]) -> bool {

@@ -44,7 +44,8 @@ impl Group {
         let rows = usize::try_from(metadata.num_rows()).unwrap_or(0);
         group.rows_left = rows as u64;
         for column in columns {
-            let position = table.positions[*column as usize];
+            // A column that is not there is null in all rows.
+            let Some(position) = table.positions[*column as usize] else { continue };
             let action = || format!("open column `{}` of row group {number}", column.name());
             let reader = shielded(&table.path, action, || {
                 let chunk = metadata.column(position);

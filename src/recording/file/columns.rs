@@ -41,6 +41,7 @@ pub(super) enum Column {
     FirstByte,
     LastByte,
     Flags,
+    RequestChunks,
 }
 
 /// How a column is stored.
@@ -51,6 +52,8 @@ pub(super) struct Layout {
     pub(super) kind: Kind,
     /// Null where there was no response, or a part of it was not seen.
     pub(super) optional: bool,
+    /// Recordings of before there was such a column have none: all of it is null.
+    pub(super) may_lack: bool,
     /// Differences between neighbours are stored: for numbers that grow or stay small.
     pub(super) delta: bool,
 }
@@ -71,7 +74,7 @@ pub(super) enum Kind {
 pub(super) const COLUMNS: usize = LAYOUTS.len();
 
 /// All columns, in the order of [`Column`].
-pub(super) const LAYOUTS: [Layout; 21] = [
+pub(super) const LAYOUTS: [Layout; 22] = [
     Layout::of(Column::At, "at_ns", Kind::Int64).delta(),
     Layout::of(Column::Connection, "connection", Kind::Int64),
     Layout::of(Column::Session, "session", Kind::Int64),
@@ -93,6 +96,7 @@ pub(super) const LAYOUTS: [Layout; 21] = [
     Layout::of(Column::FirstByte, "first_byte_ns", Kind::Int64).delta().optional(),
     Layout::of(Column::LastByte, "last_byte_ns", Kind::Int64).delta().optional(),
     Layout::of(Column::Flags, "flags", Kind::Int32),
+    Layout::of(Column::RequestChunks, "request_chunks", Kind::Blob).optional().may_lack(),
 ];
 
 impl Column {
@@ -107,11 +111,15 @@ impl Column {
 
 impl Layout {
     const fn of(column: Column, name: &'static str, kind: Kind) -> Self {
-        Self { column, name, kind, optional: false, delta: false }
+        Self { column, name, kind, optional: false, may_lack: false, delta: false }
     }
 
     const fn optional(self) -> Self {
         Self { optional: true, ..self }
+    }
+
+    const fn may_lack(self) -> Self {
+        Self { may_lack: true, ..self }
     }
 
     const fn delta(self) -> Self {
@@ -256,6 +264,10 @@ fn cell(column: Column, exchange: &Exchange) -> Result<Cell<'_>, &'static str> {
         // Cut by the writer.
         Column::RequestBody => Ok(Cell::Shared(&exchange.request_body)),
         Column::RequestBodyBytes => size(exchange.request_body_bytes),
+        Column::RequestChunks => {
+            let chunks = exchange.request_chunks.as_ref();
+            chunks.map_or(Ok(Cell::Null), |chunks| bytes(Cell::Shared(chunks)))
+        }
         Column::Flags => Ok(Cell::Int(i64::from(exchange.flags.0))),
         Column::Status
         | Column::ResponseHead

@@ -11,9 +11,10 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
+use crate::recording::closings::Closings;
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
 use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
-use crate::recording::file::{FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, guard};
+use crate::recording::file::{CLOSINGS_KEY, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, guard};
 use crate::recording::{FORMAT_VERSION, Header};
 
 /// Longest footer read, in bytes. Ours take about 2 KiB a row group and a header of some KiB; it
@@ -92,8 +93,8 @@ pub(super) struct Table {
     pub(super) file: Arc<File>,
     pub(super) file_bytes: u64,
     pub(super) metadata: ParquetMetaData,
-    /// Where each of our columns is in this file.
-    pub(super) positions: [usize; COLUMNS],
+    /// Where each of our columns is in this file; `None` for one that it may lack, and does.
+    pub(super) positions: [Option<usize>; COLUMNS],
     rows: u64,
 }
 
@@ -116,11 +117,12 @@ impl Table {
             || "read the footer".to_owned(),
             || ParquetMetaDataReader::decode_metadata(&footer),
         )?;
-        let mut positions = [0; COLUMNS];
+        let mut positions = [None; COLUMNS];
         for layout in LAYOUTS {
             positions[layout.column as usize] = find_column(path, &metadata, layout)?;
         }
-        let rows = check_groups(path, &metadata, file_bytes, positions[Column::At as usize])?;
+        let at = positions[Column::At as usize];
+        let rows = check_groups(path, &metadata, file_bytes, at)?;
         Ok(Self {
             path: path.to_owned(),
             file: Arc::new(file),
@@ -181,18 +183,16 @@ fn find_column(
     path: &Path,
     metadata: &ParquetMetaData,
     layout: Layout,
-) -> Result<usize, RecordingError> {
+) -> Result<Option<usize>, RecordingError> {
     let wrong = |problem: String| RecordingError::Column {
         path: path.to_owned(),
         column: layout.name,
         problem,
     };
     let schema = metadata.file_metadata().schema_descr();
-    let position = schema
-        .columns()
-        .iter()
-        .position(|column| column.name() == layout.name)
-        .ok_or_else(|| wrong("is missing".to_owned()))?;
+    let Some(position) = schema.columns().iter().position(|it| it.name() == layout.name) else {
+        return if layout.may_lack { Ok(None) } else { Err(wrong("is missing".to_owned())) };
+    };
     let found = schema.column(position);
     if found.physical_type() != layout.physical_type() {
         return Err(wrong(format!(
@@ -204,7 +204,7 @@ fn find_column(
     if found.max_rep_level() != 0 {
         return Err(wrong("holds lists".to_owned()));
     }
-    Ok(position)
+    Ok(Some(position))
 }
 
 /// Counts the rows, once everything that a row group says of itself is plausible.
@@ -212,7 +212,7 @@ fn check_groups(
     path: &Path,
     metadata: &ParquetMetaData,
     file_bytes: u64,
-    at: usize,
+    at: Option<usize>,
 ) -> Result<u64, RecordingError> {
     let columns = metadata.file_metadata().schema_descr().num_columns();
     let (mut rows, mut latest) = (0_u64, i64::MIN);
@@ -246,22 +246,20 @@ fn check_groups(
     Ok(rows)
 }
 
-fn times(group: &RowGroupMetaData, at: usize) -> Option<(i64, i64)> {
-    match group.columns().get(at)?.statistics()? {
+fn times(group: &RowGroupMetaData, at: Option<usize>) -> Option<(i64, i64)> {
+    match group.columns().get(at?)?.statistics()? {
         Statistics::Int64(values) => Some((*values.min_opt()?, *values.max_opt()?)),
         _ => None,
     }
 }
 
 fn read_header(path: &Path, metadata: &ParquetMetaData) -> Result<Header, RecordingError> {
-    let entry = |key: &'static str| {
-        metadata
-            .file_metadata()
-            .key_value_metadata()
-            .and_then(|entries| entries.iter().find(|entry| entry.key == key))
-            .and_then(|entry| entry.value.as_deref())
-            .ok_or_else(|| RecordingError::NotRecording { path: path.to_owned(), key })
+    let entries = metadata.file_metadata().key_value_metadata();
+    let find = |key: &'static str| {
+        entries?.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.as_deref())
     };
+    let entry =
+        |key| find(key).ok_or_else(|| RecordingError::NotRecording { path: path.to_owned(), key });
     // First of all, since a newer header need not be understood.
     let version = entry(FORMAT_VERSION_KEY)?.parse::<u32>().map_err(|_| {
         RecordingError::NotRecording { path: path.to_owned(), key: FORMAT_VERSION_KEY }
@@ -273,6 +271,10 @@ fn read_header(path: &Path, metadata: &ParquetMetaData) -> Result<Header, Record
             supported: FORMAT_VERSION,
         });
     }
-    serde_json::from_str(entry(HEADER_KEY)?)
-        .map_err(|source| RecordingError::Header { path: path.to_owned(), source })
+    let header: Header = serde_json::from_str(entry(HEADER_KEY)?)
+        .map_err(|source| RecordingError::Header { path: path.to_owned(), source })?;
+    let closings = find(CLOSINGS_KEY).map_or(Some(Closings::default()), Closings::decode);
+    let closings = closings
+        .ok_or_else(|| RecordingError::damaged(path, "its list of closings is not understood"))?;
+    Ok(Header { closings, ..header })
 }

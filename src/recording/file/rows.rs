@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::bytes::Bytes;
+
 use crate::bytes::fnv1a;
 use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
@@ -279,6 +281,7 @@ fn exchange(row: &Row<'_>) -> Result<Exchange, RecordingError> {
         request_head: row.bytes(Column::RequestHead)?,
         request_body: row.bytes(Column::RequestBody)?,
         request_body_bytes: row.natural(Column::RequestBodyBytes)?,
+        request_chunks: row.optional_bytes(Column::RequestChunks)?.map(Bytes::copy_from_slice),
         response: response(row)?,
         flags: flags(row)?,
     })

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::mem;
 use std::path::Path;
 
+use ::bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
@@ -105,5 +106,6 @@ pub(super) fn held_bytes(exchange: &Exchange) -> usize {
         + exchange.route.len()
         + exchange.request_head.len()
         + exchange.request_body.len()
+        + exchange.request_chunks.as_ref().map_or(0, Bytes::len)
         + exchange.response.as_ref().map_or(0, |response| response.head.len())
 }

@@ -15,7 +15,7 @@ use crate::recording::file::reader::exchanges_of_run;
 use crate::recording::file::scratch::{self, Scratch};
 use crate::recording::file::table::{TableWriter, held_bytes};
 use crate::recording::file::{
-    CELL_BYTES_MAX, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, check,
+    CELL_BYTES_MAX, CLOSINGS_KEY, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, check,
 };
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header};
 
@@ -121,7 +121,11 @@ impl RecordingWriter {
         let json = serde_json::to_string(&header)
             .map_err(|source| RecordingError::Header { path: self.target.clone(), source })?;
 
-        let footer = vec![(HEADER_KEY, json), (FORMAT_VERSION_KEY, FORMAT_VERSION.to_string())];
+        let version = FORMAT_VERSION.to_string();
+        let mut footer = vec![(HEADER_KEY, json), (FORMAT_VERSION_KEY, version)];
+        if !header.closings.is_empty() {
+            footer.push((CLOSINGS_KEY, header.closings.encode()));
+        }
         let (scratch, file) = self.table.finish(footer)?;
         scratch.publish(&file, &self.target)?;
         Ok(header)

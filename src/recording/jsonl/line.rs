@@ -43,6 +43,9 @@ pub(crate) struct Line {
     /// By default the length of the body.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_body_bytes: Option<u64>,
+    /// What stood around the bytes of a chunked body: it is sent as one chunk otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_chunks: Option<Blob>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +130,7 @@ impl Line {
             request_head: Some(Blob(exchange.request_head.clone())),
             request_body: Blob(exchange.request_body.clone()),
             request_body_bytes: Some(exchange.request_body_bytes),
+            request_chunks: exchange.request_chunks.clone().map(Blob),
             status: response.map(|response| response.status),
             response_head: response.map(|response| Blob(response.head.clone())),
             response_body_bytes: response.and_then(|response| response.body_bytes),
@@ -184,6 +188,7 @@ impl Line {
             request_head,
             request_body: self.request_body.0,
             request_body_bytes,
+            request_chunks: self.request_chunks.map(|chunks| chunks.0),
             response,
             flags: Flags(self.flags),
         })

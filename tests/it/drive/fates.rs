@@ -1,12 +1,15 @@
 //! Each fate, produced by a socket that really behaves so.
 
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::thread;
 use std::time::Duration;
 
 use peakhour::scenario::Limits;
 
 use super::server::{Client, healthy, start};
 use super::{LIMITS, due, fates, get, last, run};
+use crate::support::peakhour;
 
 #[test]
 fn a_refused_port_is_refused() {
@@ -31,6 +34,105 @@ fn a_full_accept_queue_is_a_connect_timeout() {
     }
     let limits = Limits { connect_timeout: patience, ..LIMITS };
     assert_eq!(fates(&run(address, limits, vec![get(0, 0)])), [("connect timed out", 1)]);
+}
+
+/// The kernel completes connections that nobody has accepted yet. Who accepts late answers late;
+/// who never does lets their requests wait in vain.
+#[test]
+fn who_accepts_late_answers_late_and_who_never_does_times_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let patience = Duration::from_millis(500);
+    let limits = Limits { response_timeout: patience, ..LIMITS };
+    let plan = || (0..3).map(|n| last(get(n, 0))).collect();
+    assert_eq!(fates(&run(address, limits, plan())), [("timed out", 3)]);
+    let slow = thread::spawn(move || {
+        // Behind those three that are gone.
+        thread::park_timeout(patience / 2);
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || answer_all(&stream));
+        }
+    });
+    assert_eq!(fates(&run(address, LIMITS, plan())), [("answered", 3)]);
+    assert!(!slow.is_finished());
+}
+
+/// Requests come one at a time, and fit into one segment.
+fn answer_all(mut stream: &TcpStream) {
+    while stream.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
+        let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+    }
+}
+
+/// A target that is gone for a while: its idle connection ends, its port refuses, and it is used
+/// again once it is back. The requests that come meanwhile fail, and no others.
+#[test]
+fn a_target_that_restarts_costs_what_comes_meanwhile() {
+    let bind = |address: SocketAddr| TcpListener::bind(address).unwrap();
+    let listener = bind("127.0.0.1:0".parse().unwrap());
+    let address = listener.local_addr().unwrap();
+    let (gone, back) = (Duration::from_millis(300), Duration::from_millis(900));
+    let target = thread::spawn(move || {
+        let accept = |listener: &TcpListener| {
+            let stream = listener.accept().unwrap().0;
+            stream.set_read_timeout(Some(gone)).unwrap();
+            answer_all(&stream);
+        };
+        accept(&listener);
+        drop(listener);
+        thread::park_timeout(back);
+        let listener = bind(address);
+        while let Ok((stream, _)) = listener.accept() {
+            thread::spawn(move || answer_all(&stream));
+        }
+    });
+    let moments = [0, 100, 800, 900, 2_500, 2_600].map(Duration::from_millis);
+    let plan = moments.into_iter().zip(0..).map(|(at, seq)| due(at, get(0, seq))).collect();
+    let driven = run(address, LIMITS, plan);
+    assert_eq!(fates(&driven), [("answered", 4), ("refused", 2)]);
+    assert!(!target.is_finished());
+}
+
+/// A name that nobody has is an error before anything is sent, and says so.
+#[test]
+fn a_name_that_is_nowhere_is_told_before_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = "http://nowhere.invalid:81/";
+    let load = ["run", "--url", url, "--allow", "nowhere.invalid", "--rate", "5", "-d", "1s"];
+    let ran = peakhour(folder.path(), &load);
+    assert_eq!(ran.code, 104, "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("cannot look up nowhere.invalid:81"), "{}", ran.stderr);
+}
+
+/// Fewer bytes announced than sent: the answer is whole, and what follows it is nobody's. More of
+/// them, and broken or cut chunks, leave none.
+#[test]
+fn lengths_that_are_wrong_and_chunks_that_end_too_soon() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (said, expected, unasked) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcde".to_owned(), "answered", 1),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nabcde".to_owned(), "closed early", 0),
+        (format!("{chunked}5\r\nabc"), "closed early", 0),
+        (format!("{chunked}5\r\nabcde"), "closed early", 0),
+        (format!("{chunked}5\r\nabcde\r\n"), "closed early", 0),
+        (format!("{chunked}5\r\nabcde\r\n0\r\n"), "closed early", 0),
+        (format!("{chunked}5"), "closed early", 0),
+        (format!("{chunked}5\r\nabcdefg"), "malformed response", 0),
+        (format!("{chunked}-5\r\nabcde\r\n"), "malformed response", 0),
+        (format!("{chunked}5\r\nabcde\r\n0\r\n\r\n"), "answered", 0),
+    ] {
+        let server = start({
+            let said = said.clone();
+            move |client| {
+                client.request();
+                client.say(&said);
+                client.stream.shutdown(Shutdown::Write).unwrap();
+                client.wait_for_close();
+            }
+        });
+        let driven = run(server.address, LIMITS, vec![get(0, 0)]);
+        assert_eq!((fates(&driven), driven.odd.unasked), (vec![(expected, 1)], unasked), "{said}");
+    }
 }
 
 #[test]

@@ -189,6 +189,22 @@ fn each_way_to_fail_has_its_fate() {
     }
 }
 
+/// What HTTP/2 has no way to say is not sent, and holds up nothing else.
+#[test]
+fn a_request_that_http2_has_not_is_not_sent() {
+    let server = serve(|mut answers: Answers| answers.answer(200, b""));
+    let odd = |head: &'static str| Arrival { head: head.into(), ..ask(0, 1) };
+    let plan = vec![
+        ask(0, 0),
+        odd("G\u{1}T / HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
+        odd("GET /a\u{1}b HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
+        ask(0, 2),
+    ];
+    let driven = run(server.address, LIMITS, plan);
+    assert_eq!(fates(&driven), [("answered", 2), ("unsent: no request of http2", 2)]);
+    assert_eq!(server.accepted(), 1);
+}
+
 #[test]
 fn whoever_does_not_speak_it_is_told_apart() {
     for answer in ["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", "-ERR who?\r\n"] {

@@ -100,6 +100,11 @@ impl Client {
         more
     }
 
+    /// The client has ended its side.
+    pub(super) fn has_ended(&mut self) -> bool {
+        self.stream.peek(&mut [0]).is_ok_and(|count| count == 0)
+    }
+
     /// Waits until the client has closed.
     pub(super) fn wait_for_close(&mut self) {
         let _ = std::io::copy(&mut self.reader, &mut std::io::sink());

@@ -68,6 +68,24 @@ fn a_target_that_cannot_prove_who_it_is_is_not_asked() {
     }
 }
 
+/// Neither a certificate of tomorrow nor one that is for clients proves who a target is.
+#[test]
+fn certificates_of_tomorrow_and_of_others_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(ours) = authority(folder.path()) else { return };
+    let [past, future, end] = ["20200101000000Z", "20980101000000Z", "20991231235959Z"];
+    ours.issue_for("future", "IP:127.0.0.1", [future, end], "serverAuth");
+    ours.issue_for("clients", "IP:127.0.0.1", [past, end], "clientAuth");
+    for (name, expected) in [
+        ("shop", "answered"),
+        ("future", "tls: certificate not valid yet"),
+        ("clients", "tls: certificate not accepted"),
+    ] {
+        let Some(server) = nginx(&ours, name) else { return };
+        assert_eq!(fate_at(to(at(server.port), &ours)), expected, "{name}");
+    }
+}
+
 #[test]
 fn a_client_without_a_certificate_is_refused_by_an_alert() {
     let folder = tempfile::tempdir().unwrap();

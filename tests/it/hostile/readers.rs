@@ -281,6 +281,7 @@ pub fn redaction(bytes: &[u8]) {
         request_head: Bytes::copy_from_slice(piece(0)),
         request_body: Bytes::copy_from_slice(piece(1)),
         request_body_bytes: piece(1).len() as u64,
+        request_chunks: None,
         route: target.clone(),
         target,
         ..plain()
@@ -319,7 +320,7 @@ fn stream(bytes: &[u8]) {
         let (mut import, mut at_ns) = (Import::default(), START_NS);
         let (mut offsets, mut ended) = ([0_u64; 2], [false; 2]);
         let mut tell = |side, what| {
-            import.event(&Event { link, side, what }, &mut |one| found.push(one));
+            import.event(0, &Event { link, side, what }, &mut |one| found.push(one));
         };
         for (tick, (control, piece)) in (0..).zip(&pieces) {
             let is = |bit: u8| control & bit != 0;

@@ -159,6 +159,7 @@ impl Exchanges {
             method: Bytes::copy_from_slice(line.method.as_bytes()),
             head,
             body: Vec::new(),
+            chunks: None,
             body_bytes: 0,
             seq: self.next_seq,
             is_simple: false,

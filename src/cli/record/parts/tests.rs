@@ -69,7 +69,7 @@ impl Recorded {
         let mark = Mark { at_ns: second * SECOND, tick, offset: 0, ack: Some(0) };
         let what = What::Data(Data { mark, bytes, fresh: true });
         let (parts, mut is_late) = (&mut self.parts, false);
-        self.import.event(&Event { link, side, what }, &mut |found| {
+        self.import.event(0, &Event { link, side, what }, &mut |found| {
             if let Found::Exchange(exchange) = found {
                 is_late |= parts.keep(exchange, origin_ns);
             }
