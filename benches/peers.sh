@@ -30,10 +30,8 @@ server=(taskset -c 0)
 generator=(taskset -c 1)
 has() { command -v "$1" > /dev/null; }
 handled() { curl -s "${url}status" | awk 'NR == 3 { print $3 }'; }
-runs=0
-own() { # peakhour, with a folder for its reports
-    runs=$((runs + 1))
-    "${generator[@]}" "$peakhour" run --quiet --reports "$work/runs$runs" --tolerance ci "$@" \
+own() { # peakhour, with the folder for its reports first
+    "${generator[@]}" "$peakhour" run --quiet --reports "$work/$1" --tolerance ci "${@:2}" \
         > "$work/said" 2>&1 || true
 }
 
@@ -74,7 +72,7 @@ observed() {
     "${server[@]}" "$work/arrivals" "$port" "$work/stamps.bin" 2> /dev/null & local observer=$!
     sleep 0.3
     case $1 in
-        peakhour) own --url "$url" --rate "$2" -d "$3s" -c 50 --max-rate 1000000 ;;
+        peakhour) own seen --url "$url" --rate "$2" -d "$3s" -c 50 --max-rate 1000000 ;;
         oha) "${generator[@]}" oha --no-tui -c 50 -q "$2" -z "$3s" "$url" > "$work/said" 2>&1 || true ;;
         k6) "${generator[@]}" k6 run -q - > "$work/said" 2>&1 <<JS || true
 import http from 'k6/http';
@@ -116,14 +114,13 @@ omission() {
     for round in $(seq "$rounds"); do
         "${server[@]}" nginx -c "$work/nginx.conf" -p "$work" & local nginx=$!
         until curl -s -o /dev/null "$url"; do :; done
-        own --url "$url" --rate 200 -d 10s -c 500 & local load=$!
+        own "omission$round" --url "$url" --rate 200 -d 10s -c 500 & local load=$!
         sleep 4.2
         local worker=$(pgrep -P "$nginx" | head -n 1)
         kill -STOP "$worker"; sleep 2; kill -CONT "$worker"
         wait "$load"
-        runs=$((runs + 1))
         kill "$nginx"; wait "$nginx" || true
-        python3 benches/pacing.py omission "$work/runs$runs"/*/run.json
+        python3 benches/pacing.py omission "$work/omission$round"/*/run.json
     done
 }
 
