@@ -3,7 +3,7 @@
 # requests a processor second of the generator buys, how near to its moment each request arrives, and
 # what a server that stands still does to the latencies.
 #
-#   benches/peers.sh [ROUNDS] [PART...]      3 rounds of: efficiency precision ceiling omission
+#   benches/peers.sh [ROUNDS] [PART...]      3 rounds of: efficiency http2 precision ceiling omission; drift where it is asked for
 #
 # Needs nginx, cc and python3, and takes of wrk, ab, hey, h2load, oha and k6 what is on the PATH
 # (Debian: wrk apache2-utils hey nghttp2-client; cargo install oha). The server has one processor, the
@@ -16,7 +16,7 @@ bench=${PEAKHOUR_BENCH:-../shared/bench}
 rounds=${1:-3}
 shift || true
 parts=("$@")
-[ "${#parts[@]}" -gt 0 ] || parts=(efficiency precision ceiling omission)
+[ "${#parts[@]}" -gt 0 ] || parts=(efficiency http2 precision ceiling omission)
 port=18095
 # shellcheck source=benches/setting.sh
 source benches/setting.sh
@@ -44,6 +44,9 @@ generate() {
         hey) exec hey -c 64 -z "$2s" "$url" ;;
         h2load) exec h2load --h1 -t1 -c64 -D "$2" "$url" ;;
         oha) exec oha --no-tui -c 64 -z "$2s" "$url" ;;
+        http2-peakhour) exec "$peakhour" run --quiet --reports "$work/e" --url "$url" --http2 \
+            --pace closed -c 64 -d "$2s" ;;
+        http2-h2load) exec h2load -t1 -c64 -m1 -D "$2" "$url" ;;
     esac
 }
 export -f generate
@@ -106,6 +109,31 @@ ceiling() {
             echo "ceiling-$rate $tool $(observed "$tool" "$rate" 3)"
         done
     done
+}
+
+# Ten minutes at 1 000/s: the rate that was reached is that of all of them.
+drift() {
+    echo "drift peakhour $(observed peakhour 1000 600)"
+}
+
+# The same in HTTP/2 by prior knowledge, one stream a connection.
+http2() {
+    sed "s/listen 127.0.0.1:$port;/listen 127.0.0.1:$port http2;/" "$work/nginx.conf" > "$work/http2.conf"
+    "${server[@]}" nginx -c "$work/http2.conf" -p "$work" & local nginx=$!
+    until curl -s -o /dev/null --http2-prior-knowledge "$url"; do :; done
+    for round in $(seq "$rounds"); do
+        for tool in peakhour h2load; do
+            has "$tool" || [ "$tool" = peakhour ] || continue
+            local before=$(curl -s --http2-prior-knowledge "${url}status" | awk 'NR == 3 { print $3 }')
+            "${generator[@]}" /usr/bin/time -f '%U %S %M' -o "$work/time" \
+                bash -c "generate http2-$tool 5" > "$work/said" 2>&1 || true
+            local after=$(curl -s --http2-prior-knowledge "${url}status" | awk 'NR == 3 { print $3 }')
+            awk -v tool="$tool" -v count=$((after - before - 1)) 'END {
+                printf "http2 %s requests=%d cpu=%.2f per_cpu_second=%.0f rss_mb=%.0f\n",
+                    tool, count, $1 + $2, count / ($1 + $2), $3 / 1024 }' "$work/time"
+        done
+    done
+    kill "$nginx"; wait "$nginx" || true
 }
 
 # 200 requests a second for 10 s; the server stands still for two of them. True latencies: 1.0 s at
