@@ -85,11 +85,18 @@ fn a_target_may_end_what_is_held() {
     assert_eq!(fates(&driven), [("answered", 3)]);
 }
 
+/// How long an end is waited for that comes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Reads so many requests, tells whether the client has ended its side, and answers.
-fn until_the_end(requests: usize, tell: mpsc::Sender<bool>) -> impl Fn(&mut Client) + Send + Sync {
+fn until_the_end(
+    requests: usize,
+    ends: bool,
+    tell: mpsc::Sender<bool>,
+) -> impl Fn(&mut Client) + Send + Sync {
     move |client| {
         (0..requests).for_each(|_| drop(client.request()));
-        client.stream.set_read_timeout(Some(EARLY)).unwrap();
+        client.stream.set_read_timeout(Some(if ends { PATIENCE } else { EARLY })).unwrap();
         tell.send(client.request().is_none() && client.has_ended()).unwrap();
         (0..requests).for_each(|_| client.answer());
     }
@@ -104,7 +111,7 @@ fn a_client_that_closed_its_side_closes_it_and_has_its_answers() {
         (2, false, vec![get(0, 0), last(piped(get(0, 1)))]),
     ] {
         let (tell, told) = mpsc::channel();
-        let server = start(until_the_end(requests, tell));
+        let server = start(until_the_end(requests, ends, tell));
         let driven = run(server.address, LIMITS, plan);
         assert_eq!(fates(&driven), [("answered", requests as u64)]);
         assert_eq!((told.recv().unwrap(), server.accepted()), (ends, 1), "{requests}");
