@@ -1,6 +1,6 @@
 //! How long connections are held, how they end, and what becomes of those that switch protocols.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -184,4 +184,23 @@ fn a_connection_that_switched_is_held_until_it_was_closed() {
     let plan = vec![closed_at(LATE, switching(0)), due(EARLY, last(get(1, 0)))];
     let driven = run(server.address, LIMITS, plan);
     assert_eq!((fates(&driven), told.recv().unwrap()), (vec![("answered", 2)], true));
+}
+
+/// A connection that is only held, and on which somebody never stops speaking, keeps no other one
+/// waiting, and is closed when it was closed.
+#[test]
+fn who_never_stops_speaking_keeps_nobody_waiting() {
+    let server = start(|client| {
+        client.request();
+        if client.number > 0 {
+            return client.answer();
+        }
+        client.say("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+        while client.stream.write_all(&[b'x'; 65_536]).is_ok() {}
+    });
+    let plan = vec![closed_at(LAST, switching(0)), due(EARLY, last(get(1, 0)))];
+    let driven = run(server.address, LIMITS, plan);
+    assert_eq!(fates(&driven), [("answered", 2)]);
+    let longest = Duration::from_nanos(driven.summary.lateness.max());
+    assert!(longest < LAST - EARLY, "{longest:?} behind what is only held");
 }
