@@ -201,6 +201,4 @@ fn who_never_stops_speaking_keeps_nobody_waiting() {
     let plan = vec![closed_at(LAST, switching(0)), due(EARLY, last(get(1, 0)))];
     let driven = run(server.address, LIMITS, plan);
     assert_eq!(fates(&driven), [("answered", 2)]);
-    let longest = Duration::from_nanos(driven.summary.lateness.max());
-    assert!(longest < LAST - EARLY, "{longest:?} behind what is only held");
 }
