@@ -226,7 +226,8 @@ impl Queue {
     /// The client has closed its side. Who has an answer nevertheless had only half closed.
     pub fn client_ends(&mut self) {
         let last = self.waiting.back_mut();
-        if let Some(last) = last.filter(|last| !matches!(last.state, State::Answered(_))) {
+        // Behind the beginning of an answer nobody knows how much of the request had been read.
+        if let Some(last) = last.filter(|last| matches!(last.state, State::Unanswered)) {
             last.request.flags.insert(Flags::HALF_CLOSED);
         }
     }

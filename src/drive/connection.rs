@@ -211,6 +211,11 @@ impl Exchange {
         let Self { wire: Wire { stream, .. }, request, reader, outgoing } = self;
         loop {
             let is_open = outgoing.is_open(stream);
+            if outgoing.is_whole
+                && let Some(next) = line.as_deref_mut().and_then(Line::joining)
+            {
+                return Ok(Step::Joined(next));
+            }
             let mut may_join = line.as_deref_mut().filter(|_| outgoing.is_whole);
             let event = poll_fn(|context| poll_event(stream, is_open, &mut may_join, context));
             let ready = match event.await {

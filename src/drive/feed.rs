@@ -102,8 +102,11 @@ struct Feed<'a> {
 
 impl Feed<'_> {
     fn hand_over(&mut self, arrival: Box<Arrival>) {
-        self.wait_for_room(request_bytes(&arrival));
+        let has_waited = self.wait_for_room(request_bytes(&arrival));
         self.wait_for_time(arrival.due);
+        // Where workers left no room, it was not the reading that took its time.
+        let is_late = !has_waited && arrival.due < self.run.epoch.now();
+        self.run.gauges.read_late(u64::from(is_late));
         let soon = arrival.due < self.run.epoch.now() + SOON;
         let unit = arrival.turn.map_or(arrival.connection, |turn| turn.group);
         self.batches[shard(unit, self.workers.len())].push(arrival);
@@ -113,15 +116,17 @@ impl Feed<'_> {
         }
     }
 
-    fn wait_for_room(&mut self, bytes: usize) {
+    /// Waits until one more may be held; says whether that took time.
+    fn wait_for_room(&mut self, bytes: usize) -> bool {
         if self.run.look_ahead.try_take(bytes) {
-            return;
+            return false;
         }
         // What is held back here counts, too: only workers make room.
         self.flush();
         while !self.run.stop.is_requested()
             && !self.run.look_ahead.take_when_plenty(bytes, PATIENCE)
         {}
+        true
     }
 
     fn wait_for_time(&mut self, due: Duration) {

@@ -195,7 +195,8 @@ impl Follow {
                 Place::Header(name) => changes.in_header(name, &used.recorded, value),
                 Place::Body => changes.in_body(&used.recorded, value, used.is_escaped),
             };
-            self.counts.tokens_put.fetch_add(u64::from(put), Relaxed);
+            let count = if put { &self.counts.tokens_put } else { &self.counts.tokens_missing };
+            count.fetch_add(1, Relaxed);
         }
     }
 
@@ -245,6 +246,9 @@ impl Follow {
         if !heard.is_told && !heard.head.is_empty() {
             heard.is_told = true;
             self.hear_head(arrival, &heard.head);
+            if heard.most == 0 {
+                heard.head = Vec::new();
+            }
         }
     }
 

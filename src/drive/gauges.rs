@@ -135,7 +135,7 @@ impl Gauges {
         all_left.then(|| Duration::from_nanos(self.flight_ns.load(Relaxed)))
     }
 
-    /// So many arrivals were handed to a worker only after their moment.
+    /// So many arrivals were read only after their moment.
     pub(crate) fn read_late(&self, arrivals: u64) {
         self.read_late.fetch_add(arrivals, Relaxed);
     }

@@ -38,6 +38,8 @@ pub enum Reuse {
 pub struct Towards {
     /// The target is on this machine.
     pub loopback: bool,
+    /// The target is this process, which holds the other end of each connection, too.
+    pub within: bool,
     /// Addresses that connections come from: each has ports of its own.
     pub sources: u64,
     /// Connections need no ports: the target is a Unix socket.
@@ -62,15 +64,16 @@ impl Machine {
 
     /// What the plan needs beyond what there is, each with what to do about it.
     pub fn shortages(&self, needs: &Needs, towards: Towards) -> Vec<String> {
-        let files = self.open_files.filter(|files| needs.connections + OWN_FILES > *files);
-        let files = files.map(|files| {
+        let ends = if towards.within { 2 } else { 1 };
+        let needed = needs.connections.saturating_mul(ends).saturating_add(OWN_FILES);
+        let files = self.open_files.filter(|files| needed > *files).map(|files| {
             format!(
                 "the plan holds {} connections open at once, and this process may open {} files: \
                  raise the hard limit, such as with `ulimit -Hn {}` as root, or LimitNOFILE of \
                  its service",
                 format_count(needs.connections),
                 format_count(files),
-                needs.connections + OWN_FILES
+                needed
             )
         });
         let memory = self.memory.filter(|memory| needs.memory > *memory).map(|memory| {
@@ -149,7 +152,7 @@ fn available(meminfo: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const HERE: Towards = Towards { loopback: true, sources: 0, portless: false };
+    const HERE: Towards = Towards { loopback: true, within: false, sources: 0, portless: false };
 
     fn machine() -> Machine {
         Machine {

@@ -257,7 +257,7 @@ impl Shard {
                 batch = self.batches.recv(), if open => {
                     open = batch.is_some();
                     match batch {
-                        Some(batch) => self.take(batch),
+                        Some(batch) => self.pacer.offer(batch),
                         None => self.pacer.close(),
                     }
                 }
@@ -270,15 +270,6 @@ impl Shard {
     fn is_near(&mut self, due: Duration, now: Option<Duration>) -> bool {
         self.lead.aim(due);
         now.is_some_and(|now| due.saturating_sub(now) <= self.lead.get())
-    }
-
-    /// Takes the next arrivals of the plan, and counts those whose moment is over: this machine was
-    /// too slow in reading.
-    fn take(&mut self, batch: Batch) {
-        let now = self.desk.run.epoch.now();
-        let late = batch.partition_point(|arrival| arrival.due < now);
-        self.desk.run.gauges.read_late(late as u64);
-        self.pacer.offer(batch);
     }
 
     /// What to do next: who waited for an answer goes before those whose moment in the plan comes.

@@ -281,6 +281,8 @@ impl Plan {
         });
         let mut recorded = request.recorded;
         recorded.closes = choice.closes(request.connection, pending);
+        // What a flag in the middle of a connection would say cannot have been.
+        recorded.half_closes &= last_on_connection || self.totals.is_empty();
         let index = self.index;
         self.index += 1;
         Arrival {

@@ -119,17 +119,23 @@ impl Learner {
     fn add(&mut self, position: u64, exchange: &Exchange) {
         let client = self.clients.client(exchange);
         let mut uses = Vec::new();
-        let mut takes = Vec::new();
+        let (mut takes, mut came) = (Vec::new(), Vec::new());
         if let Some(open) = self.open.get_mut(&client) {
             for given in open.iter_mut().filter(|given| given.at <= exchange.at) {
                 let before = uses.len();
                 find(exchange, given, &mut uses);
+                if uses.len() > before {
+                    came.push(given.id);
+                }
                 if uses.len() > before && !given.has_come_back {
                     given.has_come_back = true;
                     self.values += 1;
                     takes.extend(given.givers.drain(..).map(|giver| (giver, given.id)));
                 }
             }
+        }
+        for id in came {
+            self.renew(client, id);
         }
         for ((at, part), id) in takes {
             self.tie(at, |tokens| tokens.takes.push(Take { id, part }));
@@ -138,6 +144,16 @@ impl Learner {
             self.tie(position, |tokens| tokens.uses.push(one));
         }
         self.note(position, client, exchange);
+    }
+
+    /// What was just used is forgotten last.
+    fn renew(&mut self, client: u64, id: u64) {
+        if let Some(open) = self.open.get_mut(&client)
+            && let Some(at) = open.iter().position(|given| given.id == id)
+            && let Some(given) = open.remove(at)
+        {
+            open.push_back(given);
+        }
     }
 
     fn tie(&mut self, position: u64, add: impl FnOnce(&mut Tokens)) {
@@ -174,7 +190,10 @@ impl Learner {
                 Some(_) => self.beyond += 1,
                 None => {
                     if open.len() == MAX_OPEN {
-                        open.pop_front();
+                        // What never came back is most likely nothing that does.
+                        let never = open.iter().position(|given| !given.has_come_back);
+                        self.beyond += u64::from(never.is_none());
+                        open.remove(never.unwrap_or(0));
                     }
                     open.push_back(Given::new(id, &value, at, (position, part)));
                 }

@@ -13,8 +13,11 @@ const BASE_BYTES: u64 = 48 * 1024 * 1024;
 /// kernel. Bodies that wait in socket buffers come on top, and are the kernel's to bound.
 const CONNECTION_BYTES: u64 = 20 * 1024;
 
-/// How much of a plan is read ahead: what is held of its requests before they are sent.
+/// How much of a plan is read ahead: what is held of its requests before they are sent ...
 const READ_AHEAD_SECONDS: u64 = 5;
+
+/// ... which is never more than this.
+const READ_AHEAD_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Seconds that are told apart, a day: what comes later counts in the last one.
 const MAX_SECONDS: usize = 24 * 60 * 60;
@@ -75,7 +78,7 @@ impl Needs {
     }
 
     fn of(connections: u64, ports: u64, (sent, received): (u64, u64)) -> Self {
-        let ahead = sent.saturating_mul(READ_AHEAD_SECONDS);
+        let ahead = sent.saturating_mul(READ_AHEAD_SECONDS).min(READ_AHEAD_BYTES);
         let memory = BASE_BYTES
             .saturating_add(connections.saturating_mul(CONNECTION_BYTES))
             .saturating_add(ahead);

@@ -20,7 +20,7 @@ pub(crate) fn reshaped(head: &[u8], rewriting: &Rewriting) -> Option<Vec<u8>> {
         let old = head.get(place.clone()).unwrap_or_default();
         let new = retarget(old, rewriting);
         let is_whole = new.iter().all(|byte| *byte > b' ' && *byte != 0x7f);
-        if !is_whole || new.is_empty() || (old.starts_with(b"/") && !new.starts_with(b"/")) {
+        if !is_whole || !same_place(old, &new) {
             return None;
         }
         edits.push((place, new));
@@ -65,6 +65,21 @@ pub(crate) fn rewritten_target<'a>(recorded: &'a str, rewriting: &Rewriting) -> 
     }
     let new = retarget(recorded.as_bytes(), rewriting);
     Cow::Owned(String::from_utf8_lossy(&new).into_owned())
+}
+
+/// Whether another target asks the same host: a path stays one, and whom an absolute target names
+/// stays named. Of anything else (`*`, the target of `CONNECT`) no byte may change.
+pub(crate) fn same_place(old: &[u8], new: &[u8]) -> bool {
+    let start = path_start(old);
+    if start == 0 && !matches!(old.first(), Some(b'/' | b'?')) {
+        return old == new;
+    }
+    let is_behind = |rest: &[u8]| matches!(rest.first(), None | Some(b'/' | b'?' | b'#'));
+    match new.split_at_checked(start) {
+        Some((before, rest)) if start > 0 => old.starts_with(before) && is_behind(rest),
+        Some((_, rest)) => matches!(rest.first(), Some(b'/' | b'?')),
+        None => false,
+    }
 }
 
 /// Where the path of an absolute target begins; 0 for any other.

@@ -19,7 +19,7 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time};
 pub const MAX_CELLS: usize = 1_024;
 
 /// Most routes that are told apart: with each class of each of them, one window still fits.
-pub const MAX_ROUTES: usize = 128;
+pub const MAX_ROUTES: usize = 126;
 
 /// The shortest windows.
 pub const SHORTEST: Duration = Duration::from_secs(10);
@@ -27,7 +27,7 @@ pub const SHORTEST: Duration = Duration::from_secs(10);
 /// What became of a request, as far as its latency has to do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
-    /// Answered with a status of this class, 1 to 5; 0 where answers have no status.
+    /// Answered with a status of this class, 1 to 5; 6 for any above, 0 where answers have none.
     Answered(u8),
     /// Sent, and never answered whole.
     Failed,
@@ -91,7 +91,7 @@ impl Cells {
         let Some(done) = sample.done else { return };
         let class = match sample.fate {
             Fate::Answered { status } => {
-                Class::Answered(u8::try_from(status / 100).unwrap_or(u8::MAX).min(9))
+                Class::Answered(u8::try_from(status / 100).unwrap_or(u8::MAX).min(6))
             }
             _ => Class::Failed,
         };

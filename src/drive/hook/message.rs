@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::drive::follow::put::Changes;
 use crate::plan::Arrival;
 use crate::plan::edit::{fields, spliced, target};
+use crate::plan::retarget::same_place;
 
 #[derive(Serialize)]
 struct Question {
@@ -50,8 +51,17 @@ pub(super) enum Made {
     Nothing,
 }
 
-/// What frames a request, which a hook cannot change.
-const FRAMING: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Host"];
+/// What frames a request or rules its connection, which a hook cannot change.
+const FRAMING: [&str; 8] = [
+    "Content-Length",
+    "Transfer-Encoding",
+    "Host",
+    "Expect",
+    "Connection",
+    "Upgrade",
+    "TE",
+    "Trailer",
+];
 
 /// The line about a request, with its end; `None` where the request cannot be told.
 pub(super) fn line(arrival: &Arrival) -> Option<Vec<u8>> {
@@ -95,7 +105,8 @@ fn changed(arrival: &Arrival, reply: Reply) -> Option<(String, Bytes, Bytes)> {
     let place = target(head)?;
     let method = reply.method.unwrap_or_else(|| arrival.method.to_string());
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if method.is_empty() || !method.bytes().all(is_token) {
+    let is_tunnel = method == "CONNECT" && *arrival.method != *"CONNECT";
+    if method.is_empty() || is_tunnel || !method.bytes().all(is_token) {
         return None;
     }
     let start = memchr::memmem::find(head.get(..place.start)?, arrival.method.as_bytes())?;
@@ -103,7 +114,9 @@ fn changed(arrival: &Arrival, reply: Reply) -> Option<(String, Bytes, Bytes)> {
         edits.push((start..start + arrival.method.len(), method.clone().into_bytes()));
     }
     if let Some(new) = reply.target.filter(|new| *new != text(head, place.clone())) {
-        if new.is_empty() || !new.bytes().all(|byte| byte > b' ' && byte != 0x7f) {
+        let old = head.get(place.clone()).unwrap_or_default();
+        let is_whole = new.bytes().all(|byte| byte > b' ' && byte != 0x7f);
+        if !is_whole || !same_place(old, new.as_bytes()) {
             return None;
         }
         edits.push((place, new.into_bytes()));

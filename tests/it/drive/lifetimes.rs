@@ -1,6 +1,6 @@
 //! How long connections are held, how they end, and what becomes of those that switch protocols.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -85,11 +85,18 @@ fn a_target_may_end_what_is_held() {
     assert_eq!(fates(&driven), [("answered", 3)]);
 }
 
+/// How long an end is waited for that comes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Reads so many requests, tells whether the client has ended its side, and answers.
-fn until_the_end(requests: usize, tell: mpsc::Sender<bool>) -> impl Fn(&mut Client) + Send + Sync {
+fn until_the_end(
+    requests: usize,
+    ends: bool,
+    tell: mpsc::Sender<bool>,
+) -> impl Fn(&mut Client) + Send + Sync {
     move |client| {
         (0..requests).for_each(|_| drop(client.request()));
-        client.stream.set_read_timeout(Some(EARLY)).unwrap();
+        client.stream.set_read_timeout(Some(if ends { PATIENCE } else { EARLY })).unwrap();
         tell.send(client.request().is_none() && client.has_ended()).unwrap();
         (0..requests).for_each(|_| client.answer());
     }
@@ -104,7 +111,7 @@ fn a_client_that_closed_its_side_closes_it_and_has_its_answers() {
         (2, false, vec![get(0, 0), last(piped(get(0, 1)))]),
     ] {
         let (tell, told) = mpsc::channel();
-        let server = start(until_the_end(requests, tell));
+        let server = start(until_the_end(requests, ends, tell));
         let driven = run(server.address, LIMITS, plan);
         assert_eq!(fates(&driven), [("answered", requests as u64)]);
         assert_eq!((told.recv().unwrap(), server.accepted()), (ends, 1), "{requests}");
@@ -177,4 +184,21 @@ fn a_connection_that_switched_is_held_until_it_was_closed() {
     let plan = vec![closed_at(LATE, switching(0)), due(EARLY, last(get(1, 0)))];
     let driven = run(server.address, LIMITS, plan);
     assert_eq!((fates(&driven), told.recv().unwrap()), (vec![("answered", 2)], true));
+}
+
+/// A connection that is only held, and on which somebody never stops speaking, keeps no other one
+/// waiting, and is closed when it was closed.
+#[test]
+fn who_never_stops_speaking_keeps_nobody_waiting() {
+    let server = start(|client| {
+        client.request();
+        if client.number > 0 {
+            return client.answer();
+        }
+        client.say("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+        while client.stream.write_all(&[b'x'; 65_536]).is_ok() {}
+    });
+    let plan = vec![closed_at(LAST, switching(0)), due(EARLY, last(get(1, 0)))];
+    let driven = run(server.address, LIMITS, plan);
+    assert_eq!(fates(&driven), [("answered", 2)]);
 }

@@ -68,6 +68,12 @@ fn values_stand_where_recorded_ones_stood() {
     assert!(all.starts_with("GET /a/new?x=new&y=xold12345 HTTP/1.1\r\n"), "{all}");
     let (_, all) = sent(head, "", |it| it.in_target(b"old12345", b"a b#", false));
     assert!(all.starts_with("GET /a/a%20b%23?"), "{all}");
+    let (_, all) = sent(head, "", |it| it.in_target(b"old12345", b"a+b/c&d", false));
+    assert!(all.starts_with("GET /a/a+b/c&d?x=a%2Bb%2Fc%26d&y=x"), "{all}");
+    let away = "GET /old12345 HTTP/1.1\r\n\r\n";
+    let (found, all) =
+        sent(away, "", |it| it.in_target(b"/old12345", b"http://x.example/1", false));
+    assert!(!found && all == away, "{all}");
     let (_, all) = sent(head, "", |it| it.in_header("X-T", b"old12345", b"n"));
     assert!(all.ends_with("x-t: Bearer n\r\n\r\n"), "{all}");
     let (found, all) = sent(head, "", |it| it.in_header("X-U", b"old12345", b"n"));
@@ -101,6 +107,8 @@ fn the_length_of_a_body_follows_it() {
     let wire = "3;x=y\r\nold\r\n2\r\n=1\r\n0\r\nTrailer: t\r\n\r\n";
     let (_, all) = sent(head, wire, |it| it.in_body(b"old", b"newer", false));
     assert_eq!(all, format!("{head}7\r\nnewer=1\r\n0\r\nTrailer: t\r\n\r\n"));
+    let (_, all) = sent(head, wire, |it| it.set_body(Vec::new()));
+    assert_eq!(all, format!("{head}0\r\nTrailer: t\r\n\r\n"), "nothing is left behind its end");
     let (found, all) = sent(head, "5\r\nold", |it| it.in_body(b"old", b"newer", false));
     assert!(!found && all == format!("{head}5\r\nold"));
 }
