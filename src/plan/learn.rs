@@ -21,8 +21,12 @@ use crate::plan::token::{Part, Place, Take, Tokens, Use, occurrences, parts};
 use crate::recording::Exchange;
 use crate::units::{format_count, format_counted};
 
-/// Values of a client that may still come back: those of its last dozen answers or so.
+/// Values of a client that may still come back. What did is kept longest.
 const MAX_OPEN: usize = 64;
+
+/// Values of one place in answers, such as a header, that never came back so far: an id that each
+/// answer has anew must not take the room of a token.
+const MAX_OF_PART: usize = 8;
 
 /// Clients whose values are remembered at once; beyond them, those go that came first.
 const MAX_CLIENTS: usize = 1 << 16;
@@ -189,11 +193,9 @@ impl Learner {
                 }
                 Some(_) => self.beyond += 1,
                 None => {
-                    if open.len() == MAX_OPEN {
-                        // What never came back is most likely nothing that does.
-                        let never = open.iter().position(|given| !given.has_come_back);
-                        self.beyond += u64::from(never.is_none());
-                        open.remove(never.unwrap_or(0));
+                    if let Some(at) = crowded_out(open, &part) {
+                        self.beyond +=
+                            u64::from(open.remove(at).is_some_and(|it| it.has_come_back));
                     }
                     open.push_back(Given::new(id, &value, at, (position, part)));
                 }
@@ -217,6 +219,16 @@ impl Given {
         let escaped = (plain != value).then_some(plain);
         Self { id, value: value.to_vec(), escaped, at, givers: vec![giver], has_come_back: false }
     }
+}
+
+/// Which value makes room for a new one of a part, where it must.
+fn crowded_out(open: &VecDeque<Given>, part: &Part) -> Option<usize> {
+    let never = |given: &Given| !given.has_come_back;
+    let alike = |given: &Given| never(given) && given.givers.iter().any(|(_, own)| own == part);
+    if open.iter().filter(|given| alike(given)).count() >= MAX_OF_PART {
+        return open.iter().position(alike);
+    }
+    (open.len() >= MAX_OPEN).then(|| open.iter().position(never).unwrap_or(0))
 }
 
 fn says(text: &[u8], value: &[u8]) -> bool {
@@ -309,6 +321,23 @@ mod tests {
         assert_eq!(takes(1)[0].part.header, "X-CSRF-Token");
         assert_eq!(takes(2)[0].part.piece, crate::plan::token::Piece::Segment(2));
         assert_eq!(takes(1)[0].id, found.of(2).unwrap().uses[0].id);
+    }
+
+    #[test]
+    fn ids_that_each_answer_has_anew_take_no_room_from_tokens() {
+        let gives = talk(0, 1, "GET / HTTP/1.1", "", "X-Token: t0ken-one+a\r\nX-Late: late-0ne-b");
+        let asks = |at, value| {
+            talk(at, 1, &format!("GET / HTTP/1.1\r\nX-T: {value}"), "", "X-Token: t0ken-one+a")
+        };
+        let id =
+            |at| talk(at, 1, "GET / HTTP/1.1", "", &format!("X-Id: req-{at}\r\nETag: e-{at}-a"));
+        let ids = |from: u64| (from..from + 200).map(id);
+        let talks = std::iter::once(gives)
+            .chain([asks(10, "t0ken-one+a")])
+            .chain(ids(1_000))
+            .chain([asks(2_000, "t0ken-one+a"), asks(2_001, "late-0ne-b")]);
+        let found = learned(talks.collect());
+        assert_eq!((found.values, found.requests, found.beyond), (2, 3, 0));
     }
 
     #[test]

@@ -103,12 +103,9 @@ impl Known {
 
     pub(crate) fn learn(&mut self, id: u64, value: Bytes) {
         self.bytes += value.len();
-        match self.learned.insert(id, value) {
-            Some(old) => {
-                self.bytes = self.bytes.saturating_sub(old.len());
-                self.ages.retain(|known| *known != id);
-            }
-            None => {}
+        if let Some(old) = self.learned.insert(id, value) {
+            self.bytes = self.bytes.saturating_sub(old.len());
+            self.ages.retain(|known| *known != id);
         }
         // What was given last is forgotten last.
         self.ages.push_back(id);

@@ -196,7 +196,8 @@ fn who_never_stops_speaking_keeps_nobody_waiting() {
             return client.answer();
         }
         client.say("HTTP/1.1 101 Switching Protocols\r\n\r\n");
-        while client.stream.write_all(&[b'x'; 65_536]).is_ok() {}
+        let flood = vec![b'x'; 65_536];
+        while client.stream.write_all(&flood).is_ok() {}
     });
     let plan = vec![closed_at(LAST, switching(0)), due(EARLY, last(get(1, 0)))];
     let driven = run(server.address, LIMITS, plan);
