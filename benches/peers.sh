@@ -29,7 +29,7 @@ url=http://127.0.0.1:$port/
 server=(taskset -c 0)
 generator=(taskset -c 1)
 has() { command -v "$1" > /dev/null; }
-handled() { curl -s "${url}status" | awk 'NR == 3 { print $3 }'; }
+handled() { curl -s "${speak[@]}" "${url}status" | awk 'NR == 3 { print $3 }'; }
 own() { # peakhour, with the folder for its reports first
     "${generator[@]}" "$peakhour" run --quiet --reports "$work/$1" --tolerance ci "${@:2}" \
         > "$work/said" 2>&1 || true
@@ -52,22 +52,31 @@ generate() {
 export -f generate
 export peakhour work url
 
-efficiency() {
-    "${server[@]}" nginx -c "$work/nginx.conf" -p "$work" & local nginx=$!
-    until curl -s -o /dev/null "$url"; do :; done
+# bought PART CONFIGURATION PREFIX TOOL...: what each tool gets answered for its processor time; the
+# options of curl that speak with this server are in $speak.
+bought() {
+    local part=$1 configuration=$2 prefix=$3 tool
+    shift 3
+    "${server[@]}" nginx -c "$configuration" -p "$work" & local nginx=$!
+    until curl -s "${speak[@]}" -o /dev/null "$url"; do :; done
     for round in $(seq "$rounds"); do
-        for tool in peakhour wrk ab h2load oha hey; do
+        for tool in "$@"; do
             has "$tool" || [ "$tool" = peakhour ] || continue
             local before=$(handled)
             "${generator[@]}" /usr/bin/time -f '%U %S %M' -o "$work/time" \
-                bash -c "generate $tool 5" > "$work/said" 2>&1 || true
+                bash -c "generate $prefix$tool 5" > "$work/said" 2>&1 || true
             local after=$(handled)
-            awk -v tool="$tool" -v count=$((after - before - 1)) 'END {
-                printf "efficiency %s requests=%d cpu=%.2f per_cpu_second=%.0f rss_mb=%.0f\n",
-                    tool, count, $1 + $2, count / ($1 + $2), $3 / 1024 }' "$work/time"
+            awk -v part="$part" -v tool="$tool" -v count=$((after - before - 1)) 'END {
+                printf "%s %s requests=%d cpu=%.2f per_cpu_second=%.0f rss_mb=%.0f\n",
+                    part, tool, count, $1 + $2, count / ($1 + $2), $3 / 1024 }' "$work/time"
         done
     done
     kill "$nginx"; wait "$nginx" || true
+}
+
+efficiency() {
+    speak=()
+    bought efficiency "$work/nginx.conf" '' peakhour wrk ab h2load oha hey
 }
 
 # observed TOOL RATE SECONDS: 50 connections against the server that stamps.
@@ -116,24 +125,11 @@ drift() {
     echo "drift peakhour $(observed peakhour 1000 600)"
 }
 
-# The same in HTTP/2 by prior knowledge, one stream a connection.
+# By prior knowledge, one stream a connection.
 http2() {
     sed "s/listen 127.0.0.1:$port;/listen 127.0.0.1:$port http2;/" "$work/nginx.conf" > "$work/http2.conf"
-    "${server[@]}" nginx -c "$work/http2.conf" -p "$work" & local nginx=$!
-    until curl -s -o /dev/null --http2-prior-knowledge "$url"; do :; done
-    for round in $(seq "$rounds"); do
-        for tool in peakhour h2load; do
-            has "$tool" || [ "$tool" = peakhour ] || continue
-            local before=$(curl -s --http2-prior-knowledge "${url}status" | awk 'NR == 3 { print $3 }')
-            "${generator[@]}" /usr/bin/time -f '%U %S %M' -o "$work/time" \
-                bash -c "generate http2-$tool 5" > "$work/said" 2>&1 || true
-            local after=$(curl -s --http2-prior-knowledge "${url}status" | awk 'NR == 3 { print $3 }')
-            awk -v tool="$tool" -v count=$((after - before - 1)) 'END {
-                printf "http2 %s requests=%d cpu=%.2f per_cpu_second=%.0f rss_mb=%.0f\n",
-                    tool, count, $1 + $2, count / ($1 + $2), $3 / 1024 }' "$work/time"
-        done
-    done
-    kill "$nginx"; wait "$nginx" || true
+    speak=(--http2-prior-knowledge)
+    bought http2 "$work/http2.conf" http2- peakhour h2load
 }
 
 # 200 requests a second for 10 s; the server stands still for two of them. True latencies: 1.0 s at

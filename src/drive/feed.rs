@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::drive::desk::{Desk, Run};
-use crate::drive::lookahead::MAX_TIME;
 use crate::drive::pacer::shard;
 use crate::plan::Arrival;
+use crate::plan::needs::READ_AHEAD;
 use crate::sample::Unsent;
 use crate::summary::Summary;
 
@@ -105,9 +105,11 @@ impl Feed<'_> {
         let has_waited = self.wait_for_room(request_bytes(&arrival));
         self.wait_for_time(arrival.due);
         // Where workers left no room, it was not the reading that took its time.
-        let is_late = !has_waited && arrival.due < self.run.epoch.now();
-        self.run.gauges.read_late(u64::from(is_late));
-        let soon = arrival.due < self.run.epoch.now() + SOON;
+        let now = self.run.epoch.now();
+        if !has_waited && arrival.due < now {
+            self.run.gauges.read_late();
+        }
+        let soon = arrival.due < now + SOON;
         let unit = arrival.turn.map_or(arrival.connection, |turn| turn.group);
         self.batches[shard(unit, self.workers.len())].push(arrival);
         self.held += 1;
@@ -130,11 +132,11 @@ impl Feed<'_> {
     }
 
     fn wait_for_time(&mut self, due: Duration) {
-        if due <= self.run.epoch.now() + MAX_TIME {
+        if due <= self.run.epoch.now() + READ_AHEAD {
             return;
         }
         self.flush();
-        let resume = (due + PAUSE).saturating_sub(MAX_TIME);
+        let resume = (due + PAUSE).saturating_sub(READ_AHEAD);
         while !self.run.stop.is_requested() {
             let wait = resume.saturating_sub(self.run.epoch.now());
             if wait.is_zero() {

@@ -135,9 +135,9 @@ impl Gauges {
         all_left.then(|| Duration::from_nanos(self.flight_ns.load(Relaxed)))
     }
 
-    /// So many arrivals were read only after their moment.
-    pub(crate) fn read_late(&self, arrivals: u64) {
-        self.read_late.fetch_add(arrivals, Relaxed);
+    /// An arrival was read only after its moment.
+    pub(crate) fn read_late(&self) {
+        self.read_late.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn all_read_late(&self) -> u64 {

