@@ -4,6 +4,8 @@ pub mod counts;
 pub mod dispersion;
 pub mod distances;
 pub mod histograms;
+pub mod gaps;
+pub mod memory;
 pub mod slopes;
 pub mod lru;
 pub mod steady;

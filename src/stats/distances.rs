@@ -17,6 +17,21 @@ pub fn wape(planned: &[u64], produced: &[u64]) -> Option<f64> {
     Some(as_f64(distance) / as_f64(total))
 }
 
+/// Normalised root mean square error of a rate curve: `√mean((produced − planned)²) / mean planned`.
+/// The shorter series is continued with zeros. `None` when nothing was planned.
+pub fn normalised_rmse(planned: &[u64], produced: &[u64]) -> Option<f64> {
+    let total: u64 = planned.iter().sum();
+    if total == 0 {
+        return None;
+    }
+    let windows = planned.len().max(produced.len());
+    let squares: f64 = (0..windows)
+        .map(|window| as_f64(at(planned, window).abs_diff(at(produced, window))).powi(2))
+        .sum();
+    let windows = as_f64(windows as u64);
+    Some((squares / windows).sqrt() / (as_f64(total) / windows))
+}
+
 /// The largest lag between two cumulative counts, in seconds: `max |A′(t) − A(t)| / λ`, λ being the
 /// planned mean rate.
 ///
@@ -44,16 +59,41 @@ pub fn total_variation<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Op
     if p_total == 0 || q_total == 0 {
         return None;
     }
+    let distance: f64 = shares(p, q, p_total, q_total).map(|(p, q)| (p - q).abs()).sum();
+    Some(distance / 2.0)
+}
+
+/// Jensen–Shannon divergence of two distributions over the same classes, in bits, 0 to 1. `None`
+/// when one of them is empty.
+pub fn jensen_shannon<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f64> {
+    let (p_total, q_total) = (p.values().sum::<u64>(), q.values().sum::<u64>());
+    if p_total == 0 || q_total == 0 {
+        return None;
+    }
+    let part = |share: f64, middle: f64| {
+        if share > 0.0 { share * (share / middle).log2() } else { 0.0 }
+    };
+    let divergence: f64 = shares(p, q, p_total, q_total)
+        .map(|(p, q)| {
+            let middle = f64::midpoint(p, q);
+            f64::midpoint(part(p, middle), part(q, middle))
+        })
+        .sum();
+    Some(divergence.max(0.0))
+}
+
+/// The shares of each class in both.
+fn shares<'a, K: Ord>(
+    p: &'a BTreeMap<K, u64>,
+    q: &'a BTreeMap<K, u64>,
+    p_total: u64,
+    q_total: u64,
+) -> impl Iterator<Item = (f64, f64)> {
     let share = |counts: &BTreeMap<K, u64>, total: u64, class: &K| {
         as_f64(counts.get(class).copied().unwrap_or(0)) / as_f64(total)
     };
     let only_q = q.keys().filter(|&class| !p.contains_key(class));
-    let distance: f64 = p
-        .keys()
-        .chain(only_q)
-        .map(|class| (share(p, p_total, class) - share(q, q_total, class)).abs())
-        .sum();
-    Some(distance / 2.0)
+    p.keys().chain(only_q).map(move |class| (share(p, p_total, class), share(q, q_total, class)))
 }
 
 /// The largest lag of `late` behind `early`, where it is behind.
@@ -114,6 +154,15 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_squares_weighs_what_is_far_off() {
+        // Differences 1 and 1 of a mean of 10; then 0 and 2.
+        near(normalised_rmse(&[10, 10], &[9, 11]), 0.1);
+        near(normalised_rmse(&[10, 10], &[10, 12]), 2.0_f64.sqrt() / 10.0);
+        near(normalised_rmse(&[10, 10], &[10, 10, 0]), 0.0);
+        assert_eq!(normalised_rmse(&[], &[1]), None);
+    }
+
+    #[test]
     fn a_lag_is_the_backlog_over_the_rate() {
         // 10 a second; in second 2 only 4 go out, the rest a second later.
         near(max_cumulative_lag(&[10, 10, 10, 10], &[10, 10, 4, 16], 1.0), 0.6);
@@ -144,5 +193,11 @@ mod tests {
         near(total_variation(&planned, &mix(&[("a", 60), ("b", 40)])), 0.1);
         near(total_variation(&planned, &mix(&[("c", 1)])), 1.0);
         assert_eq!(total_variation(&planned, &mix(&[])), None);
+        near(jensen_shannon(&planned, &mix(&[("a", 5), ("b", 5)])), 0.0);
+        near(jensen_shannon(&planned, &mix(&[("c", 1)])), 1.0);
+        // By hand: 0.5 of a against all of a: ½·(½·log2(⅔) + ½·log2(2)) + ½·log2(4/3).
+        let expected = 0.5 * (0.5 * (2.0_f64 / 3.0).log2() + 0.5) + 0.5 * (4.0_f64 / 3.0).log2();
+        near(jensen_shannon(&planned, &mix(&[("a", 9)])), expected);
+        assert_eq!(jensen_shannon(&mix(&[]), &planned), None);
     }
 }
