@@ -17,6 +17,7 @@ pub mod inspect;
 pub mod plan;
 pub mod run;
 pub mod report;
+pub mod validate;
 pub mod stage;
 
 use std::path::{Path, PathBuf};
@@ -63,6 +64,8 @@ pub enum Command {
     Plan(plan::Plan),
     /// Rehearse: replay, verdict, reports.
     Run(Box<run::Run>),
+    /// Is the load of one recording or capture that of another one, whatever tool made it?
+    Validate(validate::Validate),
     /// Write the reports of a saved run again.
     Report(report::ReportCommand),
     /// Serve the embedded stack under test, with a knob per fault.
@@ -90,6 +93,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Inspect(command) => inspect::inspect(&command),
         Command::Plan(command) => plan::plan(&command, voice),
         Command::Run(command) => run::run(&command, voice),
+        Command::Validate(command) => validate::validate(&command, voice),
         Command::Report(command) => report::report(&command, voice),
         Command::Stage(command) => stage::stage(&command, voice),
     }

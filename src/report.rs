@@ -10,6 +10,7 @@ pub mod html;
 mod charts;
 pub mod files;
 pub mod terminal;
+pub mod likeness;
 pub mod progress;
 
 use std::io;

@@ -41,6 +41,7 @@ use crate::scenario::redis::RedisTarget;
 use crate::scenario::rewriting::Rewriting;
 use crate::scenario::tls::TlsSpec;
 use crate::scenario::watch::Watch;
+use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
 use crate::units::format_duration;
 
 /// One rehearsal, parsed: every value in it is valid.
@@ -173,6 +174,17 @@ pub enum Tier {
     Standard,
     /// Shared virtual machines.
     Ci,
+}
+
+impl Tier {
+    /// Its tolerances.
+    pub fn tolerances(self) -> &'static Tolerances {
+        match self {
+            Self::Strict => &STRICT,
+            Self::Standard => &STANDARD,
+            Self::Ci => &CI,
+        }
+    }
 }
 
 /// Ceilings. Each hit is counted.

@@ -9,8 +9,13 @@ pub mod contents;
 #[cfg(test)]
 mod detection;
 pub mod gate;
+pub mod floor;
+pub mod keys;
+pub mod profile;
 mod judged;
+pub mod likeness;
 pub mod metrics;
+pub mod pairing;
 pub mod tolerance;
 
 use std::collections::BTreeMap;

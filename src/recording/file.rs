@@ -6,6 +6,7 @@
 
 pub mod reader;
 pub mod rows;
+pub mod sights;
 pub mod writer;
 mod batch;
 mod columns;

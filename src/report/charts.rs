@@ -1,5 +1,6 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+pub(crate) mod likeness;
 mod marks;
 mod points;
 mod probes;

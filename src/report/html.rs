@@ -3,6 +3,7 @@
 //! goes in as it is, is the chart library's script.
 
 mod cold;
+pub mod likeness;
 mod acts;
 mod probes;
 mod table;
@@ -34,7 +35,8 @@ pub fn write(report: &Report, out: &mut dyn io::Write) -> io::Result<()> {
 
 fn page<'a>(report: &Report, script: &'a str) -> Page<'a> {
     Page {
-        word: verdict_word(report.verdict),
+        word: verdict_word(report.verdict).to_owned(),
+        class: verdict_word(report.verdict).to_lowercase(),
         headline: sentence(&report.headline),
         scenario: sentence(&report.scenario),
         about: about(report),
@@ -58,7 +60,8 @@ pub const MAX_PAGE_BYTES: usize = 6_000_000;
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
-    word: &'static str,
+    word: String,
+    class: String,
     headline: String,
     scenario: String,
     about: String,
@@ -139,7 +142,7 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
         mark: mark(outcome),
         statement: sentence(&shape.statement),
         worst: sentence(&worst),
-        table: tables::shape(shape),
+        table: tables::shape(&shape.metrics),
     }
 }
 

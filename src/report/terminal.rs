@@ -1,7 +1,7 @@
 //! The report on a terminal: a tired person reads it in ten seconds. The verdict comes first, then
 //! whether the load can be trusted, then what was asked, what was found, the numbers, what to do.
 
-mod grid;
+pub(crate) mod grid;
 mod numbers;
 
 use std::path::PathBuf;
@@ -105,7 +105,7 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
     format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
 }
 
-fn failing_row(metric: &Metric) -> [String; 5] {
+pub(super) fn failing_row(metric: &Metric) -> [String; 5] {
     [
         mark(Outcome::Fail).to_string(),
         clean(&metric.name, MAX_SENTENCE),
@@ -117,7 +117,7 @@ fn failing_row(metric: &Metric) -> [String; 5] {
 
 /// Metrics that need no line of their own: nobody has to act on them. Where one of several
 /// quantiles follows another, only the quantile is named.
-fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+pub(super) fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
     let mut items: Vec<String> = Vec::new();
     let mut family = "";
     for metric in metrics {
@@ -131,7 +131,7 @@ fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
 }
 
 /// Metrics without a value; a reason that several share is told once, after the last of them.
-fn unjudged<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+pub(super) fn unjudged<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for metric in metrics {
         let name = clean(&metric.name, MAX_SENTENCE);

@@ -6,7 +6,7 @@
 use hdrhistogram::Histogram;
 
 use crate::shape::gate::{Gate, failures, metric};
-use crate::shape::judged::{Judged, Kind, counts, other, unjudged};
+use crate::shape::judged::{Judged, Kind, counts, faithful_from_ms, other, unjudged};
 use crate::shape::metrics::{Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::{FineDispersion, Tolerances};
 use crate::shape::{Fault, MetricOutcome, Origin, Shape, ShapeReport, ShapeVerdict};
@@ -152,24 +152,6 @@ fn bursts(input: &ShapeInput, pair: Pair) -> Vec<Judged> {
         Judged { kind: Kind::Burst(factor as u64 * 10), metric: metric(&name, "", value, gate) }
     })
     .collect()
-}
-
-/// The smallest scale from which on no burst metric fails, if nothing else fails. Scales that are
-/// not evaluable carry no claim: one that passes must be left.
-fn faithful_from_ms(judged: &[Judged], failed: &[usize]) -> Option<u64> {
-    let mut largest_failed = 0;
-    for &index in failed {
-        match judged[index].kind {
-            Kind::Burst(ms) => largest_failed = largest_failed.max(ms),
-            Kind::Counts(_) | Kind::Other => return None,
-        }
-    }
-    judged.iter().find_map(|each| match each.kind {
-        Kind::Burst(ms) if ms > largest_failed && each.metric.outcome == MetricOutcome::Pass => {
-            Some(ms)
-        }
-        _ => None,
-    })
 }
 
 fn statement(

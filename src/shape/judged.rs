@@ -19,6 +19,8 @@ pub(super) struct Judged {
 pub(super) enum Kind {
     /// Burstiness at a scale of so many milliseconds.
     Burst(u64),
+    /// Gaps between requests: burstiness at the finest scale, which has no window.
+    Gaps,
     /// Counts in windows of so many milliseconds.
     Counts(u64),
     Other,
@@ -59,7 +61,7 @@ impl Judged {
             Kind::Burst(scale_ms) | Kind::Counts(scale_ms) => {
                 scale_ms.saturating_mul(1_000_000) < step_ns.saturating_mul(STEPS)
             }
-            Kind::Other => false,
+            Kind::Gaps | Kind::Other => false,
         }
     }
 }
@@ -84,4 +86,23 @@ pub(super) fn unjudged(judged: &[Judged], step_ns: u64) -> String {
         let _ = write!(parts, "; the recording's clock says nothing below {scale}");
     }
     parts
+}
+
+/// The smallest scale from which on no burst metric fails, if nothing else fails. Scales that are
+/// not evaluable carry no claim: one that passes must be left.
+pub(super) fn faithful_from_ms(judged: &[Judged], failed: &[usize]) -> Option<u64> {
+    let mut largest_failed = 0;
+    for &index in failed {
+        match judged[index].kind {
+            Kind::Burst(ms) => largest_failed = largest_failed.max(ms),
+            Kind::Gaps => {}
+            Kind::Counts(_) | Kind::Other => return None,
+        }
+    }
+    judged.iter().find_map(|each| match each.kind {
+        Kind::Burst(ms) if ms > largest_failed && each.metric.outcome == MetricOutcome::Pass => {
+            Some(ms)
+        }
+        _ => None,
+    })
 }

@@ -25,12 +25,17 @@ pub struct Tolerances {
     pub dispersion: [f64; 2],
     /// Band of the IDC ratio at 10 ms.
     pub fine_dispersion: FineDispersion,
+    /// Largest distance of the gaps between requests: of Kolmogorov and Smirnov, and Wasserstein-1
+    /// as a share of the mean gap.
+    pub gaps: f64,
     /// Largest total variation distance of the request mix.
     pub mix: f64,
     /// Band of the ratio of quantiles of request sizes.
     pub size: [f64; 2],
     /// Largest WAPE of connections opened a second.
     pub opens: f64,
+    /// Largest mean distance of the miss-ratio curves of caches.
+    pub miss_curve: f64,
 }
 
 /// What the IDC ratio at 10 ms gates.
@@ -56,9 +61,11 @@ pub const STRICT: Tolerances = Tolerances {
     peak: [0.99, 1.01],
     dispersion: [0.95, 1.05],
     fine_dispersion: FineDispersion::Gate([0.90, 1.10]),
+    gaps: 0.02,
     mix: 0.001,
     size: [0.999, 1.001],
     opens: 0.02,
+    miss_curve: 0.002,
 };
 
 /// The default.
@@ -72,9 +79,11 @@ pub const STANDARD: Tolerances = Tolerances {
     peak: [0.98, 1.02],
     dispersion: [0.90, 1.10],
     fine_dispersion: FineDispersion::GateIfResolved([0.90, 1.10]),
+    gaps: 0.05,
     mix: 0.005,
     size: [0.99, 1.01],
     opens: 0.05,
+    miss_curve: 0.01,
 };
 
 /// For shared virtual machines.
@@ -88,7 +97,9 @@ pub const CI: Tolerances = Tolerances {
     peak: [0.95, 1.05],
     dispersion: [0.80, 1.25],
     fine_dispersion: FineDispersion::Report,
+    gaps: 0.10,
     mix: 0.01,
     size: [0.98, 1.02],
     opens: 0.10,
+    miss_curve: 0.02,
 };

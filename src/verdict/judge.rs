@@ -7,7 +7,6 @@ use crate::plan::facts::Facts;
 use crate::scenario::Tier;
 use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
 use crate::shape::compare::{ShapeInput, judge_shape};
-use crate::shape::tolerance::{CI, STANDARD, STRICT, Tolerances};
 
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
@@ -61,7 +60,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         latency_bound_ns: latency_bound_ns(input.expectations),
         clock_step_ns: replayed.facts.clock_step_ns,
         origin: replayed.facts.origin,
-        tolerances: tolerances(input.tier),
+        tolerances: input.tier.tolerances(),
         interrupted: input.interrupted,
     });
     let detected_in = |shape: &ShapeReport| {
@@ -138,15 +137,6 @@ fn judge_drills(input: &JudgeInput) -> Verdict {
     };
     let headline = drills_headline(outcome, &findings);
     Verdict { outcome, headline, shape: None, findings, expectations }
-}
-
-/// The tolerances of a tier.
-pub fn tolerances(tier: Tier) -> &'static Tolerances {
-    match tier {
-        Tier::Strict => &STRICT,
-        Tier::Standard => &STANDARD,
-        Tier::Ci => &CI,
-    }
 }
 
 /// Takes back what the run cannot support; only what is said about this machine stays.

@@ -9,7 +9,6 @@ use crate::act::cold::recovery::{self, Recovery};
 use crate::scenario::Tier;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::shape::compare::{ShapeInput, judge_shape};
-use crate::shape::tolerance::{CI, STANDARD, STRICT};
 use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::stats::histograms::{coarse_times, merge};
 use crate::summary::{Second, Summary};
@@ -177,11 +176,7 @@ fn produced(summary: &Summary, tier: Tier, clock_step_ns: u64) -> Produced {
         latency_bound_ns: None,
         clock_step_ns,
         origin: Origin::Recorded,
-        tolerances: match tier {
-            Tier::Strict => &STRICT,
-            Tier::Standard => &STANDARD,
-            Tier::Ci => &CI,
-        },
+        tolerances: tier.tolerances(),
         interrupted: false,
     });
     let fault = match shape.verdict {

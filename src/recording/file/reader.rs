@@ -14,6 +14,7 @@ use parquet::file::statistics::Statistics;
 use crate::recording::closings::Closings;
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
 use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
+use crate::recording::file::sights::{Sight, Sights};
 use crate::recording::file::{CLOSINGS_KEY, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, guard};
 use crate::recording::{FORMAT_VERSION, Header};
 
@@ -65,6 +66,11 @@ impl RecordingReader {
 }
 
 impl RecordingReader {
+    /// What a load shape is made of, from the columns that tell it.
+    pub fn sights(&self) -> Sights {
+        Sights::new(Rows::new(Arc::clone(&self.table), Sight::COLUMNS, None))
+    }
+
     /// The sizes of all bodies, from their columns alone.
     pub fn body_sizes(&self) -> AllBodySizes {
         AllBodySizes::new(Rows::new(Arc::clone(&self.table), BodySizes::COLUMNS, None))

@@ -203,9 +203,9 @@ impl Rows {
     }
 
     /// The next row of the range, made a value of.
-    fn next_row<T>(
+    pub(super) fn next_row<T>(
         &mut self,
-        decode: fn(&Row<'_>) -> Result<T, RecordingError>,
+        decode: impl FnMut(&Row<'_>) -> Result<T, RecordingError>,
     ) -> Option<Result<T, RecordingError>> {
         let next = if self.done { None } else { self.find_row(decode).transpose() };
         if !matches!(next, Some(Ok(_))) {
@@ -217,7 +217,7 @@ impl Rows {
 
     fn find_row<T>(
         &mut self,
-        decode: fn(&Row<'_>) -> Result<T, RecordingError>,
+        mut decode: impl FnMut(&Row<'_>) -> Result<T, RecordingError>,
     ) -> Result<Option<T>, RecordingError> {
         loop {
             let Some(group) = &mut self.open else {
@@ -349,7 +349,7 @@ fn body_sizes(row: &Row<'_>) -> Result<BodySizes, RecordingError> {
     })
 }
 
-fn protocol(row: &Row<'_>) -> Result<Protocol, RecordingError> {
+pub(super) fn protocol(row: &Row<'_>) -> Result<Protocol, RecordingError> {
     Protocol::from_name(row.text(Column::Protocol)?)
         .ok_or_else(|| row.wrong(Column::Protocol, "is none that this version knows"))
 }

@@ -12,7 +12,7 @@ use crate::report::html::table::{
 use crate::report::model::{LoadFacts, Quantiles, Report, RouteRow};
 use crate::report::text::{clean, mark, metric_value, nanos, number, ratio, share};
 use crate::scenario::load::CLOSED;
-use crate::shape::{Metric, MetricOutcome, ShapeReport};
+use crate::shape::{Metric, MetricOutcome};
 use crate::units::{format_count, format_size};
 use crate::verdict::{CheckedExpectation, Outcome};
 
@@ -27,7 +27,7 @@ pub(super) struct Section {
 }
 
 /// The metrics of the load shape.
-pub(super) fn shape(shape: &ShapeReport) -> TableView {
+pub(super) fn shape(metrics: &[Metric]) -> TableView {
     let row = |metric: &Metric| {
         let (class, word) = match metric.outcome {
             MetricOutcome::Pass => ("pass", "✓ pass"),
@@ -47,7 +47,7 @@ pub(super) fn shape(shape: &ShapeReport) -> TableView {
     TableView {
         caption: "Distance of the produced load from the planned one, metric by metric".to_owned(),
         columns: vec!["metric", "outcome", "value", "limit", "value / limit", "note"],
-        rows: shape.metrics.iter().map(row).collect(),
+        rows: metrics.iter().map(row).collect(),
         kind: Kind::Plain,
     }
 }

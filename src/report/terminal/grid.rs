@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 /// Rows of cells that wrap within a width.
-pub(super) struct Grid {
+pub(crate) struct Grid {
     table: Table,
     width: u16,
     right: Vec<usize>,
@@ -11,25 +11,25 @@ pub(super) struct Grid {
 
 impl Grid {
     /// A grid as wide as the terminal.
-    pub(super) fn new(width: u16) -> Self {
+    pub(crate) fn new(width: u16) -> Self {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         Self { table, width, right: Vec::new() }
     }
 
     /// Aligns these columns, numbered from 0, to the right.
-    pub(super) fn right(mut self, columns: &[usize]) -> Self {
+    pub(crate) fn right(mut self, columns: &[usize]) -> Self {
         self.right = columns.to_vec();
         self
     }
 
     /// Adds a row.
-    pub(super) fn row(&mut self, cells: &[String]) {
+    pub(crate) fn row(&mut self, cells: &[String]) {
         self.table.add_row(cells.iter().map(String::as_str).collect::<Vec<_>>());
     }
 
     /// Lines that begin after `indent` spaces, each with its newline; empty without rows.
-    pub(super) fn render(mut self, indent: u16) -> String {
+    pub(crate) fn render(mut self, indent: u16) -> String {
         if self.table.is_empty() {
             return String::new();
         }
@@ -52,7 +52,7 @@ impl Grid {
 
 /// Lays colours over a finished page: the verdict's word, the mark at the start of a line, and the
 /// titles of sections. Layout is done by then, so colours cannot disturb it.
-pub(super) fn paint(page: &str, verdict: &str) -> String {
+pub(crate) fn paint(page: &str, verdict: &str) -> String {
     let mut painted = String::with_capacity(page.len() + page.len() / 8);
     for (index, line) in page.lines().enumerate() {
         let text = line.trim_start();

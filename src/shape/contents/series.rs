@@ -127,20 +127,24 @@ impl Series {
         [10, 100, 1_000, 10_000].into_iter().filter_map(on_scale).collect()
     }
 
-    /// The ceiling that the rate sits at for more than half a minute: the recorded servers, or
-    /// whoever made the load, could do no more. Where the largest count of a second is less than
-    /// two hundredths above that of the busiest twentieth, the top is flat.
+    /// The ceiling that the rate sits at, if there is one: see [`plateau`].
     pub fn plateau(&self) -> Option<Plateau> {
-        let seconds = coarsen(&self.counts, self.factor(Duration::from_secs(1))?);
-        let seconds: Vec<u32> =
-            seconds.iter().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect();
-        let most = u64::from(seconds.iter().copied().max()?);
-        let is_flat = as_f64(most) < 1.02 * quantile(&seconds, 0.95)?;
-        let near = |count: &&u32| as_f64(u64::from(**count)) * 1.02 > as_f64(most);
-        let at_it = seconds.iter().filter(near).count() as u64;
-        let is_ceiling = is_flat && most >= PLATEAU_LEAST && at_it > PLATEAU_SECONDS;
-        is_ceiling.then_some(Plateau { per_second: most, seconds: at_it })
+        plateau(&coarsen(&self.counts, self.factor(Duration::from_secs(1))?))
     }
+}
+
+/// The ceiling that the counts of seconds sit at for more than half a minute: the recorded servers,
+/// or whoever made the load, could do no more. Where the largest count of a second is less than two
+/// hundredths above that of the busiest twentieth, the top is flat.
+pub fn plateau(seconds: &[u64]) -> Option<Plateau> {
+    let seconds: Vec<u32> =
+        seconds.iter().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect();
+    let most = u64::from(seconds.iter().copied().max()?);
+    let is_flat = as_f64(most) < 1.02 * quantile(&seconds, 0.95)?;
+    let near = |count: &&u32| as_f64(u64::from(**count)) * 1.02 > as_f64(most);
+    let at_it = seconds.iter().filter(near).count() as u64;
+    let is_ceiling = is_flat && most >= PLATEAU_LEAST && at_it > PLATEAU_SECONDS;
+    is_ceiling.then_some(Plateau { per_second: most, seconds: at_it })
 }
 
 fn sum(counts: &[u32]) -> u32 {

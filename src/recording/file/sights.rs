@@ -1,0 +1,182 @@
+//! Sights: what a load shape is made of, from the columns that tell it, without texts to own.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+
+use crate::recording::file::RecordingError;
+use crate::recording::file::batch::Row;
+use crate::recording::file::columns::Column;
+use crate::recording::file::rows::{Rows, protocol};
+
+/// What is looked at of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sight {
+    /// First byte of the request, since the recording's start.
+    pub at: Duration,
+    /// Number of its connection.
+    pub connection: u64,
+    /// Hash of its session.
+    pub session: u64,
+    /// Number of its method and route, in order of appearance from 0: see [`Sights::names`].
+    pub route: u32,
+    /// Hash of its method and target, without the authority, which a rehearsal changes. It is for
+    /// comparing within one process.
+    pub key: u64,
+    /// A cache may answer it: GET and HEAD, and any command.
+    pub is_read: bool,
+    /// Bytes of its body.
+    pub request_bytes: u64,
+    /// Bytes of the response's body, when it was whole.
+    pub response_bytes: Option<u64>,
+    /// Until the last byte of the answer, or its first one where the last is not known.
+    pub took: Option<Duration>,
+}
+
+impl Sight {
+    pub(super) const COLUMNS: &'static [Column] = &[
+        Column::At,
+        Column::Connection,
+        Column::Session,
+        Column::Protocol,
+        Column::Method,
+        Column::Target,
+        Column::Route,
+        Column::RequestBodyBytes,
+        Column::ResponseBodyBytes,
+        Column::FirstByte,
+        Column::LastByte,
+    ];
+}
+
+/// Most methods and routes that are numbered; further ones share the last number.
+pub const MAX_NAMES: usize = 10_000;
+
+/// Slots of the names that were met lately: their number is a power of two.
+const SLOTS: usize = 1 << 10;
+
+/// The sights of a recording, in the order of time.
+#[derive(Debug)]
+pub struct Sights {
+    rows: Rows,
+    names: Names,
+}
+
+impl Sights {
+    pub(super) fn new(rows: Rows) -> Self {
+        Self { rows, names: Names::default() }
+    }
+
+    /// `METHOD route` of each number that was given so far.
+    pub fn names(&self) -> &[Arc<str>] {
+        &self.names.all
+    }
+}
+
+impl Iterator for Sights {
+    type Item = Result<Sight, RecordingError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let names = &mut self.names;
+        self.rows.next_row(|row| sight(row, names))
+    }
+}
+
+fn sight(row: &Row<'_>, names: &mut Names) -> Result<Sight, RecordingError> {
+    let method = row.text(Column::Method)?;
+    let took = match row.optional_natural(Column::LastByte)? {
+        Some(last) => Some(last),
+        None => row.optional_natural(Column::FirstByte)?,
+    };
+    let is_read = matches!(method, "GET" | "HEAD") || protocol(row)?.is_of_commands();
+    Ok(Sight {
+        at: Duration::from_nanos(row.natural(Column::At)?),
+        connection: row.int(Column::Connection)?.cast_unsigned(),
+        session: row.int(Column::Session)?.cast_unsigned(),
+        route: names.number(method, row.text(Column::Route)?),
+        key: hash(method, row.text(Column::Target)?),
+        is_read,
+        request_bytes: row.natural(Column::RequestBodyBytes)?,
+        response_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
+        took: took.map(Duration::from_nanos),
+    })
+}
+
+fn hash(method: &str, target: &str) -> u64 {
+    FixedState::with_seed(0).hash_one((method, target))
+}
+
+/// Numbers of methods and routes.
+#[derive(Debug)]
+struct Names {
+    all: Vec<Arc<str>>,
+    numbers: HashMap<(Box<str>, Box<str>), u32>,
+    /// By a hash: the numbers that were met lately, with what they stand for.
+    slots: Vec<Option<(Box<str>, Box<str>, u32)>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self { all: Vec::new(), numbers: HashMap::new(), slots: vec![None; SLOTS] }
+    }
+}
+
+impl Names {
+    /// The number of a method and route. Most rows ask for one that was met lately, which costs a
+    /// comparison.
+    fn number(&mut self, method: &str, route: &str) -> u32 {
+        let hash = hash(method, route);
+        let slot = usize::try_from(hash % SLOTS as u64).unwrap_or(0);
+        if let Some((its_method, its_route, number)) = &self.slots[slot]
+            && **its_method == *method
+            && **its_route == *route
+        {
+            return *number;
+        }
+        let key = (Box::from(method), Box::from(route));
+        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+        let number = match self.numbers.get(&key) {
+            Some(number) => *number,
+            None if self.all.len() >= MAX_NAMES => next,
+            None => {
+                self.all.push(Arc::from(format!("{method} {route}")));
+                self.numbers.insert(key.clone(), next);
+                next
+            }
+        };
+        self.slots[slot] = Some((key.0, key.1, number));
+        number
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_numbered_in_order_of_appearance_and_bounded() {
+        let mut names = Names::default();
+        assert_eq!(names.number("GET", "/a"), 0);
+        assert_eq!(names.number("GET", "/b"), 1);
+        assert_eq!(names.number("POST", "/a"), 2);
+        assert_eq!(names.number("GET", "/a"), 0);
+        assert_eq!(&*names.all[2], "POST /a");
+        for route in 0..MAX_NAMES {
+            names.number("PUT", &route.to_string());
+        }
+        assert_eq!(names.all.len(), MAX_NAMES);
+        let beyond = u32::try_from(MAX_NAMES).unwrap();
+        assert_eq!(names.number("DELETE", "/new"), beyond);
+        assert_eq!(names.number("GET", "/b"), 1, "those that were there keep their number");
+    }
+
+    #[test]
+    fn a_method_and_a_target_are_told_apart() {
+        assert_ne!(hash("GET", "/a"), hash("HEAD", "/a"));
+        assert_ne!(hash("GET", "/a"), hash("GET", "/b"));
+        assert_ne!(hash("GE", "T/a"), hash("GET", "/a"));
+    }
+}

@@ -1,0 +1,147 @@
+//! Noise floors: how far two independent loads of the same law are apart by chance alone.
+//!
+//! A difference below its floor says nothing. Where requests cannot be paired, the tolerance of a
+//! metric is therefore at least [`FACTOR`] times its floor. The closed forms are the reference's,
+//! with two additions: gaps and counts of bursty loads are worth fewer independent ones, and sums
+//! over the whole recording have the dispersion of its sessions, which no window of it shows whole.
+
+use crate::shape::profile::Profile;
+use crate::stats::counts::{as_f64, coarsen};
+use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::distances::total_variation;
+use crate::stats::gaps::wasserstein_floor;
+
+/// What is tolerated between loads that are not paired, in floors.
+pub const FACTOR: f64 = 2.0;
+
+/// The floors of two recordings. Each is 0 where the recordings are paired, and of no size where
+/// it cannot be told.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Floors {
+    /// Of the number of requests, as a share.
+    pub total: f64,
+    /// WAPE of counts in seconds.
+    pub wape: f64,
+    /// Cumulative lag in seconds.
+    pub lag_seconds: f64,
+    /// Ratio of the busiest seconds, less one.
+    pub peak: f64,
+    /// KS distance of gaps.
+    pub gaps_ks: f64,
+    /// Wasserstein-1 of gaps, as a share of the mean gap.
+    pub gaps_w1: f64,
+    /// IDC ratio less one, at 10 ms, 100 ms, 1 s and 10 s.
+    pub dispersion: [f64; 4],
+    /// Total variation distance of the mix.
+    pub mix: f64,
+    /// WAPE of connections opened a second.
+    pub opens: f64,
+    /// Mean distance of miss-ratio curves.
+    pub miss_curve: f64,
+    /// Requests that one independent request stands for, where a share of requests is estimated.
+    pub design: f64,
+}
+
+/// Windows of 10 ms in each scale of [`Floors::dispersion`].
+pub const SCALES: [usize; 4] = [1, 10, 100, 1_000];
+
+impl Floors {
+    /// Of recordings whose requests are paired: there is no sampling error.
+    pub fn of_pairs() -> Self {
+        Self { design: 1.0, ..Self::default() }
+    }
+
+    /// Of two independent loads, by the law that the first one shows.
+    pub fn of(reference: &Profile, other: &Profile) -> Self {
+        let (n, m) = (as_f64(reference.shape.total), as_f64(other.shape.total));
+        let (seconds, rate) = (reference.length.as_secs_f64(), reference.rate());
+        let dispersion = |counts: &[u32], factor: usize| {
+            let window = as_f64(factor as u64) / 100.0;
+            index_of_dispersion(&coarsen(counts, factor), window).unwrap_or(1.0)
+        };
+        let counts = &reference.shape.counts;
+        let second = dispersion(counts, 100).max(EVENEST);
+        let whole = dispersion(counts, 1_000).max(second).max(reference.cluster.unwrap_or(1.0));
+        let both = 1.0 / n + 1.0 / m;
+        let bursty = second.max(1.0);
+        let peak = coarsen(counts, 100).into_iter().max().unwrap_or(0);
+        let opens: u64 = reference.shape.opens.iter().copied().map(u64::from).sum();
+        let opens_rate = as_f64(opens) / seconds;
+        let opens_second =
+            index_of_dispersion(&coarsen(&reference.shape.opens, 1), 1.0).unwrap_or(1.0);
+        let (mix, design) = mix(reference, both);
+        let floors = Self {
+            total: (whole * both).sqrt() * TAIL,
+            wape: 2.0 * (second / (std::f64::consts::PI * rate)).sqrt(),
+            lag_seconds: 1.5 * (2.0 * whole * n).sqrt() / rate,
+            peak: (2.0 * second / as_f64(peak.max(1))).sqrt(),
+            gaps_ks: 0.83 * (both * bursty).sqrt(),
+            gaps_w1: wasserstein_floor(&reference.gaps, n / bursty, m / bursty).unwrap_or(0.0),
+            // The estimate's own error, of both, from as many windows as there are.
+            dispersion: SCALES.map(|factor| {
+                let windows = seconds * 100.0 / as_f64(factor as u64);
+                2.0 / windows.max(1.0).sqrt()
+            }),
+            mix,
+            opens: 2.0 * (opens_second / (std::f64::consts::PI * opens_rate)).sqrt(),
+            miss_curve: 0.25 * (2.0 / as_f64(distinct(reference)).max(1.0)).sqrt(),
+            design,
+        };
+        floors.finite()
+    }
+
+    /// Without seconds or requests there is nothing to divide by: the metrics themselves say so.
+    fn finite(self) -> Self {
+        let known = |floor: f64| if floor.is_finite() { floor } else { 0.0 };
+        Self {
+            total: known(self.total),
+            wape: known(self.wape),
+            lag_seconds: known(self.lag_seconds),
+            peak: known(self.peak),
+            gaps_ks: known(self.gaps_ks),
+            gaps_w1: known(self.gaps_w1),
+            dispersion: self.dispersion.map(known),
+            mix: known(self.mix),
+            opens: known(self.opens),
+            miss_curve: known(self.miss_curve),
+            design: self.design,
+        }
+    }
+}
+
+/// The dispersion of a stream that is as good as even.
+const EVENEST: f64 = 0.1;
+
+/// A standard deviation is exceeded by one of three: this many are, by one of eight.
+const TAIL: f64 = 1.5;
+
+/// The floor of the mix, and how many requests stand for one that is independent.
+///
+/// The closed form takes requests as drawn one by one: `½ Σ √(2p(1 − p)(1/n + 1/m)/π)`. Those of a
+/// session are not, so two halves of the first recording, each session whole in one of them, show
+/// how much larger it really is.
+fn mix(reference: &Profile, both: f64) -> (f64, f64) {
+    let n = as_f64(reference.shape.total);
+    let closed = |both: f64| -> f64 {
+        let each = reference.shape.mix.values().map(|&count| {
+            let share = as_f64(count) / n;
+            (2.0 * share * (1.0 - share) * both / std::f64::consts::PI).max(0.0).sqrt()
+        });
+        each.sum::<f64>() / 2.0
+    };
+    let [even, odd] = &reference.halves;
+    let sizes = [even, odd].map(|half| as_f64(half.values().sum::<u64>()));
+    let design = total_variation(even, odd)
+        .map(|apart| apart / closed(1.0 / sizes[0] + 1.0 / sizes[1]))
+        .filter(|ratio| ratio.is_finite())
+        .map_or(1.0, |ratio| (ratio * ratio).max(1.0));
+    (closed(both) * design.sqrt(), design)
+}
+
+fn distinct(profile: &Profile) -> u64 {
+    let mut keys: Vec<u64> =
+        profile.keys.kept().iter().filter(|kept| kept.is_read()).map(|kept| kept.key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys.len() as u64
+}

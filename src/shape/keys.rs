@@ -1,0 +1,139 @@
+//! Which resources were asked for, and in which order: a sample by key that tells popularity, cache
+//! curves and, request by request, the way from one recording to another.
+//!
+//! Keys are kept or left out by their hash (SHARDS), so that all requests for a kept key are there,
+//! and two recordings keep the same ones.
+
+use std::time::Duration;
+
+use crate::stats::counts::as_f64;
+use crate::stats::histograms::nanoseconds;
+
+/// Requests kept of one recording: 32 MiB. Where there are more, half of the keys are let go, and
+/// again; up to here, all are kept and curves are exact.
+pub const MAX_KEPT: usize = 1 << 21;
+
+/// A sample of the requests of a recording, by key.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    kept: Vec<Kept>,
+    /// Keys whose hash is at most this are kept.
+    threshold: u64,
+    most: usize,
+    /// Requests that were seen, kept or not.
+    pub seen: u64,
+    /// Those of them that a cache may answer.
+    pub reads: u64,
+}
+
+/// One request of a kept key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Hash of method and target, spread over all of its bits but the lowest one, which is set for
+    /// a read that a cache may answer.
+    pub key: u64,
+    /// Its moment, in nanoseconds.
+    pub at_ns: u64,
+}
+
+impl Kept {
+    /// A cache may answer it.
+    pub fn is_read(self) -> bool {
+        self.key & 1 == 1
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::within(MAX_KEPT)
+    }
+}
+
+impl Keys {
+    /// No requests, of which at most so many will be kept.
+    pub fn within(most: usize) -> Self {
+        Self { kept: Vec::new(), threshold: u64::MAX, most, seen: 0, reads: 0 }
+    }
+
+    /// Takes the next request in the order of time.
+    pub fn add(&mut self, hash: u64, is_read: bool, at: Duration) {
+        self.seen += 1;
+        self.reads += u64::from(is_read);
+        let key = hash & !1 | u64::from(is_read);
+        if key > self.threshold {
+            return;
+        }
+        self.kept.push(Kept { key, at_ns: nanoseconds(at) });
+        while self.kept.len() > self.most && self.threshold > 1 {
+            self.lower(self.threshold / 2);
+        }
+        // Requests for one key alone cannot be halved by key.
+        self.kept.truncate(self.most);
+    }
+
+    /// Lets go of the keys above a threshold, so that two samples keep the same ones.
+    pub fn lower(&mut self, threshold: u64) {
+        if threshold < self.threshold {
+            self.threshold = threshold;
+            self.kept.retain(|kept| kept.key <= threshold);
+        }
+    }
+
+    /// Keys whose hash is at most this are kept.
+    pub fn threshold(&self) -> u64 {
+        self.threshold
+    }
+
+    /// The share of all keys that is kept.
+    pub fn rate(&self) -> f64 {
+        as_f64(self.threshold) / as_f64(u64::MAX)
+    }
+
+    /// What was kept, in the order of time.
+    pub fn kept(&self) -> &[Kept] {
+        &self.kept
+    }
+}
+
+/// Spreads a number over all bits, so that a threshold takes a fair share of any numbers.
+pub fn spread(number: u64) -> u64 {
+    // The finaliser of SplitMix64.
+    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(most: usize, requests: u64, keys: u64) -> Keys {
+        let mut sample = Keys::within(most);
+        for number in 0..requests {
+            sample.add(spread(number % keys + 1), true, Duration::from_nanos(number));
+        }
+        sample
+    }
+
+    #[test]
+    fn all_requests_of_a_kept_key_are_kept() {
+        let sample = filled(1_000, 10_000, 500);
+        assert!((200..=1_000).contains(&sample.kept().len()), "{}", sample.kept().len());
+        assert_eq!(sample.seen, 10_000);
+        for kept in sample.kept() {
+            assert!(kept.is_read() && kept.key <= sample.threshold());
+            // Each key comes every 500 requests: 20 times.
+            let same = sample.kept().iter().filter(|other| other.key == kept.key).count();
+            assert_eq!(same, 20);
+        }
+        assert!(sample.rate() > 0.02 && sample.rate() < 0.2, "{}", sample.rate());
+        let all = filled(20_000, 10_000, 500);
+        assert_eq!((all.kept().len(), all.threshold()), (10_000, u64::MAX));
+    }
+
+    #[test]
+    fn one_key_alone_stays_within_the_bound() {
+        let sample = filled(100, 5_000, 1);
+        assert!(sample.kept().len() <= 100);
+    }
+}

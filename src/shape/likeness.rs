@@ -1,0 +1,314 @@
+//! Is the load of one recording that of another one? By every metric that the data supports, with
+//! the field's names, and how far the two would be apart by chance.
+//!
+//! Paired first: where the other recording is a replay of the first, each request is set against
+//! its own moment, and there is no chance to allow for. Otherwise both are samples of a load, and a
+//! tolerance is never tighter than what two samples of one law differ by.
+
+mod align;
+mod differences;
+mod metrics;
+
+use crate::shape::floor::{Floors, SCALES};
+use crate::shape::gate::failures;
+use crate::shape::judged::{Judged, Kind, faithful_from_ms};
+use crate::shape::likeness::align::aligned;
+use crate::shape::metrics::MIN_WINDOWS;
+use crate::shape::pairing::{Pairing, pair};
+use crate::shape::profile::Profile;
+use crate::shape::tolerance::Tolerances;
+use crate::shape::{Metric, MetricOutcome};
+use crate::stats::counts::{as_f64, coarsen};
+use crate::stats::dispersion::index_of_dispersion;
+use crate::units::format_counted;
+
+/// One of the two recordings.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// Its load.
+    pub profile: &'a Profile,
+    /// Smallest step of its clock, in nanoseconds: nothing is said below ten of them.
+    pub clock_step_ns: u64,
+    /// Requests that were there and are not in it, as a share: what no count can be better than.
+    pub lost: f64,
+}
+
+/// How the requests of two recordings are set against each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairs {
+    /// One by one where one recording is a replay of the other.
+    IfReplay,
+    /// Never: both are samples of a load.
+    Never,
+}
+
+/// Whether a load is another one's.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Likeness {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// One sentence for people.
+    pub statement: String,
+    /// Requests were set against each other one by one.
+    pub paired: bool,
+    /// How much later the other recording begins, in nanoseconds, from the first request of each:
+    /// what was taken out before counts were compared.
+    pub shift_ns: i64,
+    /// `max(value / limit)` over the gating metrics; below 1 passes. The one scalar for trends.
+    pub worst_ratio: f64,
+    /// The metric that `worst_ratio` comes from.
+    pub worst_metric: String,
+    /// Tier of tolerances that was applied: `strict`, `standard` or `ci`.
+    pub tier: String,
+    /// What is different, in words, the most telling first.
+    pub differences: Vec<String>,
+    /// What limits the verdict.
+    pub limits: Vec<String>,
+    /// Every metric, always in the same order.
+    pub metrics: Vec<Metric>,
+    /// Dispersion of counts by time-scale.
+    pub dispersion: Vec<Dispersion>,
+    /// Quantiles of the gaps between requests.
+    pub gaps: Vec<GapQuantile>,
+    /// Requests in each second from the first request on, of the reference and of the other one
+    /// after the shift was taken out.
+    pub seconds: [Vec<u64>; 2],
+}
+
+/// How bursty both loads are at one time-scale.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Dispersion {
+    /// Length of the windows, in milliseconds.
+    pub window_ms: u64,
+    /// Index of dispersion for counts of the reference: 1 for a Poisson process.
+    pub reference: f64,
+    /// The same of the other load.
+    pub other: f64,
+}
+
+/// A quantile of the gaps of both loads.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct GapQuantile {
+    /// Which, 0 to 1.
+    pub q: f64,
+    /// Of the reference, in nanoseconds.
+    pub reference_ns: u64,
+    /// Of the other load.
+    pub other_ns: u64,
+}
+
+/// What can be said.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every evaluable metric is within its tolerance.
+    Faithful,
+    /// Only burst metrics fail, and only below a time-scale.
+    FaithfulFrom {
+        /// That scale, in milliseconds.
+        scale_ms: u64,
+    },
+    /// It is another load.
+    Degraded,
+    /// The recordings cannot support a verdict.
+    Invalid,
+}
+
+impl Verdict {
+    /// The word in front of the statement.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Faithful => "FAITHFUL".to_owned(),
+            Self::FaithfulFrom { scale_ms } => {
+                format!("FAITHFUL AT SCALES ≥ {}", scale(*scale_ms))
+            }
+            Self::Degraded => "DEGRADED".to_owned(),
+            Self::Invalid => "INVALID".to_owned(),
+        }
+    }
+}
+
+/// Fewest requests of either recording from which something is said.
+pub const LEAST_REQUESTS: u64 = 2;
+
+/// Judges the load of `other` by that of `reference`.
+pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs) -> Likeness {
+    if let Some(reason) = unsupported(reference.profile, other.profile) {
+        return invalid(reason, tolerances);
+    }
+    let gap_ns = reference.profile.gaps.mean();
+    let pairing = match pairs {
+        Pairs::Never => None,
+        Pairs::IfReplay => pair(&reference.profile.keys, &other.profile.keys)
+            .filter(|pairing| pairing.is_replay(gap_ns)),
+    };
+    let (profile, shift_ns) = aligned(reference.profile, other.profile, pairing.as_ref());
+    let other = Side { profile: &profile, ..other };
+    let floors = if pairing.is_some() {
+        Floors::of_pairs()
+    } else {
+        Floors::of(reference.profile, other.profile)
+    };
+    let input = Input { reference, other, tolerances, floors, pairing: pairing.as_ref() };
+    let step_ns = reference.clock_step_ns.max(other.clock_step_ns);
+    let mut judged = metrics::all(&input);
+    for each in &mut judged {
+        each.refuse_below(step_ns);
+    }
+    let verdict = verdict(&judged);
+    let worst = judged
+        .iter()
+        .filter_map(|each| each.metric.ratio.map(|ratio| (ratio, &each.metric)))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    Likeness {
+        statement: statement(&verdict, &judged, &input),
+        verdict,
+        paired: pairing.is_some(),
+        shift_ns,
+        worst_ratio: worst.map_or(0.0, |(ratio, _)| ratio),
+        worst_metric: worst.map_or_else(String::new, |(_, metric)| metric.name.clone()),
+        tier: tolerances.name.to_owned(),
+        differences: differences::told(&input, &judged),
+        limits: differences::limits(&input, shift_ns),
+        metrics: judged.into_iter().map(|each| each.metric).collect(),
+        dispersion: dispersion(reference.profile, other.profile),
+        gaps: gaps(reference.profile, other.profile),
+        seconds: [reference.profile, other.profile]
+            .map(|profile| coarsen(&profile.shape.counts, 100)),
+    }
+}
+
+/// At every scale of which both recordings have enough windows.
+fn dispersion(reference: &Profile, other: &Profile) -> Vec<Dispersion> {
+    let of = |profile: &Profile, factor: usize| {
+        let counts = coarsen(&profile.shape.counts, factor);
+        let window = as_f64(factor as u64) / 100.0;
+        (counts.len() >= MIN_WINDOWS).then(|| index_of_dispersion(&counts, window)).flatten()
+    };
+    let at = |factor: usize| {
+        let (reference, other) = (of(reference, factor)?, of(other, factor)?);
+        Some(Dispersion { window_ms: factor as u64 * 10, reference, other })
+    };
+    SCALES.into_iter().filter_map(at).collect()
+}
+
+fn gaps(reference: &Profile, other: &Profile) -> Vec<GapQuantile> {
+    let at = |q: f64| GapQuantile {
+        q,
+        reference_ns: reference.gaps.value_at_quantile(q),
+        other_ns: other.gaps.value_at_quantile(q),
+    };
+    [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0].map(at).to_vec()
+}
+
+/// What the metrics are computed from.
+#[derive(Clone, Copy, Debug)]
+struct Input<'a> {
+    reference: Side<'a>,
+    /// Aligned with the reference.
+    other: Side<'a>,
+    tolerances: &'a Tolerances,
+    floors: Floors,
+    pairing: Option<&'a Pairing>,
+}
+
+/// Why nothing can be said about two recordings.
+fn unsupported(reference: &Profile, other: &Profile) -> Option<String> {
+    for (name, profile) in [("the first recording", reference), ("the second recording", other)] {
+        let requests = profile.shape.total;
+        if requests < LEAST_REQUESTS {
+            let requests = format_counted(requests, "request", "requests");
+            return Some(format!("{name} has {requests}: there is no load to compare"));
+        }
+        if profile.length.is_zero() {
+            return Some(format!(
+                "all requests of {name} are at one instant: there is no shape to compare"
+            ));
+        }
+    }
+    None
+}
+
+fn invalid(reason: String, tolerances: &Tolerances) -> Likeness {
+    Likeness {
+        verdict: Verdict::Invalid,
+        statement: reason,
+        paired: false,
+        shift_ns: 0,
+        worst_ratio: 0.0,
+        worst_metric: String::new(),
+        tier: tolerances.name.to_owned(),
+        differences: Vec::new(),
+        limits: Vec::new(),
+        metrics: Vec::new(),
+        dispersion: Vec::new(),
+        gaps: Vec::new(),
+        seconds: [Vec::new(), Vec::new()],
+    }
+}
+
+fn verdict(judged: &[Judged]) -> Verdict {
+    let failed: Vec<usize> = (0..judged.len())
+        .filter(|&index| judged[index].metric.outcome == MetricOutcome::Fail)
+        .collect();
+    // Without the rate curve or a burst metric, nothing is known of the shape.
+    let is_of_shape = |each: &&Judged| !matches!(each.kind, Kind::Other);
+    if !judged.iter().filter(is_of_shape).any(|each| each.metric.ratio.is_some()) {
+        return if failed.is_empty() { Verdict::Invalid } else { Verdict::Degraded };
+    }
+    if failed.is_empty() {
+        return Verdict::Faithful;
+    }
+    match faithful_from_ms(judged, &failed) {
+        Some(scale_ms) => Verdict::FaithfulFrom { scale_ms },
+        None => Verdict::Degraded,
+    }
+}
+
+fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
+    let unjudged = unjudged(judged);
+    let failures = failures(judged.iter().map(|each| &each.metric));
+    let how = if input.pairing.is_some() { "request by request" } else { "as samples of a load" };
+    let finest = judged.iter().find_map(|each| match each.kind {
+        Kind::Burst(ms) if each.metric.outcome == MetricOutcome::Pass => Some(ms),
+        _ => None,
+    });
+    match verdict {
+        Verdict::Faithful => {
+            let from = finest
+                .map_or_else(String::new, |ms| format!(", at time-scales from {} up", scale(ms)));
+            format!("the target received what the reference did{from} ({how}){unjudged}")
+        }
+        Verdict::FaithfulFrom { scale_ms } => format!(
+            "the target received what the reference did at time-scales from {} up, and other \
+             bursts below: {failures} ({how}){unjudged}",
+            scale(*scale_ms)
+        ),
+        Verdict::Degraded => {
+            format!(
+                "the target did not receive what the reference did: {failures} ({how}){unjudged}"
+            )
+        }
+        Verdict::Invalid => format!("nothing can be said about the shape{unjudged}"),
+    }
+}
+
+/// What could not be judged of the metrics that gate, as the end of a sentence.
+fn unjudged(judged: &[Judged]) -> String {
+    let names: Vec<&str> = judged
+        .iter()
+        .filter(|each| each.metric.outcome == MetricOutcome::NotEvaluable)
+        .filter(|each| !each.metric.limit.is_empty() && !each.metric.name.starts_with("lateness"))
+        .map(|each| each.metric.name.as_str())
+        .collect();
+    if names.is_empty() { String::new() } else { format!("; not evaluable: {}", names.join(", ")) }
+}
+
+/// A scale in words.
+fn scale(ms: u64) -> String {
+    let ms = as_f64(ms);
+    if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1e3) }
+}
+
+#[cfg(test)]
+mod tests;

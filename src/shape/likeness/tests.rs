@@ -1,0 +1,228 @@
+//! Every fault of the detection matrix, and what is no fault, as loads that are set side by side.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+
+use super::*;
+use crate::recording::file::sights::Sight;
+use crate::shape::keys::spread;
+use crate::shape::profile::Profiler;
+use crate::shape::tolerance::{CI, STANDARD};
+
+/// A request: its moment in seconds, its session, what it asks for.
+type Request = (f64, u64, u64);
+
+const SECONDS: f64 = 120.0;
+
+/// The law of the reference simulation, at 120 s and some 350 requests a second, for 300 resources.
+fn law(seed: u64) -> Vec<Request> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut requests = Vec::new();
+    let (mut start, mut session) = (-200.0, 0);
+    while start < SECONDS {
+        start -= (1.0 - random.random::<f64>()).ln() / 65.0;
+        let t: f64 = f64::max(start, 0.0);
+        let wave = 0.55 + 0.75 * t / SECONDS + 0.15 * (std::f64::consts::TAU * t / 120.0).sin();
+        let rush = if (84.0..99.0).contains(&t) { 1.8 } else { 1.0 };
+        if random.random::<f64>() * 65.0 > 28.0 * wave * rush {
+            continue;
+        }
+        session += 1;
+        let mut at = start;
+        loop {
+            let mut request = at;
+            loop {
+                let key = (1.0 - random.random::<f64>()).powf(-1.2);
+                if (0.0..SECONDS).contains(&request) {
+                    requests.push((
+                        request,
+                        session,
+                        crate::stats::counts::as_index(key) as u64 % 300,
+                    ));
+                }
+                request -= (1.0 - random.random::<f64>()).ln() * 0.004;
+                if random.random::<f64>() < 0.4 {
+                    break;
+                }
+            }
+            if random.random::<f64>() < 1.0 / 6.0 {
+                break;
+            }
+            let normal = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt()
+                * (std::f64::consts::TAU * random.random::<f64>()).cos();
+            at = request + (5.0_f64.ln() + normal).exp();
+        }
+    }
+    requests
+}
+
+static PEAK: LazyLock<Vec<Request>> = LazyLock::new(|| law(1));
+
+fn profile(requests: &[Request]) -> Profile {
+    let mut sorted = requests.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut profiler = Profiler::default();
+    for &(at, session, key) in &sorted {
+        profiler.add(&Sight {
+            at: Duration::from_secs_f64(at.max(0.0)),
+            connection: session,
+            session,
+            route: u32::try_from(key % 20).unwrap(),
+            key: spread(key + 1),
+            is_read: true,
+            request_bytes: key,
+            response_bytes: Some(1_000),
+            took: Some(Duration::from_millis(2)),
+        });
+    }
+    let names: Vec<Arc<str>> = (0..20).map(|route| Arc::from(format!("GET /{route}"))).collect();
+    profiler.finish(&names)
+}
+
+fn side(profile: &Profile) -> Side<'_> {
+    Side { profile, clock_step_ns: 1_000, lost: 0.0 }
+}
+
+fn judged(other: &[Request], tolerances: &Tolerances) -> Likeness {
+    let (reference, other) = (profile(&PEAK), profile(other));
+    judge(side(&reference), side(&other), tolerances, Pairs::IfReplay)
+}
+
+fn moved(by: impl Fn(f64) -> f64) -> Vec<Request> {
+    PEAK.iter().map(|&(at, session, key)| (by(at), session, key)).collect()
+}
+
+fn jittered(mean: f64, seed: u64) -> Vec<Request> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let late = PEAK
+        .iter()
+        .map(|&(at, session, key)| (at - (1.0 - random.random::<f64>()).ln() * mean, session, key));
+    late.collect()
+}
+
+fn failed(likeness: &Likeness) -> Vec<&str> {
+    let failed = likeness.metrics.iter().filter(|each| each.outcome == MetricOutcome::Fail);
+    failed.map(|each| each.name.as_str()).collect()
+}
+
+fn says(likeness: &Likeness, what: &str) {
+    let told = &likeness.differences;
+    assert!(told.iter().any(|text| text.contains(what)), "{what}: {told:#?}");
+}
+
+#[test]
+fn the_same_load_is_faithful_whatever_its_clock_says() {
+    for requests in [PEAK.clone(), moved(|at| at + 3_600.5), jittered(1e-3, 5)] {
+        let likeness = judged(&requests, &STANDARD);
+        assert_eq!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
+        assert!(likeness.paired && likeness.differences.is_empty(), "{likeness:?}");
+    }
+    let jitter = jittered(5e-3, 5);
+    assert_eq!(judged(&jitter, &CI).verdict, Verdict::Faithful);
+    assert!(failed(&judged(&jitter, &STANDARD)).contains(&"lateness p99"));
+}
+
+#[test]
+fn another_day_of_the_same_law_is_faithful_and_no_replay() {
+    let likeness = judged(&law(2), &STANDARD);
+    assert_eq!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
+    assert!(!likeness.paired);
+    let wape = likeness.metrics.iter().find(|each| each.name == "WAPE 1 s").unwrap();
+    assert!(wape.note.starts_with("noise floor 1"), "{wape:?}");
+    assert!(likeness.limits.iter().any(|text| text.contains("noise floor")));
+}
+
+#[test]
+fn every_fault_of_the_matrix_is_seen_and_named() {
+    let stalls = moved(|at| if at % 10.0 < 0.1 { at - at % 10.0 + 0.1 } else { at });
+    let likeness = judged(&stalls, &STANDARD);
+    assert!(failed(&likeness).contains(&"IDC ratio 100 ms"), "{:?}", failed(&likeness));
+    assert!(!failed(&likeness).contains(&"WAPE 1 s"));
+
+    let lacking: Vec<Request> =
+        PEAK.iter().enumerate().filter(|(n, _)| n % 100 != 7).map(|(_, each)| *each).collect();
+    let likeness = judged(&lacking, &STANDARD);
+    assert!(likeness.paired, "a replay that lost some is one");
+    assert!(failed(&likeness).contains(&"completeness"), "{:?}", failed(&likeness));
+    says(&likeness, "are missing (1");
+
+    let likeness = judged(&moved(|at| at * 1.5), &STANDARD);
+    says(&likeness, "it took 1.50 × the time");
+    assert_eq!(likeness.verdict, Verdict::Degraded);
+
+    let frozen = moved(|at| if (50.0..55.0).contains(&at) { 55.0 } else { at });
+    says(&judged(&frozen, &STANDARD), "it stood still: nothing was sent for up to 5");
+
+    let mut even = PEAK.clone();
+    even.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let even: Vec<Request> = even
+        .chunk_by(|a, b| a.0.floor() <= b.0.floor() && b.0.floor() <= a.0.floor())
+        .flat_map(|second| {
+            let count = as_f64(second.len() as u64);
+            (0_u32..).zip(second).map(move |(place, &(at, session, key))| {
+                (at.floor() + (f64::from(place) + 0.5) / count, session, key)
+            })
+        })
+        .collect();
+    let likeness = judged(&even, &STANDARD);
+    assert!(failed(&likeness).contains(&"IDC ratio 100 ms"), "{:?}", failed(&likeness));
+    assert!(!failed(&likeness).contains(&"WAPE 1 s"));
+    says(&likeness, "evenly spaced");
+}
+
+/// A load generator of the usual kind: one resource, at an even rate, on fifty connections.
+#[test]
+fn a_tool_that_cannot_replay_is_told_what_it_did_otherwise() {
+    let rate = as_f64(PEAK.len() as u64) / SECONDS;
+    let flat: Vec<Request> =
+        (0..PEAK.len() as u64).map(|n| (as_f64(n) / rate, n % 50, 0)).collect();
+    let likeness = judged(&flat, &STANDARD);
+    assert_eq!(likeness.verdict, Verdict::Degraded);
+    for what in ["the rate is flat", "evenly spaced", "GET /0 is 100 %", "50 with 8"] {
+        says(&likeness, what);
+    }
+    assert!(failed(&likeness).contains(&"miss-ratio curve MAE"), "{:?}", failed(&likeness));
+}
+
+#[test]
+fn what_cannot_be_judged_is_no_pass() {
+    let reference = profile(&PEAK);
+    for (requests, reason) in [
+        (vec![], "the second recording has 0 requests"),
+        (vec![(1.0, 1, 1)], "the second recording has 1 request"),
+        (vec![(1.0, 1, 1), (1.0, 2, 2)], "all requests of the second recording are at one instant"),
+    ] {
+        let other = profile(&requests);
+        let likeness = judge(side(&reference), side(&other), &STANDARD, Pairs::IfReplay);
+        assert_eq!(likeness.verdict, Verdict::Invalid);
+        assert!(likeness.statement.starts_with(reason), "{}", likeness.statement);
+    }
+    // Losses on the way in may be all that is missing.
+    let lossy = Side { lost: 0.02, ..side(&reference) };
+    let likeness = judge(side(&reference), lossy, &STANDARD, Pairs::IfReplay);
+    let completeness = &likeness.metrics[0];
+    assert_eq!(completeness.outcome, MetricOutcome::NotEvaluable, "{completeness:?}");
+    assert!(likeness.statement.contains("not evaluable: completeness"), "{}", likeness.statement);
+    // Seconds of a log say nothing of a hundredth.
+    let coarse = Side { clock_step_ns: 1_000_000_000, ..side(&reference) };
+    let likeness = judge(coarse, side(&reference), &STANDARD, Pairs::IfReplay);
+    let outcome = |name: &str| likeness.metrics.iter().find(|m| m.name == name).unwrap().outcome;
+    assert_eq!(outcome("IDC ratio 1 s"), MetricOutcome::NotEvaluable);
+    assert_eq!(outcome("gaps KS"), MetricOutcome::NotEvaluable);
+    assert_eq!(outcome("IDC ratio 10 s"), MetricOutcome::Pass);
+}
+
+#[test]
+fn a_saturated_reference_is_told() {
+    let flat: Vec<Request> = (0..12_000_u64).map(|n| (as_f64(n) / 100.0, n % 50, n % 7)).collect();
+    let reference = profile(&flat);
+    let likeness = judge(side(&reference), side(&reference), &STANDARD, Pairs::IfReplay);
+    assert!(
+        likeness.limits.iter().any(|text| text.contains("the reference sits at 100 requests")),
+        "{:?}",
+        likeness.limits
+    );
+}

@@ -1,0 +1,326 @@
+//! Pairs the requests of two recordings: the first one for a resource with the first one, the
+//! second with the second; where one recording has fewer for it, those are left out without which
+//! the others are nearest to their moments.
+//!
+//! Where one recording is a replay of the other, by whatever tool, each request has its moment in
+//! both, and nothing has to be guessed from distributions. Whether it is one shows in the pairs
+//! themselves: a replay may be late, or stretched, but neighbours stay near each other. In two
+//! independent loads of the same mix they do not, since each resource has its own luck.
+
+use hdrhistogram::Histogram;
+
+use crate::shape::keys::Keys;
+use crate::stats::counts::as_f64;
+use crate::stats::histograms::{record_time, times};
+
+/// Least share of the smaller recording's requests that must find a partner in a replay.
+pub const LEAST_SHARE: f64 = 0.9;
+
+/// Neighbours that ask for different resources drift apart by at most this much in a replay, at
+/// the median, or by [`NEIGHBOUR_GAPS`] mean gaps if that is more.
+pub const NEIGHBOURS_NS: f64 = 1e8;
+
+/// The same in mean gaps between requests.
+pub const NEIGHBOUR_GAPS: f64 = 10.0;
+
+/// Fewest neighbours that ask for different resources from which a replay is recognised.
+pub const LEAST_NEIGHBOURS: usize = 20;
+
+/// Two recordings, request by request.
+#[derive(Clone, Debug)]
+pub struct Pairing {
+    /// Requests with a partner, of those whose keys were kept.
+    pub pairs: u64,
+    /// Those as a share of the smaller recording's.
+    pub share: f64,
+    /// How much later the other recording's clock says it is, in nanoseconds: the median over the
+    /// pairs. Lateness counts from it.
+    pub offset_ns: i64,
+    /// How far each request is from its moment, earlier or later, in nanoseconds.
+    pub lateness: Histogram<u64>,
+    /// Share of requests that came before one that was recorded before them.
+    pub overtaken: f64,
+    /// How far neighbours that ask for different resources drift apart, at the median, in
+    /// nanoseconds; `None` with fewer than [`LEAST_NEIGHBOURS`].
+    pub drift_ns: Option<f64>,
+}
+
+/// Cells of the tables by which requests are left out, over all resources: 16 MiB at once, and a
+/// fraction of a second. Beyond it, each request takes the nearest of two.
+const MAX_CELLS: usize = 1 << 24;
+
+#[derive(Clone, Copy)]
+struct Pair {
+    key: u64,
+    at_ns: i64,
+    other_ns: i64,
+}
+
+impl Pair {
+    fn late_ns(self) -> i64 {
+        self.other_ns - self.at_ns
+    }
+}
+
+impl Pairing {
+    /// The other recording is a replay of the first, well done or not. `mean_gap_ns` is that of
+    /// the first.
+    pub fn is_replay(&self, mean_gap_ns: f64) -> bool {
+        let bound = NEIGHBOURS_NS.max(mean_gap_ns * NEIGHBOUR_GAPS);
+        self.share >= LEAST_SHARE && self.drift_ns.is_some_and(|drift| drift <= bound)
+    }
+}
+
+/// Pairs two samples of requests. `None` where no request has a partner.
+pub fn pair(reference: &Keys, other: &Keys) -> Option<Pairing> {
+    let threshold = reference.threshold().min(other.threshold());
+    let [first, second] = [reference, other].map(|keys| by_key(keys, threshold));
+    let smaller = first.len().min(second.len());
+    let mut pairs = matched(&first, &second);
+    if pairs.is_empty() {
+        return None;
+    }
+    pairs.sort_by_key(|pair| pair.at_ns);
+    let drift_ns = drift(&pairs);
+    let mut late: Vec<i64> = pairs.iter().map(|pair| pair.late_ns()).collect();
+    let middle = late.len() / 2;
+    let offset_ns = *late.select_nth_unstable(middle).1;
+    let mut lateness = times();
+    for late in late {
+        record_time(&mut lateness, late.saturating_sub(offset_ns).unsigned_abs());
+    }
+    let overtaken = pairs.windows(2).filter(|two| two[1].other_ns < two[0].other_ns).count();
+    let count = pairs.len() as u64;
+    Some(Pairing {
+        pairs: count,
+        share: as_f64(count) / as_f64(smaller as u64),
+        offset_ns,
+        lateness,
+        overtaken: as_f64(overtaken as u64) / as_f64((count - 1).max(1)),
+        drift_ns,
+    })
+}
+
+/// The kept requests below a threshold by key, each key's in the order of time.
+fn by_key(keys: &Keys, threshold: u64) -> Vec<(u64, i64)> {
+    let mut kept: Vec<(u64, i64)> = keys
+        .kept()
+        .iter()
+        .filter(|kept| kept.key <= threshold)
+        .map(|kept| (kept.key, i64::try_from(kept.at_ns).unwrap_or(i64::MAX)))
+        .collect();
+    // They are in the order of time already, so that this is a sort by key.
+    kept.sort_unstable();
+    kept
+}
+
+type Group<'a> = &'a [(u64, i64)];
+
+fn matched(first: Group, second: Group) -> Vec<Pair> {
+    let mut others = second.chunk_by(|a, b| a.0 == b.0).peekable();
+    let mut groups: Vec<(Group, Group)> = Vec::new();
+    for group in first.chunk_by(|a, b| a.0 == b.0) {
+        let key = group[0].0;
+        while others.next_if(|other| other[0].0 < key).is_some() {}
+        groups.extend(others.next_if(|other| other[0].0 == key).map(|other| (group, other)));
+    }
+    let offset = offset(&groups);
+    let (mut pairs, mut cells) = (Vec::new(), MAX_CELLS);
+    for (group, other) in groups {
+        let pair =
+            |a: usize, b: usize| Pair { key: group[a].0, at_ns: group[a].1, other_ns: other[b].1 };
+        if group.len() >= other.len() {
+            let chosen = left_out(group, other, -offset, &mut cells);
+            pairs.extend(chosen.into_iter().enumerate().map(|(b, a)| pair(a, b)));
+        } else {
+            let chosen = left_out(other, group, offset, &mut cells);
+            pairs.extend(chosen.into_iter().enumerate().map(|(a, b)| pair(a, b)));
+        }
+    }
+    pairs
+}
+
+/// How much later the second clock is: the median over resources with as many requests in both, or
+/// nothing, since both begin with their first request.
+fn offset(groups: &[(Group, Group)]) -> i64 {
+    let whole = groups.iter().filter(|(group, other)| group.len() == other.len());
+    let mut late: Vec<i64> =
+        whole.flat_map(|(group, other)| group.iter().zip(*other).map(|(a, b)| b.1 - a.1)).collect();
+    if late.len() < LEAST_NEIGHBOURS {
+        return 0;
+    }
+    let middle = late.len() / 2;
+    *late.select_nth_unstable(middle).1
+}
+
+/// For each request of the shorter series, in order, its partner in the longer one, so that the sum
+/// of the distances is least. `later` is added to the shorter one's moments.
+fn left_out(long: Group, short: Group, later: i64, cells: &mut usize) -> Vec<usize> {
+    let spare = long.len() - short.len();
+    let apart =
+        |index: usize, skipped: usize| (short[index].1 + later).abs_diff(long[index + skipped].1);
+    if spare == 0 {
+        return (0..short.len()).collect();
+    }
+    let size = short.len().saturating_mul(spare + 1);
+    if size > *cells {
+        // As many are skipped as bring the next one nearer, while there are some to skip.
+        let mut skipped = 0;
+        return (0..short.len())
+            .map(|index| {
+                while skipped < spare && apart(index, skipped + 1) < apart(index, skipped) {
+                    skipped += 1;
+                }
+                index + skipped
+            })
+            .collect();
+    }
+    *cells -= size;
+    // The least sum of the requests so far when at most so many were skipped, and whether it needed
+    // fewer.
+    let mut least = vec![0_u64; spare + 1];
+    let mut needs_fewer = vec![false; size];
+    for index in 0..short.len() {
+        for skipped in 0..=spare {
+            let sum = least[skipped].saturating_add(apart(index, skipped));
+            let fewer = skipped > 0 && least[skipped - 1] <= sum;
+            needs_fewer[index * (spare + 1) + skipped] = fewer;
+            least[skipped] = if fewer { least[skipped - 1] } else { sum };
+        }
+    }
+    let mut skipped = spare;
+    let mut chosen: Vec<usize> = (0..short.len())
+        .rev()
+        .map(|index| {
+            while needs_fewer[index * (spare + 1) + skipped] {
+                skipped -= 1;
+            }
+            index + skipped
+        })
+        .collect();
+    chosen.reverse();
+    chosen
+}
+
+fn drift(pairs: &[Pair]) -> Option<f64> {
+    let mut drifts: Vec<u64> = pairs
+        .windows(2)
+        .filter(|two| two[0].key != two[1].key)
+        .map(|two| two[1].late_ns().abs_diff(two[0].late_ns()))
+        .collect();
+    if drifts.len() < LEAST_NEIGHBOURS {
+        return None;
+    }
+    let middle = drifts.len() / 2;
+    Some(as_f64(*drifts.select_nth_unstable(middle).1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rand::rngs::ChaCha8Rng;
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::shape::keys::spread;
+
+    /// Moments in milliseconds, and what was asked for.
+    fn keys(requests: &[(f64, u64)]) -> Keys {
+        let mut sorted = requests.to_vec();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut keys = Keys::default();
+        for (ms, key) in sorted {
+            keys.add(spread(key + 1), true, Duration::from_secs_f64(ms / 1e3));
+        }
+        keys
+    }
+
+    /// 5 000 requests for 50 resources, some 100 a second.
+    fn recorded(seed: u64) -> Vec<(f64, u64)> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut at = 0.0;
+        (0..5_000)
+            .map(|_| {
+                at -= (1.0 - random.random::<f64>()).ln() * 10.0;
+                (at, random.random_range(0_u64..50).min(random.random_range(0..50)))
+            })
+            .collect()
+    }
+
+    const GAP_NS: f64 = 1e7;
+
+    #[test]
+    fn a_replay_is_recognised_whatever_its_clock_and_its_faults() {
+        let original = recorded(1);
+        let moved = |by: &dyn Fn(usize, f64) -> f64| -> Vec<(f64, u64)> {
+            original.iter().enumerate().map(|(n, &(ms, key))| (by(n, ms), key)).collect()
+        };
+        let exact = pair(&keys(&original), &keys(&moved(&|_, ms| ms + 777.0))).unwrap();
+        assert!((exact.share - 1.0).abs() < 1e-9 && exact.overtaken <= 0.0, "{exact:?}");
+        assert_eq!(exact.offset_ns, 777_000_000);
+        assert!(exact.lateness.max() <= 1, "{}", exact.lateness.max());
+        assert!(exact.is_replay(GAP_NS));
+        let late = pair(&keys(&original), &keys(&moved(&|n, ms| ms + (n % 10) as f64))).unwrap();
+        assert!(late.is_replay(GAP_NS) && late.lateness.max() <= 5_010_000, "{late:?}");
+        let stretched = pair(&keys(&original), &keys(&moved(&|_, ms| ms * 1.5))).unwrap();
+        assert!(stretched.is_replay(GAP_NS) && stretched.lateness.max() > 10_000_000_000);
+        let cut: Vec<(f64, u64)> = original.iter().step_by(2).copied().collect();
+        let cut = pair(&keys(&original), &keys(&cut)).unwrap();
+        assert!((cut.share - 1.0).abs() < 1e-9, "all of the smaller one: {}", cut.share);
+    }
+
+    #[test]
+    fn another_load_of_the_same_mix_is_no_replay() {
+        let other = pair(&keys(&recorded(1)), &keys(&recorded(2))).unwrap();
+        assert!(other.share > 0.9, "{}", other.share);
+        assert!(!other.is_replay(GAP_NS), "{:?}", other.drift_ns);
+        let strangers: Vec<(f64, u64)> =
+            recorded(1).iter().map(|&(ms, key)| (ms, key + 1_000)).collect();
+        assert!(pair(&keys(&recorded(1)), &keys(&strangers)).is_none());
+    }
+
+    #[test]
+    fn what_is_missing_or_sent_twice_leaves_the_others_with_their_moments() {
+        let original = recorded(1);
+        let lacking: Vec<(f64, u64)> = original
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| index % 100 != 50)
+            .map(|(_, &(ms, key))| (ms + 0.5, key))
+            .collect();
+        for (first, second) in [(&original, &lacking), (&lacking, &original)] {
+            let pairing = pair(&keys(first), &keys(second)).unwrap();
+            assert!(pairing.is_replay(GAP_NS), "{:?}", pairing.drift_ns);
+            assert_eq!(pairing.pairs, 4_950);
+            assert!(pairing.lateness.max() <= 1, "{}", pairing.lateness.max());
+        }
+        // Without a table for it, by the nearest of two.
+        let moments = |list: &[i64]| list.iter().map(|&at| (7, at)).collect::<Vec<_>>();
+        let long = moments(&[0, 10, 20, 30, 40]);
+        let short = moments(&[1, 21, 41]);
+        assert_eq!(left_out(&long, &short, 0, &mut 0), [0, 2, 4]);
+        assert_eq!(left_out(&long, &short, 0, &mut 100), [0, 2, 4]);
+    }
+
+    #[test]
+    fn requests_for_one_resource_alone_prove_nothing() {
+        let same: Vec<(f64, u64)> = recorded(1).iter().map(|&(ms, _)| (ms, 7)).collect();
+        let pairing = pair(&keys(&same), &keys(&same)).unwrap();
+        assert_eq!(pairing.drift_ns, None);
+        assert!(!pairing.is_replay(GAP_NS));
+        assert!(pair(&Keys::default(), &keys(&same)).is_none());
+    }
+
+    #[test]
+    fn two_samples_of_different_size_keep_the_same_keys() {
+        let original = recorded(3);
+        let mut small = Keys::within(1_000);
+        for &(ms, key) in &original {
+            small.add(spread(key + 1), true, Duration::from_secs_f64(ms / 1e3));
+        }
+        let pairing = pair(&keys(&original), &small).unwrap();
+        assert!((pairing.share - 1.0).abs() < 1e-9, "{pairing:?}");
+        assert!(pairing.lateness.max() <= 1);
+    }
+}
