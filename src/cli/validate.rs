@@ -1,28 +1,26 @@
 //! `peakhour validate`: is the load of one recording that of another one?
 
+mod side;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::cli::exit::Exit;
-use crate::cli::load::load;
 use crate::cli::report::style;
+use crate::cli::validate::side::read;
 use crate::cli::{Voice, outputs};
-use crate::recording::Header;
-use crate::recording::file::reader::RecordingReader;
 use crate::report::files::write_whole_with;
 use crate::report::html::likeness::write;
 use crate::report::likeness::{Compared, SCHEMA_VERSION, json, terminal};
 use crate::scenario::Tier;
-use crate::shape::likeness::{Pairs, Side, Verdict, judge};
-use crate::shape::profile::{Profile, Profiler};
-use crate::stats::counts::as_f64;
+use crate::shape::likeness::{Pairs, Verdict, judge};
 use crate::stats::histograms::nanoseconds;
 
 /// Arguments of `validate`.
 #[derive(Debug, clap::Args)]
 pub struct Validate {
-    /// The load as it should be: a recording, or a capture that `import` reads.
+    /// The load as it should be: a recording, a capture that `import` reads, or a saved run.
     #[arg(value_name = "REFERENCE")]
     reference: PathBuf,
     /// The load as it was: what the target received, from any tool.
@@ -102,54 +100,4 @@ fn whole(
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     write_whole_with(folder.unwrap_or(Path::new(".")), name, content)?;
     Ok(())
-}
-
-/// A recording, read.
-struct Read {
-    profile: Profile,
-    clock_step_ns: u64,
-    lost: f64,
-    warnings: Vec<String>,
-}
-
-impl Read {
-    fn side(&self) -> Side<'_> {
-        Side { profile: &self.profile, clock_step_ns: self.clock_step_ns, lost: self.lost }
-    }
-}
-
-fn read(path: &Path) -> anyhow::Result<Read> {
-    let loaded = load(path)?;
-    let header = loaded.reader.header();
-    let name = path.display();
-    let warnings = loaded.warnings.iter().map(|warning| format!("{name}: {warning}"));
-    let mut warnings: Vec<String> = warnings.collect();
-    let cuts = header.ledger.cuts();
-    if !cuts.is_empty() {
-        warnings.push(format!("{name}: not all of the input: {}", cuts.join(", ")));
-    }
-    Ok(Read {
-        profile: profile(&loaded.reader)?,
-        clock_step_ns: header.clock_resolution_ns,
-        lost: lost(header),
-        warnings,
-    })
-}
-
-/// The share of messages that came in and became no exchange.
-fn lost(header: &Header) -> f64 {
-    let messages = header.ledger.messages.total;
-    if messages == 0 {
-        return 0.0;
-    }
-    as_f64(messages.saturating_sub(header.exchanges)) / as_f64(messages)
-}
-
-fn profile(reader: &RecordingReader) -> anyhow::Result<Profile> {
-    let mut profiler = Profiler::default();
-    let mut sights = reader.sights();
-    for sight in sights.by_ref() {
-        profiler.add(&sight?);
-    }
-    Ok(profiler.finish(sights.names()))
 }

@@ -37,6 +37,7 @@ fn page<'a>(report: &Report, script: &'a str) -> Page<'a> {
     Page {
         word: verdict_word(report.verdict).to_owned(),
         class: verdict_word(report.verdict).to_lowercase(),
+        titles: Titles { next: "What to do next", findings: "Findings" },
         headline: sentence(&report.headline),
         scenario: sentence(&report.scenario),
         about: about(report),
@@ -62,6 +63,7 @@ pub const MAX_PAGE_BYTES: usize = 6_000_000;
 struct Page<'a> {
     word: String,
     class: String,
+    titles: Titles,
     headline: String,
     scenario: String,
     about: String,
@@ -75,6 +77,12 @@ struct Page<'a> {
     sections: Vec<Section>,
     version: String,
     script: &'a str,
+}
+
+/// Headings that differ between the pages.
+struct Titles {
+    next: &'static str,
+    findings: &'static str,
 }
 
 struct ShapeView {

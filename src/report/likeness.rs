@@ -142,7 +142,7 @@ pub(crate) fn worst(likeness: &Likeness) -> String {
 }
 
 /// The mark of a verdict.
-pub(crate) fn outcome(verdict: &Verdict) -> Outcome {
+fn outcome(verdict: &Verdict) -> Outcome {
     match verdict {
         Verdict::Faithful => Outcome::Pass,
         Verdict::FaithfulFrom { .. } | Verdict::Invalid => Outcome::Unknown,

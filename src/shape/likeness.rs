@@ -6,6 +6,7 @@
 //! tolerance is never tighter than what two samples of one law differ by.
 
 mod align;
+mod curve;
 mod differences;
 mod metrics;
 

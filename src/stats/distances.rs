@@ -17,8 +17,8 @@ pub fn wape(planned: &[u64], produced: &[u64]) -> Option<f64> {
     Some(as_f64(distance) / as_f64(total))
 }
 
-/// Normalised root mean square error of a rate curve: `√mean((produced − planned)²) / mean planned`.
-/// The shorter series is continued with zeros. `None` when nothing was planned.
+/// Normalised root mean square error of a rate curve: `√mean((produced − planned)²)` over the mean
+/// of the planned one. The shorter series is continued with zeros. `None` when nothing was planned.
 pub fn normalised_rmse(planned: &[u64], produced: &[u64]) -> Option<f64> {
     let total: u64 = planned.iter().sum();
     if total == 0 {

@@ -77,6 +77,21 @@ fn routes_are_sorted_by_a_click() {
     assert!(order.is_sorted(), "the route with fewest requests comes first");
 }
 
+/// A page is opened without a complaint, asks nothing of a network, and draws these charts.
+pub(crate) fn draws(page: &str, charts: &[&str]) {
+    if !has_browser() {
+        return;
+    }
+    let seen = open(page);
+    assert_eq!(seen.console, Vec::<String>::new(), "the console is silent");
+    assert_eq!(seen.requests, Vec::<String>::new(), "nothing is asked of a network");
+    for chart in charts {
+        let element = element(&seen.dom, chart);
+        assert!(element.contains("class=\"main-svg\""), "{chart} is drawn");
+        assert!(!element.contains("stroke: rgb(0, 0, 0)"), "{chart} has our colours");
+    }
+}
+
 struct Seen {
     /// The document after its scripts have run.
     dom: String,

@@ -93,4 +93,5 @@ mod probe; // Probes of real servers: what they see, and what is said of it.
 mod heartbeat; // A log stream that falls silent under load, against a real nginx.
 mod drills_stopped; // A drill that is interrupted leaves no command behind.
 mod probe_sources; // Probes of pages, logs, machines, and of servers that mean no good.
+mod validate; // Two loads side by side: what is the same, what differs, what cannot be said.
 mod tidy; // The rules of the house that no compiler holds.

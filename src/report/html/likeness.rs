@@ -6,11 +6,10 @@ use askama::Template;
 use plotly::Plot;
 
 use crate::report::charts::likeness::charts;
-use crate::report::html::table::outcome_class;
-use crate::report::html::{
-    FindingView, Page, ShapeView, first_script, sentence, sentences, tables,
-};
-use crate::report::likeness::{Compared, outcome, worst};
+use crate::report::html::table::{TableView, outcome_class};
+use crate::report::html::tables::Section;
+use crate::report::html::{FindingView, Page, Titles, first_script, sentence, sentences, tables};
+use crate::report::likeness::{Compared, worst};
 use crate::report::text::mark;
 use crate::shape::likeness::Verdict;
 use crate::verdict::Outcome;
@@ -18,7 +17,7 @@ use crate::verdict::Outcome;
 /// Writes the page piece by piece.
 pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let likeness = &compared.likeness;
-    let outcome = outcome(&likeness.verdict);
+    let metrics = tables::shape(&likeness.metrics);
     let class = match likeness.verdict {
         Verdict::Faithful => "pass",
         Verdict::FaithfulFrom { .. } | Verdict::Invalid => "invalid",
@@ -28,23 +27,22 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let page = Page {
         word: likeness.verdict.word(),
         class: class.to_owned(),
+        titles: Titles { next: "What limits this", findings: "What is different" },
         headline: sentence(&likeness.statement),
         scenario: sentence(&format!("{} by {}", compared.other, compared.reference)),
         about: sentence(&compared.about()),
         advice: Vec::new(),
         warnings: sentences(&[compared.warnings.as_slice(), &likeness.limits].concat()),
-        shape: Some(ShapeView {
-            class: outcome_class(outcome),
-            mark: mark(outcome),
-            statement: sentence(&likeness.statement),
-            worst: sentence(&worst(likeness)),
-            table: tables::shape(&likeness.metrics),
-        }),
+        shape: None,
         expectations: None,
         findings: likeness.differences.iter().map(|text| difference(text)).collect(),
         passed: Vec::new(),
         charts: charts(likeness),
-        sections: Vec::new(),
+        sections: vec![Section {
+            id: "metrics",
+            title: "Metrics",
+            tables: vec![TableView { caption: sentence(&worst(likeness)), ..metrics }],
+        }],
         version: sentence(env!("CARGO_PKG_VERSION")),
         script: first_script(&sources),
     };

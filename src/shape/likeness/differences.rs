@@ -41,6 +41,8 @@ pub(super) fn told(input: &Input, judged: &[Judged]) -> Vec<String> {
     let is_off = failed("WAPE") || failed("max cumulative") || failed("lateness");
     if is_off {
         told.extend(length(first, second));
+    }
+    if failed("lateness") {
         told.extend(late(input));
     }
     if is_off || failed("IDC") || failed("gaps") || failed("peak") {

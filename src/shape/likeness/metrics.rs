@@ -5,21 +5,17 @@ use hdrhistogram::Histogram;
 use crate::shape::floor::{FACTOR, SCALES};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, counts, other};
-use crate::shape::keys::Keys;
 use crate::shape::likeness::Input;
+use crate::shape::likeness::curve::Curve;
 use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
-use crate::stats::counts::{as_f64, as_index, coarsen};
+use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::distances::{jensen_shannon, normalised_rmse};
 use crate::stats::gaps::{kolmogorov_smirnov, wasserstein};
-use crate::stats::lru::{MissCurve, miss_curve};
 use crate::stats::memory::{Hurst, autocorrelation, hurst_by_variance};
 
 /// A clock whose steps are more than this share of the mean gap makes gaps of its own.
 const STEP_OF_GAP: f64 = 0.1;
-
-/// Cache sizes at which curves are compared, evenly by their logarithm.
-const CACHE_SIZES: u32 = 32;
 
 /// Fewest requests of a route whose sizes are compared.
 const SIZED_REQUESTS: u64 = 100;
@@ -295,6 +291,9 @@ fn connections(input: &Input) -> Vec<Judged> {
     let (limits, floors) = (input.tolerances, &input.floors);
     let [first, second] = [input.reference.profile, input.other.profile];
     let is_followed = || {
+        if first.shape.opens.is_empty() || second.shape.opens.is_empty() {
+            return Err("connections are not in both".to_owned());
+        }
         let lost = first.not_followed + second.not_followed;
         if lost > 0 { Err("too many connections to follow all".to_owned()) } else { Ok(()) }
     };
@@ -350,50 +349,6 @@ fn keys(input: &Input) -> Vec<Judged> {
         with_floor(other("miss-ratio curve MAE", "", mean, gate), floor),
         other("miss-ratio curve max distance", "", most, Gate::Report),
     ]
-}
-
-/// A miss-ratio curve from a sample of the keys (SHARDS).
-struct Curve {
-    sampled: MissCurve,
-    rate: f64,
-    /// Reads that the sample stands for.
-    reads: f64,
-    /// Distinct keys, in the whole recording.
-    distinct: f64,
-}
-
-impl Curve {
-    fn of(keys: &Keys) -> Option<Self> {
-        let reads: Vec<u64> =
-            keys.kept().iter().filter(|kept| kept.is_read()).map(|kept| kept.key).collect();
-        if reads.is_empty() {
-            return None;
-        }
-        let sampled = miss_curve(&reads);
-        let rate = keys.rate();
-        let distinct = as_f64(sampled.compulsory) / rate;
-        Some(Self { sampled, rate, reads: as_f64(keys.reads), distinct })
-    }
-
-    /// The share of reads that a cache of so many keys would miss. Where the sample has more or
-    /// fewer reads than its rate says, the difference is that of a few hot keys, which hit.
-    fn ratio(&self, size: f64) -> f64 {
-        let size = as_index((size * self.rate).round());
-        (as_f64(self.sampled.misses(size)) / (self.reads * self.rate)).min(1.0)
-    }
-
-    /// The mean and the largest distance of two curves, over cache sizes from one key to all.
-    fn distance(&self, other: &Self) -> (f64, f64) {
-        let all = self.distinct.max(other.distinct).max(2.0);
-        let (mut sum, mut most) = (0.0, 0.0_f64);
-        for step in 0..=CACHE_SIZES {
-            let size = all.powf(f64::from(step) / f64::from(CACHE_SIZES));
-            let apart = (self.ratio(size) - other.ratio(size)).abs();
-            sum += apart;
-            most = most.max(apart);
-        }
-        (sum / f64::from(CACHE_SIZES + 1), most)
-    }
 }
 
 fn nothing() -> String {

@@ -1,0 +1,127 @@
+//! One side of a comparison, from whatever a user names: a recording, a capture, or a saved run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+
+use crate::cli::load::load;
+use crate::recording::Header;
+use crate::recording::file::reader::RecordingReader;
+use crate::report::files::RUN_FILE;
+use crate::report::json;
+use crate::report::model::Report;
+use crate::shape::likeness::Side;
+use crate::shape::profile::{Profile, Profiler};
+use crate::stats::counts::as_f64;
+
+/// A saved run keeps whole seconds. Nothing is said below ten steps of a clock, so that this step
+/// leaves what is of seconds and more.
+const RUN_STEP_NS: u64 = 100_000_000;
+
+/// A load that was read.
+pub(super) struct Read {
+    pub(super) profile: Profile,
+    clock_step_ns: u64,
+    lost: f64,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Read {
+    pub(super) fn side(&self) -> Side<'_> {
+        Side { profile: &self.profile, clock_step_ns: self.clock_step_ns, lost: self.lost }
+    }
+}
+
+pub(super) fn read(path: &Path) -> anyhow::Result<Read> {
+    match run_file(path) {
+        Some(file) if file.is_file() => of_run(&json::read(&file)?, path),
+        Some(file) => bail!(
+            "{}: is a folder without {}; name the folder of a run, a recording or a capture",
+            path.display(),
+            file.file_name().unwrap_or_default().display()
+        ),
+        None => of_recording(path),
+    }
+}
+
+/// The file of a saved run, where the path is one or the folder of one.
+fn run_file(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        return Some(path.join(RUN_FILE));
+    }
+    (path.file_name()? == RUN_FILE).then(|| path.to_owned())
+}
+
+fn of_recording(path: &Path) -> anyhow::Result<Read> {
+    let loaded = load(path)?;
+    let header = loaded.reader.header();
+    let name = path.display();
+    let warnings = loaded.warnings.iter().map(|warning| format!("{name}: {warning}"));
+    let mut warnings: Vec<String> = warnings.collect();
+    let cuts = header.ledger.cuts();
+    if !cuts.is_empty() {
+        warnings.push(format!("{name}: not all of the input: {}", cuts.join(", ")));
+    }
+    Ok(Read {
+        profile: profile(&loaded.reader)?,
+        clock_step_ns: header.clock_resolution_ns,
+        lost: lost(header),
+        warnings,
+    })
+}
+
+/// The share of messages that came in and became no exchange.
+fn lost(header: &Header) -> f64 {
+    let messages = header.ledger.messages.total;
+    if messages == 0 {
+        return 0.0;
+    }
+    as_f64(messages.saturating_sub(header.exchanges)) / as_f64(messages)
+}
+
+fn profile(reader: &RecordingReader) -> anyhow::Result<Profile> {
+    let mut profiler = Profiler::default();
+    let mut sights = reader.sights();
+    for sight in sights.by_ref() {
+        profiler.add(&sight?);
+    }
+    Ok(profiler.finish(sights.names()))
+}
+
+/// What the target received in a run: the seconds and the mix, which is all that a saved run keeps.
+fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
+    if run.series.is_empty() {
+        bail!("{}: this run replayed nothing, so that it has no load to compare", path.display());
+    }
+    let seconds: Vec<u64> = run.series.iter().map(|second| second.sent).collect();
+    let routes = run.routes.iter().map(|row| (Arc::from(row.route.as_str()), row.arrivals));
+    let name = path.display();
+    Ok(Read {
+        profile: Profile::of_seconds(&seconds, routes.collect()),
+        clock_step_ns: RUN_STEP_NS,
+        lost: 0.0,
+        warnings: vec![format!(
+            "{name}: a saved run keeps whole seconds, and neither sizes nor keys; its own report \
+             judged it request by request"
+        )],
+    })
+}
+
+impl Profile {
+    /// Of a load of which only the requests in each second and the mix are known.
+    fn of_seconds(seconds: &[u64], mix: std::collections::BTreeMap<Arc<str>, u64>) -> Self {
+        let mut profile = Profiler::default().finish(&[]);
+        profile.first = Some(Duration::ZERO);
+        profile.length = Duration::from_secs(seconds.len() as u64);
+        profile.shape.total = seconds.iter().sum();
+        for second in seconds {
+            // All of a second stand in its first hundredth: nothing is said of less than a second.
+            profile.shape.counts.push(u32::try_from(*second).unwrap_or(u32::MAX));
+            profile.shape.counts.extend([0; 99]);
+        }
+        profile.shape.mix = mix;
+        profile
+    }
+}
