@@ -85,6 +85,7 @@ fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
     let mut metrics = vec![
         other("completeness", "%", pair.completeness(), Gate::AtLeast(limits.completeness)),
         counts(1_000, "WAPE 1 s", "%", pair.rate_wape(limits.wape), Gate::AtMost(limits.wape)),
+        counts(1_000, "nRMSE 1 s", "%", pair.rate_rmse(), Gate::Report),
         other(
             "max cumulative lag",
             "s",
@@ -96,8 +97,10 @@ fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
     ];
     metrics.splice(1..1, lateness(input));
     metrics.extend(bursts(input, pair));
+    metrics.extend(memories(pair));
     metrics.push(other("mix TVD", "%", pair.mix(), Gate::AtMost(limits.mix)));
-    for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1.0)] {
+    metrics.push(other("mix JSD", "bits", pair.divergence(), Gate::Report));
+    for (name, q) in SIZES {
         let name = format!("request size ratio {name}");
         metrics.push(other(&name, "", pair.size(q, limits.size), Gate::Band(limits.size)));
     }
@@ -108,6 +111,20 @@ fn compare(input: &ShapeInput, produced: &Shape) -> Vec<Judged> {
         each.refuse_below(input.clock_step_ns);
     }
     metrics
+}
+
+/// Quantiles of request sizes.
+const SIZES: [(&str, f64); 5] =
+    [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+
+/// What counts remember of earlier ones.
+pub(super) fn memories(pair: Pair) -> [Judged; 2] {
+    let tenth = pair.memory(10, 1..=1);
+    let second = pair.memory(100, 1..=10);
+    [
+        counts(100, "ACF difference 100 ms lag 1", "", tenth, Gate::Report),
+        counts(1_000, "ACF difference 1 s lags 1–10", "", second, Gate::Report),
+    ]
 }
 
 fn lateness(input: &ShapeInput) -> Vec<Judged> {

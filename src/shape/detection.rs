@@ -31,22 +31,17 @@ type Pair = (f64, Option<f64>);
 static PEAK: LazyLock<Vec<f64>> = LazyLock::new(|| law(7));
 
 fn law(seed: u64) -> Vec<f64> {
-    law_at(seed, 1.0)
-}
-
-/// The same with so many times the sessions.
-fn law_at(seed: u64, times: f64) -> Vec<f64> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = move || 1.0 - random.random::<f64>();
     let mut moments = Vec::new();
     // Sessions that began up to 200 s before the recording are still there when it begins.
-    let (mut start, highest) = (-200.0, 65.0 * times);
+    let (mut start, highest) = (-200.0, 65.0);
     while start < SECONDS {
         start -= uniform().ln() / highest;
         let t = start.max(0.0);
         let wave = 0.55 + 0.75 * t / SECONDS + 0.15 * (std::f64::consts::TAU * t / 120.0).sin();
         let rush = if (84.0..99.0).contains(&t) { 1.8 } else { 1.0 };
-        if uniform() * highest > 28.0 * times * wave * rush {
+        if uniform() * highest > 28.0 * wave * rush {
             continue;
         }
         let mut at = start;

@@ -10,16 +10,22 @@
 //! Mix and sizes are those of the arrivals that left: a pair shows what is missing, not what became
 //! of the bytes on their way. That these are the planned ones is held by the tests of `drive`.
 //!
-//! Distances of the gaps between requests (KS, Wasserstein) are not among the metrics. They forgive
-//! an offset and a shuffled order, which lateness, arrival by arrival, does not; and they fail a
-//! harmless timer tick.
+//! Distances of the gaps between requests (KS, Wasserstein) are not among the metrics of a run: its
+//! requests come from several threads in no order that would have gaps. They forgive an offset and
+//! a shuffled order, which lateness, arrival by arrival, does not; and they fail a harmless timer
+//! tick. Two recordings are compared by them, too: see [`likeness`](crate::shape::likeness).
+
+use std::ops::RangeInclusive;
 
 use hdrhistogram::Histogram;
 
 use crate::shape::{Shape, WINDOW_NS};
 use crate::stats::counts::{as_f64, as_index, coarsen, quantile};
 use crate::stats::dispersion::index_of_dispersion;
-use crate::stats::distances::{max_cumulative_lag, total_variation, wape};
+use crate::stats::distances::{
+    jensen_shannon, max_cumulative_lag, normalised_rmse, total_variation, wape,
+};
+use crate::stats::memory::autocorrelation;
 
 /// A value, or why the data cannot support one.
 pub type Evaluated = Result<f64, String>;
@@ -63,6 +69,27 @@ impl Pair<'_> {
         let value = wape(&planned, &produced).ok_or_else(nothing)?;
         let change = 2.0 / as_f64(self.planned.total);
         supported(value, 0.0, Quantum { change, limit, what: "one request in the next second" })
+    }
+
+    /// Normalised root mean square error of the rate curve at 1 s.
+    pub fn rate_rmse(self) -> Evaluated {
+        let [planned, produced] = self.coarse(PER_SECOND);
+        enough_windows(planned.len(), "1 s")?;
+        normalised_rmse(&planned, &produced).ok_or_else(nothing)
+    }
+
+    /// The largest difference of the autocorrelations of counts in windows of `factor` × 10 ms.
+    pub fn memory(self, factor: usize, lags: RangeInclusive<usize>) -> Evaluated {
+        let [planned, produced] = self.coarse(factor);
+        enough_windows(planned.len().min(produced.len()), &scale_name(factor))?;
+        let apart = lags.filter_map(|lag| {
+            Some((autocorrelation(&planned, lag)? - autocorrelation(&produced, lag)?).abs())
+        });
+        apart.reduce(f64::max).ok_or_else(|| "counts do not vary".into())
+    }
+
+    fn coarse(self, factor: usize) -> [Vec<u64>; 2] {
+        [self.planned, self.produced].map(|shape| coarsen(&shape.counts, factor))
     }
 
     /// Largest cumulative lag in seconds, where one lost request is within `limit`.
@@ -136,6 +163,11 @@ impl Pair<'_> {
     /// Total variation distance of the request mixes.
     pub fn mix(self) -> Evaluated {
         total_variation(&self.planned.mix, &self.produced.mix).ok_or_else(nothing)
+    }
+
+    /// Jensen–Shannon divergence of the request mixes, in bits.
+    pub fn divergence(self) -> Evaluated {
+        jensen_shannon(&self.planned.mix, &self.produced.mix).ok_or_else(nothing)
     }
 
     /// Ratio of a quantile of request sizes; 1 asks for the largest size. Where requests are

@@ -170,7 +170,6 @@ impl Profiler {
         profile.length = at;
         profile.shape.total += 1;
         super::bump(&mut profile.shape.counts, super::window_of(at), 1);
-        profile.shape.request_bytes.saturating_record(seen.request_bytes.min(MAX_SIZE));
         profile.bytes[0] = profile.bytes[0].saturating_add(seen.request_bytes);
         if let Some(bytes) = seen.response_bytes {
             profile.response_bytes.saturating_record(bytes.min(MAX_SIZE));
@@ -199,6 +198,11 @@ impl Profiler {
         }
         let half = usize::from(session / SESSION_SHARE % 2 == 1);
         self.routes[route][half] += 1;
+        // Most requests have no body: those are put into the histograms at the end.
+        if seen.request_bytes == 0 {
+            return;
+        }
+        self.profile.shape.request_bytes.saturating_record(seen.request_bytes.min(MAX_SIZE));
         if route < MAX_SIZED_ROUTES {
             while self.route_bytes.len() <= route {
                 self.route_bytes.push(route_sizes());
@@ -247,7 +251,7 @@ impl Profiler {
     }
 
     /// The profile, with the names of methods and routes by their numbers.
-    pub fn finish(self, names: &[Arc<str>]) -> Profile {
+    pub fn finish(mut self, names: &[Arc<str>]) -> Profile {
         let mut profile = self.profile;
         let other: Arc<str> = Arc::from(OTHER_ROUTES);
         let name_of = |number: usize| names.get(number).filter(|_| number < MAX_ROUTES);
@@ -259,6 +263,13 @@ impl Profiler {
             }
         }
         profile.shape.mix.retain(|_, count| *count > 0);
+        let empty = profile.shape.total.saturating_sub(profile.shape.request_bytes.len());
+        profile.shape.request_bytes.saturating_record_n(0, empty);
+        self.route_bytes.resize_with(self.routes.len().min(MAX_SIZED_ROUTES), route_sizes);
+        for (bytes, halves) in self.route_bytes.iter_mut().zip(&self.routes) {
+            let empty = halves.iter().sum::<u64>().saturating_sub(bytes.len());
+            bytes.saturating_record_n(0, empty);
+        }
         for (number, bytes) in self.route_bytes.into_iter().enumerate() {
             if let Some(name) = name_of(number).filter(|_| !bytes.is_empty()) {
                 profile.route_bytes.insert(Arc::clone(name), bytes);

@@ -108,6 +108,35 @@ proptest! {
     }
 }
 
+proptest! {
+    /// For all exchanges: a sight is what the exchange is, and numbers stand for names.
+    #[test]
+    fn sights_are_what_exchanges_are(exchanges in vec(exchange(), 1..40)) {
+        let directory = tempdir().unwrap();
+        let path = directory.path().join("peak.parquet");
+        write(&path, &exchanges, SORT_BYTES);
+        let expected = sorted(&exchanges);
+        let mut reader = RecordingReader::open(&path).unwrap().sights();
+        let sights: Vec<_> = reader.by_ref().map(Result::unwrap).collect();
+        prop_assert_eq!(sights.len(), expected.len());
+        let same = |exchange: &Exchange| (exchange.method.clone(), exchange.target.clone());
+        for (sight, exchange) in sights.iter().zip(&expected) {
+            let response = exchange.response.as_ref();
+            prop_assert_eq!(sight.at, exchange.at);
+            prop_assert_eq!(sight.connection, exchange.connection);
+            prop_assert_eq!(sight.session, exchange.session);
+            let name = &reader.names()[sight.route as usize];
+            prop_assert_eq!(&**name, format!("{} {}", exchange.method, exchange.route));
+            prop_assert_eq!(sight.request_bytes, exchange.request_body_bytes);
+            prop_assert_eq!(sight.response_bytes, response.and_then(|response| response.body_bytes));
+            let took = response.and_then(|response| response.last_byte.or(response.first_byte));
+            prop_assert_eq!(sight.took, took);
+            let (first, first_sight) = (&expected[0], &sights[0]);
+            prop_assert_eq!(sight.key == first_sight.key, same(exchange) == same(first));
+        }
+    }
+}
+
 /// Several row groups, of which a range needs one; the iterator outlives its reader, on another
 /// thread.
 #[test]

@@ -30,7 +30,8 @@ fn error_of(path: &Path) -> Option<String> {
         Ok(reader) => reader
             .exchanges(None)
             .find_map(Result::err)
-            .or_else(|| reader.outlines(None).find_map(Result::err)),
+            .or_else(|| reader.outlines(None).find_map(Result::err))
+            .or_else(|| reader.sights().find_map(Result::err)),
     };
     let folder = format!("{}/", path.parent().unwrap().display());
     failed.map(|error| error.to_string().replace(&folder, ""))

@@ -86,18 +86,23 @@ impl Iterator for Sights {
 }
 
 fn sight(row: &Row<'_>, names: &mut Names) -> Result<Sight, RecordingError> {
-    let method = row.text(Column::Method)?;
+    let method = row.raw(Column::Method)?;
     let took = match row.optional_natural(Column::LastByte)? {
         Some(last) => Some(last),
         None => row.optional_natural(Column::FirstByte)?,
     };
-    let is_read = matches!(method, "GET" | "HEAD") || protocol(row)?.is_of_commands();
+    let is_read = matches!(method, b"GET" | b"HEAD") || protocol(row)?.is_of_commands();
+    let route = match names.met(method, row.raw(Column::Route)?) {
+        Some(number) => number,
+        // Only what is new has to be looked at.
+        None => names.number(row.text(Column::Method)?, row.text(Column::Route)?),
+    };
     Ok(Sight {
         at: Duration::from_nanos(row.natural(Column::At)?),
         connection: row.int(Column::Connection)?.cast_unsigned(),
         session: row.int(Column::Session)?.cast_unsigned(),
-        route: names.number(method, row.text(Column::Route)?),
-        key: hash(method, row.text(Column::Target)?),
+        route,
+        key: hash(method, row.raw(Column::Target)?),
         is_read,
         request_bytes: row.natural(Column::RequestBodyBytes)?,
         response_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
@@ -105,7 +110,7 @@ fn sight(row: &Row<'_>, names: &mut Names) -> Result<Sight, RecordingError> {
     })
 }
 
-fn hash(method: &str, target: &str) -> u64 {
+fn hash(method: &[u8], target: &[u8]) -> u64 {
     FixedState::with_seed(0).hash_one((method, target))
 }
 
@@ -125,17 +130,15 @@ impl Default for Names {
 }
 
 impl Names {
-    /// The number of a method and route. Most rows ask for one that was met lately, which costs a
-    /// comparison.
+    /// The number of a method and route that were met lately: most rows ask for such.
+    fn met(&self, method: &[u8], route: &[u8]) -> Option<u32> {
+        let (its_method, its_route, number) = self.slots[slot(method, route)].as_ref()?;
+        let is_same = its_method.as_bytes() == method && its_route.as_bytes() == route;
+        is_same.then_some(*number)
+    }
+
+    /// The number of a method and route, new or not.
     fn number(&mut self, method: &str, route: &str) -> u32 {
-        let hash = hash(method, route);
-        let slot = usize::try_from(hash % SLOTS as u64).unwrap_or(0);
-        if let Some((its_method, its_route, number)) = &self.slots[slot]
-            && **its_method == *method
-            && **its_route == *route
-        {
-            return *number;
-        }
         let key = (Box::from(method), Box::from(route));
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
         let number = match self.numbers.get(&key) {
@@ -147,9 +150,13 @@ impl Names {
                 next
             }
         };
-        self.slots[slot] = Some((key.0, key.1, number));
+        self.slots[slot(method.as_bytes(), route.as_bytes())] = Some((key.0, key.1, number));
         number
     }
+}
+
+fn slot(method: &[u8], route: &[u8]) -> usize {
+    usize::try_from(hash(method, route) % SLOTS as u64).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -159,7 +166,9 @@ mod tests {
     #[test]
     fn names_are_numbered_in_order_of_appearance_and_bounded() {
         let mut names = Names::default();
+        assert_eq!(names.met(b"GET", b"/a"), None);
         assert_eq!(names.number("GET", "/a"), 0);
+        assert_eq!(names.met(b"GET", b"/a"), Some(0));
         assert_eq!(names.number("GET", "/b"), 1);
         assert_eq!(names.number("POST", "/a"), 2);
         assert_eq!(names.number("GET", "/a"), 0);
@@ -175,8 +184,8 @@ mod tests {
 
     #[test]
     fn a_method_and_a_target_are_told_apart() {
-        assert_ne!(hash("GET", "/a"), hash("HEAD", "/a"));
-        assert_ne!(hash("GET", "/a"), hash("GET", "/b"));
-        assert_ne!(hash("GE", "T/a"), hash("GET", "/a"));
+        assert_ne!(hash(b"GET", b"/a"), hash(b"HEAD", b"/a"));
+        assert_ne!(hash(b"GET", b"/a"), hash(b"GET", b"/b"));
+        assert_ne!(hash(b"GE", b"T/a"), hash(b"GET", b"/a"));
     }
 }

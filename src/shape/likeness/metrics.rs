@@ -2,6 +2,7 @@
 
 use hdrhistogram::Histogram;
 
+use crate::shape::compare::memories;
 use crate::shape::floor::{FACTOR, SCALES};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, counts, other};
@@ -10,9 +11,8 @@ use crate::shape::likeness::curve::Curve;
 use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
 use crate::stats::counts::{as_f64, coarsen};
-use crate::stats::distances::{jensen_shannon, normalised_rmse};
 use crate::stats::gaps::{kolmogorov_smirnov, wasserstein};
-use crate::stats::memory::{Hurst, autocorrelation, hurst_by_variance};
+use crate::stats::memory::{Hurst, hurst_by_variance};
 
 /// A clock whose steps are more than this share of the mean gap makes gaps of its own.
 const STEP_OF_GAP: f64 = 0.1;
@@ -69,7 +69,6 @@ fn with_floor(mut judged: Judged, floor: f64) -> Judged {
 
 fn amounts(input: &Input) -> Vec<Judged> {
     let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
-    let [first, second] = [input.reference.profile, input.other.profile];
     // What was lost on the way into either file cannot be told from what was not sent.
     let lost = input.reference.lost.max(input.other.lost);
     let complete = limits.completeness;
@@ -85,14 +84,12 @@ fn amounts(input: &Input) -> Vec<Judged> {
     let wape = widened(limits.wape, floors.wape);
     let lag = widened(limits.lag_seconds, floors.lag_seconds);
     let peak = band(limits.peak, floors.peak);
-    let seconds = [first, second].map(|profile| coarsen(&profile.shape.counts, 100));
-    let rmse = normalised_rmse(&seconds[0], &seconds[1]).ok_or_else(nothing);
     metrics.extend([
         with_floor(
             counts(1_000, "WAPE 1 s", "%", both.rate_wape(wape), Gate::AtMost(wape)),
             floors.wape,
         ),
-        counts(1_000, "nRMSE 1 s", "%", rmse, Gate::Report),
+        counts(1_000, "nRMSE 1 s", "%", both.rate_rmse(), Gate::Report),
         with_floor(
             other("max cumulative lag", "s", both.lag_seconds(lag), Gate::AtMost(lag)),
             floors.lag_seconds,
@@ -179,21 +176,7 @@ fn bursts(input: &Input) -> Vec<Judged> {
         metrics.push(with_floor(Judged { kind: Kind::Burst(factor as u64 * 10), metric }, floor));
     }
     let [first, second] = [input.reference, input.other].map(|side| &side.profile.shape.counts);
-    let memory = |factor: usize, lags: std::ops::RangeInclusive<usize>| -> Evaluated {
-        let [first, second] = [first, second].map(|counts| coarsen(counts, factor));
-        let apart = lags.filter_map(|lag| {
-            Some((autocorrelation(&first, lag)? - autocorrelation(&second, lag)?).abs())
-        });
-        apart.reduce(f64::max).ok_or_else(|| "too few windows".into())
-    };
-    metrics.push(counts(100, "ACF difference 100 ms lag 1", "", memory(10, 1..=1), Gate::Report));
-    metrics.push(counts(
-        1_000,
-        "ACF difference 1 s lags 1–10",
-        "",
-        memory(100, 1..=10),
-        Gate::Report,
-    ));
+    metrics.extend(memories(both));
     metrics.push(hurst(first, second));
     metrics
 }
@@ -218,10 +201,9 @@ fn hurst(first: &[u32], second: &[u32]) -> Judged {
 fn mix_and_sizes(input: &Input) -> Vec<Judged> {
     let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
     let [first, second] = [input.reference.profile, input.other.profile];
-    let divergence = jensen_shannon(&first.shape.mix, &second.shape.mix).ok_or_else(nothing);
     let mut metrics = vec![
         with_floor(other("mix TVD", "%", both.mix(), at_most(limits.mix, floors.mix)), floors.mix),
-        other("mix JSD", "bits", divergence, Gate::Report),
+        other("mix JSD", "bits", both.divergence(), Gate::Report),
     ];
     let gate = |floor: f64| Gate::Band(band(limits.size, floor));
     for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
