@@ -14,11 +14,9 @@ use crate::capture::streams::{Origin, Streams};
 use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
-use crate::protocol::Protocol;
 use crate::recording::closings::{Closings, MAX_CLOSINGS};
 use crate::recording::ledger::Ledger;
-use crate::recording::route::statements::route_of_statement;
-use crate::recording::route::{route_of, route_of_key};
+use crate::recording::route::route_for;
 use crate::recording::{Exchange, Flags, Response, Servers, host_of};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
@@ -363,7 +361,7 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
         method: line.method,
         scheme: line.scheme,
         authority: line.authority,
-        route: route(request.protocol, &line.target),
+        route: route_for(request.protocol, &line.target),
         target: line.target,
         request_head: request.head,
         // Without the room it grew into: many of them are held until they are sorted.
@@ -379,16 +377,6 @@ fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answ
             last_byte: answer.whole.then(|| between(sent_ns, answer.last_ns)),
         }),
         flags,
-    }
-}
-
-/// What a report groups requests of that protocol by.
-fn route(protocol: Protocol, target: &str) -> String {
-    match protocol {
-        Protocol::Redis => route_of_key(target),
-        Protocol::Mysql => route_of_statement(target, true),
-        Protocol::Postgres => route_of_statement(target, false),
-        Protocol::Http1 | Protocol::Http2 | Protocol::Http3 => route_of(target),
     }
 }
 

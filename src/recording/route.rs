@@ -2,12 +2,25 @@
 
 pub mod statements;
 
+use crate::protocol::Protocol;
+use crate::recording::route::statements::route_of_statement;
+
 /// Shortest run of hexadecimal digits that is taken for an identifier.
 const MIN_HEX: usize = 8;
 
 /// Shortest run of letters and digits mixed that is taken for a token: longer than words with a
 /// version number in them, such as `oauth2-callback`.
 const MIN_TOKEN: usize = 20;
+
+/// What a report groups requests of a protocol by.
+pub fn route_for(protocol: Protocol, target: &str) -> String {
+    match protocol {
+        Protocol::Redis => route_of_key(target),
+        Protocol::Mysql => route_of_statement(target, true),
+        Protocol::Postgres => route_of_statement(target, false),
+        Protocol::Http1 | Protocol::Http2 | Protocol::Http3 => route_of(target),
+    }
+}
 
 /// The route of a request target: its path without query and fragment, in which numbers, UUIDs,
 /// long hexadecimal and base64-like segments are replaced by `*`. Of an absolute target the

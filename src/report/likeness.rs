@@ -2,6 +2,7 @@
 
 mod curves;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use crate::report::ReportError;
@@ -45,9 +46,8 @@ impl Compared {
     /// Both loads in a line.
     pub(crate) fn about(&self) -> String {
         let [first, second] = self.requests.map(format_count);
-        let [one, other] = self.length_ns.map(|ns| {
-            format_duration(Duration::from_millis(Duration::from_nanos(ns).as_millis() as u64))
-        });
+        let [one, other] =
+            self.length_ns.map(|ns| format_duration(Duration::from_millis(ns / 1_000_000)));
         format!("reference: {first} requests in {one} · second: {second} requests in {other}")
     }
 }
@@ -77,7 +77,7 @@ pub fn terminal(compared: &Compared, style: Style) -> String {
         for difference in &likeness.differences {
             list.row(&[mark(Outcome::Fail).to_string(), clean(difference, MAX_SENTENCE)]);
         }
-        page += &format!("\nWhat is different\n{}", list.render(2));
+        let _ = write!(page, "\nWhat is different\n{}", list.render(2));
     }
     page += &curves(&likeness.seconds);
     page += &metrics(likeness, width);
@@ -87,7 +87,7 @@ pub fn terminal(compared: &Compared, style: Style) -> String {
         for note in notes {
             list.row(&["!".to_owned(), clean(note, MAX_SENTENCE)]);
         }
-        page += &format!("\nWhat limits this\n{}", list.render(2));
+        let _ = write!(page, "\nWhat limits this\n{}", list.render(2));
     }
     let word = match outcome {
         Outcome::Pass => "PASS",

@@ -261,7 +261,8 @@ mod tests {
         assert_eq!(exact.offset_ns, 777_000_000);
         assert!(exact.lateness.max() <= 1, "{}", exact.lateness.max());
         assert!(exact.is_replay(GAP_NS));
-        let late = pair(&keys(&original), &keys(&moved(&|n, ms| ms + (n % 10) as f64))).unwrap();
+        let late =
+            pair(&keys(&original), &keys(&moved(&|n, ms| ms + as_f64(n as u64 % 10)))).unwrap();
         assert!(late.is_replay(GAP_NS) && late.lateness.max() <= 5_010_000, "{late:?}");
         let stretched = pair(&keys(&original), &keys(&moved(&|_, ms| ms * 1.5))).unwrap();
         assert!(stretched.is_replay(GAP_NS) && stretched.lateness.max() > 10_000_000_000);

@@ -122,7 +122,8 @@ mod tests {
             of(&values)
         };
         let first = sample();
-        let expected = (2.0 / std::f64::consts::PI * 2.0 / 2_000.0).sqrt() * 1.570_8;
+        let expected =
+            (2.0 / std::f64::consts::PI * 2.0 / 2_000.0).sqrt() * std::f64::consts::FRAC_PI_2;
         near(wasserstein_floor(&first, 2_000.0, 2_000.0), expected, expected * 0.05);
         let pairs = 100;
         let sum: f64 = (0..pairs).map(|_| wasserstein(&sample(), &sample()).unwrap()).sum();

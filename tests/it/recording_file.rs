@@ -13,6 +13,7 @@ use peakhour::recording::file::CELL_BYTES_MAX;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::rows::target_hash;
 use peakhour::recording::file::writer::{RecordingWriter, SORT_BYTES};
+use peakhour::recording::route::route_of;
 use peakhour::recording::{Exchange, Flags, Header};
 
 use crate::exchanges::{exchange, header, plain};
@@ -126,7 +127,11 @@ proptest! {
             prop_assert_eq!(sight.connection, exchange.connection);
             prop_assert_eq!(sight.session, exchange.session);
             let name = &reader.names()[sight.route as usize];
-            prop_assert_eq!(&**name, format!("{} {}", exchange.method, exchange.route));
+            let template = match exchange.route.strip_prefix('/') {
+                Some(_) => route_of(&exchange.route),
+                None => exchange.route.clone(),
+            };
+            prop_assert_eq!(&**name, format!("{} {template}", exchange.method));
             prop_assert_eq!(sight.request_bytes, exchange.request_body_bytes);
             prop_assert_eq!(sight.response_bytes, response.and_then(|response| response.body_bytes));
             let took = response.and_then(|response| response.last_byte.or(response.first_byte));

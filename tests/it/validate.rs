@@ -26,7 +26,7 @@ fn lines(requests: impl Iterator<Item = (u64, u64, u64)>) -> String {
 /// 40 s of bursts: every 100 ms a page of one to eight requests, of sessions that last 5 s.
 fn bursts() -> impl Iterator<Item = (u64, u64, u64)> {
     (0..400_u64).flat_map(|page| {
-        (0..1 + page * page % 8).map(move |place| {
+        (0..=page * page % 8).map(move |place| {
             let session = page / 50 * 5 + page % 5;
             (page * 100 + place * 3, session, (page * 7 + place) % 23)
         })

@@ -11,6 +11,7 @@ use crate::recording::file::RecordingError;
 use crate::recording::file::batch::Row;
 use crate::recording::file::columns::Column;
 use crate::recording::file::rows::{Rows, protocol};
+use crate::recording::route::route_of;
 
 /// What is looked at of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,13 +115,17 @@ fn hash(method: &[u8], target: &[u8]) -> u64 {
     FixedState::with_seed(0).hash_one((method, target))
 }
 
-/// Numbers of methods and routes.
+/// A method and a route as they stand in the file, and their number.
+type Met = (Box<str>, Box<str>, u32);
+
+/// Numbers of methods and routes. Paths become templates where a file has them as they are, so that
+/// two files tell the same routes apart.
 #[derive(Debug)]
 struct Names {
     all: Vec<Arc<str>>,
-    numbers: HashMap<(Box<str>, Box<str>), u32>,
+    numbers: HashMap<Arc<str>, u32>,
     /// By a hash: the numbers that were met lately, with what they stand for.
-    slots: Vec<Option<(Box<str>, Box<str>, u32)>>,
+    slots: Vec<Option<Met>>,
 }
 
 impl Default for Names {
@@ -139,18 +144,24 @@ impl Names {
 
     /// The number of a method and route, new or not.
     fn number(&mut self, method: &str, route: &str) -> u32 {
-        let key = (Box::from(method), Box::from(route));
+        let name = if route.starts_with('/') {
+            format!("{method} {}", route_of(route))
+        } else {
+            format!("{method} {route}")
+        };
         let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let number = match self.numbers.get(&key) {
+        let number = match self.numbers.get(name.as_str()) {
             Some(number) => *number,
             None if self.all.len() >= MAX_NAMES => next,
             None => {
-                self.all.push(Arc::from(format!("{method} {route}")));
-                self.numbers.insert(key.clone(), next);
+                let name: Arc<str> = Arc::from(name);
+                self.all.push(Arc::clone(&name));
+                self.numbers.insert(name, next);
                 next
             }
         };
-        self.slots[slot(method.as_bytes(), route.as_bytes())] = Some((key.0, key.1, number));
+        self.slots[slot(method.as_bytes(), route.as_bytes())] =
+            Some((Box::from(method), Box::from(route), number));
         number
     }
 }
@@ -173,8 +184,10 @@ mod tests {
         assert_eq!(names.number("POST", "/a"), 2);
         assert_eq!(names.number("GET", "/a"), 0);
         assert_eq!(&*names.all[2], "POST /a");
+        assert_eq!(names.number("GET", "/item/17"), 3);
+        assert_eq!(names.number("GET", "/item/*"), 3, "a path is the template that it has");
         for route in 0..MAX_NAMES {
-            names.number("PUT", &route.to_string());
+            names.number("PUT", &format!("name {route}"));
         }
         assert_eq!(names.all.len(), MAX_NAMES);
         let beyond = u32::try_from(MAX_NAMES).unwrap();

@@ -7,6 +7,7 @@ use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
 use crate::recording::jsonl::blob::Blob;
+use crate::recording::route::route_for;
 use crate::recording::{Exchange, Flags, Response};
 
 /// The fields of a line; those that are `None` are left out.
@@ -170,9 +171,7 @@ impl Line {
         }
         let response = self.response().map_err(bad)?;
         let connection = self.connection.unwrap_or(number);
-        let route = self
-            .route
-            .unwrap_or_else(|| self.target.split(['?', '#']).next().unwrap_or_default().to_owned());
+        let route = self.route.unwrap_or_else(|| route_for(self.protocol, &self.target));
         Ok(Exchange {
             at: Duration::from_nanos(self.at_ns),
             connection,
