@@ -133,7 +133,8 @@ proptest! {
             };
             prop_assert_eq!(&**name, format!("{} {template}", exchange.method));
             prop_assert_eq!(sight.request_bytes, exchange.request_body_bytes);
-            prop_assert_eq!(sight.response_bytes, response.and_then(|response| response.body_bytes));
+            let bytes = response.and_then(|response| response.body_bytes);
+            prop_assert_eq!(sight.response_bytes, bytes);
             let took = response.and_then(|response| response.last_byte.or(response.first_byte));
             prop_assert_eq!(sight.took, took);
             let (first, first_sight) = (&expected[0], &sights[0]);
