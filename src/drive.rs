@@ -194,6 +194,7 @@ fn driven(
     }
     let gauges = run.gauges.snapshot();
     summary.handshakes = gauges.handshakes;
+    summary.as_recorded = gauges.as_recorded;
     let health = health::after(before, run.epoch.now(), run_queue_wait);
     Ok(Driven {
         summary,

@@ -34,8 +34,13 @@ pub(crate) struct Sealed {
 
 impl Stream {
     /// Shakes hands, and says whether an earlier session was resumed.
-    pub(crate) async fn sealed(tls: &Tls, socket: TcpStream) -> Result<(Self, bool), TlsFailure> {
-        let connector = TlsConnector::from(Arc::clone(&tls.config));
+    /// Which of them it tries is as `recorded`, where that is known.
+    pub(crate) async fn sealed(
+        tls: &Tls,
+        recorded: Option<bool>,
+        socket: TcpStream,
+    ) -> Result<(Self, bool), TlsFailure> {
+        let connector = TlsConnector::from(Arc::clone(tls.config(false, recorded)));
         let shaken = connector.connect(tls.name.clone(), socket).await;
         let (socket, session) = shaken.map_err(|error| TlsFailure::of(&error))?.into_inner();
         let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);

@@ -195,6 +195,16 @@ pub struct Totals {
     /// TLS handshakes that resumed a session.
     #[serde(default, skip_serializing_if = "is_none")]
     pub tls_resumed: u64,
+    /// Of all of them, those whose connection was opened in full when it was recorded.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_recorded_handshakes: u64,
+    /// Of all of them, those whose connection resumed a session when it was recorded.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_recorded_resumed: u64,
+    /// Of the latter, those that were made in full nevertheless: no ticket was at hand, or the
+    /// target did not take it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_not_resumed: u64,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.

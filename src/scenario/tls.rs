@@ -1,6 +1,8 @@
 //! TLS to the target: what a scenario or a command line says of it, and what is made of that before
 //! anything is sent.
 
+mod sessions;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::scenario::keys::Text;
 use crate::scenario::mapped::MappedHost;
 use crate::scenario::place::Place;
 use crate::scenario::problem::{Mistake, ScenarioError, crop};
+use crate::scenario::tls::sessions::Sessions;
 
 /// How TLS is spoken to a target. Without anything said, its certificate must be for its host and
 /// of an issuer whom this machine trusts.
@@ -50,8 +53,25 @@ pub struct Tls {
     pub config: Arc<ClientConfig>,
     /// What HTTP/2 is spoken inside of; it shares the sessions.
     pub http2: Arc<ClientConfig>,
+    /// The same two for connections that were opened in full when they were recorded: no session
+    /// is resumed, but theirs can be.
+    pub in_full: [Arc<ClientConfig>; 2],
+    /// The same two for connections that resumed a session when they were recorded.
+    pub resuming: [Arc<ClientConfig>; 2],
     /// The name of the target.
     pub name: ServerName<'static>,
+}
+
+impl Tls {
+    /// How a connection is opened that was `recorded` to have resumed a session, or not.
+    pub fn config(&self, http2: bool, recorded: Option<bool>) -> &Arc<ClientConfig> {
+        let [first, second] = match recorded {
+            None => [&self.config, &self.http2],
+            Some(false) => self.in_full.each_ref(),
+            Some(true) => self.resuming.each_ref(),
+        };
+        if http2 { second } else { first }
+    }
 }
 
 impl fmt::Debug for Tls {
@@ -82,12 +102,20 @@ impl TlsSpec {
         };
         let identity =
             self.identity.as_ref().map(|Identity { cert, key }| [Path::new(cert), Path::new(key)]);
-        let mut config = to_server(trust, identity)?;
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        let mut http2 = config.clone();
-        config.alpn_protocols = vec![HTTP1.to_vec()];
-        http2.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(Tls { config: Arc::new(config), http2: Arc::new(http2), name })
+        let config = to_server(trust, identity)?;
+        // Clones share whom they trust and what they show, without which no session is resumed.
+        let spoken = |resumption: Resumption| {
+            [HTTP1, HTTP2].map(|protocol| {
+                let mut config = config.clone();
+                config.resumption = resumption.clone();
+                config.alpn_protocols = vec![protocol.to_vec()];
+                Arc::new(config)
+            })
+        };
+        let [first, http2] = spoken(Resumption::in_memory_sessions(SESSIONS));
+        let [in_full, resuming] =
+            Sessions::both().map(|sessions| spoken(Resumption::store(Arc::new(sessions))));
+        Ok(Tls { config: first, http2, in_full, resuming, name })
     }
 }
 

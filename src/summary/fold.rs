@@ -12,7 +12,7 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, tim
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
-use crate::summary::{Route, Second, Summary};
+use crate::summary::{AsRecorded, Route, Second, Summary};
 
 impl Summary {
     /// The summary of no samples.
@@ -37,6 +37,7 @@ impl Summary {
             cells: Cells::new(),
             connections_opened: 0,
             handshakes: [0; 2],
+            as_recorded: AsRecorded::default(),
             in_flight_ns: 0,
             request_bytes: 0,
             response_bytes: 0,
@@ -96,7 +97,11 @@ impl Summary {
             self.route(route).merge(row);
         }
         self.connections_opened += other.connections_opened;
-        self.handshakes = [0, 1].map(|at| self.handshakes[at] + other.handshakes[at]);
+        let add = |these: [u64; 2], those: [u64; 2]| [0, 1].map(|at| these[at] + those[at]);
+        self.handshakes = add(self.handshakes, other.handshakes);
+        let AsRecorded { recorded, not_resumed } = &mut self.as_recorded;
+        *recorded = add(*recorded, other.as_recorded.recorded);
+        *not_resumed += other.as_recorded.not_resumed;
         self.in_flight_ns = self.in_flight_ns.saturating_add(other.in_flight_ns);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);

@@ -10,6 +10,7 @@ use peakhour::drive::health::{Calibration, Health};
 use peakhour::plan::facts::Facts;
 use peakhour::plan::needs::Needs;
 use peakhour::recording::closings::Closings;
+use peakhour::recording::handshakes::Handshakes;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
@@ -18,7 +19,7 @@ use peakhour::shape::{Origin, Shape};
 use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
-use peakhour::summary::{Route, Second, Summary};
+use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 use crate::report_sample::shapes::{degraded, faithful, late_shape};
@@ -233,6 +234,7 @@ fn header(exchanges: u64) -> Header {
         redaction: None,
         ledger,
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
     }
 }
 
@@ -264,6 +266,7 @@ fn summary(sample: &Sample) -> Summary {
         routes: routes(arrivals, errors, &seconds),
         seconds,
         handshakes: [0; 2],
+        as_recorded: AsRecorded::default(),
         cells: Cells::new(),
         connections_opened: 622,
         in_flight_ns: 0,

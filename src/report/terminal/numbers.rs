@@ -65,7 +65,27 @@ fn handshakes(totals: &Totals) -> String {
     if full + resumed == 0 {
         return String::new();
     }
-    format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed))
+    let told = format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed));
+    told + &as_recorded(totals)
+}
+
+/// Against the recording, as far as that knows.
+fn as_recorded(totals: &Totals) -> String {
+    let recorded = [totals.tls_recorded_handshakes, totals.tls_recorded_resumed];
+    let [known, all] = [recorded[0] + recorded[1], totals.tls_handshakes + totals.tls_resumed];
+    if known == 0 {
+        return String::new();
+    }
+    let unknown = match all.saturating_sub(known) {
+        0 => String::new(),
+        unknown => format!(", {} not known", format_count(unknown)),
+    };
+    let missed = match totals.tls_not_resumed {
+        0 => String::new(),
+        missed => format!("; {} of them had no session to resume", format_count(missed)),
+    };
+    let [full, resumed] = recorded.map(format_count);
+    format!(" (recorded: {full} in full, {resumed} resumed{unknown}{missed})")
 }
 
 fn statuses(report: &Report) -> String {
