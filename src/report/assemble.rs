@@ -92,6 +92,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
         followed: None,
         hook: None,
+        oddities: None,
         session_pace: input.facts.session_pace.then(|| session_pace(input)),
         statuses,
         replies,

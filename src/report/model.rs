@@ -8,9 +8,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::act::Performed;
+use crate::drive::Driven;
 use crate::drive::follow::Followed;
 use crate::drive::health::Health;
 use crate::drive::hook::HookReport;
+use crate::drive::oddities::Odd;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
@@ -91,6 +93,9 @@ pub struct Report {
     /// When the replay began, ns since the start of the rehearsal; `None` where there was none.
     #[serde(default)]
     pub replay_started_ns: Option<u64>,
+    /// What happened on connections of HTTP/1 that is no request's fate; `None` where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oddities: Option<Oddities>,
     /// Times in which a person or a rule changed the course of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
@@ -134,6 +139,27 @@ pub struct SessionPace {
     pub total_ns: u64,
     /// The largest, in nanoseconds.
     pub most_ns: u64,
+}
+
+/// What happened on connections that is no request's fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oddities {
+    /// Requests that were sent a second time, because the target closed an idle connection just as
+    /// they were on their way.
+    pub sent_again: u64,
+    /// Connections on which the target said something that nobody had asked for; they were closed.
+    pub unasked: u64,
+    /// Bodies that were sent without the leave that their head asked for, because none came.
+    pub without_leave: u64,
+}
+
+impl Oddities {
+    /// Those of a run; `None` where there were none.
+    pub fn of(driven: &Driven) -> Option<Self> {
+        let Odd { unasked, no_leave } = driven.odd;
+        let all = Self { sent_again: driven.retried, unasked, without_leave: no_leave };
+        (all != Self::default()).then_some(all)
+    }
 }
 
 /// A load that was never recorded.

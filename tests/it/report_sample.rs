@@ -14,7 +14,7 @@ use peakhour::recording::handshakes::Handshakes;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
-use peakhour::report::model::Report;
+use peakhour::report::model::{Oddities, Report};
 use peakhour::shape::{Origin, Shape};
 use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
@@ -71,7 +71,7 @@ pub(crate) fn failing() -> Report {
         evidence: vec!["3 bodies of 64 KiB and more; 30 are needed".to_owned()],
         advice: "replay a longer window".to_owned(),
     };
-    sample(&Sample {
+    let mut report = sample(&Sample {
         verdict: Verdict {
             outcome: RunOutcome::Fail,
             headline: "errors 0.233 %: the target refused connections beyond 64 open at once"
@@ -91,7 +91,9 @@ pub(crate) fn failing() -> Report {
         exit_code: 99,
         refused: 4,
         late: false,
-    })
+    });
+    report.oddities = Some(Oddities { sent_again: 3, unasked: 1_041, without_leave: 0 });
+    report
 }
 
 /// This machine was late.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::report::model::{Quantiles, Report, Totals};
+use crate::report::model::{Oddities, Quantiles, Report, Totals};
 use crate::report::terminal::grid::Grid;
 use crate::report::text::{nanos, share};
 use crate::units::{format_count, format_size};
@@ -48,6 +48,9 @@ fn totals(report: &Report, width: u16) -> String {
             handshakes(totals)
         ),
     );
+    if let Some(oddities) = &report.oddities {
+        row("oddities", odd(oddities));
+    }
     row(
         "bytes",
         format!(
@@ -67,6 +70,19 @@ fn handshakes(totals: &Totals) -> String {
     }
     let told = format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed));
     told + &as_recorded(totals)
+}
+
+/// What happened on connections, as far as it did.
+fn odd(oddities: &Oddities) -> String {
+    let Oddities { sent_again, unasked, without_leave } = *oddities;
+    let counts = [
+        (sent_again, "sent again"),
+        (unasked, "unasked answers"),
+        (without_leave, "bodies sent without leave"),
+    ];
+    let told = counts.into_iter().filter(|(count, _)| *count > 0);
+    let told = told.map(|(count, what)| format!("{what}: {}", format_count(count)));
+    told.collect::<Vec<_>>().join(" · ")
 }
 
 /// Against the recording, as far as that knows.
