@@ -3,6 +3,7 @@
 pub mod cells;
 pub mod drift;
 pub mod evidence;
+pub mod flight;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod fold;
@@ -17,6 +18,7 @@ use crate::shape::Shape;
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::flight::Flight;
 
 /// Everything a verdict and a report need to know of a run.
 ///
@@ -70,6 +72,8 @@ pub struct Summary {
     pub as_recorded: AsRecorded,
     /// The times from dispatched to done, together, in nanoseconds: what Little's law needs.
     pub in_flight_ns: u64,
+    /// The same by the time in which they were.
+    pub flight: Flight,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.

@@ -138,6 +138,11 @@ impl Gauges {
         self.in_flight.fetch_sub(1, Relaxed);
     }
 
+    /// Requests that are in flight now.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
     /// The times that requests were in flight, together; `None` while one is.
     pub(crate) fn flight_time(&self) -> Option<Duration> {
         let all_left = self.in_flight.load(Relaxed) == 0;

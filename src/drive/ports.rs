@@ -33,14 +33,14 @@ fn available(range: &str, reserved: &str) -> Vec<u16> {
     let Some((first, last)) = numbers.next().flatten().zip(numbers.next().flatten()) else {
         return Vec::new();
     };
-    let reserved: Vec<RangeInclusive<u16>> = reserved
+    let mut reserved: Vec<RangeInclusive<u16>> = reserved
         .split([',', '\n'])
         .filter_map(|span| {
             let (from, to) = span.split_once('-').unwrap_or((span, span));
             Some(from.trim().parse().ok()?..=to.trim().parse().ok()?)
         })
         .collect();
-    // The kernel has sorted them and put neighbours together.
+    reserved.sort_by_key(|span| *span.start());
     let mut ahead = reserved.iter().peekable();
     let is_free = |port: &u16| {
         while ahead.next_if(|span| span.end() < port).is_some() {}

@@ -19,6 +19,7 @@ use peakhour::shape::{Origin, Shape};
 use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
+use peakhour::summary::flight::Flight;
 use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
@@ -190,6 +191,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         read_late: 0,
         reader_waits: 0,
         in_flight_seconds: None,
+        seen: Vec::new(),
         seconds: f64::from(SECONDS),
     };
     assemble(&AssembleInput {
@@ -272,6 +274,7 @@ fn summary(sample: &Sample) -> Summary {
         cells: Cells::new(),
         connections_opened: 622,
         in_flight_ns: 0,
+        flight: Flight::default(),
         request_bytes: 48_230_112,
         response_bytes: 2_204_118_730,
         evidence: Evidence::default(),
