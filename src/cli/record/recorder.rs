@@ -107,6 +107,7 @@ impl Recorder {
         let mut late = Vec::new();
         let mut imported =
             import.finish(&mut |found| keep(found, origin_ns, &mut parts, &mut late));
+        parts.current.handshakes.merge(&imported.handshakes, 0);
         if let Some(ledger) = parts.late_ledger() {
             for bucket in late {
                 imported.ledger.messages.hand_over(bucket, &mut ledger.messages);
