@@ -61,6 +61,16 @@ impl Stream {
         }
     }
 
+    /// Waits until something may be written.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.socket().writable().await
+    }
+
+    /// Waits until something may be read.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.socket().readable().await
+    }
+
     /// Takes as much as fits for now, and returns how much; all of it has left once it
     /// [`Stream::is_flushed`].
     pub(crate) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -251,13 +261,8 @@ impl Idle {
     }
 }
 
-/// Asks the kernel whether an idle socket is still open and silent.
-pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
-    Idle::of(&peek(socket)) == Idle::Quiet
-}
-
 /// Waits until an idle socket ends or has something to read.
-pub(crate) async fn disturbed(socket: &TcpStream) -> Idle {
+async fn disturbed(socket: &TcpStream) -> Idle {
     while socket.readable().await.is_ok() {
         let idle = Idle::of(&socket.try_io(Interest::READABLE, || peek(socket)));
         if idle != Idle::Quiet {

@@ -16,6 +16,7 @@ use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
     SCHEMA_VERSION, SecondRow, SessionPace, Totals,
 };
+use crate::scenario::redis::is_redis;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::stats::histograms::nanoseconds;
 use crate::summary::{Route, Second, Summary};
@@ -129,7 +130,7 @@ fn session_pace(input: &AssembleInput) -> SessionPace {
 /// Answers by status; or by kind, where there are none.
 fn answers(input: &AssembleInput) -> (BTreeMap<u16, u64>, BTreeMap<String, u64>) {
     let statuses = &input.summary.statuses;
-    if !input.target.starts_with("redis://") {
+    if !is_redis(input.target) {
         return (statuses.clone(), BTreeMap::new());
     }
     let name = |status: u16| if status == ERROR_REPLY { "error reply" } else { "reply" };

@@ -17,6 +17,7 @@ use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
 use crate::scenario::load::CLOSED;
+use crate::scenario::redis::is_redis;
 use crate::shape::ShapeReport;
 use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
 
@@ -119,7 +120,7 @@ impl Report {
 
     /// Commands of Redis were sent, whose answers have no status.
     pub fn speaks_redis(&self) -> bool {
-        self.target.starts_with("redis://")
+        is_redis(&self.target)
     }
 
     /// Each connection waited for its answers: nothing was planned.

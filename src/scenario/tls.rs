@@ -88,8 +88,17 @@ const HTTP2: &[u8] = b"h2";
 const SESSIONS: usize = 8;
 
 impl TlsSpec {
-    /// Reads the files.
+    /// Reads the files, to speak HTTP.
     pub fn ready(&self, host: &str) -> Result<Tls, TlsError> {
+        self.ready_for([Some(HTTP1), Some(HTTP2)], host)
+    }
+
+    /// The same to speak what has no name in handshakes, such as Redis.
+    pub fn ready_unnamed(&self, host: &str) -> Result<Tls, TlsError> {
+        self.ready_for([None; 2], host)
+    }
+
+    fn ready_for(&self, protocols: [Option<&[u8]>; 2], host: &str) -> Result<Tls, TlsError> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned())
@@ -105,10 +114,10 @@ impl TlsSpec {
         let config = to_server(trust, identity)?;
         // Clones share whom they trust and what they show, without which no session is resumed.
         let spoken = |resumption: Resumption| {
-            [HTTP1, HTTP2].map(|protocol| {
+            protocols.map(|protocol| {
                 let mut config = config.clone();
                 config.resumption = resumption.clone();
-                config.alpn_protocols = vec![protocol.to_vec()];
+                config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
                 Arc::new(config)
             })
         };
@@ -123,8 +132,18 @@ impl TargetSpec {
     /// How TLS is spoken to it, if it is.
     pub fn tls(&self) -> Option<&TlsSpec> {
         match self {
-            Self::Stage | Self::Redis(_) => None,
+            Self::Stage => None,
             Self::Http { tls, .. } => tls.as_deref(),
+            Self::Redis(redis) => redis.tls.as_deref(),
+        }
+    }
+
+    /// The same, to be changed.
+    fn tls_mut(&mut self) -> Option<&mut TlsSpec> {
+        match self {
+            Self::Stage => None,
+            Self::Http { tls, .. } => tls.as_deref_mut(),
+            Self::Redis(redis) => redis.tls.as_deref_mut(),
         }
     }
 
@@ -164,13 +183,13 @@ pub(crate) fn read(
     let mut is_spoken = false;
     let others = hosts.iter_mut().map(|host| (&mut host.to, &of_host));
     for (spec, said) in std::iter::once((&mut target, &tls)).chain(others) {
-        if let TargetSpec::Http { tls: Some(tls), .. } = spec {
-            **tls = said.clone();
+        if let Some(tls) = spec.tls_mut() {
+            *tls = said.clone();
             is_spoken = true;
         }
     }
     if !is_spoken {
-        let hint = "write `url: https://HOST:PORT`, or leave `tls` out";
+        let hint = "write `url: https://HOST:PORT` (or rediss://), or leave `tls` out";
         return Err(place.mistake(&keys, Mistake::new("the target does not speak TLS", hint)));
     }
     Ok((target, hosts))
