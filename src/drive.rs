@@ -21,6 +21,7 @@ pub mod dial;
 pub(crate) mod failure;
 pub(crate) mod feed;
 pub mod gauges;
+pub mod census;
 pub mod health;
 pub mod machine;
 pub mod hold;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crate::drive::census::{Census, Seen};
 use crate::drive::clock::Epoch;
 use crate::drive::desk::Run;
 use crate::drive::feed::feed;
@@ -149,6 +151,7 @@ fn drive_with<E: Into<Box<dyn Error + Send + Sync>>>(
     let before = health::before();
     run.gauges.start(run.epoch);
     let run = Arc::new(run);
+    let census = Census::begin(run.epoch, &run.gauges).map_err(DriveError::Start)?;
     let workers = (0..worker_count)
         .map(|number| worker::start(number, &run))
         .collect::<io::Result<Vec<Worker>>>()
@@ -158,7 +161,7 @@ fn drive_with<E: Into<Box<dyn Error + Send + Sync>>>(
 
     let fed = feed(&run, queues, plan);
 
-    let ended = joined(threads, fed.summary);
+    let ended = (joined(threads, fed.summary), census.end());
     let driven = driven(&run, &before, fed.arrivals, ended)?;
     match fed.failure {
         Some(source) => Err(DriveError::Plan { arrivals: fed.arrivals, source }),
@@ -185,7 +188,7 @@ fn driven(
     run: &Run,
     before: &health::Before,
     arrivals: u64,
-    ended: Worked,
+    (ended, seen): (Worked, Vec<Seen>),
 ) -> Result<Driven, DriveError> {
     let Worked { mut summary, run_queue_wait, failure } = ended;
     assert_eq!(summary.arrivals, arrivals, "every arrival has exactly one sample");
@@ -194,6 +197,7 @@ fn driven(
     }
     let gauges = run.gauges.snapshot();
     summary.handshakes = gauges.handshakes;
+    summary.as_recorded = gauges.as_recorded;
     let health = health::after(before, run.epoch.now(), run_queue_wait);
     Ok(Driven {
         summary,
@@ -201,6 +205,7 @@ fn driven(
             read_late: run.gauges.all_read_late(),
             reader_waits: run.look_ahead.waits(),
             in_flight_seconds: run.gauges.flight_time().map(|time| time.as_secs_f64()),
+            seen,
             ..health
         },
         retried: gauges.retried,

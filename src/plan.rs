@@ -100,6 +100,7 @@ fn outline_source(
         pace: scenario.pace,
         groups: std::mem::take(&mut selection.groups),
         closings: Arc::clone(&source.closings),
+        handshakes: Arc::clone(&source.handshakes),
         stride,
         redis: redis_choice(source, span, scenario, selection.has_transactions)?,
     });
@@ -332,6 +333,9 @@ pub struct Recorded {
     pub half_closes: bool,
     /// Until when its client held the connection open, in the time of the run.
     pub closes: Option<Duration>,
+    /// Its connection resumed an earlier session of TLS, or did not; `None` where that is not
+    /// known.
+    pub resumed: Option<bool>,
     /// The answer was an error, though its status does not say so.
     pub failed: bool,
 }

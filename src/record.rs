@@ -112,7 +112,7 @@ impl Tee {
                 client.local_addr().into_iter().for_each(|front| self.passed.keep_front(front));
                 let number = self.passed.connections.fetch_add(1, Ordering::Relaxed);
                 let ends = [address, self.route.upstream];
-                let link = Link { number, ends, client: Some(Side::First) };
+                let link = Link { number, ends, client: Some(Side::First), resumed: None };
                 connections.spawn(self.clone().connection(client, link, is_cut.clone()));
             } else {
                 self.passed.local_errors.fetch_add(1, Ordering::Relaxed);
@@ -127,12 +127,18 @@ impl Tee {
         while connections.join_next().await.is_some() {}
     }
 
-    async fn connection(self, client: TcpStream, link: Link, mut is_cut: watch::Receiver<bool>) {
+    async fn connection(
+        self,
+        client: TcpStream,
+        mut link: Link,
+        mut is_cut: watch::Receiver<bool>,
+    ) {
         let joined = tokio::select! {
             joined = self.route.join(client, &self.passed) => joined,
             _ = is_cut.wait_for(|cut| *cut) => return,
         };
         let Some([client, server]) = joined else { return };
+        link.resumed = client.is_resumed();
         let copies = Copies::begin(&self, link);
         let ended = {
             let both = both(

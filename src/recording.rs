@@ -4,7 +4,9 @@
 //! in [`Header`]. An exchange holds the request exactly as it was on the wire, so that it can be
 //! sent again.
 
+mod varints;
 pub mod closings;
+pub mod handshakes;
 pub mod file;
 pub mod ledger;
 pub mod redaction;
@@ -18,6 +20,7 @@ use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
 use crate::recording::closings::Closings;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redaction;
 
@@ -166,6 +169,10 @@ pub struct Header {
     /// When connections were closed, as far as that is known; it has its own entry in the footer.
     #[serde(skip)]
     pub closings: Closings,
+    /// How connections began to speak TLS, as far as that is known; it has its own entry in the
+    /// footer.
+    #[serde(skip)]
+    pub handshakes: Handshakes,
     /// The series that it is a part of; `None` where it stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,

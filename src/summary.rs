@@ -3,6 +3,7 @@
 pub mod cells;
 pub mod drift;
 pub mod evidence;
+pub mod flight;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod fold;
@@ -17,6 +18,7 @@ use crate::shape::Shape;
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::flight::Flight;
 
 /// Everything a verdict and a report need to know of a run.
 ///
@@ -66,8 +68,12 @@ pub struct Summary {
     pub connections_opened: u64,
     /// TLS handshakes that were made in full, and those that resumed a session.
     pub handshakes: [u64; 2],
+    /// What the recording says of those, where it knows.
+    pub as_recorded: AsRecorded,
     /// The times from dispatched to done, together, in nanoseconds: what Little's law needs.
     pub in_flight_ns: u64,
+    /// The same by the time in which they were.
+    pub flight: Flight,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.
@@ -76,6 +82,16 @@ pub struct Summary {
     pub evidence: Evidence,
     /// What sessions that set the pace did to the plan.
     pub drift: Drift,
+}
+
+/// How connections began when they were recorded that shook hands in a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsRecorded {
+    /// Those that were opened in full, and those that resumed a session of TLS.
+    pub recorded: [u64; 2],
+    /// Of the latter, those that were opened in full in the run: no ticket was at hand, or the
+    /// target did not take it.
+    pub not_resumed: u64,
 }
 
 /// One second of a run.

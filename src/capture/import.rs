@@ -1,23 +1,21 @@
 //! A capture becomes exchanges: segments to streams, streams to messages, messages to pairs.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+mod tally;
+
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
-use crate::bytes::fnv1a;
-use crate::capture::pairing::{Answer, Paired, Request};
+use crate::capture::import::tally::{Tally, between};
+use crate::capture::pairing::Paired;
 use crate::capture::segments::{Part, read_merged, repeated_payload};
 use crate::capture::source::{Content, Source};
-use crate::capture::streams::{Origin, Streams};
+use crate::capture::streams::Streams;
 use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
 use crate::recording::closings::{Closings, MAX_CLOSINGS};
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
-use crate::recording::route::route_for;
-use crate::recording::{Exchange, Flags, Response, Servers, host_of};
+use crate::recording::{Exchange, Servers};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
 /// to, so the bound is far above any real capture, and exceeding it is noted.
@@ -66,6 +64,8 @@ pub struct Imported {
     pub ledger: Ledger,
     /// When connections of HTTP/1 were closed, or the capture ended.
     pub closings: Closings,
+    /// How connections began to speak TLS.
+    pub handshakes: Handshakes,
     /// Sentences for people about what is wrong with the files.
     pub warnings: Vec<String>,
 }
@@ -121,24 +121,6 @@ pub struct Import {
     latest_ns: i64,
 }
 
-/// What is counted about exchanges on their way out.
-#[derive(Debug, Default)]
-struct Tally {
-    /// Earliest moment of the recording: that of the first payload.
-    start_ns: Option<i64>,
-    latest_ns: i64,
-    authorities: BTreeSet<String>,
-    addresses: BTreeSet<SocketAddr>,
-    connections: u64,
-    exchanges: u64,
-    orphans: u64,
-    unkept_servers: u64,
-    before_start: u64,
-    /// The authority and the address that were kept last: most exchanges have those of the one
-    /// before.
-    last: Option<(String, SocketAddr)>,
-}
-
 impl Import {
     /// Takes the next segment.
     pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn FnMut(Found)) {
@@ -189,6 +171,12 @@ impl Import {
         std::mem::take(&mut self.closed)
     }
 
+    /// How the connections began to speak TLS whose first exchange was complete since this was
+    /// asked.
+    pub fn take_handshakes(&mut self) -> Handshakes {
+        std::mem::take(&mut self.tally.handshakes)
+    }
+
     /// What [`Import::event`] is told was inside of TLS, though it comes without it.
     pub fn inside_tls(&mut self) {
         self.is_inside_tls = true;
@@ -232,8 +220,7 @@ impl Import {
             keep_closed(&mut closed, streams.take_closed(), latest_ns);
         });
         streams.end_secrets(&mut ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
-        ledger.note("authorities and addresses not kept", tally.unkept_servers);
-        ledger.note("messages before the start", tally.before_start);
+        tally.account(&mut ledger);
         let started = tally.start_ns.or(first_ns).unwrap_or(0);
         let duration = i128::from(tally.latest_ns.max(started)) - i128::from(started);
         Imported {
@@ -242,6 +229,7 @@ impl Import {
             clock_resolution_ns: 0,
             servers: tally.servers(),
             closings: closings(&closed, started),
+            handshakes: std::mem::take(&mut tally.handshakes),
             exchanges: tally.exchanges,
             connections: tally.connections,
             orphans: tally.orphans,
@@ -264,124 +252,4 @@ pub fn closings(closed: &[(u64, i64)], started_ns: i64) -> Closings {
         closings.add(*connection, between(started_ns, *at_ns));
     }
     closings
-}
-
-impl Tally {
-    fn servers(&self) -> Servers {
-        Servers {
-            authorities: self.authorities.iter().cloned().collect(),
-            addresses: self.addresses.iter().copied().collect(),
-        }
-    }
-
-    /// Payload was sent then.
-    fn saw(&mut self, at_ns: i64) {
-        self.start_ns.get_or_insert(at_ns);
-        self.latest_ns = self.latest_ns.max(at_ns);
-    }
-
-    fn found(&mut self, origin: Origin, paired: Paired) -> Found {
-        match paired {
-            Paired::Exchange(request, answer) => {
-                let at = self.since_start(request.mark.at_ns);
-                let exchange = exchange(at, origin.connection, request, answer);
-                self.exchanges += 1;
-                self.connections += u64::from(exchange.seq == 0);
-                self.keep_server(&exchange.authority, origin);
-                Found::Exchange(exchange)
-            }
-            Paired::Orphan(answer) => {
-                self.orphans += 1;
-                Found::OrphanResponse {
-                    at: self.since_start(answer.mark.at_ns),
-                    connection: origin.connection,
-                    status: answer.status,
-                    body_bytes: answer.whole.then_some(answer.body_bytes),
-                }
-            }
-        }
-    }
-
-    /// A clock that stepped back may put a message before the start: it counts as at the start.
-    fn since_start(&mut self, at_ns: i64) -> Duration {
-        let start = self.start_ns.unwrap_or(at_ns);
-        self.before_start += u64::from(at_ns < start);
-        between(start, at_ns)
-    }
-
-    fn keep_server(&mut self, authority: &str, origin: Origin) {
-        let address = origin.link.client.map(|side| origin.link.ends[side.other().index()]);
-        if let (Some((name, last)), Some(address)) = (&self.last, address)
-            && name == authority
-            && *last == address
-        {
-            return;
-        }
-        let unkept = self.unkept_servers;
-        let host = host_of(authority);
-        if host.len() > MAX_AUTHORITY || self.authorities.len() >= MAX_SERVERS {
-            self.unkept_servers += 1;
-        } else if !host.is_empty() {
-            self.authorities.insert(host);
-        }
-        if let Some(address) = address {
-            if self.addresses.len() < MAX_SERVERS {
-                self.addresses.insert(address);
-            } else {
-                self.unkept_servers += 1;
-            }
-        }
-        let kept = address.filter(|_| self.unkept_servers == unkept);
-        self.last = kept.map(|address| (authority.to_owned(), address));
-    }
-}
-
-fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
-    let line = *request.line;
-    let mut flags = request.flags;
-    if let Some(answer) = &answer {
-        flags.insert(answer.flags);
-    }
-    if !answer.as_ref().is_some_and(|answer| answer.whole) {
-        flags.remove(Flags::HALF_CLOSED);
-    }
-    if line.is_escaped {
-        flags.insert(Flags::ESCAPED);
-    }
-    let sent_ns = request.mark.at_ns;
-    Exchange {
-        at,
-        connection,
-        session: line.cookies.unwrap_or_else(|| {
-            fnv1a(b"connection ".iter().chain(&connection.to_le_bytes()).copied())
-        }),
-        seq: request.seq,
-        stream: request.stream,
-        protocol: request.protocol,
-        method: line.method,
-        scheme: line.scheme,
-        authority: line.authority,
-        route: route_for(request.protocol, &line.target),
-        target: line.target,
-        request_head: request.head,
-        // Without the room it grew into: many of them are held until they are sorted.
-        request_body: Bytes::from(request.body.into_boxed_slice()),
-        request_body_bytes: request.body_bytes,
-        request_chunks: request.chunks.map(|chunks| Bytes::from(chunks.into_boxed_slice())),
-        response: answer.map(|answer| Response {
-            status: answer.status,
-            head: answer.head,
-            body_bytes: answer.whole.then_some(answer.body_bytes),
-            digest: None,
-            first_byte: Some(between(sent_ns, answer.mark.at_ns)),
-            last_byte: answer.whole.then(|| between(sent_ns, answer.last_ns)),
-        }),
-        flags,
-    }
-}
-
-/// From one capture time to a later one; zero where the clock stepped back.
-fn between(from_ns: i64, to_ns: i64) -> Duration {
-    let nanoseconds = (i128::from(to_ns) - i128::from(from_ns)).max(0);
-    Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX))
 }

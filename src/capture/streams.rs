@@ -223,7 +223,8 @@ mod tests {
         let data = record(23, &[0; 16_384]).repeat(60);
         let address = "10.0.0.1:1".parse().unwrap();
         for number in 0..70 {
-            let link = Link { number, ends: [address, address], client: Some(Side::First) };
+            let link =
+                Link { number, ends: [address, address], client: Some(Side::First), resumed: None };
             let said = [(Side::First, &client), (Side::Second, &server), (Side::Second, &data)];
             for (side, bytes) in said {
                 let mark = Mark { at_ns: 0, tick: 0, offset: 0, ack: None };

@@ -85,6 +85,8 @@ pub struct Link {
     pub ends: [SocketAddr; 2],
     /// Who opened the connection, where a handshake was seen.
     pub client: Option<Side>,
+    /// Its handshake of TLS, once it was seen, resumed an earlier session or did not.
+    pub resumed: Option<bool>,
 }
 
 /// What happened next on one side of a connection.
@@ -223,6 +225,7 @@ impl Reassembly {
             number: self.opened,
             ends: [segment.source, segment.destination],
             client: client_of(segment),
+            resumed: None,
         };
         self.opened += 1;
         let slot = self.free.pop().unwrap_or(self.slots.len());

@@ -24,7 +24,7 @@ use crate::cli::load::{self, ImportOutcome, Options};
 use crate::cli::redact::{Secrets, told};
 use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
-use crate::recording::jsonl::write_line;
+use crate::recording::jsonl::write_line_of;
 use crate::units::rate::{Rate, parse_rate};
 use crate::units::{format_count, parse_size};
 
@@ -244,7 +244,7 @@ fn import_lines(
 
 fn write_lines(reader: &RecordingReader, out: &mut dyn Write) -> anyhow::Result<()> {
     for exchange in reader.exchanges(None) {
-        write_line(&exchange?, out)?;
+        write_line_of(&exchange?, &reader.header().handshakes, out)?;
     }
     Ok(out.flush()?)
 }

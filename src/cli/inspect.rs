@@ -41,7 +41,9 @@ pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     let facts = contents.facts(length, Duration::from_nanos(header.clock_resolution_ns));
     if command.json {
         let partial = header.ledger.cuts();
-        let document = Document { header, partial, contents: &facts };
+        let [in_full, resumed] = header.handshakes.counts();
+        let tls_handshakes = (in_full + resumed > 0).then_some(Handshakes { in_full, resumed });
+        let document = Document { header, partial, tls_handshakes, contents: &facts };
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&document)?));
         return Ok(Exit::Pass);
     }
@@ -60,7 +62,17 @@ struct Document<'a> {
     header: &'a Header,
     /// Why not all of the input was read; empty where all of it was.
     partial: Vec<&'static str>,
+    /// Of connections with exchanges; absent where none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls_handshakes: Option<Handshakes>,
     contents: &'a Facts,
+}
+
+/// How connections began to speak TLS.
+#[derive(serde::Serialize)]
+struct Handshakes {
+    in_full: u64,
+    resumed: u64,
 }
 
 /// Rows of a table.
@@ -97,6 +109,10 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     }
     line("exchanges", &format_count(header.exchanges));
     line("connections", &format_count(header.connections));
+    if !header.handshakes.is_empty() {
+        let [in_full, resumed] = header.handshakes.counts().map(format_count);
+        line("tls handshakes", &format!("{in_full} in full, {resumed} resumed a session"));
+    }
     line("request bytes", &format_size(facts.request_bytes));
     line("largest request", &format_size(facts.largest_request_body_bytes));
     line("response bodies", &format_size(facts.response_bytes));

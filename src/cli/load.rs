@@ -231,6 +231,7 @@ fn from_packets(
         redaction: None,
         ledger: imported.ledger,
         closings: imported.closings,
+        handshakes: imported.handshakes,
     };
     Ok((header, imported.warnings))
 }
@@ -285,6 +286,7 @@ fn from_lines(
         redaction: None,
         ledger: imported.ledger,
         closings: Closings::default(),
+        handshakes: imported.handshakes,
     };
     Ok((header, warnings))
 }

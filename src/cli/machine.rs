@@ -15,13 +15,24 @@ use crate::units::format_count;
 
 /// What the plan needs beyond what this machine has, with what to do about it.
 pub(super) fn shortages(needs: &Needs, target: &TargetSpec, network: &Network) -> Vec<String> {
-    let towards = Towards {
+    Machine::look().shortages(needs, towards(target, network))
+}
+
+fn towards(target: &TargetSpec, network: &Network) -> Towards {
+    Towards {
         within: *target == TargetSpec::Stage,
-        loopback: target.place().is_none_or(|(host, _)| is_loopback(host)),
+        loopback: target.place().is_none_or(|place| leads_here(place, network)),
         sources: network.sources.count(),
         portless: network.unix_socket.is_some(),
-    };
-    Machine::look().shortages(needs, towards)
+    }
+}
+
+/// Where connections go counts, not whom they ask for.
+fn leads_here((host, port): (&str, u16), network: &Network) -> bool {
+    let (host, port) = network.destination(host, port);
+    let given = network.addresses(&host, port).iter().filter(|address| network.admits(**address));
+    let given: Vec<_> = given.map(|address| address.to_canonical().is_loopback()).collect();
+    if given.is_empty() { is_loopback(&host) } else { given.iter().all(|is_here| *is_here) }
 }
 
 /// By its name alone: nothing is looked up for a hint.
@@ -50,4 +61,31 @@ pub(super) fn tried(facts: &Facts, stop: &Stop, voice: Voice) -> Option<Calibrat
         outputs::note(voice.quiet, &told);
     }
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::network;
+
+    #[test]
+    fn the_address_counts_that_connections_lead_to() {
+        let leads = |host: &str, connect_to: &str, resolve: &str| {
+            // Without a text there is none.
+            let connect_to = network::connect_to(connect_to).into_iter().collect();
+            let resolve = network::resolve(resolve).into_iter().collect();
+            let network = Network { connect_to, resolve, ..Network::default() };
+            let target = TargetSpec::Http { host: host.to_owned(), port: 80, tls: None };
+            towards(&target, &network).loopback
+        };
+        assert!(leads("localhost", "", "") && leads("127.0.0.2", "", ""));
+        assert!(!leads("staging", "", "") && !leads("192.0.2.1", "", ""));
+        assert!(leads("staging", "", "staging:80:127.0.0.1"));
+        assert!(!leads("staging", "", "staging:81:127.0.0.1"), "another port");
+        assert!(!leads("localhost", "", "localhost:80:192.0.2.1"));
+        assert!(!leads("staging", "", "staging:80:127.0.0.1,192.0.2.1"), "it may be the other");
+        assert!(leads("staging", "staging:80:localhost:8080", ""));
+        assert!(!leads("127.0.0.1", "::192.0.2.1:80", ""));
+        assert!(leads("staging", "staging:80:node:8080", "node:8080:127.0.0.1"));
+    }
 }

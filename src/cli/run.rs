@@ -44,7 +44,7 @@ use crate::probe::record::Record;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_with};
 use crate::report::hlog::{self, HLOG_FILE};
-use crate::report::model::Report;
+use crate::report::model::{Oddities, Report};
 use crate::report::terminal;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
@@ -264,6 +264,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
 
     let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
     let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
+    let oddities = performed.driven.as_ref().and_then(Oddities::of);
     facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
     let exit = Exit::of(verdict.outcome);
     let (summary, health, held) = performed.driven.map_or_else(
@@ -290,7 +291,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         health: &health,
     });
     report.marks = marks::marks(&held, &performed.guarded);
-    (report.followed, report.hook) = (followed, hooked);
+    (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
     drop(control);
     told(&report, &summary.cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::drive::census::Census;
 use crate::drive::clock::Epoch;
 use crate::drive::connection::{After, carry_out};
 use crate::drive::desk::{Desk, InFlight, Run};
@@ -56,6 +57,7 @@ pub fn drive_closed(
     let run = Arc::new(run);
     let before = health::before();
     run.gauges.start(run.epoch);
+    let census = Census::begin(run.epoch, &run.gauges).map_err(DriveError::Start)?;
     let turns = Arc::new(Turns { load, made: AtomicU64::new(0) });
     let count = worker_count();
     let threads = (0..count)
@@ -63,7 +65,7 @@ pub fn drive_closed(
         .collect::<io::Result<Vec<_>>>()
         .inspect_err(|_| run.stop.request())
         .map_err(DriveError::Start)?;
-    let ended = joined(threads, Summary::new());
+    let ended = (joined(threads, Summary::new()), census.end());
     driven(&run, &before, turns.made.load(Relaxed), ended)
 }
 

@@ -249,7 +249,7 @@ impl Exchange {
                         return ended.and(Err(Fate::Truncated));
                     }
                 }
-                if reader.has_interim() {
+                if reader.gives_leave() {
                     outgoing.give_leave();
                 }
             }

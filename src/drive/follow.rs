@@ -5,6 +5,7 @@
 //! A request that carries what the target has not given yet is sent as it was recorded, and
 //! counted.
 
+mod date;
 pub(crate) mod jar;
 pub(crate) mod known;
 pub(crate) mod put;

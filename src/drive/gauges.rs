@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::gauges::recent::Recent;
 use crate::sample::{Fate, Sample};
+use crate::summary::AsRecorded;
 
 pub use recent::Window;
 
@@ -23,6 +24,8 @@ pub struct Gauges {
     unsent: AtomicU64,
     retried: AtomicU64,
     handshakes: [AtomicU64; 2],
+    recorded_handshakes: [AtomicU64; 2],
+    not_resumed: AtomicU64,
     in_flight: AtomicU32,
     /// Nanoseconds of all that left minus those of all that entered: once all have left, the sum of
     /// the times that they were in flight. It wraps on the way.
@@ -55,6 +58,8 @@ pub struct GaugeSnapshot {
     pub retried: u64,
     /// TLS handshakes that were made in full, and those that resumed a session.
     pub handshakes: [u64; 2],
+    /// What the recording says of those, where it knows.
+    pub as_recorded: AsRecorded,
     /// Requests that were picked up and have no fate yet.
     pub in_flight: u32,
     /// Connections open now, or being opened.
@@ -95,6 +100,10 @@ impl Gauges {
             unsent: self.unsent.load(Relaxed),
             retried: self.retried.load(Relaxed),
             handshakes: self.handshakes.each_ref().map(|count| count.load(Relaxed)),
+            as_recorded: AsRecorded {
+                recorded: self.recorded_handshakes.each_ref().map(|count| count.load(Relaxed)),
+                not_resumed: self.not_resumed.load(Relaxed),
+            },
             in_flight: self.in_flight.load(Relaxed),
             connections_open: self.connections_open.load(Relaxed),
             max_lateness: recent.map_or(Duration::ZERO, Slot::max_lateness),
@@ -127,6 +136,11 @@ impl Gauges {
     pub(crate) fn leave_flight(&self, at: Duration) {
         self.flight_ns.fetch_add(nanoseconds(at), Relaxed);
         self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    /// Requests that are in flight now.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
     }
 
     /// The times that requests were in flight, together; `None` while one is.
@@ -168,8 +182,13 @@ impl Gauges {
         self.retried.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn shook_hands(&self, is_resumed: bool) {
+    /// A connection began, as it did or did not when it was `recorded`.
+    pub(crate) fn shook_hands(&self, is_resumed: bool, recorded: Option<bool>) {
         self.handshakes[usize::from(is_resumed)].fetch_add(1, Relaxed);
+        if let Some(was_resumed) = recorded {
+            self.recorded_handshakes[usize::from(was_resumed)].fetch_add(1, Relaxed);
+            self.not_resumed.fetch_add(u64::from(was_resumed && !is_resumed), Relaxed);
+        }
     }
 
     /// Takes a place among the open connections, unless there are `max` already.

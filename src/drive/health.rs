@@ -6,6 +6,8 @@ use std::time::Duration;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::drive::census::Seen;
+
 /// Facts about this machine during a run. A fact that the system does not offer is `None`.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Health {
@@ -37,6 +39,10 @@ pub struct Health {
     /// seconds. [`crate::summary::Summary::in_flight_ns`] has it from the samples.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_flight_seconds: Option<f64>,
+    /// Requests in flight as they were looked at, by [`crate::summary::flight::BIN`]; what it comes
+    /// to is in the findings.
+    #[serde(skip)]
+    pub seen: Vec<Seen>,
 }
 
 /// What this machine did before a run, sending to a sink on itself.

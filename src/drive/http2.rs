@@ -164,6 +164,9 @@ impl Line {
     }
 }
 
+/// Where a connection goes, and whether it resumed a session when it was recorded.
+type To = (u16, Option<bool>);
+
 /// An open connection.
 pub(crate) struct Link {
     send: SendRequest<Bytes>,
@@ -191,7 +194,8 @@ impl Link {
             Ok(Ok(socket)) => {
                 request.sample.opened = true;
                 // In a place of its own, so that idle connections need no room for it.
-                return Box::pin(Self::spoken((socket, goal), place, run, (until, alive))).await;
+                let to = (goal, request.arrival.recorded.resumed);
+                return Box::pin(Self::spoken((socket, to), place, run, (until, alive))).await;
             }
             Ok(Err(error)) => failure::of_connect(&error),
             Err(_) => Fate::ConnectTimedOut,
@@ -202,7 +206,7 @@ impl Link {
     }
 
     async fn spoken(
-        (socket, goal): (TcpStream, u16),
+        (socket, to): (TcpStream, To),
         place: Place,
         run: &Arc<Run>,
         (until, alive): (Instant, Sender<Infallible>),
@@ -210,7 +214,7 @@ impl Link {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = socket.set_nodelay(true);
         let room = Arc::new(Room::new());
-        let stream = timeout_at(until, sealed((socket, goal), run)).await;
+        let stream = timeout_at(until, sealed((socket, to), run)).await;
         let timed_out = Fate::Tls { failure: TlsFailure::TooSlow };
         let io = Io {
             stream: stream.unwrap_or(Err(timed_out))?,
@@ -249,16 +253,18 @@ impl Link {
 }
 
 /// What HTTP/2 is spoken on.
-async fn sealed((socket, goal): (TcpStream, u16), run: &Run) -> Result<Stream, Fate> {
+async fn sealed((socket, to): (TcpStream, To), run: &Run) -> Result<Stream, Fate> {
+    let (goal, recorded) = to;
     let Some(tls) = run.dialler.tls(goal) else { return Ok(Stream::Plain(socket)) };
-    let connector = TlsConnector::from(Arc::clone(&tls.http2));
+    let connector = TlsConnector::from(Arc::clone(tls.config(true, recorded)));
     let shaken = connector.connect(tls.name.clone(), socket).await;
     let stream = shaken.map_err(|error| match TlsFailure::of(&error) {
         TlsFailure::NoCommonProtocol => Fate::Http2 { failure: Http2Failure::NotSpoken },
         failure => Fate::Tls { failure },
     })?;
     let session = stream.get_ref().1;
-    run.gauges.shook_hands(session.handshake_kind() == Some(rustls::HandshakeKind::Resumed));
+    let is_resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    run.gauges.shook_hands(is_resumed, recorded);
     if session.alpn_protocol() != Some(b"h2") {
         return Err(Fate::Http2 { failure: Http2Failure::NotSpoken });
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rustix::process::{Resource, getrlimit};
 
+use crate::drive::ports;
 use crate::plan::needs::Needs;
 use crate::units::{format_count, format_size};
 
@@ -13,7 +14,8 @@ use crate::units::{format_count, format_size};
 pub struct Machine {
     /// Files that this process may open; a run raises its soft limit to this.
     pub open_files: Option<u64>,
-    /// Ports that connections come from (`net.ipv4.ip_local_port_range`).
+    /// Ports that connections come from (`net.ipv4.ip_local_port_range`, without those of
+    /// `net.ipv4.ip_local_reserved_ports`).
     pub local_ports: Option<u64>,
     /// Which ports of closed connections are used again at once (`net.ipv4.tcp_tw_reuse`).
     pub reuse: Reuse,
@@ -53,10 +55,9 @@ impl Machine {
     /// Asks the system.
     pub fn look() -> Self {
         let read = |file: &str| fs::read_to_string(Path::new("/proc/sys/net/ipv4").join(file));
-        let range = read("ip_local_port_range").unwrap_or_default();
         Self {
             open_files: Some(getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX)),
-            local_ports: parse_range(&range),
+            local_ports: Some(ports::of_kernel().len() as u64).filter(|count| *count > 0),
             reuse: parse_reuse(&read("tcp_tw_reuse").unwrap_or_default()),
             memory: memory(),
         }
@@ -110,13 +111,6 @@ impl Machine {
             )
         })
     }
-}
-
-/// Two numbers, the first and the last port.
-fn parse_range(text: &str) -> Option<u64> {
-    let mut numbers = text.split_whitespace().map(|word| word.parse::<u64>().ok());
-    let (first, last) = numbers.next().flatten().zip(numbers.next().flatten())?;
-    last.checked_sub(first).map(|more| more + 1)
 }
 
 fn parse_reuse(text: &str) -> Reuse {
@@ -199,8 +193,6 @@ mod tests {
 
     #[test]
     fn the_system_is_read() {
-        assert_eq!(parse_range("32768\t60999\n"), Some(28_232));
-        assert_eq!([parse_range(""), parse_range("9 1"), parse_range("a b")], [None; 3]);
         let kinds = ["0\n", "1\n", "2\n", ""].map(parse_reuse);
         assert_eq!(kinds, [Reuse::Never, Reuse::Always, Reuse::Loopback, Reuse::Never]);
         assert_eq!(available("MemTotal: 9 kB\nMemAvailable:     2 kB\n"), Some(2_048));

@@ -12,24 +12,24 @@ mod memory;
 mod login;
 
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
+use std::future::poll_fn;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
 use crate::drive::pipeline::{Pipeline, patience};
 use crate::drive::place::Place;
-use crate::drive::redis::link::Link;
+use crate::drive::redis::link::{Link, is_torn};
 use crate::drive::redis::memory::Memory;
 use crate::drive::redis::refusal::{is_turned_away, of_error};
 use crate::drive::redis::reply::Reply;
-use crate::drive::tls::{disturbed, is_quiet};
+use crate::drive::tls::{Idle, Readiness, Stream};
 use crate::protocol::resp::{ERROR_REPLY, REPLY};
 use crate::sample::{Declined, Fate, Unsent};
 
@@ -107,7 +107,7 @@ impl Conversation {
     /// A connection that has rested may have been closed meanwhile.
     fn look_at_link(&mut self) {
         let rests = self.pipeline.begun() == 0 && !self.pipeline.is_empty();
-        if rests && self.link.as_ref().is_some_and(|link| !is_quiet(&link.stream)) {
+        if rests && self.link.as_mut().is_some_and(|link| link.stream.look() != Idle::Quiet) {
             self.drop_link(&CLOSED);
         }
     }
@@ -132,12 +132,12 @@ impl Conversation {
 
     /// Waits for the next command; false when none will come.
     async fn wait(&mut self) -> bool {
-        let next = match &self.link {
+        let next = match &mut self.link {
             None => self.queue.recv().await,
             Some(link) => tokio::select! {
                 biased;
                 next = self.queue.recv() => next,
-                _ = disturbed(&link.stream) => {
+                _ = link.stream.disturbed() => {
                     self.drop_link(&CLOSED);
                     return true;
                 }
@@ -164,11 +164,8 @@ impl Conversation {
             return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
         };
         let limit = self.run.limits.connect_timeout;
-        let opened = match timeout(limit, self.run.dialler.open(0)).await {
-            Ok(Ok(stream)) => Ok(Link::new(stream, place)),
-            Ok(Err(error)) => Err(failure::of_connect(&error)),
-            Err(_) => Err(Fate::ConnectTimedOut),
-        };
+        let recorded = self.pipeline.next().and_then(|next| next.arrival.recorded.resumed);
+        let opened = Link::open(&self.run, place, recorded, Instant::now() + limit).await;
         if let Some(next) = self.pipeline.next() {
             // The target has seen the attempt, unless it failed on this machine.
             next.sample.opened = !matches!(opened, Err(Fate::Unsent { .. }));
@@ -190,16 +187,17 @@ impl Conversation {
         let Some(link) = &mut self.link else { return 0 };
         let mut moved = 0;
         let may_write = self.memory.lost.is_none() && link.write_error.is_none();
-        if may_write && self.pipeline.may_go() {
-            let write = |pieces: &[IoSlice<'_>]| link.stream.try_write_vectored(pieces);
-            match self.pipeline.write_piece(write, self.run.epoch.now()) {
+        let wants_to_write =
+            |pipeline: &Pipeline, stream: &Stream| pipeline.may_go() || !stream.is_flushed();
+        if may_write && wants_to_write(&self.pipeline, &link.stream) {
+            let moment = self.run.epoch.now();
+            match self.pipeline.write_piece(|pieces| link.stream.try_write(pieces), moment) {
                 Ok(count) => moved += count,
                 Err(error) => link.write_error = Some(error),
             }
         }
-        let is_blocked = may_write && link.write_error.is_none() && self.pipeline.may_go();
-        let interest =
-            if is_blocked { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        let is_blocked =
+            may_write && link.write_error.is_none() && wants_to_write(&self.pipeline, &link.stream);
         let Some(patience) = patience(&mut self.pipeline, &self.run) else { return moved };
         // A server that never pauses leaves no wait in which the time could be seen to be over.
         if patience.is_zero() {
@@ -211,19 +209,15 @@ impl Conversation {
         let event = timeout(patience, async {
             tokio::select! {
                 biased;
-                ready = link.stream.ready(interest) => Event::Ready(ready),
+                ready = poll_fn(|context| link.stream.poll_ready(is_blocked, context)) => {
+                    Event::Ready(ready)
+                }
                 next = self.queue.recv(), if wants_more => Event::Next(next),
             }
         });
         match event.await {
-            Ok(Event::Ready(Ok(ready))) if ready.is_readable() || ready.is_read_closed() => {
-                moved + self.read()
-            }
-            Ok(Event::Ready(Ok(_))) => moved,
-            Ok(Event::Ready(Err(error))) => {
-                self.lose(failure::of_exchange(&error));
-                moved
-            }
+            Ok(Event::Ready(ready)) if ready.can_read => moved + self.read(),
+            Ok(Event::Ready(_)) => moved,
             Ok(Event::Next(next)) => {
                 self.is_open = next.is_some();
                 self.pipeline.extend(next);
@@ -243,6 +237,7 @@ impl Conversation {
         let count = match link.stream.try_read(&mut buffer) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
+            Err(error) if is_torn(&error) => 0,
             Err(error) => {
                 let fate = failure::of_exchange(&error);
                 self.lose(fate);
@@ -340,7 +335,7 @@ impl Conversation {
 }
 
 enum Event {
-    Ready(io::Result<tokio::io::Ready>),
+    Ready(Readiness),
     Next(Option<Box<InFlight>>),
 }
 

@@ -3,7 +3,7 @@
 pub mod head;
 
 use crate::drive::follow::Heard;
-use crate::drive::response::head::{RequestKind, head_end, read_head};
+use crate::drive::response::head::{Begun, RequestKind, head_end, read_head};
 use crate::protocol::http1::body::BodyDecoder;
 use crate::sample::MAX_BANNER;
 
@@ -71,6 +71,7 @@ pub struct ResponseReader {
     seen: u64,
     /// Bytes of the interim responses so far: each is read anew, so there must not be any number.
     interim_bytes: usize,
+    gives_leave: bool,
     body_bytes: u64,
     /// What is kept of it, for whoever listens.
     pub(crate) heard: Option<Box<Heard>>,
@@ -91,6 +92,7 @@ impl ResponseReader {
             state: State::empty_head(),
             seen: 0,
             interim_bytes: 0,
+            gives_leave: false,
             body_bytes: 0,
             heard: None,
         }
@@ -101,9 +103,10 @@ impl ResponseReader {
         self.seen
     }
 
-    /// An interim response has come.
-    pub fn has_interim(&self) -> bool {
-        self.interim_bytes > 0
+    /// The body may be sent: a `100 Continue` has come. Other interim responses, such as early
+    /// hints, say nothing of it.
+    pub fn gives_leave(&self) -> bool {
+        self.gives_leave
     }
 
     /// Bytes of the body so far, de-chunked.
@@ -155,13 +158,17 @@ impl ResponseReader {
                         HeadStep::Whole(head) => head,
                         HeadStep::Kept => bytes.as_slice(),
                     };
-                    let Some((framing, answer)) = read_head(head, self.request)? else {
-                        self.interim_bytes += head.len();
-                        if self.interim_bytes > MAX_HEAD {
-                            return Err(ResponseError::HeadTooLong);
+                    let (framing, answer) = match read_head(head, self.request)? {
+                        Begun::Final(framing, answer) => (framing, answer),
+                        Begun::Interim(status) => {
+                            self.gives_leave |= status == 100;
+                            self.interim_bytes += head.len();
+                            if self.interim_bytes > MAX_HEAD {
+                                return Err(ResponseError::HeadTooLong);
+                            }
+                            self.state = State::empty_head();
+                            continue;
                         }
-                        self.state = State::empty_head();
-                        continue;
                     };
                     if let Some(heard) = &mut self.heard {
                         heard.head = head.to_vec();

@@ -34,8 +34,13 @@ pub(crate) struct Sealed {
 
 impl Stream {
     /// Shakes hands, and says whether an earlier session was resumed.
-    pub(crate) async fn sealed(tls: &Tls, socket: TcpStream) -> Result<(Self, bool), TlsFailure> {
-        let connector = TlsConnector::from(Arc::clone(&tls.config));
+    /// Which of them it tries is as `recorded`, where that is known.
+    pub(crate) async fn sealed(
+        tls: &Tls,
+        recorded: Option<bool>,
+        socket: TcpStream,
+    ) -> Result<(Self, bool), TlsFailure> {
+        let connector = TlsConnector::from(Arc::clone(tls.config(false, recorded)));
         let shaken = connector.connect(tls.name.clone(), socket).await;
         let (socket, session) = shaken.map_err(|error| TlsFailure::of(&error))?.into_inner();
         let is_resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -54,6 +59,16 @@ impl Stream {
         } else {
             Poll::Pending
         }
+    }
+
+    /// Waits until something may be written.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.socket().writable().await
+    }
+
+    /// Waits until something may be read.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.socket().readable().await
     }
 
     /// Takes as much as fits for now, and returns how much; all of it has left once it
@@ -246,13 +261,8 @@ impl Idle {
     }
 }
 
-/// Asks the kernel whether an idle socket is still open and silent.
-pub(crate) fn is_quiet(socket: &TcpStream) -> bool {
-    Idle::of(&peek(socket)) == Idle::Quiet
-}
-
 /// Waits until an idle socket ends or has something to read.
-pub(crate) async fn disturbed(socket: &TcpStream) -> Idle {
+async fn disturbed(socket: &TcpStream) -> Idle {
     while socket.readable().await.is_ok() {
         let idle = Idle::of(&socket.try_io(Interest::READABLE, || peek(socket)));
         if idle != Idle::Quiet {

@@ -243,6 +243,7 @@ impl Plan {
                 expects: rewritten.expects && !is_http2,
                 half_closes: exchange.flags.contains(Flags::HALF_CLOSED),
                 closes: None,
+                resumed: self.choice.handshakes.of(exchange.connection),
                 failed: exchange.flags.contains(Flags::ERROR_REPLY),
             },
             bond: Bond {

@@ -14,6 +14,7 @@ use crate::plan::redis::transactions::Broken;
 use crate::plan::scale::{Scale, Speed};
 use crate::recording::Exchange;
 use crate::recording::closings::Closings;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::route::route_of;
 use crate::scenario::mapped::{MappedHost, goal_of};
 use crate::scenario::ramp::Ramp;
@@ -42,6 +43,8 @@ pub(crate) struct Choice {
     pub(crate) groups: HashMap<u64, u64>,
     /// When connections were closed, in the recording's time.
     pub(crate) closings: Arc<Closings>,
+    /// How connections began to speak TLS.
+    pub(crate) handshakes: Arc<Handshakes>,
     /// What is added to a connection's number for each copy.
     pub(crate) stride: u64,
     /// The target is a Redis.

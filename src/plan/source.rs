@@ -8,6 +8,7 @@ use crate::recording::Exchange;
 use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::rows::Outline;
+use crate::recording::handshakes::Handshakes;
 
 /// Rows in the order of time; it owns what it needs.
 pub(crate) type Rows<T> = Box<dyn Iterator<Item = Result<T, PlanError>> + Send>;
@@ -21,6 +22,8 @@ pub(crate) struct Source<'a> {
     pub(crate) started_unix_ns: i64,
     /// When connections were closed.
     pub(crate) closings: Arc<Closings>,
+    /// How connections began to speak TLS.
+    pub(crate) handshakes: Arc<Handshakes>,
     /// What the small columns say.
     pub(crate) outlines: &'a dyn Fn(Option<Span>) -> Rows<Outline>,
     /// Everything.
@@ -32,6 +35,7 @@ pub(crate) fn with_reader<T>(reader: &RecordingReader, with: impl FnOnce(Source<
     with(Source {
         started_unix_ns: reader.header().started_unix_ns,
         closings: Arc::new(reader.header().closings.clone()),
+        handshakes: Arc::new(reader.header().handshakes.clone()),
         outlines: &|span| Box::new(reader.outlines(span).map(|row| row.map_err(PlanError::from))),
         exchanges: &|span| Box::new(reader.exchanges(span).map(|row| row.map_err(PlanError::from))),
     })

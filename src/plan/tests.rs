@@ -14,6 +14,7 @@ use super::*;
 use crate::protocol::Protocol;
 use crate::recording::closings::Closings;
 use crate::recording::file::rows::Outline;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::{Exchange, Flags, Response};
 use crate::scenario::acts::Acts;
 use crate::scenario::knobs::StageKnobs;
@@ -116,6 +117,7 @@ fn planned_with(
     let source = Source {
         started_unix_ns: 0,
         closings: Arc::new(closings),
+        handshakes: Arc::new(handshakes()),
         outlines: &|span| {
             let rows = exchanges.iter().filter(|row| in_span(span, row.at)).map(outline_of);
             Box::new(rows.map(Ok).collect::<Vec<_>>().into_iter())
@@ -127,6 +129,14 @@ fn planned_with(
     };
     let (facts, plan) = outline_source(&source, scenario, "staging")?;
     Ok((facts, plan.collect::<Result<_, _>>()?))
+}
+
+/// The first connection was opened in full, and the second resumed its session.
+fn handshakes() -> Handshakes {
+    let mut handshakes = Handshakes::default();
+    handshakes.add(0, false);
+    handshakes.add(1, true);
+    handshakes
 }
 
 /// Twelve sessions, each with a connection of its own and six requests.

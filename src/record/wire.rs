@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::HandshakeKind;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -32,6 +33,12 @@ impl Wire {
 
     pub(super) fn tls(stream: impl Into<TlsStream<TcpStream>>) -> Self {
         Self(Mutex::new(Stream::Tls(Box::new(stream.into()))))
+    }
+
+    /// Inside of TLS, whether an earlier session was resumed.
+    pub(super) fn is_resumed(&self) -> Option<bool> {
+        let Stream::Tls(stream) = &*self.stream() else { return None };
+        Some(stream.get_ref().1.handshake_kind()? == HandshakeKind::Resumed)
     }
 
     /// What comes next; empty at the end. It is read into `scratch` first: idle connections need

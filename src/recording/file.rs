@@ -1,7 +1,7 @@
 //! A recording as one Parquet file: written sorted and atomically, read in bounded memory.
 //!
 //! The file is opened by people too (`DuckDB`, `Polars`, Spark), so that everything private to us
-//! is in two entries of the footer. A file from elsewhere is never trusted: what the Parquet
+//! is in a few entries of the footer. A file from elsewhere is never trusted: what the Parquet
 //! library would believe without looking is checked before it is called.
 
 pub mod reader;
@@ -29,6 +29,9 @@ pub const HEADER_KEY: &str = "peakhour.header";
 
 /// Footer entry that holds when connections were closed, where that is known.
 pub const CLOSINGS_KEY: &str = "peakhour.closings";
+
+/// Footer entry that holds how connections began to speak TLS, where that is known.
+pub const HANDSHAKES_KEY: &str = "peakhour.handshakes";
 
 /// Footer entry that holds the version of the format as a decimal number.
 pub const FORMAT_VERSION_KEY: &str = "peakhour.format_version";

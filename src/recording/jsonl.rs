@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
 
 use crate::recording::file::{self, RecordingError};
+use crate::recording::handshakes::Handshakes;
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
 use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Servers, host_of};
@@ -23,11 +24,26 @@ pub const LINE_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// Most authorities and numbered connections remembered, each; a few hundred megabytes.
 pub const REMEMBERED_MAX: usize = 1 << 22;
 
+/// Where connections are counted whose handshake had no room any more.
+const UNKEPT: &str = "handshakes not kept";
+
 /// Writes an exchange as one line.
 pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
-    let line = Line::of(exchange).map_err(|problem| {
+    write_line_of(exchange, &Handshakes::default(), out)
+}
+
+/// The same, in a recording that knows how connections began: the first line of each tells it.
+pub fn write_line_of(
+    exchange: &Exchange,
+    handshakes: &Handshakes,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut line = Line::of(exchange).map_err(|problem| {
         io::Error::new(io::ErrorKind::InvalidData, format!("cannot write an exchange: {problem}"))
     })?;
+    if exchange.seq == 0 {
+        line.tls_resumed = handshakes.of(exchange.connection);
+    }
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
 }
@@ -41,6 +57,8 @@ pub struct Imported {
     pub servers: Servers,
     /// The first line that could not be used, for people.
     pub first_bad: Option<BadLine>,
+    /// How connections began, of which a line tells it.
+    pub handshakes: Handshakes,
 }
 
 /// Why nothing could be imported.
@@ -170,6 +188,7 @@ struct Import<'a> {
     authorities: BTreeSet<String>,
     /// Next position on each connection that had a number.
     positions: BTreeMap<u64, u32>,
+    handshakes: Handshakes,
     numbering: Option<Numbering>,
     first_bad: Option<BadLine>,
 }
@@ -226,9 +245,12 @@ impl Import<'_> {
             Some(connection) => self.positions.get(&connection).copied().unwrap_or(0),
             None => 0,
         };
+        let is_resumed = line.tls_resumed;
         let exchange = line.exchange(number, position)?;
         file::check(&exchange).map_err(|error| BadLine::new(number, error.to_string()))?;
         self.numbering = Some(numbering);
+        let handshake = is_resumed.map(|it| self.handshakes.add(exchange.connection, it));
+        self.ledger.note(UNKEPT, u64::from(handshake == Some(false)));
         Ok(exchange)
     }
 
@@ -262,6 +284,7 @@ impl Import<'_> {
             ledger: self.ledger,
             servers: Servers { authorities, addresses: Vec::new() },
             first_bad: self.first_bad,
+            handshakes: self.handshakes,
         })
     }
 }

@@ -16,6 +16,7 @@ use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
     SCHEMA_VERSION, SecondRow, SessionPace, Totals,
 };
+use crate::scenario::redis::is_redis;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::stats::histograms::nanoseconds;
 use crate::summary::{Route, Second, Summary};
@@ -92,6 +93,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         fates: summary.fates.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
         followed: None,
         hook: None,
+        oddities: None,
         session_pace: input.facts.session_pace.then(|| session_pace(input)),
         statuses,
         replies,
@@ -128,7 +130,7 @@ fn session_pace(input: &AssembleInput) -> SessionPace {
 /// Answers by status; or by kind, where there are none.
 fn answers(input: &AssembleInput) -> (BTreeMap<u16, u64>, BTreeMap<String, u64>) {
     let statuses = &input.summary.statuses;
-    if !input.target.starts_with("redis://") {
+    if !is_redis(input.target) {
         return (statuses.clone(), BTreeMap::new());
     }
     let name = |status: u16| if status == ERROR_REPLY { "error reply" } else { "reply" };
@@ -169,6 +171,9 @@ fn totals(summary: &Summary) -> Totals {
         connections_opened: summary.connections_opened,
         tls_handshakes: summary.handshakes[0],
         tls_resumed: summary.handshakes[1],
+        tls_recorded_handshakes: summary.as_recorded.recorded[0],
+        tls_recorded_resumed: summary.as_recorded.recorded[1],
+        tls_not_resumed: summary.as_recorded.not_resumed,
         request_bytes: summary.request_bytes,
         response_bytes: summary.response_bytes,
         overflows: summary.overflows,

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::act::Performed;
+use crate::drive::Driven;
 use crate::drive::follow::Followed;
 use crate::drive::health::Health;
 use crate::drive::hook::HookReport;
+use crate::drive::oddities::Odd;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
 use crate::scenario::load::CLOSED;
+use crate::scenario::redis::is_redis;
 use crate::shape::ShapeReport;
 use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
 
@@ -91,6 +94,9 @@ pub struct Report {
     /// When the replay began, ns since the start of the rehearsal; `None` where there was none.
     #[serde(default)]
     pub replay_started_ns: Option<u64>,
+    /// What happened on connections of HTTP/1 that is no request's fate; `None` where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oddities: Option<Oddities>,
     /// Times in which a person or a rule changed the course of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
@@ -114,7 +120,7 @@ impl Report {
 
     /// Commands of Redis were sent, whose answers have no status.
     pub fn speaks_redis(&self) -> bool {
-        self.target.starts_with("redis://")
+        is_redis(&self.target)
     }
 
     /// Each connection waited for its answers: nothing was planned.
@@ -134,6 +140,27 @@ pub struct SessionPace {
     pub total_ns: u64,
     /// The largest, in nanoseconds.
     pub most_ns: u64,
+}
+
+/// What happened on connections that is no request's fate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Oddities {
+    /// Requests that were sent a second time, because the target closed an idle connection just as
+    /// they were on their way.
+    pub sent_again: u64,
+    /// Connections on which the target said something that nobody had asked for; they were closed.
+    pub unasked: u64,
+    /// Bodies that were sent without the leave that their head asked for, because none came.
+    pub without_leave: u64,
+}
+
+impl Oddities {
+    /// Those of a run; `None` where there were none.
+    pub fn of(driven: &Driven) -> Option<Self> {
+        let Odd { unasked, no_leave } = driven.odd;
+        let all = Self { sent_again: driven.retried, unasked, without_leave: no_leave };
+        (all != Self::default()).then_some(all)
+    }
 }
 
 /// A load that was never recorded.
@@ -195,6 +222,16 @@ pub struct Totals {
     /// TLS handshakes that resumed a session.
     #[serde(default, skip_serializing_if = "is_none")]
     pub tls_resumed: u64,
+    /// Of all of them, those whose connection was opened in full when it was recorded.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_recorded_handshakes: u64,
+    /// Of all of them, those whose connection resumed a session when it was recorded.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_recorded_resumed: u64,
+    /// Of the latter, those that were made in full nevertheless: no ticket was at hand, or the
+    /// target did not take it.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub tls_not_resumed: u64,
     /// Bytes of request heads and bodies sent.
     pub request_bytes: u64,
     /// Bytes of response bodies received.

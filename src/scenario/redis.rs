@@ -1,13 +1,17 @@
-//! Redis as the target of a replay: `redis://user:${PASSWORD}@127.0.0.1:6379/0`.
+//! Redis as the target of a replay: `redis://user:${PASSWORD}@127.0.0.1:6379/0`, or `rediss://`
+//! where it is spoken inside of TLS.
 //!
 //! Each connection begins with the user, the password and the database of this URL; recorded logins
 //! are never sent. Where the URL names a database, every command goes there, and recorded `SELECT`s
 //! are left out; where it names none, they are replayed.
 
+use std::fmt;
+
 use crate::scenario::acts::{ActName, Acts};
 use crate::scenario::endpoint::Endpoint;
 use crate::scenario::fields;
 use crate::scenario::problem::Mistake;
+use crate::scenario::tls::TlsSpec;
 use crate::scenario::{MethodPolicy, TargetSpec};
 
 /// A Redis that gets the recorded commands. Its `Debug` does not tell the password.
@@ -17,6 +21,25 @@ pub struct RedisTarget {
     pub endpoint: Endpoint,
     /// The database that every command goes to; `None` where the recording chooses.
     pub database: Option<u32>,
+    /// How TLS is spoken to it; `None` where it is not.
+    pub tls: Option<Box<TlsSpec>>,
+}
+
+impl fmt::Display for RedisTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.endpoint.to_string();
+        let place = shown.split_once("://").map_or(shown.as_str(), |(_, place)| place);
+        write!(f, "{}{place}", if self.tls.is_some() { SEALED } else { PLAIN })
+    }
+}
+
+/// How a Redis is named, and one that is spoken to inside of TLS.
+const PLAIN: &str = "redis://";
+const SEALED: &str = "rediss://";
+
+/// What is shown of a target says that it is a Redis.
+pub fn is_redis(authority: &str) -> bool {
+    [PLAIN, SEALED].iter().any(|scheme| authority.starts_with(scheme))
 }
 
 impl TargetSpec {
@@ -37,10 +60,11 @@ pub(crate) fn target(
     let scheme = text.split("://").next().unwrap_or_default().to_ascii_lowercase();
     match scheme.as_str() {
         "redis" => read(text, environment).map(TargetSpec::Redis),
-        "rediss" => Err(Mistake::new(
-            "Redis behind TLS is no target yet",
-            "name a plain port of it, or put a proxy that speaks TLS (stunnel) in front of it",
-        )),
+        "rediss" => {
+            let rest = text.get(SEALED.len()..).unwrap_or_default();
+            let plain = read(&format!("{PLAIN}{rest}"), environment)?;
+            Ok(TargetSpec::Redis(RedisTarget { tls: Some(Box::default()), ..plain }))
+        }
         _ => fields::url(text),
     }
 }
@@ -65,7 +89,7 @@ fn read(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Redi
             "write such as `redis://user:${PASSWORD}@127.0.0.1:6379`",
         ));
     }
-    Ok(RedisTarget { endpoint, database })
+    Ok(RedisTarget { endpoint, database, tls: None })
 }
 
 /// Digits of the largest number of a database: servers have sixteen, some a few thousand.
@@ -118,13 +142,31 @@ mod tests {
     }
 
     #[test]
+    fn tls_is_spoken_to_who_has_one_s_more() {
+        let sealed = redis("REDISS://me:${PW}@cache.example/3");
+        let plain = redis("redis://me:${PW}@cache.example/3");
+        assert_eq!((&sealed.endpoint, sealed.database), (&plain.endpoint, Some(3)));
+        let [sealed, plain] = [sealed, plain].map(TargetSpec::Redis);
+        assert_eq!(sealed.authority(), "rediss://cache.example:6379");
+        assert!(is_redis(&sealed.authority()) && is_redis(&plain.authority()));
+        assert!(!is_redis("https://h") && !is_redis("redis.example:80"));
+        assert!(sealed.tls().is_some() && plain.tls().is_none());
+        let read = |scheme: &str| {
+            let target = format!("url: '{scheme}://h', allow: [h], tls: {{ insecure: true }}");
+            from_text(&format!("recording: r\ntarget: {{ {target} }}\n"), "s.yaml")
+        };
+        assert!(read("rediss").unwrap().target.tls().unwrap().insecure);
+        assert!(read("redis").unwrap_err().to_string().contains("does not speak TLS"));
+    }
+
+    #[test]
     fn no_message_shows_what_the_url_holds() {
         for (text, expected) in [
             ("redis://:s3cret@h/shop", "not the number of a database"),
             ("redis://:s3cret@h/1?x", "not the number of a database"),
             ("redis://:s3cret@h/99999999999", "not the number of a database"),
             ("redis://s3cret@h", "no password"),
-            ("rediss://:s3cret@h", "behind TLS"),
+            ("rediss://:s3cret@h/shop", "not the number of a database"),
             ("redi://:s3cret@h", "not a target"),
             ("redis://:s3cret@", "no host and port"),
         ] {

@@ -178,7 +178,7 @@ impl TargetSpec {
                 let own = if tls.is_some() { 443 } else { 80 };
                 if *port == own { host } else { format!("{host}:{port}") }
             }
-            Self::Redis(redis) => redis.endpoint.to_string(),
+            Self::Redis(redis) => redis.to_string(),
         }
     }
 

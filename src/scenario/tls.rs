@@ -1,6 +1,8 @@
 //! TLS to the target: what a scenario or a command line says of it, and what is made of that before
 //! anything is sent.
 
+mod sessions;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,7 @@ use crate::scenario::keys::Text;
 use crate::scenario::mapped::MappedHost;
 use crate::scenario::place::Place;
 use crate::scenario::problem::{Mistake, ScenarioError, crop};
+use crate::scenario::tls::sessions::Sessions;
 
 /// How TLS is spoken to a target. Without anything said, its certificate must be for its host and
 /// of an issuer whom this machine trusts.
@@ -50,8 +53,25 @@ pub struct Tls {
     pub config: Arc<ClientConfig>,
     /// What HTTP/2 is spoken inside of; it shares the sessions.
     pub http2: Arc<ClientConfig>,
+    /// The same two for connections that were opened in full when they were recorded: no session
+    /// is resumed, but theirs can be.
+    pub in_full: [Arc<ClientConfig>; 2],
+    /// The same two for connections that resumed a session when they were recorded.
+    pub resuming: [Arc<ClientConfig>; 2],
     /// The name of the target.
     pub name: ServerName<'static>,
+}
+
+impl Tls {
+    /// How a connection is opened that was `recorded` to have resumed a session, or not.
+    pub fn config(&self, http2: bool, recorded: Option<bool>) -> &Arc<ClientConfig> {
+        let [first, second] = match recorded {
+            None => [&self.config, &self.http2],
+            Some(false) => self.in_full.each_ref(),
+            Some(true) => self.resuming.each_ref(),
+        };
+        if http2 { second } else { first }
+    }
 }
 
 impl fmt::Debug for Tls {
@@ -68,8 +88,17 @@ const HTTP2: &[u8] = b"h2";
 const SESSIONS: usize = 8;
 
 impl TlsSpec {
-    /// Reads the files.
+    /// Reads the files, to speak HTTP.
     pub fn ready(&self, host: &str) -> Result<Tls, TlsError> {
+        self.ready_for([Some(HTTP1), Some(HTTP2)], host)
+    }
+
+    /// The same to speak what has no name in handshakes, such as Redis.
+    pub fn ready_unnamed(&self, host: &str) -> Result<Tls, TlsError> {
+        self.ready_for([None; 2], host)
+    }
+
+    fn ready_for(&self, protocols: [Option<&[u8]>; 2], host: &str) -> Result<Tls, TlsError> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned())
@@ -82,12 +111,20 @@ impl TlsSpec {
         };
         let identity =
             self.identity.as_ref().map(|Identity { cert, key }| [Path::new(cert), Path::new(key)]);
-        let mut config = to_server(trust, identity)?;
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        let mut http2 = config.clone();
-        config.alpn_protocols = vec![HTTP1.to_vec()];
-        http2.alpn_protocols = vec![HTTP2.to_vec()];
-        Ok(Tls { config: Arc::new(config), http2: Arc::new(http2), name })
+        let config = to_server(trust, identity)?;
+        // Clones share whom they trust and what they show, without which no session is resumed.
+        let spoken = |resumption: Resumption| {
+            protocols.map(|protocol| {
+                let mut config = config.clone();
+                config.resumption = resumption.clone();
+                config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
+                Arc::new(config)
+            })
+        };
+        let [first, http2] = spoken(Resumption::in_memory_sessions(SESSIONS));
+        let [in_full, resuming] =
+            Sessions::both().map(|sessions| spoken(Resumption::store(Arc::new(sessions))));
+        Ok(Tls { config: first, http2, in_full, resuming, name })
     }
 }
 
@@ -95,8 +132,18 @@ impl TargetSpec {
     /// How TLS is spoken to it, if it is.
     pub fn tls(&self) -> Option<&TlsSpec> {
         match self {
-            Self::Stage | Self::Redis(_) => None,
+            Self::Stage => None,
             Self::Http { tls, .. } => tls.as_deref(),
+            Self::Redis(redis) => redis.tls.as_deref(),
+        }
+    }
+
+    /// The same, to be changed.
+    fn tls_mut(&mut self) -> Option<&mut TlsSpec> {
+        match self {
+            Self::Stage => None,
+            Self::Http { tls, .. } => tls.as_deref_mut(),
+            Self::Redis(redis) => redis.tls.as_deref_mut(),
         }
     }
 
@@ -136,13 +183,13 @@ pub(crate) fn read(
     let mut is_spoken = false;
     let others = hosts.iter_mut().map(|host| (&mut host.to, &of_host));
     for (spec, said) in std::iter::once((&mut target, &tls)).chain(others) {
-        if let TargetSpec::Http { tls: Some(tls), .. } = spec {
-            **tls = said.clone();
+        if let Some(tls) = spec.tls_mut() {
+            *tls = said.clone();
             is_spoken = true;
         }
     }
     if !is_spoken {
-        let hint = "write `url: https://HOST:PORT`, or leave `tls` out";
+        let hint = "write `url: https://HOST:PORT` (or rediss://), or leave `tls` out";
         return Err(place.mistake(&keys, Mistake::new("the target does not speak TLS", hint)));
     }
     Ok((target, hosts))

@@ -35,6 +35,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
             expects: false,
             half_closes: false,
             closes: None,
+            resumed: None,
             failed: false,
         },
     }

@@ -12,7 +12,8 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, tim
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
-use crate::summary::{Route, Second, Summary};
+use crate::summary::flight::Flight;
+use crate::summary::{AsRecorded, Route, Second, Summary};
 
 impl Summary {
     /// The summary of no samples.
@@ -37,7 +38,9 @@ impl Summary {
             cells: Cells::new(),
             connections_opened: 0,
             handshakes: [0; 2],
+            as_recorded: AsRecorded::default(),
             in_flight_ns: 0,
+            flight: Flight::default(),
             request_bytes: 0,
             response_bytes: 0,
             evidence: Evidence::default(),
@@ -96,8 +99,13 @@ impl Summary {
             self.route(route).merge(row);
         }
         self.connections_opened += other.connections_opened;
-        self.handshakes = [0, 1].map(|at| self.handshakes[at] + other.handshakes[at]);
+        let add = |these: [u64; 2], those: [u64; 2]| [0, 1].map(|at| these[at] + those[at]);
+        self.handshakes = add(self.handshakes, other.handshakes);
+        let AsRecorded { recorded, not_resumed } = &mut self.as_recorded;
+        *recorded = add(*recorded, other.as_recorded.recorded);
+        *not_resumed += other.as_recorded.not_resumed;
         self.in_flight_ns = self.in_flight_ns.saturating_add(other.in_flight_ns);
+        self.flight.merge(&other.flight);
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.cells.merge(&other.cells);
@@ -150,6 +158,9 @@ impl Summary {
         let recorded = arrival.recorded.latency.filter(|_| answered).map(nanoseconds);
         if let Some((from, to)) = sample.dispatched.zip(sample.done) {
             self.in_flight_ns = self.in_flight_ns.saturating_add(between(from, to));
+            self.flight.add(from, to);
+        } else if let (Some(from), true) = (sample.dispatched, was_in_flight(&sample.fate)) {
+            self.flight.add_endless(from);
         }
         for (histogram, value) in [
             (&mut self.latency, latency),
@@ -264,6 +275,20 @@ fn offered(sample: &Sample) -> bool {
 }
 
 /// From one moment to a later one, in nanoseconds; 0 when the order is reversed.
+/// A request without an end had begun, and the run did not wait for it.
+fn was_in_flight(fate: &Fate) -> bool {
+    match fate {
+        Fate::Unsent { reason } => matches!(
+            reason,
+            Unsent::RunEnded
+                | Unsent::Interrupted
+                | Unsent::LocalResources
+                | Unsent::ConnectionLimit
+        ),
+        _ => true,
+    }
+}
+
 fn between(from: Duration, to: Duration) -> u64 {
     nanoseconds(to.saturating_sub(from))
 }

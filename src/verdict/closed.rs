@@ -11,7 +11,7 @@ use crate::summary::Summary;
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, cold_cache, connection_limit, errors, outage};
 use crate::verdict::expectations::check;
-use crate::verdict::little::Little;
+use crate::verdict::little;
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict, finding};
 
 /// What a verdict on a closed load is made from.
@@ -40,11 +40,11 @@ pub fn judge_closed(input: &ClosedInput) -> Verdict {
         format!("`{}` {verb}: {}", each.text, each.actual)
     };
     let rate = rate(input);
-    let lost = Little::of(input.summary, input.health).filter(|little| !little.holds());
+    let wrong = little::wrong(input.summary, input.health);
     let (outcome, headline) = if input.interrupted {
         (RunOutcome::Interrupted, format!("the run was stopped; until then {rate}"))
-    } else if let Some(little) = lost {
-        (RunOutcome::Invalid, little.statement())
+    } else if let Some(wrong) = wrong {
+        (RunOutcome::Invalid, wrong)
     } else if let Some(found) = first_failed {
         (RunOutcome::Fail, found.title.clone())
     } else if let Some(each) = expectation(Outcome::Fail) {

@@ -15,7 +15,7 @@ use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::check;
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
-use crate::verdict::little::Little;
+use crate::verdict::little;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 /// What a verdict is made from.
@@ -79,10 +79,9 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         );
         detected = detected_in(&shape);
     }
-    let little = Little::of(replayed.summary, replayed.health);
-    if let Some(little) = little.filter(|little| !little.holds()) {
+    if let Some(wrong) = little::wrong(replayed.summary, replayed.health) {
         shape.verdict = ShapeVerdict::Invalid { fault: Fault::Generator };
-        shape.statement = little.statement();
+        shape.statement = wrong;
         detected = detected_in(&shape);
     }
     let mut expectations: Vec<CheckedExpectation> =

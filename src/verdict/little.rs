@@ -2,9 +2,14 @@
 //! second times how long each stays. One side is counted as requests come and go, the other is
 //! summed up from their samples; where they part, samples were lost, or counted twice.
 
+mod bins;
+
 use crate::drive::health::Health;
 use crate::stats::counts::as_f64;
 use crate::summary::Summary;
+use crate::verdict::little::bins::Parted;
+
+pub(super) use bins::Bins;
 
 /// How far apart the two may be, as a share of the larger one (science: capacity).
 const TOLERANCE: f64 = 0.02;
@@ -18,6 +23,13 @@ pub(super) struct Little {
     pub(super) sampled: f64,
 }
 
+/// What is wrong with the books of a run, over all of it or in one of its bins.
+pub(super) fn wrong(summary: &Summary, health: &Health) -> Option<String> {
+    let little = Little::of(summary, health).filter(|little| !little.holds());
+    let parted = || Bins::of(summary, health).parted.map(Parted::statement);
+    little.map(Little::statement).or_else(parted)
+}
+
 impl Little {
     /// Both, where they are known.
     pub(super) fn of(summary: &Summary, health: &Health) -> Option<Self> {
@@ -27,7 +39,7 @@ impl Little {
     }
 
     /// What is wrong with a run in which they part.
-    pub(super) fn statement(self) -> String {
+    fn statement(self) -> String {
         format!(
             "peakhour lost count: {:.2} requests were in flight on average, and their samples tell \
              of {:.2}; this is an error of peakhour, please report it",

@@ -1,5 +1,6 @@
 //! The driver over real sockets. No test looks at how long something took.
 
+mod books;
 mod expect;
 mod fates;
 mod hostile;

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use peakhour::protocol::Protocol;
 use peakhour::recording::closings::Closings;
+use peakhour::recording::handshakes::Handshakes;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{Exchange, FORMAT_VERSION, Flags, Header, Response, Servers};
 
@@ -113,5 +114,6 @@ pub(crate) fn header() -> Header {
         redaction: None,
         ledger,
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
     }
 }

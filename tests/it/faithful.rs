@@ -15,6 +15,7 @@ use peakhour::recording::{Exchange, Flags};
 
 use crate::exchanges::{header, plain};
 use crate::record;
+use crate::servers::pause;
 use crate::support::peakhour;
 use crate::talk::{GET, OK, Talk, bytes_of, exchanges};
 
@@ -209,4 +210,66 @@ fn a_proxy_records_how_connections_end_and_bodies_were_chunked() {
         let closed = reader.header().closings.of(exchange.connection).unwrap();
         assert!(closed + Duration::from_millis(1) >= answered + held, "{closed:?} {answered:?}");
     }
+}
+
+/// A target that gives no leave and talks unasked: what it did is in the report, and nobody's fate.
+#[test]
+fn what_was_odd_on_connections_is_told() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = target.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for mut stream in target.incoming().flatten() {
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                let mut some = [0; 1024];
+                while let Ok(count @ 1..) = stream.read(&mut some) {
+                    seen.extend_from_slice(&some[..count]);
+                    let text = String::from_utf8_lossy(&seen).into_owned();
+                    if text.starts_with("PUT") && !text.ends_with("body") {
+                        continue;
+                    }
+                    let unasked = if text.starts_with("GET /first") { CONTINUE } else { "" };
+                    stream.write_all(OK.as_bytes()).unwrap();
+                    pause();
+                    stream.write_all(unasked.as_bytes()).unwrap();
+                    seen.clear();
+                }
+            });
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let put = r"PUT /b HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    let line = |at: u64, connection: u64, rest: &str| {
+        let at = at * 1_000_000;
+        format!(r#"{{"at_ns":{at},"connection":{connection},"authority":"a",{rest}}}"#)
+    };
+    let lines = [
+        line(0, 0, r#""method":"GET","target":"/first""#),
+        line(
+            10,
+            1,
+            &format!(
+                r#""method":"PUT","target":"/b","request_head":"{put}","request_body":"body""#
+            ),
+        ),
+        line(600, 0, r#""method":"GET","target":"/second""#),
+    ];
+    let run = |lines: &[String]| {
+        fs::write(folder.path().join("r.jsonl"), lines.join("\n")).unwrap();
+        let scenario = format!(
+            "name: odd\nrecording: r.jsonl\ntolerance: ci\nmethods: all\n\
+             target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}\n"
+        );
+        fs::write(folder.path().join("s.yaml"), scenario).unwrap();
+        let ran = peakhour(folder.path(), &["run", "s.yaml", "--out", "json=run.json"]);
+        let text = fs::read_to_string(folder.path().join("run.json")).expect(&ran.stderr);
+        (serde_json::from_str::<serde_json::Value>(&text).unwrap(), ran.stdout)
+    };
+    let (report, told) = run(&lines);
+    assert_eq!(report["totals"]["answered"], 3, "{told}");
+    let expected = serde_json::json!({ "sent_again": 0, "unasked": 1, "without_leave": 1 });
+    assert_eq!(report["oddities"], expected, "{told}");
+    assert!(told.contains("unasked answers: 1 · bodies sent without leave: 1"), "{told}");
+    let (report, told) = run(&lines[2..]);
+    assert_eq!((&report["oddities"], told.contains("oddities")), (&serde_json::Value::Null, false));
 }

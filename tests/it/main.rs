@@ -80,6 +80,7 @@ mod abort; // Rules that end a run early, and what does not.
 mod samples; // Samples of a run as Parquet, and disks that are full or stand still.
 mod hold; // A run that is held and goes on by signals, and one that is stopped long before its end.
 mod run_tls; // The same inside of TLS: who is trusted, which sessions are resumed.
+mod resumption; // Sessions of TLS that are resumed: seen, recorded, and resumed again as recorded.
 mod run_http2; // The same in HTTP/2, on recorded connections with many streams each.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.

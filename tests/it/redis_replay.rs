@@ -4,6 +4,7 @@
 mod fates;
 mod hostile;
 mod talks;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -10,15 +10,17 @@ use peakhour::drive::health::{Calibration, Health};
 use peakhour::plan::facts::Facts;
 use peakhour::plan::needs::Needs;
 use peakhour::recording::closings::Closings;
+use peakhour::recording::handshakes::Handshakes;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::{FORMAT_VERSION, Header, Servers};
 use peakhour::report::assemble::{AssembleInput, Sent, assemble};
-use peakhour::report::model::Report;
+use peakhour::report::model::{Oddities, Report};
 use peakhour::shape::{Origin, Shape};
 use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
-use peakhour::summary::{Route, Second, Summary};
+use peakhour::summary::flight::Flight;
+use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 use crate::report_sample::shapes::{degraded, faithful, late_shape};
@@ -70,7 +72,7 @@ pub(crate) fn failing() -> Report {
         evidence: vec!["3 bodies of 64 KiB and more; 30 are needed".to_owned()],
         advice: "replay a longer window".to_owned(),
     };
-    sample(&Sample {
+    let mut report = sample(&Sample {
         verdict: Verdict {
             outcome: RunOutcome::Fail,
             headline: "errors 0.233 %: the target refused connections beyond 64 open at once"
@@ -90,7 +92,9 @@ pub(crate) fn failing() -> Report {
         exit_code: 99,
         refused: 4,
         late: false,
-    })
+    });
+    report.oddities = Some(Oddities { sent_again: 3, unasked: 1_041, without_leave: 0 });
+    report
 }
 
 /// This machine was late.
@@ -187,6 +191,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         read_late: 0,
         reader_waits: 0,
         in_flight_seconds: None,
+        seen: Vec::new(),
         seconds: f64::from(SECONDS),
     };
     assemble(&AssembleInput {
@@ -233,6 +238,7 @@ fn header(exchanges: u64) -> Header {
         redaction: None,
         ledger,
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
     }
 }
 
@@ -264,9 +270,11 @@ fn summary(sample: &Sample) -> Summary {
         routes: routes(arrivals, errors, &seconds),
         seconds,
         handshakes: [0; 2],
+        as_recorded: AsRecorded::default(),
         cells: Cells::new(),
         connections_opened: 622,
         in_flight_ns: 0,
+        flight: Flight::default(),
         request_bytes: 48_230_112,
         response_bytes: 2_204_118_730,
         evidence: Evidence::default(),

@@ -2,11 +2,12 @@
 //! inside is read like any other connection.
 //!
 //! Sealed bytes end in the ledger as what became of their record; opened ones enter it anew and
-//! are ended by whoever reads them. Without any secret nothing is looked at.
+//! are ended by whoever reads them. Without any secret only hellos are looked at.
 //!
 //! Secrets may come later than what they open: in a pcapng file they stand anywhere. As long as
 //! some may come, a connection whose secrets are missing waits with its records, within limits.
 
+mod witness;
 mod framing;
 mod flow;
 mod handshake;
@@ -19,6 +20,7 @@ use crate::capture::streams::talk::Talk;
 use crate::capture::streams::tls::flow::{Flow, Ground, Keys, Opened};
 use crate::capture::streams::tls::framing::{Framing, Record};
 use crate::capture::streams::tls::handshake::Early;
+use crate::capture::streams::tls::witness::Witness;
 use crate::capture::tcp::{End, Event, Link, Side, What};
 use crate::capture::tls::epoch::{Agreed, Version};
 use crate::capture::tls::keylog::{Label, Random, Secrets};
@@ -38,6 +40,10 @@ pub const MAX_FAILURES: u32 = 8;
 
 /// The note of connections whose secrets did not come before a limit of waiting was reached.
 pub(super) const WAITED: &str = "tls connections that waited too long for secrets";
+
+/// The notes of handshakes, by what they were.
+const IN_FULL: &str = "tls handshakes in full";
+const RESUMED: &str = "tls handshakes that resumed a session";
 
 /// The bucket of everything where no secret is known of any connection.
 const NO_SECRETS: &str = "tls";
@@ -59,6 +65,8 @@ const UNSUPPORTED: &str = "tls not decrypted: unsupported suite or version";
 #[derive(Debug)]
 pub(super) struct Tls {
     link: Link,
+    /// Looks whether a session is resumed, until that is known.
+    witness: Option<Box<Witness>>,
     framing: [Framing; 2],
     flows: [Flow; 2],
     /// Who sent the first hello, and its random bytes.
@@ -94,10 +102,11 @@ enum Step {
 
 impl Tls {
     pub(super) fn new(link: Link, turn: &Turn<'_>) -> Self {
-        // Without any secret nothing is looked at.
+        // Without any secret nothing is opened.
         let over = (!turn.can_wait() && turn.secrets.is_empty()).then_some(NO_SECRETS);
         Self {
             link,
+            witness: Some(Box::default()),
             framing: Default::default(),
             flows: Default::default(),
             client: None,
@@ -113,12 +122,12 @@ impl Tls {
         }
     }
 
-    /// What was spoken before goes on inside.
     /// Who reads what is inside.
     pub(super) fn inner(&self) -> Option<&Talk> {
         self.inner.as_deref()
     }
 
+    /// What was spoken before goes on inside.
     pub(super) fn carry(&mut self, talk: Talk) {
         if self.over.is_none() {
             self.inner = Some(Box::new(talk));
@@ -130,7 +139,8 @@ impl Tls {
         let framing = self.framing.iter().map(Framing::kept).sum::<usize>();
         let flows = self.flows.iter().map(Flow::kept).sum::<usize>();
         let inner = self.inner.as_ref().map_or(0, |inner| inner.kept());
-        framing + flows + inner + self.early.kept() + self.queued
+        let witness = self.witness.as_ref().map_or(0, |witness| witness.kept());
+        framing + flows + inner + witness + self.early.kept() + self.queued
     }
 
     /// Bytes that wait for secrets.
@@ -140,6 +150,7 @@ impl Tls {
 
     pub(super) fn event(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
         let side = event.side;
+        self.watch(event, turn);
         match event.what {
             What::Data(data) => {
                 if let Some(bucket) = self.over {
@@ -165,6 +176,20 @@ impl Tls {
             }
         }
         self.go_on(turn);
+    }
+
+    /// Whether a session is resumed is told before anything is sealed, and so without secrets.
+    fn watch(&mut self, event: &Event<'_>, turn: &mut Turn<'_>) {
+        let Some(witness) = &mut self.witness else { return };
+        witness.event(event);
+        if let Some(is_resumed) = witness.is_resumed() {
+            let note = if is_resumed { RESUMED } else { IN_FULL };
+            turn.ledger.note(note, 1);
+            self.link.resumed = Some(is_resumed);
+        }
+        if witness.is_over() {
+            self.witness = None;
+        }
     }
 
     /// Takes one step after the other, until one has to wait for secrets.

@@ -19,6 +19,8 @@ pub(in crate::capture) enum Message {
     EndOfEarlyData,
     Finished,
     KeyUpdate,
+    /// A session to be resumed later.
+    Ticket,
     /// Not needed, or of no use.
     Other,
 }
@@ -30,6 +32,7 @@ pub(in crate::capture) struct ClientHello {
     pub(in crate::capture) early_data: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::capture) struct ServerHello {
     pub(in crate::capture) random: Random,
@@ -41,6 +44,8 @@ pub(in crate::capture) struct ServerHello {
     pub(in crate::capture) encrypt_then_mac: bool,
     /// It asks for another hello.
     pub(in crate::capture) is_retry: bool,
+    /// In TLS 1.3: it goes on with a secret that both have, that of an earlier session.
+    pub(in crate::capture) is_resumed: bool,
 }
 
 /// The random bytes by which a server asks for another hello: RFC 8446, section 4.1.3.
@@ -49,7 +54,11 @@ const RETRY: Random = [
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
+/// The type of a message that brings a session.
+const TICKET: u8 = 4;
+
 const ENCRYPT_THEN_MAC: u16 = 22;
+const PRE_SHARED_KEY: u16 = 41;
 const EARLY_DATA: u16 = 42;
 const SUPPORTED_VERSIONS: u16 = 43;
 
@@ -80,13 +89,13 @@ impl Messages {
             let Some((length, body)) = body.split_first_chunk::<3>() else {
                 continue;
             };
-            let length = length_of(*length);
-            if !is_needed(*kind) || length > MAX_MESSAGE {
+            let (kind, length) = (*kind, length_of(*length));
+            if !is_needed(kind) || length > MAX_MESSAGE {
                 self.skip = length;
                 self.buffer.clear();
-                messages.push(Message::Other);
+                messages.push(if kind == TICKET { Message::Ticket } else { Message::Other });
             } else if body.len() == length {
-                messages.push(message(*kind, body).unwrap_or(Message::Other));
+                messages.push(message(kind, body).unwrap_or(Message::Other));
                 self.buffer.clear();
             }
         }
@@ -160,9 +169,11 @@ fn server_hello(body: &mut Cursor<'_>) -> Option<ServerHello> {
         is_compressed,
         encrypt_then_mac: false,
         is_retry: random == RETRY,
+        is_resumed: false,
     };
     extensions(body, &mut |kind, mut value| match kind {
         ENCRYPT_THEN_MAC => hello.encrypt_then_mac = true,
+        PRE_SHARED_KEY => hello.is_resumed = true,
         SUPPORTED_VERSIONS => hello.version = value.u16_be().unwrap_or(hello.version),
         _ => {}
     });

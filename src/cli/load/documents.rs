@@ -17,6 +17,7 @@ use crate::cli::load::{Options, ready};
 use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
@@ -104,5 +105,6 @@ fn header(documents: &Documents, started_unix_ns: i64) -> Header {
         redaction: None,
         ledger: Ledger::clone(&documents.ledger),
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
     }
 }

@@ -10,6 +10,7 @@ use crate::capture::source::{Content, Source};
 use crate::cli::load::{one_content, ready};
 use crate::recording::closings::Closings;
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
 
@@ -89,6 +90,7 @@ pub(super) fn from_logs(
         redaction: None,
         ledger: imported.ledger,
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
     };
     Ok((header, imported.warnings))
 }

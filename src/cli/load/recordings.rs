@@ -14,6 +14,7 @@ use crate::capture::source::Source;
 use crate::recording::closings::Closings;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{FORMAT_VERSION, Header, Servers};
@@ -53,6 +54,7 @@ pub(super) fn from_recordings(
         add(&mut header, given.reader.header(), shift_ns);
         let later = Duration::from_nanos(shift_ns);
         header.closings.merge(&given.reader.header().closings, given.moved, later);
+        header.handshakes.merge(&given.reader.header().handshakes, given.moved);
         for exchange in given.reader.exchanges(None) {
             let mut exchange = exchange?;
             exchange.at = exchange.at.saturating_add(Duration::from_nanos(shift_ns));
@@ -164,6 +166,7 @@ fn nothing(started_unix_ns: i64) -> Header {
         redaction: None,
         ledger: Ledger::default(),
         closings: Closings::default(),
+        handshakes: Handshakes::default(),
         part: None,
     }
 }

@@ -7,6 +7,7 @@ use crate::capture::import::closings;
 use crate::recording::closings::MAX_CLOSINGS;
 use crate::recording::file::RecordingError;
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header, Part as Place, Servers};
@@ -31,6 +32,8 @@ pub(super) struct Part {
     /// Connections that closed in its time and when, nanoseconds since the Unix epoch; at most
     /// [`MAX_CLOSINGS`].
     closed: Vec<(u64, i64)>,
+    /// How the connections began whose first exchange was complete in its time.
+    pub(super) handshakes: Handshakes,
     /// The last moment of its time.
     pub(super) latest_ns: i64,
 }
@@ -60,6 +63,7 @@ impl Part {
             exchanges: 0,
             ledger: Ledger::default(),
             closed: Vec::new(),
+            handshakes: Handshakes::default(),
             latest_ns: 0,
         }
     }
@@ -124,6 +128,7 @@ impl Part {
             redaction: redactor.map(Redactor::account),
             ledger: self.ledger,
             closings: closings(&self.closed, started_unix_ns),
+            handshakes: self.handshakes,
             part: self.place,
         };
         (self.writer, header)

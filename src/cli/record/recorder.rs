@@ -74,6 +74,7 @@ impl Recorder {
             keep(found, origin_ns, parts, &mut late);
         });
         parts.current.keep_closed(self.import.take_closed());
+        parts.current.handshakes.merge(&self.import.take_handshakes(), 0);
         if let Some(ledger) = self.parts.late_ledger() {
             for bucket in late {
                 self.import.hand_over(bucket, ledger);
@@ -102,9 +103,11 @@ impl Recorder {
         let latest_ns = self.import.latest_unix_ns();
         let Self { mut import, mut parts, passed, .. } = self;
         parts.current.keep_closed(import.take_closed());
+        parts.current.handshakes.merge(&import.take_handshakes(), 0);
         let mut late = Vec::new();
         let mut imported =
             import.finish(&mut |found| keep(found, origin_ns, &mut parts, &mut late));
+        parts.current.handshakes.merge(&imported.handshakes, 0);
         if let Some(ledger) = parts.late_ledger() {
             for bucket in late {
                 imported.ledger.messages.hand_over(bucket, &mut ledger.messages);

@@ -29,7 +29,7 @@ use crate::plan::needs::Needs;
 use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
-use crate::report::model::LoadFacts;
+use crate::report::model::{LoadFacts, Oddities};
 use crate::scenario::abort::AbortRule;
 use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
@@ -192,6 +192,7 @@ fn carried_out(
         health: &driven.health,
     });
     report.marks = marks::marks(&driven.held, &guarded);
+    report.oddities = Oddities::of(&driven);
     drop(control);
     told(&report, &driven.summary.cells, kept)?;
     samples::finish(samples, job.voice.quiet).map(|()| exit)

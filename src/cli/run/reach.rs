@@ -150,7 +150,7 @@ fn shake(tls: &Tls, mut socket: TcpStream, patience: Duration) -> io::Result<()>
 fn advice(failure: TlsFailure) -> &'static str {
     match failure {
         TlsFailure::NotSpoken => {
-            "it does not speak TLS; write http:// in the URL, or name the port that does"
+            "it does not speak TLS; write the scheme without its last s, or name the port that does"
         }
         TlsFailure::UnknownIssuer => {
             "its certificate was issued by nobody who is trusted; name the issuer (`cacert`)"

@@ -29,7 +29,7 @@ pub(crate) struct Wire {
 impl Wire {
     /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
     async fn new(
-        (stream, goal): (TcpStream, u16),
+        (stream, goal, recorded): (TcpStream, u16, Option<bool>),
         place: Place,
         run: &Run,
         until: Instant,
@@ -39,10 +39,10 @@ impl Wire {
         let Some(tls) = run.dialler.tls(goal) else {
             return Ok(Self::opened(Stream::Plain(stream), place));
         };
-        let shaking = Stream::sealed(tls, stream);
+        let shaking = Stream::sealed(tls, recorded, stream);
         let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
-        run.gauges.shook_hands(is_resumed);
+        run.gauges.shook_hands(is_resumed, recorded);
         Ok(Self::opened(stream, place))
     }
 
@@ -96,7 +96,8 @@ pub(super) async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire,
     let fate = match timeout_at(until, run.dialler.open(goal)).await {
         Ok(Ok(stream)) => {
             request.sample.opened = true;
-            return Wire::new((stream, goal), place, run, until).await;
+            let recorded = request.arrival.recorded.resumed;
+            return Wire::new((stream, goal, recorded), place, run, until).await;
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,

@@ -5,7 +5,7 @@
 //! suffixes, so that a target could set a cookie for `co.uk`; it would come back to hosts of the
 //! scenario only.
 
-use jiff::fmt::rfc2822::DateTimeParser;
+use crate::drive::follow::date::seconds_of;
 
 /// Cookies of a client: browsers must keep fifty of a host.
 pub(crate) const MAX_COOKIES: usize = 100;
@@ -202,7 +202,7 @@ fn read(line: &str, whither: Whither<'_>) -> Option<Cookie> {
                 cookie.domain = domain;
             }
             "path" if value.starts_with('/') => value.clone_into(&mut cookie.path),
-            "expires" => cookie.until = date(value).or(cookie.until),
+            "expires" => cookie.until = seconds_of(value).or(cookie.until),
             "max-age" => age = value.parse::<i64>().ok().or(age),
             _ => {}
         }
@@ -230,15 +230,6 @@ fn is_within(host: &str, domain: &str) -> bool {
 fn is_below(path: &str, cookie: &str) -> bool {
     path.strip_prefix(cookie)
         .is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
-}
-
-/// Seconds since the Unix epoch of a date as cookies have it, also with dashes between its parts.
-fn date(text: &str) -> Option<i64> {
-    let plain = text.trim().replace('-', " ");
-    // Whatever is said of the day of the week is not believed.
-    let plain = plain.split_once(',').map_or(plain.as_str(), |(_, date)| date).trim().to_owned();
-    let parser = DateTimeParser::new().relaxed_weekday(true);
-    parser.parse_timestamp(&plain).ok().map(jiff::Timestamp::as_second)
 }
 
 #[cfg(test)]
@@ -271,6 +262,7 @@ mod tests {
             ("a=1; b=2", &["a=; Max-Age=0"], "b=2"),
             ("a=1", &["a=2", "a=x; expires=Thu, 01 Jan 1970 00:00:00 GMT"], ""),
             ("a=1", &["a=2; Expires=Wed, 21-Oct-2015 07:28:00 GMT"], ""),
+            ("a=1", &["a=2; Expires=Wed Oct 21 07:28:00 2015"], ""),
             ("a=1", &["a=2; Expires=Fri, 01 Jan 2100 00:00:00 GMT"], "a=2"),
             ("a=1", &["a=2; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], "a=2"),
             ("a=1", &["a=2; Max-Age=-5"], ""),

@@ -2,16 +2,19 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 
+use crate::drive::desk::Run;
 use crate::drive::failure;
 use crate::drive::place::Place;
 use crate::drive::redis::reply::ReplyReader;
+use crate::drive::tls::Stream;
+use crate::record::failures::TlsFailure;
 use crate::sample::Fate;
 
 /// An open connection.
 pub(super) struct Link {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Stream,
     pub(super) replies: ReplyReader,
     /// A reply has come on it.
     pub(super) has_answered: bool,
@@ -21,9 +24,31 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(stream: TcpStream, place: Place) -> Self {
+    /// Opens a connection until a moment, inside of TLS where that is spoken; it resumes a session
+    /// as it was `recorded`.
+    pub(super) async fn open(
+        run: &Run,
+        place: Place,
+        recorded: Option<bool>,
+        until: Instant,
+    ) -> Result<Self, Fate> {
+        let opened = timeout_at(until, run.dialler.open(0)).await;
+        let stream = opened
+            .map_err(|_| Fate::ConnectTimedOut)?
+            .map_err(|error| failure::of_connect(&error))?;
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
+        let Some(tls) = run.dialler.tls(0) else {
+            return Ok(Self::new(Stream::Plain(stream), place));
+        };
+        let shaken = timeout_at(until, Stream::sealed(tls, recorded, stream)).await;
+        let shaken = shaken.unwrap_or(Err(TlsFailure::TooSlow));
+        let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
+        run.gauges.shook_hands(is_resumed, recorded);
+        Ok(Self::new(stream, place))
+    }
+
+    fn new(stream: Stream, place: Place) -> Self {
         Self {
             stream,
             replies: ReplyReader::new(),
@@ -41,4 +66,16 @@ impl Link {
             (_, after_bytes) => Fate::ClosedEarly { after_bytes },
         }
     }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.stream.say_goodbye();
+    }
+}
+
+/// It ended inside of TLS without saying so. Replies tell themselves where they end, so that this
+/// is an end like any other.
+pub(super) fn is_torn(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
 }

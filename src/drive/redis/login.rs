@@ -1,11 +1,11 @@
 //! The beginning of a connection: the target's own login, the recorded version of the protocol,
 //! and the database.
 
-use std::io;
+use std::io::{self, IoSlice};
 
 use crate::drive::desk::Run;
 use crate::drive::failure;
-use crate::drive::redis::link::Link;
+use crate::drive::redis::link::{Link, is_torn};
 use crate::drive::redis::memory::Memory;
 use crate::drive::redis::refusal::{is_turned_away, of_error};
 use crate::protocol::resp::command;
@@ -81,10 +81,10 @@ fn refused(error: &[u8], reason: Declined) -> Fate {
 }
 
 async fn write(link: &mut Link, mut words: &[u8]) -> Result<(), Fate> {
-    while !words.is_empty() {
+    while !words.is_empty() || !link.stream.is_flushed() {
         let writable = link.stream.writable().await;
         writable.map_err(|error| failure::of_exchange(&error))?;
-        match link.stream.try_write(words) {
+        match link.stream.try_write(&[IoSlice::new(words)]) {
             Ok(count) => words = words.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // What the server said before can still be read.
@@ -105,6 +105,7 @@ async fn read(link: &mut Link, buffer: &mut [u8]) -> Result<usize, Fate> {
             Ok(0) => return Err(link.at_end()),
             Ok(count) => return Ok(count),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if is_torn(&error) => return Err(link.at_end()),
             Err(error) => return Err(failure::of_exchange(&error)),
         }
     }

@@ -38,11 +38,15 @@ pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// Reads a whole head: framing and answer, or `None` for an interim response.
-pub(crate) fn read_head(
-    bytes: &[u8],
-    request: RequestKind,
-) -> Result<Option<(Framing, Answer)>, ResponseError> {
+/// What a head begins.
+pub(crate) enum Begun {
+    /// An interim response, which is over with it; its status.
+    Interim(u16),
+    Final(Framing, Answer),
+}
+
+/// Reads a whole head.
+pub(crate) fn read_head(bytes: &[u8], request: RequestKind) -> Result<Begun, ResponseError> {
     let mut usual = [EMPTY_HEADER; USUAL_HEADERS];
     match parse_head(bytes, &mut usual, request) {
         Err(ResponseError::Head(httparse::Error::TooManyHeaders)) => {
@@ -56,7 +60,7 @@ fn parse_head<'b>(
     bytes: &'b [u8],
     headers: &mut [Header<'b>],
     request: RequestKind,
-) -> Result<Option<(Framing, Answer)>, ResponseError> {
+) -> Result<Begun, ResponseError> {
     let mut response = httparse::Response::new(headers);
     // What browsers tolerate is not the target's failure.
     let mut config = ParserConfig::default();
@@ -73,7 +77,7 @@ fn parse_head<'b>(
         return Err(ResponseError::Head(httparse::Error::NewLine));
     };
     if (100..200).contains(&status) && status != 101 {
-        return Ok(None);
+        return Ok(Begun::Interim(status));
     }
     let framing = framing(request, status, response.headers)?;
     let persistent = match minor {
@@ -84,7 +88,7 @@ fn parse_head<'b>(
     let smuggling = has(response.headers, "transfer-encoding")
         && (minor == 0 || has(response.headers, "content-length"));
     let reusable = persistent && !tunnel && !smuggling && framing != Framing::UntilClose;
-    Ok(Some((framing, Answer { status, reusable })))
+    Ok(Begun::Final(framing, Answer { status, reusable }))
 }
 
 /// RFC 9112, section 6.3.

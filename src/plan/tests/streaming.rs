@@ -34,6 +34,7 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         pace: Pace::Recorded,
         groups: (0..100_000).map(|connection| (connection, connection)).collect(),
         closings: Arc::default(),
+        handshakes: Arc::default(),
         stride: 100_000,
         redis: None,
     };
@@ -62,6 +63,7 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         // A clone is waiting when the error comes.
         groups: [(0, 0)].into(),
         closings: Arc::default(),
+        handshakes: Arc::default(),
         stride: 1,
         redis: None,
     };

@@ -85,3 +85,22 @@ fn a_switch_of_protocols_is_replayed_and_told() {
     let told = "1 connections went on in another protocol";
     assert!(facts.warnings.iter().any(|text| text.contains(told)), "{:?}", facts.warnings);
 }
+
+/// Copies begin like the connection that they are copies of.
+#[test]
+fn connections_begin_as_they_were_recorded() {
+    let rows: Vec<Exchange> = (0..30).map(|index| exchange(index * 50, index % 3, index)).collect();
+    let twice = Scenario { scale: 2.0, ..scenario() };
+    let (_, arrivals) = planned_with(Closings::default(), &rows, &twice).unwrap();
+    let stride = 3;
+    for arrival in &arrivals {
+        let expected =
+            [Some(false), Some(true), None][usize::try_from(arrival.connection).unwrap() % stride];
+        assert_eq!(arrival.recorded.resumed, expected, "{}", arrival.connection);
+    }
+    assert!(
+        arrivals
+            .iter()
+            .any(|arrival| arrival.connection > 2 && arrival.recorded.resumed == Some(true))
+    );
+}

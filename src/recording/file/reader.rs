@@ -15,7 +15,10 @@ use crate::recording::closings::Closings;
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
 use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
 use crate::recording::file::sights::{Sight, Sights};
-use crate::recording::file::{CLOSINGS_KEY, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, guard};
+use crate::recording::file::{
+    CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError, guard,
+};
+use crate::recording::handshakes::Handshakes;
 use crate::recording::{FORMAT_VERSION, Header};
 
 /// Longest footer read, in bytes. Ours take about 2 KiB a row group and a header of some KiB; it
@@ -282,5 +285,8 @@ fn read_header(path: &Path, metadata: &ParquetMetaData) -> Result<Header, Record
     let closings = find(CLOSINGS_KEY).map_or(Some(Closings::default()), Closings::decode);
     let closings = closings
         .ok_or_else(|| RecordingError::damaged(path, "its list of closings is not understood"))?;
-    Ok(Header { closings, ..header })
+    let handshakes = find(HANDSHAKES_KEY).map_or(Some(Handshakes::default()), Handshakes::decode);
+    let handshakes = handshakes
+        .ok_or_else(|| RecordingError::damaged(path, "its list of handshakes is not understood"))?;
+    Ok(Header { closings, handshakes, ..header })
 }

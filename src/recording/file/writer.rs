@@ -15,7 +15,8 @@ use crate::recording::file::reader::exchanges_of_run;
 use crate::recording::file::scratch::{self, Scratch};
 use crate::recording::file::table::{TableWriter, held_bytes};
 use crate::recording::file::{
-    CELL_BYTES_MAX, CLOSINGS_KEY, FORMAT_VERSION_KEY, HEADER_KEY, RecordingError, check,
+    CELL_BYTES_MAX, CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError,
+    check,
 };
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header};
 
@@ -125,6 +126,9 @@ impl RecordingWriter {
         let mut footer = vec![(HEADER_KEY, json), (FORMAT_VERSION_KEY, version)];
         if !header.closings.is_empty() {
             footer.push((CLOSINGS_KEY, header.closings.encode()));
+        }
+        if !header.handshakes.is_empty() {
+            footer.push((HANDSHAKES_KEY, header.handshakes.encode()));
         }
         let (scratch, file) = self.table.finish(footer)?;
         scratch.publish(&file, &self.target)?;

@@ -59,6 +59,9 @@ pub(crate) struct Line {
     first_byte_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_byte_ns: Option<u64>,
+    /// The connection resumed an earlier session of TLS, or did not; any of its lines may say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tls_resumed: Option<bool>,
     #[serde(default)]
     flags: u32,
 }
@@ -138,6 +141,7 @@ impl Line {
             response_digest: digest.map(|digest| format!("{:032x}", u128::from_be_bytes(digest))),
             first_byte_ns: first_byte.map(nanos).transpose()?,
             last_byte_ns: last_byte.map(nanos).transpose()?,
+            tls_resumed: None,
             flags: exchange.flags.0,
         })
     }

@@ -137,6 +137,19 @@ fn totals(report: &Report) -> TableView {
         ("response bytes received", format_size(totals.response_bytes)),
         ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
     ]);
+    let oddities = report.oddities.unwrap_or_default();
+    let rare = [
+        ("TLS handshakes in full", totals.tls_handshakes),
+        ("TLS handshakes that resumed a session", totals.tls_resumed),
+        ("of connections that were recorded to begin in full", totals.tls_recorded_handshakes),
+        ("of connections that were recorded to resume a session", totals.tls_recorded_resumed),
+        ("of the latter, with no session to resume", totals.tls_not_resumed),
+        ("sent again on another connection", oddities.sent_again),
+        ("connections with unasked answers", oddities.unasked),
+        ("bodies sent without leave", oddities.without_leave),
+    ];
+    let met = rare.into_iter().filter(|(_, count)| *count > 0);
+    rows.extend(met.map(|(name, count)| (name, format_count(count))));
     facts_table("Totals", &rows)
 }
 

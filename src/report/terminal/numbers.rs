@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use crate::report::model::{Quantiles, Report, Totals};
+use crate::report::model::{Oddities, Quantiles, Report, Totals};
 use crate::report::terminal::grid::Grid;
 use crate::report::text::{nanos, share};
 use crate::units::{format_count, format_size};
@@ -48,6 +48,9 @@ fn totals(report: &Report, width: u16) -> String {
             handshakes(totals)
         ),
     );
+    if let Some(oddities) = &report.oddities {
+        row("oddities", odd(oddities));
+    }
     row(
         "bytes",
         format!(
@@ -65,7 +68,40 @@ fn handshakes(totals: &Totals) -> String {
     if full + resumed == 0 {
         return String::new();
     }
-    format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed))
+    let told = format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed));
+    told + &as_recorded(totals)
+}
+
+/// What happened on connections, as far as it did.
+fn odd(oddities: &Oddities) -> String {
+    let Oddities { sent_again, unasked, without_leave } = *oddities;
+    let counts = [
+        (sent_again, "sent again"),
+        (unasked, "unasked answers"),
+        (without_leave, "bodies sent without leave"),
+    ];
+    let told = counts.into_iter().filter(|(count, _)| *count > 0);
+    let told = told.map(|(count, what)| format!("{what}: {}", format_count(count)));
+    told.collect::<Vec<_>>().join(" · ")
+}
+
+/// Against the recording, as far as that knows.
+fn as_recorded(totals: &Totals) -> String {
+    let recorded = [totals.tls_recorded_handshakes, totals.tls_recorded_resumed];
+    let [known, all] = [recorded[0] + recorded[1], totals.tls_handshakes + totals.tls_resumed];
+    if known == 0 {
+        return String::new();
+    }
+    let unknown = match all.saturating_sub(known) {
+        0 => String::new(),
+        unknown => format!(", {} not known", format_count(unknown)),
+    };
+    let missed = match totals.tls_not_resumed {
+        0 => String::new(),
+        missed => format!("; {} of them had no session to resume", format_count(missed)),
+    };
+    let [full, resumed] = recorded.map(format_count);
+    format!(" (recorded: {full} in full, {resumed} resumed{unknown}{missed})")
 }
 
 fn statuses(report: &Report) -> String {

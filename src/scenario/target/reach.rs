@@ -12,6 +12,7 @@ use crate::scenario::problem::Mistake;
 use crate::scenario::target::{
     Target, TargetError, check_addresses, check_name, is_allowed, recorded_name,
 };
+use crate::scenario::tls::TlsSpec;
 
 /// Checks a target and the way to it, and looks up its address, once.
 ///
@@ -33,7 +34,12 @@ pub async fn reach(
         return Ok(Target { is_stage: true, ..at(spec, address, sources) });
     };
     // Before anything leaves this machine.
-    let tls = match spec.tls().map(|tls| tls.ready(&plain_host(host))).transpose() {
+    let is_http = spec.redis().is_none();
+    let ready = |tls: &TlsSpec| {
+        let host = plain_host(host);
+        if is_http { tls.ready(&host) } else { tls.ready_unnamed(&host) }
+    };
+    let tls = match spec.tls().map(ready).transpose() {
         Ok(tls) => tls,
         Err(source) => return Err(TargetError::Tls { authority: spec.authority(), source }),
     };

@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::drive::health::Calibration;
 use crate::sample::Unsent;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
+use crate::summary::flight::BIN;
 use crate::units::{format_count, format_counted, format_duration, format_share};
 use crate::verdict::detectors::{DetectorInput, quantile_text};
-use crate::verdict::little::Little;
+use crate::verdict::little::{Bins, Little};
 use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
@@ -78,6 +79,14 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
             "{:.3} requests were in flight on average, and as many follow from their rate and \
              their times (Little's law)",
             little.counted
+        ));
+    }
+    let Bins { agreed, unknown, parted } = Bins::of(input.summary, health);
+    if agreed > 0 && parted.is_none() {
+        lines.push(format!(
+            "the same holds in {agreed} of {} parts of {} each, as looks from aside tell",
+            agreed + unknown,
+            format_duration(BIN)
         ));
     }
     if let Some(share) = health.busy_share {

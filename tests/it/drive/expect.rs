@@ -56,6 +56,30 @@ fn a_body_comes_when_it_may() {
     assert_eq!((driven.odd.no_leave, server.accepted()), (0, 1));
 }
 
+/// Hints, and the word that it takes a while, are no leave: a proxy may send them before the server
+/// behind it was asked whether it wants the body.
+#[test]
+fn only_a_leave_is_a_leave() {
+    let (seen, early) = mpsc::channel();
+    let server = start(move |client| {
+        let mut before = vec![head_and_more(client, Duration::from_millis(1))];
+        for said in ["103 Early Hints\r\nLink: </a.css>", "102 Processing", "199 Whatever"] {
+            client.say(&format!("HTTP/1.1 {said}\r\n\r\n"));
+            client.stream.set_read_timeout(Some(WHILE)).unwrap();
+            before.push(client.stream.peek(&mut [0; 64]).unwrap_or(0));
+        }
+        client.stream.set_read_timeout(None).unwrap();
+        seen.send(before).unwrap();
+        client.say("HTTP/1.1 100 Continue\r\n\r\n");
+        assert_eq!(body(client), b"the body");
+        client.answer();
+        client.wait_for_close();
+    });
+    let driven = run(server.address, LIMITS, vec![waiting(0, 0)]);
+    assert_eq!((fates(&driven), driven.odd.no_leave), (vec![("answered", 1)], 0));
+    assert_eq!(early.recv().unwrap(), [0; 4]);
+}
+
 /// A final answer instead: the body is not sent, and the connection, on which the target may still
 /// wait for it, is not used again.
 #[test]

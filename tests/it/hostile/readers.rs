@@ -315,7 +315,8 @@ fn capture(read: impl Fn(&mut Vec<Found>) -> Option<Imported>) {
 fn stream(bytes: &[u8]) {
     let pieces = script::pieces(bytes);
     let is_known = pieces.first().is_some_and(|(control, _)| control & script::SILENT == 0);
-    let link = Link { number: 0, ends: ends(), client: is_known.then_some(Side::First) };
+    let link =
+        Link { number: 0, ends: ends(), client: is_known.then_some(Side::First), resumed: None };
     capture(|found| {
         let (mut import, mut at_ns) = (Import::default(), START_NS);
         let (mut offsets, mut ended) = ([0_u64; 2], [false; 2]);

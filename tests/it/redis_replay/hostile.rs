@@ -104,7 +104,7 @@ fn run_until(
 ) -> Driven {
     let planned = plan.len() as u64;
     let endpoint = Endpoint::parse(url).unwrap();
-    let redis = Some(RedisTarget { endpoint, database: None });
+    let redis = Some(RedisTarget { endpoint, database: None, tls: None });
     let way = Way { redis, ..Way::from(address) };
     let gauges = Arc::new(Gauges::default());
     let plan = plan.into_iter().map(Ok::<_, Infallible>);

@@ -10,7 +10,7 @@ use crate::recording::ledger::Ledger;
 /// the end, what it handed out, and the ledger.
 fn read(pieces: &[(&[u8], bool)]) -> (usize, Vec<Paired>, Ledger) {
     let ends = ["10.0.0.1:1".parse().unwrap(), "10.0.0.2:2".parse().unwrap()];
-    let link = Link { number: 0, ends, client: Some(Side::First) };
+    let link = Link { number: 0, ends, client: Some(Side::First), resumed: None };
     let mut http2 = Http2::new(&mut Handover {
         to: "http2",
         pieces: Vec::new(),

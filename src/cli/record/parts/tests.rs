@@ -48,7 +48,8 @@ impl Recorded {
     fn request(&mut self, second: i64) -> Link {
         let address = "10.0.0.1:80".parse().unwrap();
         let ends = [address, address];
-        let link = Link { number: self.connections, ends, client: Some(Side::First) };
+        let link =
+            Link { number: self.connections, ends, client: Some(Side::First), resumed: None };
         self.connections += 1;
         assert!(!self.sent(link, Side::First, second));
         link
