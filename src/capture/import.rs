@@ -1,25 +1,24 @@
 //! A capture becomes exchanges: segments to streams, streams to messages, messages to pairs.
 
+mod made;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
-use crate::bytes::fnv1a;
-use crate::capture::pairing::{Answer, Paired, Request};
+use crate::capture::import::made::exchange;
+use crate::capture::pairing::Paired;
 use crate::capture::segments::{Part, read_merged, repeated_payload};
 use crate::capture::source::{Content, Source};
 use crate::capture::streams::{Origin, Streams};
 use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
-use crate::protocol::Protocol;
 use crate::recording::closings::{Closings, MAX_CLOSINGS};
 use crate::recording::ledger::Ledger;
-use crate::recording::route::statements::route_of_statement;
-use crate::recording::route::{route_of, route_of_key};
-use crate::recording::{Exchange, Flags, Response, Servers, host_of};
+use crate::recording::stored::spool::Spool;
+use crate::recording::{Exchange, Servers, host_of};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
 /// to, so the bound is far above any real capture, and exceeding it is noted.
@@ -79,18 +78,21 @@ pub fn read_capture(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
-    read_capture_with(sources, Secrets::default(), sink)
+    read_capture_with(sources, Secrets::default(), None, sink)
 }
 
-/// The same, with secrets of TLS connections in it; pcapng files may bring more of them.
+/// The same, with secrets of TLS connections in it; pcapng files may bring more of them. Bodies that
+/// are too large for memory are kept whole where there is a spool for them.
 pub fn read_capture_with(
     sources: Vec<Source>,
     secrets: Secrets,
+    spool: Option<Arc<Spool>>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
     let may_grow = sources.iter().any(|source| source.content() == Content::Pcapng);
     let mut import = Import::default();
     import.streams.set_secrets(secrets, may_grow);
+    spool.into_iter().for_each(|spool| import.keep_bodies(spool));
     let mut frames = Ledger::default();
     let facts = read_merged(sources, &mut frames, &mut |part| match part {
         Part::Segment(segment) => import.segment(segment, sink),
@@ -189,6 +191,11 @@ impl Import {
     /// epoch.
     pub fn take_closed(&mut self) -> Vec<(u64, i64)> {
         std::mem::take(&mut self.closed)
+    }
+
+    /// Keeps bodies whole that are too large for memory.
+    pub fn keep_bodies(&mut self, spool: Arc<Spool>) {
+        self.streams.keep_bodies(spool);
     }
 
     /// What [`Import::event`] is told was inside of TLS, though it comes without it.
@@ -335,60 +342,6 @@ impl Tally {
         }
         let kept = address.filter(|_| self.unkept_servers == unkept);
         self.last = kept.map(|address| (authority.to_owned(), address));
-    }
-}
-
-fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
-    let line = *request.line;
-    let mut flags = request.flags;
-    if let Some(answer) = &answer {
-        flags.insert(answer.flags);
-    }
-    if !answer.as_ref().is_some_and(|answer| answer.whole) {
-        flags.remove(Flags::HALF_CLOSED);
-    }
-    if line.is_escaped {
-        flags.insert(Flags::ESCAPED);
-    }
-    let sent_ns = request.mark.at_ns;
-    Exchange {
-        at,
-        connection,
-        session: line.cookies.unwrap_or_else(|| {
-            fnv1a(b"connection ".iter().chain(&connection.to_le_bytes()).copied())
-        }),
-        seq: request.seq,
-        stream: request.stream,
-        protocol: request.protocol,
-        method: line.method,
-        scheme: line.scheme,
-        authority: line.authority,
-        route: route(request.protocol, &line.target),
-        target: line.target,
-        request_head: request.head,
-        // Without the room it grew into: many of them are held until they are sorted.
-        request_body: Bytes::from(request.body.into_boxed_slice()),
-        request_body_bytes: request.body_bytes,
-        request_chunks: request.chunks.map(|chunks| Bytes::from(chunks.into_boxed_slice())),
-        response: answer.map(|answer| Response {
-            status: answer.status,
-            head: answer.head,
-            body_bytes: answer.whole.then_some(answer.body_bytes),
-            digest: None,
-            first_byte: Some(between(sent_ns, answer.mark.at_ns)),
-            last_byte: answer.whole.then(|| between(sent_ns, answer.last_ns)),
-        }),
-        flags,
-    }
-}
-
-/// What a report groups requests of that protocol by.
-fn route(protocol: Protocol, target: &str) -> String {
-    match protocol {
-        Protocol::Redis => route_of_key(target),
-        Protocol::Mysql => route_of_statement(target, true),
-        Protocol::Postgres => route_of_statement(target, false),
-        Protocol::Http1 | Protocol::Http2 | Protocol::Http3 => route_of(target),
     }
 }
 

@@ -58,6 +58,10 @@ pub struct HookReport {
     pub skipped: u64,
     /// Requests that were not sent since it gave no answer that can be sent, by why.
     pub failed: BTreeMap<String, u64>,
+    /// Requests that it was not asked about, and that are sent as recorded: their bodies are too large
+    /// for memory.
+    #[serde(default)]
+    pub streamed: u64,
     /// How often it was started again.
     pub restarts: u32,
     /// What an answer took: half of them at most this long, in nanoseconds.
@@ -89,6 +93,10 @@ impl Hook {
     /// Lets the program make something of a request.
     fn change(&self, arrival: &mut Arrival) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if arrival.streamed.is_some() {
+            state.report.streamed += 1;
+            return;
+        }
         state.report.calls += 1;
         let made = state.ask(&self.spec, arrival);
         arrival.bond.hooked = match made {

@@ -11,10 +11,10 @@ mod blob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
 
-use crate::recording::file::{self, RecordingError};
+use crate::recording::file::{self, CELL_BYTES_MAX, RecordingError};
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
 use crate::recording::ledger::{Ledger, cut};
-use crate::recording::{Exchange, Servers, host_of};
+use crate::recording::{Exchange, Flags, Servers, host_of};
 
 /// Longest line read, in bytes: room for the largest body in base64 and for the heads. The rest of
 /// a longer line is skipped, so that a file without line ends does not fill the memory.
@@ -23,8 +23,25 @@ pub const LINE_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// Most authorities and numbered connections remembered, each; a few hundred megabytes.
 pub const REMEMBERED_MAX: usize = 1 << 22;
 
-/// Writes an exchange as one line.
-pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
+/// Writes an exchange as one line; false where its body is too large for a line, which then says how
+/// long it was and that it was cut.
+pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<bool> {
+    match &exchange.request_stored {
+        None => write_held(exchange, out).map(|()| true),
+        Some(stored) => {
+            let mut held = Exchange { request_stored: None, ..exchange.clone() };
+            let is_whole = stored.length() <= CELL_BYTES_MAX as u64;
+            if is_whole {
+                held.request_body = stored.front(CELL_BYTES_MAX)?.into();
+            } else {
+                held.flags.insert(Flags::REQUEST_TRUNCATED);
+            }
+            write_held(&held, out).map(|()| is_whole)
+        }
+    }
+}
+
+fn write_held(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
     let line = Line::of(exchange).map_err(|problem| {
         io::Error::new(io::ErrorKind::InvalidData, format!("cannot write an exchange: {problem}"))
     })?;

@@ -141,7 +141,7 @@ pub fn tls(bytes: &[u8]) {
     capture(|found| {
         let mut secrets = Secrets::default();
         secrets.read(&mut Cursor::new(log)).ok()?;
-        read_capture_with(vec![source(&file)?], secrets, &mut |one| found.push(one)).ok()
+        read_capture_with(vec![source(&file)?], secrets, None, &mut |one| found.push(one)).ok()
     });
 }
 
@@ -265,7 +265,10 @@ pub fn recording(bytes: &[u8]) {
         let outlines = reader.outlines(None).map(|row| row.is_ok()).collect::<Vec<bool>>();
         let sizes = reader.body_sizes().map(|row| row.is_ok()).collect::<Vec<bool>>();
         assert_eq!(reader.header().exchanges, rows.len() as u64);
-        Some((rows, outlines, sizes))
+        let stored = rows.iter().filter_map(|row| row.request_stored.as_ref());
+        let whole = stored.map(|body| (body.check().is_ok(), body.front(99).ok()));
+        let whole = whole.collect::<Vec<_>>();
+        Some((rows, outlines, sizes, whole))
     };
     if let Some((rows, ..)) = twice(read) {
         rows.into_iter().for_each(redactable);
@@ -281,6 +284,7 @@ pub fn redaction(bytes: &[u8]) {
         request_head: Bytes::copy_from_slice(piece(0)),
         request_body: Bytes::copy_from_slice(piece(1)),
         request_body_bytes: piece(1).len() as u64,
+        request_stored: None,
         request_chunks: None,
         route: target.clone(),
         target,
