@@ -92,7 +92,9 @@ pub fn read_capture_with(
     let may_grow = sources.iter().any(|source| source.content() == Content::Pcapng);
     let mut import = Import::default();
     import.streams.set_secrets(secrets, may_grow);
-    spool.into_iter().for_each(|spool| import.keep_bodies(spool));
+    if let Some(spool) = spool {
+        import.keep_bodies(spool);
+    }
     let mut frames = Ledger::default();
     let facts = read_merged(sources, &mut frames, &mut |part| match part {
         Part::Segment(segment) => import.segment(segment, sink),

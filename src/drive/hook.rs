@@ -58,8 +58,7 @@ pub struct HookReport {
     pub skipped: u64,
     /// Requests that were not sent since it gave no answer that can be sent, by why.
     pub failed: BTreeMap<String, u64>,
-    /// Requests that it was not asked about, and that are sent as recorded: their bodies are too large
-    /// for memory.
+    /// Requests of those whose bodies it was not told: they are too large for memory.
     #[serde(default)]
     pub streamed: u64,
     /// How often it was started again.
@@ -93,11 +92,8 @@ impl Hook {
     /// Lets the program make something of a request.
     fn change(&self, arrival: &mut Arrival) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if arrival.streamed.is_some() {
-            state.report.streamed += 1;
-            return;
-        }
         state.report.calls += 1;
+        state.report.streamed += u64::from(arrival.streamed.is_some());
         let made = state.ask(&self.spec, arrival);
         arrival.bond.hooked = match made {
             Ok(Made::Request) => Fate::Taken,

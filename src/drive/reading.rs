@@ -29,9 +29,12 @@ pub(crate) struct Reading {
     spare: Vec<u8>,
     /// Where the next block is read; not here while one is.
     wire: Option<Box<Wire>>,
-    busy: Option<JoinHandle<(Box<Wire>, io::Result<Vec<u8>>)>>,
+    busy: Option<JoinHandle<Read>>,
     error: Option<io::Error>,
 }
+
+/// A block, or why there is none, and the place behind it.
+type Read = (Box<Wire>, io::Result<Vec<u8>>);
 
 impl Reading {
     pub(crate) fn new(streamed: Arc<Streamed>) -> Self {

@@ -21,6 +21,7 @@ use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::asks_to_upgrade;
+use crate::recording::stored::Stored;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::Pace;
 
@@ -201,7 +202,7 @@ impl Plan {
             return Err(Skip::Upgraded);
         }
         let stored = exchange.request_stored.as_ref();
-        let length = stored.map_or(body.len() as u64, |stored| stored.length());
+        let length = stored.map_or(body.len() as u64, Stored::length);
         if length != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }

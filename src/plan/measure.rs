@@ -15,6 +15,7 @@ use crate::plan::{Arrival, PlanError, Totals};
 use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
 use crate::recording::stored::STORED_FROM;
+use crate::scenario::rewriting::Tokens;
 use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
 use crate::units::{format_count, format_counted, format_duration, format_share, format_size};
@@ -238,11 +239,12 @@ fn warnings(
             format_count(mismatched)
         ));
     }
-    let looks_into_bodies = scenario.rewriting.follows() || scenario.rewriting.hook.is_some();
+    let rewriting = &scenario.rewriting;
+    let looks_into_bodies = rewriting.tokens != Tokens::default() || rewriting.hook.is_some();
     if tally.streamed > 0 && looks_into_bodies {
         warnings.push(format!(
             "the bodies of {} are over {} and are sent from the disk as they were recorded: no \
-             value in them is replaced, and no hook is asked about them",
+             value in them is replaced, and a hook is told their lengths alone",
             format_counted(tally.streamed, "request", "requests"),
             format_size(STORED_FROM as u64)
         ));

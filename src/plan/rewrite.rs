@@ -59,10 +59,8 @@ pub(crate) fn rewrite_stored(
     if framing.length.unwrap_or(0) != body.length() && !framing.chunked {
         return None;
     }
-    let streamed = match framing.chunked {
-        true => Streamed::chunked(body, recorded),
-        false => Streamed::of_length(body),
-    };
+    let streamed =
+        if framing.chunked { Streamed::chunked(body, recorded) } else { Streamed::of_length(body) };
     let head = rewrite_head(head, authority, headers);
     let expects = framing.expects;
     Some(Rewritten { head, body: Bytes::new(), streamed: Some(streamed), expects })

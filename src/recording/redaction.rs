@@ -301,7 +301,10 @@ impl Redactor {
             place.copy_from_slice(lines);
         }
         for range in extensions {
-            copy.get_mut(range).into_iter().for_each(fill);
+            let extension = copy.get_mut(range).unwrap_or_default();
+            // Without what parts it from the size, it would be one with it.
+            let start = extension.iter().position(|byte| *byte == b';').map_or(0, |at| at + 1);
+            extension.get_mut(start..).into_iter().for_each(fill);
             replaced = true;
         }
         if replaced {

@@ -24,7 +24,7 @@ use crate::recording::stored::{Digest, Recorded, STORED_FROM, Stored};
 
 /// Bytes of a place in the list: where a body begins and how long it is, as 64 bits each with the
 /// least first, and its SHA-256.
-const ENTRY: u64 = 48;
+const ENTRY: usize = 48;
 
 /// Changed bytes of a body that are held until the recording is written. With more it is copied: in
 /// hardly any large body so much is a secret.
@@ -141,7 +141,7 @@ impl BodyList {
         let Some(entry) = entry else { return Some(Self::Here { at: 0, count: 0 }) };
         let (at, count) = entry.split_once(' ')?;
         let (at, count) = (at.parse::<u64>().ok()?, count.parse::<u64>().ok()?);
-        let end = count.checked_mul(ENTRY)?.checked_add(at)?;
+        let end = count.checked_mul(ENTRY as u64)?.checked_add(at)?;
         (end <= file_bytes).then_some(Self::Here { at, count })
     }
 
@@ -159,8 +159,8 @@ impl BodyList {
         if number >= count {
             return Err("names a body that the file does not have");
         }
-        let mut entry = [0; ENTRY as usize];
-        let place = list.saturating_add(number.saturating_mul(ENTRY));
+        let mut entry = [0; ENTRY];
+        let place = list.saturating_add(number.saturating_mul(ENTRY as u64));
         table
             .file
             .read_exact_at(&mut entry, place)
