@@ -81,8 +81,8 @@ pub fn read_capture(
     read_capture_with(sources, Secrets::default(), None, sink)
 }
 
-/// The same, with secrets of TLS connections in it; pcapng files may bring more of them. Bodies that
-/// are too large for memory are kept whole where there is a spool for them.
+/// The same, with secrets of TLS connections in it; pcapng files may bring more of them. Bodies
+/// that are too large for memory are kept whole where there is a spool for them.
 pub fn read_capture_with(
     sources: Vec<Source>,
     secrets: Secrets,

@@ -28,8 +28,8 @@ use crate::recording::ledger::Ledger;
 use crate::recording::stored::STORED_FROM;
 use crate::recording::stored::spool::Spool;
 
-/// Longest request body that is held in memory, in bytes. One of HTTP that is longer goes to the disk
-/// where there is a spool for it; of any other only so much is kept, and its true length.
+/// Longest request body that is held in memory, in bytes. One of HTTP that is longer goes to the
+/// disk where there is a spool for it; of any other only so much is kept, and its true length.
 pub const MAX_BODY: usize = STORED_FROM;
 
 /// Most bytes of messages that are not complete yet, over all connections. Beyond it bodies and

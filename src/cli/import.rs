@@ -256,8 +256,8 @@ fn import_lines(
 }
 
 /// What becomes of bodies that fit into no line.
-const TOO_LARGE: &str = "their requests are marked as cut and would not be replayed; a recording (-o \
-                         FILE) has them whole";
+const TOO_LARGE: &str = "their requests are marked as cut and would not be replayed; a recording \
+                         (-o FILE) has them whole";
 
 /// Returns how many bodies are too large for a line.
 fn write_lines(reader: &RecordingReader, out: &mut dyn Write) -> anyhow::Result<u64> {

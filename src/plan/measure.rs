@@ -181,7 +181,7 @@ impl Tally {
         Ok(())
     }
 
-    /// A body on the disk is read once here, so that a damaged one is found before anything is sent.
+    /// A body on the disk is read once here: a damaged one is found before anything is sent.
     fn add_streamed(&mut self, streamed: &Streamed) -> Result<(), PlanError> {
         let body = &streamed.body;
         self.streamed += 1;

@@ -23,8 +23,8 @@ pub const LINE_BYTES_MAX: usize = 192 * 1024 * 1024;
 /// Most authorities and numbered connections remembered, each; a few hundred megabytes.
 pub const REMEMBERED_MAX: usize = 1 << 22;
 
-/// Writes an exchange as one line; false where its body is too large for a line, which then says how
-/// long it was and that it was cut.
+/// Writes an exchange as one line; false where its body is too large for a line, which then says
+/// how long it was and that it was cut.
 pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<bool> {
     match &exchange.request_stored {
         None => write_held(exchange, out).map(|()| true),

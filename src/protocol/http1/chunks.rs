@@ -8,7 +8,8 @@ use ::bytes::Bytes;
 use crate::protocol::http1::body::{BodyDecoder, Framing};
 
 /// Most bytes kept of what stands around the bytes of one body: thirty thousand chunks, which is a
-/// gibibyte as curl cuts it, and trailers as long as any server takes. Of a body with more, only its bytes are known.
+/// gibibyte as curl cuts it, and trailers as long as any server takes. Of a body with more, only
+/// its bytes are known.
 pub const MAX_CHUNKS: usize = 256 * 1024;
 
 /// The body as it was on the wire. `None` when `chunks` are those of another body, or do not end

@@ -56,8 +56,8 @@ impl TableWriter {
         self.parquet.bytes_written() + self.group_bytes
     }
 
-    /// Writes bodies behind the rows; returns what the footer has to say of them. What was spooled of
-    /// them is let go one by one.
+    /// Writes bodies behind the rows; returns what the footer has to say of them. What was spooled
+    /// of them is let go one by one.
     pub(super) fn write_bodies(&mut self, bodies: Bodies) -> Result<String, RecordingError> {
         self.end_group()?;
         let (scratch, parquet) = (&self.scratch, &mut self.parquet);

@@ -86,8 +86,8 @@ impl RecordingWriter {
         self.holds_back = true;
     }
 
-    /// Adds an exchange; any order will do. A whole body of HTTP over [`STORED_FROM`] is stored apart
-    /// from its row; any other over [`CELL_BYTES_MAX`] is cut and flagged.
+    /// Adds an exchange; any order will do. A whole body of HTTP over [`STORED_FROM`] is stored
+    /// apart from its row; any other over [`CELL_BYTES_MAX`] is cut and flagged.
     ///
     /// [`STORED_FROM`]: crate::recording::stored::STORED_FROM
     pub fn push(&mut self, mut exchange: Exchange) -> Result<(), RecordingError> {

@@ -122,8 +122,8 @@ fn advice(input: &DetectorInput) -> String {
     }
     if let Some(&count) = input.summary.fates.get(Unsent::BodyUnread.name()) {
         return format!(
-            "The bodies of {} could not be read from the recording, though they could before the run. \
-             Do not change or move its file while it is replayed, and look at its disk.",
+            "The bodies of {} could not be read from the recording, though they could before the \
+             run. Do not change its file while it is replayed, and look at its disk.",
             format_counted(count, "request", "requests")
         );
     }

@@ -265,12 +265,10 @@ pub fn recording(bytes: &[u8]) {
         let outlines = reader.outlines(None).map(|row| row.is_ok()).collect::<Vec<bool>>();
         let sizes = reader.body_sizes().map(|row| row.is_ok()).collect::<Vec<bool>>();
         assert_eq!(reader.header().exchanges, rows.len() as u64);
-        let stored = rows.iter().filter_map(|row| row.request_stored.as_ref());
-        let whole = stored.map(|body| (body.check().is_ok(), body.front(99).ok()));
-        let whole = whole.collect::<Vec<_>>();
-        Some((rows, outlines, sizes, whole))
+        let whole = rows.iter().flat_map(|row| &row.request_stored).map(|it| it.check().is_ok());
+        Some((outlines, sizes, whole.collect::<Vec<bool>>(), rows))
     };
-    if let Some((rows, ..)) = twice(read) {
+    if let Some((.., rows)) = twice(read) {
         rows.into_iter().for_each(redactable);
     }
 }
@@ -284,7 +282,6 @@ pub fn redaction(bytes: &[u8]) {
         request_head: Bytes::copy_from_slice(piece(0)),
         request_body: Bytes::copy_from_slice(piece(1)),
         request_body_bytes: piece(1).len() as u64,
-        request_stored: None,
         request_chunks: None,
         route: target.clone(),
         target,

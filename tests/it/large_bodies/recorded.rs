@@ -26,8 +26,8 @@ fn ask(port: u16, head: &str, body: &[u8]) {
     assert!(answer.contains(" 201 "), "{answer}");
 }
 
-/// 64 MiB by their length and in chunks, through the proxy to nginx and from the recording to another
-/// one, which says that it was asked the same.
+/// 64 MiB by their length and in chunks, through the proxy to nginx and from the recording to
+/// another one, which says that it was asked the same.
 #[test]
 fn what_goes_through_the_proxy_is_recorded_and_replayed_whole() {
     let (Some(server), Some(staging)) = (storage(""), storage("")) else { return };
