@@ -3,17 +3,24 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::tempdir;
 
+use peakhour::capture::import::{Found, read_capture_with};
+use peakhour::capture::tls::keylog::Secrets;
+use peakhour::protocol::Protocol;
 use peakhour::recording::file::reader::RecordingReader;
+use peakhour::recording::stored::spool::Spool;
 use peakhour::recording::{Exchange, Flags};
 
 use super::{MIB, log, noise, replayed, scenario, sha256, storage, taken};
 use crate::record::{end, recorded, start};
-use crate::support::peakhour;
-use crate::talk::{OK, Talk, bytes_of};
+use crate::support::{peakhour, program};
+use crate::talk::{OK, Talk, bytes_of, file_of};
 
 /// Sends a request and waits for an answer, which closes the connection.
 fn ask(port: u16, head: &str, body: &[u8]) {
@@ -70,6 +77,59 @@ fn what_goes_through_the_proxy_is_recorded_and_replayed_whole() {
         lines.sort();
     }
     assert_eq!(lines[0], lines[1], "lengths with all framing");
+}
+
+/// By curl, and the same from the recording.
+#[test]
+fn streams_of_http2_are_recorded_whole() {
+    let (Some(server), Some(staging)) = (storage("http2"), storage("http2")) else { return };
+    let Some(curl) = program("curl") else { return };
+    let folder = tempdir().unwrap();
+    let (proxy, port) = start(folder.path(), server.port, &["--grace", "1s"]);
+    let bodies = [noise(21, 5 * MIB + 1), noise(22, 3 * MIB + 1)];
+    for (name, body) in ["a", "b"].into_iter().zip(&bodies) {
+        let file = folder.path().join(name);
+        fs::write(&file, body).unwrap();
+        let mut command = Command::new(&curl);
+        command.args(["-sS", "--fail", "--http2-prior-knowledge", "-T"]).arg(file);
+        command.arg(format!("http://127.0.0.1:{port}/{name}"));
+        assert!(command.status().unwrap().success());
+    }
+    let (code, said) = end(proxy);
+    assert_eq!(code, Some(0), "{said}");
+    let (reader, rows) = recorded(&folder.path().join("live.parquet"));
+    assert!(reader.header().ledger.reconciles());
+    fs::rename(folder.path().join("live.parquet"), folder.path().join("peak.parquet")).unwrap();
+    scenario(folder.path(), &staging);
+    replayed(folder.path());
+    for (name, body) in ["a", "b"].into_iter().zip(&bodies) {
+        let row = rows.iter().find(|row| row.target == format!("/{name}")).unwrap();
+        assert_eq!(row.protocol, Protocol::Http2);
+        assert_eq!(row.request_stored.as_ref().unwrap().digest(), Some(&sha256(body)));
+        assert!(taken(&server, name) == *body && taken(&staging, name) == *body, "{name}");
+    }
+}
+
+/// Nobody can write there: the front of the body is what there was before, and it is counted.
+#[test]
+fn what_the_disk_refuses_is_cut_and_counted() {
+    let body = noise(31, 3 * MIB);
+    let mut talk = Talk::new();
+    talk.client(&format!("PUT /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n", body.len()));
+    for piece in body.chunks(60_000) {
+        talk.say(true, piece);
+    }
+    talk.server(OK);
+    let spool = Some(Arc::new(Spool::beside(Path::new("/nowhere/peak.parquet"))));
+    let mut found = Vec::new();
+    let sources = vec![file_of(&talk.pieces)];
+    let mut keep = |one| found.push(one);
+    let imported = read_capture_with(sources, Secrets::default(), spool, &mut keep).unwrap();
+    assert!(imported.ledger.reconciles());
+    assert_eq!(imported.ledger.notes["request bodies cut, the disk refused them"], 1);
+    let Some(Found::Exchange(row)) = found.pop() else { panic!("{found:?}") };
+    assert!(row.flags.contains(Flags::REQUEST_TRUNCATED) && row.request_stored.is_none());
+    assert!(row.request_body[..] == body[..MIB] && row.request_body_bytes == body.len() as u64);
 }
 
 /// A segment each, 8 MiB; one body is cut by a gap, and one by the limit that was named.
