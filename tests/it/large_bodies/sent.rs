@@ -188,6 +188,34 @@ fn memory_does_not_depend_on_bodies() {
     }
 }
 
+/// A plan is told from another by a single byte of a body, and leaves out what its head does not
+/// announce.
+#[test]
+fn a_plan_knows_what_it_sends() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("peak.parquet");
+    scenario_with(folder.path(), "url: stage", "");
+    let text = fs::read_to_string(folder.path().join("s.yaml")).unwrap();
+    let text = text.replace(", allow: [127.0.0.1]", "");
+    let loaded = peakhour::scenario::parse::from_text(&text, "s.yaml").unwrap();
+    let planned = |rows: Vec<Exchange>| {
+        write(&path, rows);
+        let reader = RecordingReader::open(&path).unwrap();
+        outline(&reader, &loaded, "stage").unwrap().0
+    };
+    let body = noise(1, 2 * MIB);
+    let mut other = body.clone();
+    other[MIB] ^= 1;
+    let plan = planned(vec![put("a", &body, "")]);
+    assert_eq!(plan, planned(vec![put("a", &body, "")]));
+    assert_ne!(plan.fingerprint, planned(vec![put("a", &other, "")]).fingerprint);
+    let head = put("a", &body, "").request_head.len() + "stage".len() - "a.example".len();
+    assert_eq!(plan.request_bytes, (head + body.len()) as u64);
+    let wrong = Exchange { request_head: put("a", b"", "").request_head, ..put("a", &body, "") };
+    let plan = planned(vec![put("b", &body, ""), wrong]);
+    assert_eq!((plan.arrivals, plan.skipped["body does not match its head"]), (1, 1));
+}
+
 /// A byte of a body is another one: the plan finds it, and the target hears nothing.
 #[test]
 fn a_damaged_body_ends_the_run_before_anything_is_sent() {
