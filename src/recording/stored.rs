@@ -214,14 +214,9 @@ impl Stored {
                 None => changes.push(Change { at, bytes: vec![*new] }),
             }
         }
-        let length = old.len().min(new.len()) as u64;
-        // What was changed before and is read in `old` is kept, or changed once more.
-        let before = self.changes.iter().filter(|before| before.at >= length);
-        let inside = self.changes.iter().filter(|before| before.at < length);
-        let kept = inside.filter(|before| {
-            !changes.iter().any(|change| change.at < before.end() && before.at < change.end())
-        });
-        let mut all: Vec<Change> = kept.chain(before).cloned().collect();
+        // What was changed before stays where it is not changed once more.
+        let mut all: Vec<Change> =
+            self.changes.iter().flat_map(|before| before.outside(&changes)).collect();
         all.append(&mut changes);
         all.sort_by_key(|change| change.at);
         Self { changes: all, ..self.clone() }
@@ -251,6 +246,21 @@ impl Stored {
 impl Change {
     fn end(&self) -> u64 {
         self.at + self.bytes.len() as u64
+    }
+
+    /// What of it is in none of `others`, which are sorted.
+    fn outside(&self, others: &[Self]) -> Vec<Self> {
+        let (mut left, mut at) = (Vec::new(), self.at);
+        let end = Self { at: self.end(), bytes: Vec::new() };
+        let over = others.iter().filter(|other| other.at < end.at && self.at < other.end());
+        for other in over.chain([&end]) {
+            let range = position(at - self.at)..position(other.at.max(at) - self.at);
+            if let Some(bytes) = self.bytes.get(range).filter(|bytes| !bytes.is_empty()) {
+                left.push(Self { at, bytes: bytes.to_vec() });
+            }
+            at = at.max(other.end());
+        }
+        left
     }
 }
 
@@ -298,6 +308,10 @@ mod tests {
         }
         let again = changed.changed(b"pin=abcd&card=efgh", b"pin=abcd&card=xxxx");
         assert_eq!(again.front(100).unwrap(), b"pin=abcd&card=xxxx&rest=9");
+        let inside = changed.changed(b"pin=abcd&card=efgh", b"pin=aXcd&card=eYYh");
+        assert_eq!(inside.front(100).unwrap(), b"pin=aXcd&card=eYYh&rest=9");
+        let over = inside.changed(b"pin=aXcd&card=eYYh&rest=9", b"pin=aXc..card=eYYh&rest=.");
+        assert_eq!(over.front(100).unwrap(), b"pin=aXc..card=eYYh&rest=.");
         assert_eq!(plain.front(8).unwrap(), b"pin=1234", "the first one is as it was");
         assert!(plain != changed && plain == plain.clone());
     }

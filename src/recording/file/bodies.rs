@@ -26,14 +26,17 @@ use crate::recording::stored::{Digest, Recorded, STORED_FROM, Stored};
 /// least first, and its SHA-256.
 const ENTRY: usize = 48;
 
-/// Changed bytes of a body that are held until the recording is written. With more it is copied: in
-/// hardly any large body so much is a secret.
+/// Memory for the changed bytes of a body, and of all of them, that are held until the recording is
+/// written. Beyond it a body is copied: in hardly any large one so much is a secret.
 const CHANGES_HELD: usize = 64 * 1024;
+const CHANGES_HELD_IN_ALL: usize = 64 * 1024 * 1024;
 
 /// Bodies that are to be written, in the order of their numbers.
 pub(super) struct Bodies {
     all: Vec<Stored>,
     bytes: u64,
+    /// Memory that their changes take.
+    held: usize,
     /// For those that come in memory.
     spool: Arc<Spool>,
     beside: Box<Path>,
@@ -42,7 +45,7 @@ pub(super) struct Bodies {
 impl Bodies {
     pub(super) fn beside(path: &Path) -> Self {
         let spool = Arc::new(Spool::beside(path));
-        Self { all: Vec::new(), bytes: 0, spool, beside: path.into() }
+        Self { all: Vec::new(), bytes: 0, held: 0, spool, beside: path.into() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -58,7 +61,7 @@ impl Bodies {
     pub(super) fn take_out_of(&mut self, exchange: &mut Exchange) -> Result<(), RecordingError> {
         let body = &exchange.request_body;
         let stored = match exchange.request_stored.take() {
-            Some(stored) if stored.held() > CHANGES_HELD => self.copied(&stored)?,
+            Some(stored) if self.is_much(stored.held()) => self.copied(&stored)?,
             Some(stored) => stored,
             None if is_stored(exchange) => {
                 let mut stored = self.spool.begin();
@@ -71,8 +74,13 @@ impl Bodies {
         let (number, length) = (self.all.len() as u64, stored.length());
         exchange.request_stored = Some(Stored::numbered(number, length));
         self.bytes = self.bytes.saturating_add(length);
+        self.held += stored.held();
         self.all.push(stored);
         Ok(())
+    }
+
+    fn is_much(&self, held: usize) -> bool {
+        held > CHANGES_HELD || held > 0 && self.held + held > CHANGES_HELD_IN_ALL
     }
 
     fn copied(&self, stored: &Stored) -> Result<Stored, RecordingError> {
