@@ -178,7 +178,8 @@ mod tests {
         drop(second);
         let mut third = spool.begin();
         third.append(&two).unwrap();
-        assert_eq!((spool.room().blocks, spool.room().free.len()), (6, 0));
+        let free = spool.room().free.len();
+        assert_eq!((spool.room().blocks, free), (6, 0));
         assert!(first.front(usize::MAX).unwrap() == one && third.front(9).unwrap() == two[..9]);
     }
 
