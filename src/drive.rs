@@ -33,6 +33,7 @@ pub(crate) mod lookahead;
 pub mod pacer;
 pub(crate) mod pipeline;
 pub(crate) mod place;
+pub(crate) mod reading;
 pub(crate) mod redis;
 pub mod response;
 pub(crate) mod sessions;

@@ -10,6 +10,7 @@ pub mod token;
 pub mod bond;
 pub mod arrivals;
 mod framing;
+pub mod streamed;
 pub mod rewrite;
 mod source;
 pub(crate) mod clients;
@@ -41,6 +42,7 @@ use crate::plan::redis::Commands;
 use crate::plan::redis::transactions::{Broken, broken};
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::source::{Source, Span, with_reader};
+use crate::plan::streamed::Streamed;
 use crate::plan::turns::Turn;
 use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
@@ -292,8 +294,10 @@ pub struct Arrival {
     pub route: Arc<str>,
     /// Request line and headers as they go on the wire; those of HTTP/2 as HTTP/1 would say them.
     pub head: Bytes,
-    /// Body as it goes on the wire, chunk framing included.
+    /// Body as it goes on the wire, chunk framing included; empty where it is `streamed`.
     pub body: Bytes,
+    /// The body, where it is read from the disk while it is sent.
+    pub streamed: Option<Arc<Streamed>>,
     /// Whether its target (method and target) appeared earlier in the plan.
     pub touch: Touch,
     /// What it waits for besides its moment; `None` unless sessions set the pace.
@@ -302,6 +306,24 @@ pub struct Arrival {
     pub recorded: Recorded,
     /// What ties it to other hosts, and to answers of the target.
     pub bond: Bond,
+}
+
+impl Arrival {
+    /// Bytes of its body as it goes on the wire.
+    pub fn body_bytes(&self) -> u64 {
+        self.streamed.as_ref().map_or(self.body.len() as u64, |streamed| streamed.wire_bytes())
+    }
+
+    /// Bytes of it that are held in memory before it is sent.
+    pub fn held_bytes(&self) -> usize {
+        let streamed = self.streamed.as_ref().map_or(0, |streamed| streamed.held());
+        self.head.len().saturating_add(self.body.len()).saturating_add(streamed)
+    }
+
+    /// Its body is large: see [`LARGE_BODY`].
+    pub fn is_large(&self) -> bool {
+        self.body_bytes() >= LARGE_BODY as u64
+    }
 }
 
 /// Whether the plan asked for the same thing before.

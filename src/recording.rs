@@ -7,6 +7,7 @@
 mod varints;
 pub mod closings;
 pub mod handshakes;
+pub mod stored;
 pub mod file;
 pub mod ledger;
 pub mod redaction;
@@ -23,6 +24,7 @@ use crate::recording::closings::Closings;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redaction;
+use crate::recording::stored::Stored;
 
 /// One request and what came back; a row of the recording.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,9 +54,11 @@ pub struct Exchange {
     /// Request line and header lines with their line ends, the empty line included, exactly as on
     /// the wire.
     pub request_head: Bytes,
-    /// Request body, de-chunked, not decompressed.
+    /// Request body, de-chunked, not decompressed; empty where it is `request_stored`.
     pub request_body: Bytes,
-    /// Length of the body in bytes; larger than `request_body` where the capture was cut.
+    /// The whole request body, where it is too large for memory.
+    pub request_stored: Option<Stored>,
+    /// Length of the body in bytes; larger than what there is of it where the capture was cut.
     pub request_body_bytes: u64,
     /// What stood around the bytes of a chunked body on the wire: size lines, line ends behind
     /// chunks, trailers and the end, without the bytes themselves. `None` where the body was not

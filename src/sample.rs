@@ -143,6 +143,8 @@ pub enum Unsent {
     InFlightBytes,
     /// This machine had no port, descriptor or memory for the connection.
     LocalResources,
+    /// Its body, which is too large for memory, could not be read from the recording any more.
+    BodyUnread,
     /// HTTP/2 has no such request.
     NotInHttp2,
     /// The hook of the scenario gave no answer that can be sent.
@@ -219,6 +221,7 @@ impl Unsent {
             Self::ConnectionLimit => "unsent: connection limit",
             Self::InFlightBytes => "unsent: in-flight bytes",
             Self::LocalResources => "unsent: local resources",
+            Self::BodyUnread => "unsent: body not readable",
             Self::NotInHttp2 => "unsent: no request of http2",
             Self::Hook => "unsent: hook",
             Self::HookSkipped => "unsent: skipped by the hook",

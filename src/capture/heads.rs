@@ -167,6 +167,7 @@ impl Draft {
             request_head: self.head,
             request_body: self.body.into(),
             request_body_bytes: self.body_bytes,
+            request_stored: None,
             request_chunks: None,
             response: self.response,
             flags,

@@ -1,7 +1,9 @@
 //! A capture becomes exchanges: segments to streams, streams to messages, messages to pairs.
 
+mod made;
 mod tally;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capture::import::tally::{Tally, between};
@@ -15,6 +17,7 @@ use crate::capture::{CaptureError, Segment};
 use crate::recording::closings::{Closings, MAX_CLOSINGS};
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
+use crate::recording::stored::spool::Spool;
 use crate::recording::{Exchange, Servers};
 
 /// Most authorities and most server addresses kept. They are what a replay must never be sent
@@ -77,18 +80,23 @@ pub fn read_capture(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
-    read_capture_with(sources, Secrets::default(), sink)
+    read_capture_with(sources, Secrets::default(), None, sink)
 }
 
-/// The same, with secrets of TLS connections in it; pcapng files may bring more of them.
+/// The same, with secrets of TLS connections in it; pcapng files may bring more of them. Bodies
+/// that are too large for memory are kept whole where there is a spool for them.
 pub fn read_capture_with(
     sources: Vec<Source>,
     secrets: Secrets,
+    spool: Option<Arc<Spool>>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
     let may_grow = sources.iter().any(|source| source.content() == Content::Pcapng);
     let mut import = Import::default();
     import.streams.set_secrets(secrets, may_grow);
+    if let Some(spool) = spool {
+        import.keep_bodies(spool);
+    }
     let mut frames = Ledger::default();
     let facts = read_merged(sources, &mut frames, &mut |part| match part {
         Part::Segment(segment) => import.segment(segment, sink),
@@ -175,6 +183,11 @@ impl Import {
     /// asked.
     pub fn take_handshakes(&mut self) -> Handshakes {
         std::mem::take(&mut self.tally.handshakes)
+    }
+
+    /// Keeps bodies whole that are too large for memory.
+    pub fn keep_bodies(&mut self, spool: Arc<Spool>) {
+        self.streams.keep_bodies(spool);
     }
 
     /// What [`Import::event`] is told was inside of TLS, though it comes without it.

@@ -165,6 +165,7 @@ impl Import<'_> {
             request_head: Bytes::new(),
             request_body: body.into(),
             request_body_bytes,
+            request_stored: None,
             request_chunks: None,
             response: None,
             flags,

@@ -20,6 +20,7 @@ pub use crate::capture::pairing::message::{Answer, Request};
 pub const MAX_WAITING: usize = 1024;
 
 /// What a connection yields, in order of completion.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are exchanges")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Paired {
     /// A request and its response, where there was one.

@@ -5,6 +5,7 @@
 //! length is stepped over.
 
 mod talk;
+mod bodies;
 mod conversation;
 mod messages;
 mod http2;
@@ -16,6 +17,7 @@ mod mysql;
 mod postgres;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use crate::capture::pairing::Paired;
 use crate::capture::streams::talk::Talk;
@@ -23,9 +25,12 @@ use crate::capture::streams::tls::{MAX_WAITING_IN_ALL, WAITED};
 use crate::capture::tcp::{Event, Link, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::recording::ledger::Ledger;
+use crate::recording::stored::STORED_FROM;
+use crate::recording::stored::spool::Spool;
 
-/// Longest request body that is kept, in bytes; its true length always is.
-pub const MAX_BODY: usize = 1 << 20;
+/// Longest request body that is held in memory, in bytes. One of HTTP that is longer goes to the
+/// disk where there is a spool for it; of any other only so much is kept, and its true length.
+pub const MAX_BODY: usize = STORED_FROM;
 
 /// Most bytes of messages that are not complete yet, over all connections. Beyond it bodies and
 /// unfinished heads are dropped, and requests leave without waiting for their responses.
@@ -58,6 +63,8 @@ pub struct Streams {
     parked: VecDeque<u64>,
     /// The connection that closed last, as exchanges number it.
     closed: Option<u64>,
+    /// Where large bodies go.
+    spool: Option<Arc<Spool>>,
 }
 
 /// What a reader needs while it works on an event.
@@ -67,6 +74,8 @@ struct Turn<'t> {
     numbered: &'t mut u64,
     /// Memory is short.
     pressed: bool,
+    /// Where large bodies go.
+    spool: Option<&'t Arc<Spool>>,
     /// What opens TLS.
     secrets: &'t Secrets,
     /// More secrets may come, and there is room to wait for them.
@@ -115,6 +124,7 @@ impl Streams {
             sink,
             numbered: &mut self.numbered,
             pressed: self.kept > MAX_KEPT_IN_ALL,
+            spool: self.spool.as_ref(),
             secrets: &self.secrets,
             may_wait: self.may_wait && self.waiting <= MAX_WAITING_IN_ALL,
             is_inside: false,
@@ -140,6 +150,11 @@ impl Streams {
     /// The connection that closed with the event before, as exchanges number it, where it had any.
     pub fn take_closed(&mut self) -> Option<u64> {
         self.closed.take()
+    }
+
+    /// Keeps bodies whole that are too large for memory.
+    pub fn keep_bodies(&mut self, spool: Arc<Spool>) {
+        self.spool = Some(spool);
     }
 
     /// Secrets of TLS connections; `may_grow` says that [`Self::add_secrets`] may bring more.
@@ -177,6 +192,7 @@ impl Streams {
                 sink,
                 numbered: &mut self.numbered,
                 pressed: false,
+                spool: self.spool.as_ref(),
                 secrets: &self.secrets,
                 may_wait: false,
                 is_inside: false,

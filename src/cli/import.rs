@@ -26,7 +26,7 @@ use crate::cli::{Voice, outputs};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::jsonl::write_line_of;
 use crate::units::rate::{Rate, parse_rate};
-use crate::units::{format_count, parse_size};
+use crate::units::{format_count, format_counted, parse_size};
 
 /// Arguments of `import`.
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,10 @@ pub struct Import {
     /// is left out, and the recording is marked as partial; otherwise 256GiB.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_unpacked: Option<u64>,
+    /// Keep bodies of requests in packets whole up to this size, on the disk where they are large;
+    /// otherwise 16GiB. Of longer ones the first MiB is kept, and they are not replayed.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    longest_body: Option<u64>,
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
@@ -101,6 +105,7 @@ impl Import {
             pace: self.rate.map(|rate| Pace { rate, connections: self.connections }),
             zone: self.time_zone.clone(),
             keys: self.keys()?,
+            longest_body: self.longest_body,
         })
     }
 
@@ -238,15 +243,30 @@ fn import_lines(
         // Whoever reads has enough: `peakhour import ... --jsonl - | head`.
         Err(error) if to_stdout && is_broken_pipe(&error) => Ok(Exit::Pass),
         Err(error) => Err(error.context(format!("cannot write {}", lines.display()))),
-        Ok(()) => Ok(Exit::Pass),
+        Ok(cut) => {
+            if cut > 0 {
+                let bodies = format_counted(cut, "body is", "bodies are");
+                let said =
+                    format!("warning: {bodies} over 64 MiB and not in the lines: {TOO_LARGE}");
+                outputs::note(voice.quiet, &said);
+            }
+            Ok(Exit::Pass)
+        }
     }
 }
 
-fn write_lines(reader: &RecordingReader, out: &mut dyn Write) -> anyhow::Result<()> {
+/// What becomes of bodies that fit into no line.
+const TOO_LARGE: &str = "their requests are marked as cut and would not be replayed; a recording \
+                         (-o FILE) has them whole";
+
+/// Returns how many bodies are too large for a line.
+fn write_lines(reader: &RecordingReader, out: &mut dyn Write) -> anyhow::Result<u64> {
+    let mut cut = 0;
     for exchange in reader.exchanges(None) {
-        write_line_of(&exchange?, &reader.header().handshakes, out)?;
+        cut += u64::from(!write_line_of(&exchange?, &reader.header().handshakes, out)?);
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(cut)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -7,6 +7,7 @@ mod recordings;
 use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::bail;
@@ -29,6 +30,7 @@ use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::jsonl::read_lines;
 use crate::recording::redaction::{Redaction, Redactor};
+use crate::recording::stored::spool::{LONGEST, Spool};
 use crate::recording::{Exchange, FORMAT_VERSION, Header, Servers};
 
 /// A recording, and the scratch file it may stand in.
@@ -104,6 +106,8 @@ pub struct Options {
     pub zone: Option<Zone>,
     /// Secrets of TLS connections.
     pub keys: Secrets,
+    /// Longest body of a request in packets that is kept whole; [`LONGEST`] unless it is named.
+    pub longest_body: Option<u64>,
 }
 
 /// Imports captures of one kind. Exchanges are redacted where there is what does it.
@@ -129,7 +133,9 @@ pub fn import(
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
         Input::Packets(sources) => {
-            from_packets(sources, &options.keys, &mut writer, &mut redactor)?
+            let spool = Spool::beside(recording).up_to(options.longest_body.unwrap_or(LONGEST));
+            let with = (options.keys.clone(), Arc::new(spool));
+            from_packets(sources, with, &mut writer, &mut redactor)?
         }
         Input::Documents(content, sources) => {
             let pace = documents::pace(content, &sources, options)?;
@@ -200,13 +206,13 @@ fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
 
 fn from_packets(
     sources: Vec<Source>,
-    keys: &Secrets,
+    (keys, spool): (Secrets, Arc<Spool>),
     writer: &mut RecordingWriter,
     redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
     let stops: Vec<_> = sources.iter().map(Source::stop).collect();
-    let imported = read_capture_with(sources, keys.clone(), &mut |found| {
+    let imported = read_capture_with(sources, keys, Some(spool), &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
             failed = writer.push(ready(exchange, redactor)).err();
             for stop in stops.iter().filter(|_| failed.is_some()) {

@@ -74,7 +74,7 @@ pub fn plan(command: &Plan, voice: Voice) -> anyhow::Result<Exit> {
             "\n#{} due {due} on connection {}, body {}\n{}",
             arrival.index,
             arrival.connection,
-            format_size(arrival.body.len() as u64),
+            format_size(arrival.body_bytes()),
             head.trim_end()
         );
     }

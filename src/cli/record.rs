@@ -33,6 +33,7 @@ use crate::drive::health::raise_open_files_limit;
 use crate::drive::stop::Stop;
 use crate::record::passed::Passed;
 use crate::record::{Clock, ROOM, Tee};
+use crate::recording::stored::spool::Spool;
 use crate::scenario::fields;
 use crate::units::{format_count, format_duration, parse_size};
 
@@ -91,6 +92,10 @@ pub struct Record {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     #[arg(help_heading = FILES)]
     keep: Option<u32>,
+    /// Record bodies of requests whole up to this size. Those over 1MiB pass through a file beside
+    /// the recording; of longer ones the first MiB is kept, and they are not replayed.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "16GiB")]
+    longest_body: u64,
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
@@ -174,6 +179,8 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     let passed = Arc::<Passed>::default();
     let (sender, seen) = mpsc::unbounded_channel();
     let mut recorder = Recorder::new(parts, Arc::clone(&passed), route.clients.is_some());
+    let spool = Spool::beside(&command.output).up_to(command.longest_body);
+    recorder.keep_bodies(spool);
     let tee = Tee::new(route, clock, ROOM, sender, Arc::clone(&passed));
     let served = serve(tee, listener, stop, command)?;
     outputs::note(

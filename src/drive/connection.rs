@@ -148,6 +148,10 @@ pub(crate) async fn carry_out(
                 run.gauges.sent_again();
             }
             Err(fate) => {
+                if matches!(fate, Fate::Unsent { .. }) {
+                    // A part of it is as good as nothing.
+                    request.take_back();
+                }
                 request.finish(fate);
                 return false;
             }
@@ -216,10 +220,17 @@ impl Exchange {
             {
                 return Ok(Step::Joined(next));
             }
+            if outgoing.is_unread() {
+                return Err(Fate::Unsent { reason: Unsent::BodyUnread });
+            }
             let mut may_join = line.as_deref_mut().filter(|_| outgoing.is_whole);
-            let event = poll_fn(|context| poll_event(stream, is_open, &mut may_join, context));
+            let event = poll_fn(|context| match outgoing.poll_ahead(context) {
+                Poll::Ready(()) => Poll::Ready(Event::ReadAhead),
+                Poll::Pending => poll_event(stream, is_open, &mut may_join, context),
+            });
             let ready = match event.await {
                 Event::Ready(ready) => ready,
+                Event::ReadAhead => continue,
                 Event::Joined(next) => return Ok(Step::Joined(next)),
             };
             let mut moved = 0;
@@ -263,6 +274,8 @@ impl Exchange {
 /// What happens next on a connection in use.
 enum Event {
     Ready(Readiness),
+    /// More of the body is at hand.
+    ReadAhead,
     /// A request does not wait for the answers before it.
     Joined(Box<InFlight>),
 }

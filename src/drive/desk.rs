@@ -7,17 +7,17 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::drive::clock::Epoch;
 use crate::drive::dial::Dialler;
-use crate::drive::feed::request_bytes;
 use crate::drive::follow::Follow;
 use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::large::LargeBodies;
 use crate::drive::lookahead::LookAhead;
 use crate::drive::oddities::Oddities;
+use crate::drive::reading;
 use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
-use crate::plan::{Arrival, LARGE_BODY};
+use crate::plan::Arrival;
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
 use crate::scenario::network::Way;
@@ -163,7 +163,8 @@ impl InFlight {
             refused(Unsent::InFlightLimit);
             return None;
         }
-        let held = request_bytes(&arrival) as u64;
+        let streamed = if arrival.streamed.is_some() { reading::HELD } else { 0 };
+        let held = arrival.held_bytes() as u64 + streamed;
         if !gauges.hold_bytes(held, MAX_IN_FLIGHT_BYTES) {
             gauges.leave_flight(now);
             refused(Unsent::InFlightBytes);
@@ -194,7 +195,7 @@ impl InFlight {
     pub(crate) fn first_byte_sent(&mut self, moment: Duration) {
         self.sample.sent = Some(moment);
         self.sample.fate = Fate::TimedOut;
-        if is_large(&self.arrival) && !self.counted_large {
+        if self.arrival.is_large() && !self.counted_large {
             self.counted_large = true;
             self.run().large.begin();
         }
@@ -240,7 +241,7 @@ impl InFlight {
             run.large.end(run.epoch.now());
         }
         self.sample.beside_large =
-            !is_large(&self.arrival) && run.large.overlapped(self.dispatched);
+            !self.arrival.is_large() && run.large.overlapped(self.dispatched);
     }
 }
 
@@ -253,10 +254,6 @@ impl Drop for InFlight {
         self.desk.run.gauges.leave_flight(left);
         self.desk.settle(&self.arrival, &self.sample);
     }
-}
-
-fn is_large(arrival: &Arrival) -> bool {
-    arrival.body.len() >= LARGE_BODY
 }
 
 /// The moments that happened follow each other. A target may answer, or break off, at any of them,
@@ -290,6 +287,7 @@ pub(crate) mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::plan::LARGE_BODY;
     use crate::summary::examples;
 
     /// A run that began just now.

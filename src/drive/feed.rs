@@ -102,7 +102,7 @@ struct Feed<'a> {
 
 impl Feed<'_> {
     fn hand_over(&mut self, arrival: Box<Arrival>) {
-        let has_waited = self.wait_for_room(request_bytes(&arrival));
+        let has_waited = self.wait_for_room(arrival.held_bytes());
         self.wait_for_time(arrival.due);
         // Where workers left no room, it was not the reading that took its time.
         let now = self.run.epoch.now();
@@ -168,9 +168,4 @@ impl Feed<'_> {
             }
         }
     }
-}
-
-/// Bytes of a request that is held in memory.
-pub(crate) fn request_bytes(arrival: &Arrival) -> usize {
-    arrival.head.len().saturating_add(arrival.body.len())
 }

@@ -58,6 +58,9 @@ pub struct HookReport {
     pub skipped: u64,
     /// Requests that were not sent since it gave no answer that can be sent, by why.
     pub failed: BTreeMap<String, u64>,
+    /// Requests of those whose bodies it was not told: they are too large for memory.
+    #[serde(default)]
+    pub streamed: u64,
     /// How often it was started again.
     pub restarts: u32,
     /// What an answer took: half of them at most this long, in nanoseconds.
@@ -90,6 +93,7 @@ impl Hook {
     fn change(&self, arrival: &mut Arrival) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.report.calls += 1;
+        state.report.streamed += u64::from(arrival.streamed.is_some());
         let made = state.ask(&self.spec, arrival);
         arrival.bond.hooked = match made {
             Ok(Made::Request) => Fate::Taken,

@@ -10,6 +10,7 @@
 //! A request goes out at its moment, whether earlier ones were answered or not, unless the target
 //! allows no more streams at once: then it waits for one to end, and the wait is the target's.
 
+mod body;
 mod exchange;
 mod io;
 mod room;

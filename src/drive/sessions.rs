@@ -5,7 +5,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::drive::feed::request_bytes;
 use crate::plan::Arrival;
 use crate::plan::turns::Turn;
 
@@ -77,7 +76,7 @@ impl Sessions {
             self.forget(arrival.session, turn);
             return Offered::Ready(arrival, drift);
         }
-        let bytes = self.bytes.saturating_add(request_bytes(&arrival));
+        let bytes = self.bytes.saturating_add(arrival.held_bytes());
         if self.waiting >= MAX_WAITING || bytes > MAX_WAITING_BYTES {
             // Whatever follows it must not wait for ever.
             self.settled(Settled { session: arrival.session, position: turn.position, at: now });
@@ -112,7 +111,7 @@ impl Sessions {
         let arrival = session.queue.pop_front()?;
         let drift = session.ask(&arrival, moment);
         self.waiting = self.waiting.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(request_bytes(&arrival));
+        self.bytes = self.bytes.saturating_sub(arrival.held_bytes());
         self.schedule(id);
         if let Some(turn) = arrival.turn {
             self.forget(id, turn);

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::drive::clock::PreciseTimer;
 use crate::drive::connection;
 use crate::drive::desk::{Desk, InFlight, Run};
-use crate::drive::feed::{Batch, request_bytes};
+use crate::drive::feed::Batch;
 use crate::drive::health::run_queue_wait_of_this_thread;
 use crate::drive::hook::kept_back;
 use crate::drive::http2;
@@ -48,14 +48,20 @@ pub(crate) struct Worked {
 /// make the pacer wait for that many connections.
 const EVENT_INTERVAL: u32 = 16;
 
+/// Threads of a worker that read large bodies and look up names: as many reads as keep a disk busy.
+const READERS: usize = 64;
+
 /// Arrivals released before connections get a turn: a burst must not keep its first requests from
 /// being written until its last one was released.
 const RELEASE_BURST: usize = 16;
 
 /// Starts a worker. Everything that can fail, fails here, before the run begins.
 pub(crate) fn start(number: usize, run: &Arc<Run>) -> io::Result<Worker> {
-    let runtime =
-        Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(EVENT_INTERVAL)
+        .max_blocking_threads(READERS)
+        .build()?;
     let timer = {
         let _context = runtime.enter();
         PreciseTimer::new()?
@@ -294,7 +300,7 @@ impl Shard {
     /// The moment of an arrival in the plan has come.
     fn release(&mut self, arrival: Box<Arrival>, now: Duration) {
         self.released.arrivals += 1;
-        self.released.bytes = self.released.bytes.saturating_add(request_bytes(&arrival));
+        self.released.bytes = self.released.bytes.saturating_add(arrival.held_bytes());
         match self.sessions.offer(arrival, now) {
             Offered::Ready(arrival, drift) => self.dispatch(arrival, drift, now),
             Offered::Waits => {}

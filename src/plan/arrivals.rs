@@ -14,13 +14,14 @@ use crate::plan::redis;
 use crate::plan::redis::transactions::Transactions;
 use crate::plan::remembered::{Names, Touched};
 use crate::plan::retarget::reshaped;
-use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite};
+use crate::plan::rewrite::{Rewritten, is_asked_with, rewrite, rewrite_stored};
 use crate::plan::select::{Skip, skip_reason};
 use crate::plan::source::Rows;
 use crate::plan::turns::{Asked, Turns};
 use crate::plan::{Arrival, PlanError, Recorded, Totals, Touch};
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::asks_to_upgrade;
+use crate::recording::stored::Stored;
 use crate::recording::{Exchange, Flags};
 use crate::scenario::Pace;
 
@@ -200,13 +201,18 @@ impl Plan {
         if exchange.flags.contains(Flags::UPGRADED) && !asks_to_upgrade(head) {
             return Err(Skip::Upgraded);
         }
-        if body.len() as u64 != exchange.request_body_bytes {
+        let stored = exchange.request_stored.as_ref();
+        let length = stored.map_or(body.len() as u64, Stored::length);
+        if length != exchange.request_body_bytes {
             return Err(Skip::BodyNotWhole);
         }
         let goal = self.choice.goal(exchange);
         let authority = self.choice.authorities.get(usize::from(goal)).map_or("", String::as_str);
-        let body = (body, exchange.request_chunks.as_deref());
-        let rewritten = rewrite(head, body, authority, &self.choice.headers);
+        let (chunks, headers) = (exchange.request_chunks.as_deref(), &self.choice.headers);
+        let rewritten = match stored {
+            Some(stored) => rewrite_stored(head, (stored, chunks), authority, headers),
+            None => rewrite(head, (body, chunks), authority, headers),
+        };
         let mut rewritten = rewritten.ok_or(Skip::BodyMismatch)?;
         if self.choice.rewriting.changes_heads() {
             let head = reshaped(&rewritten.head, &self.choice.rewriting);
@@ -226,6 +232,10 @@ impl Plan {
         // Frames of HTTP/2 delimit bodies, and chunks do not.
         let is_http2 = exchange.protocol == Protocol::Http2;
         let body = if is_http2 { exchange.request_body.clone() } else { rewritten.body };
+        let mut streamed = rewritten.streamed;
+        if let Some(streamed) = streamed.as_mut().filter(|_| is_http2) {
+            streamed.around = None;
+        }
         Request {
             connection: exchange.connection,
             protocol: exchange.protocol,
@@ -235,6 +245,7 @@ impl Plan {
             target: asked(goal, &exchange.method, &target),
             head: rewritten.head,
             body,
+            streamed: streamed.map(Arc::new),
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),
@@ -298,6 +309,7 @@ impl Plan {
             route: Arc::clone(&request.route),
             head: request.head.clone(),
             body: request.body.clone(),
+            streamed: request.streamed.clone(),
             touch,
             turn,
             recorded,

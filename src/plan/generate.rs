@@ -151,6 +151,7 @@ impl Template {
             route: Arc::clone(&self.route),
             head: self.head.clone(),
             body: self.body.clone(),
+            streamed: None,
             touch: if index == 0 { Touch::First } else { Touch::Again },
             turn: None,
             recorded: Recorded::default(),

@@ -1,6 +1,6 @@
 //! The facts of a plan, found by going through it once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::plan::arrivals::{Notes, Plan};
@@ -9,12 +9,16 @@ use crate::plan::fingerprint::Fnv;
 use crate::plan::needs::{Needs, Volume};
 use crate::plan::scale::CLONE_SHIFT;
 use crate::plan::select::{Selection, Skip};
+use crate::plan::streamed::Streamed;
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, PlanError, Totals};
 use crate::protocol::Protocol;
+use crate::recording::file::RecordingError;
+use crate::recording::stored::STORED_FROM;
+use crate::scenario::rewriting::Tokens;
 use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
-use crate::units::{format_count, format_counted, format_duration, format_share};
+use crate::units::{format_count, format_counted, format_duration, format_share, format_size};
 
 /// Goes through a plan; returns its facts, and how many arrivals there are of each connection and
 /// session.
@@ -25,7 +29,7 @@ pub(crate) fn measure(
 ) -> Result<(Facts, Totals), PlanError> {
     let mut tally = Tally::new();
     for arrival in &mut plan {
-        tally.add(&arrival?);
+        tally.add(&arrival?)?;
     }
     let notes = plan.notes();
     let mut skipped = selection.skipped.clone();
@@ -110,6 +114,10 @@ struct Tally {
     sessions: HashMap<u64, u32>,
     /// Arrivals by where they go.
     goals: BTreeMap<u16, u64>,
+    /// Arrivals whose bodies are read from the disk.
+    streamed: u64,
+    /// Where the bodies stand that were read already.
+    checked: HashSet<u64>,
 }
 
 /// What was seen of a connection: from its first arrival to the end of its last answer, or until it
@@ -132,12 +140,14 @@ impl Tally {
             connections: HashMap::new(),
             sessions: HashMap::new(),
             goals: BTreeMap::new(),
+            streamed: 0,
+            checked: HashSet::new(),
         }
     }
 
-    fn add(&mut self, arrival: &Arrival) {
+    fn add(&mut self, arrival: &Arrival) -> Result<(), PlanError> {
         self.arrivals += 1;
-        let bytes = (arrival.head.len() + arrival.body.len()) as u64;
+        let bytes = arrival.head.len() as u64 + arrival.body_bytes();
         self.bytes += bytes;
         self.volume.add(arrival.due, bytes, arrival.recorded.body_bytes.unwrap_or(0));
         self.last = arrival.due;
@@ -153,6 +163,9 @@ impl Tally {
             // The same bytes say another thing; what was planned in HTTP/1 keeps its hash.
             self.fingerprint = self.fingerprint.text(Protocol::Http2.name().as_bytes());
         }
+        if let Some(streamed) = &arrival.streamed {
+            self.add_streamed(streamed)?;
+        }
         *self.goals.entry(arrival.bond.goal).or_default() += 1;
         let of_session = self.sessions.entry(arrival.session).or_default();
         *of_session = of_session.saturating_add(1);
@@ -165,6 +178,22 @@ impl Tally {
         });
         seen.last = seen.last.max(end);
         seen.arrivals = seen.arrivals.saturating_add(1);
+        Ok(())
+    }
+
+    /// A body on the disk is read once here: a damaged one is found before anything is sent.
+    fn add_streamed(&mut self, streamed: &Streamed) -> Result<(), PlanError> {
+        let body = &streamed.body;
+        self.streamed += 1;
+        if body.place().is_none_or(|place| self.checked.insert(place)) {
+            body.check().map_err(RecordingError::from)?;
+        }
+        self.fingerprint = self
+            .fingerprint
+            .number(body.length())
+            .text(body.digest().map_or(&[], |digest| &digest[..]))
+            .text(streamed.around.as_deref().unwrap_or_default());
+        Ok(())
     }
 
     fn needs(&self) -> Needs {
@@ -208,6 +237,16 @@ fn warnings(
         warnings.push(format!(
             "{} requests announce another body than the recording holds, and are left out",
             format_count(mismatched)
+        ));
+    }
+    let rewriting = &scenario.rewriting;
+    let looks_into_bodies = rewriting.tokens != Tokens::default() || rewriting.hook.is_some();
+    if tally.streamed > 0 && looks_into_bodies {
+        warnings.push(format!(
+            "the bodies of {} are over {} and are sent from the disk as they were recorded: no \
+             value in them is replaced, and a hook is told their lengths alone",
+            format_counted(tally.streamed, "request", "requests"),
+            format_size(STORED_FROM as u64)
         ));
     }
     for (goal, host) in (1..).zip(&scenario.hosts) {

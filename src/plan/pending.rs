@@ -7,6 +7,7 @@ use ::bytes::Bytes;
 
 use crate::plan::Recorded;
 use crate::plan::bond::Bond;
+use crate::plan::streamed::Streamed;
 use crate::protocol::Protocol;
 
 /// A request as it goes on the wire, shared by its copies.
@@ -20,13 +21,15 @@ pub(crate) struct Request {
     pub(crate) target: u64,
     pub(crate) head: Bytes,
     pub(crate) body: Bytes,
+    pub(crate) streamed: Option<Arc<Streamed>>,
     pub(crate) recorded: Recorded,
     pub(crate) bond: Bond,
 }
 
 impl Request {
     pub(crate) fn bytes(&self) -> usize {
-        self.head.len() + self.body.len()
+        let streamed = self.streamed.as_ref().map_or(0, |streamed| streamed.held());
+        self.head.len() + self.body.len() + streamed
     }
 }
 

@@ -113,7 +113,7 @@ impl Commands {
             return Err(permitted.err().unwrap_or(Skip::Transaction));
         }
         let body = permitted?.body;
-        Ok(Rewritten { head: Bytes::new(), body, expects: false })
+        Ok(Rewritten { head: Bytes::new(), body, streamed: None, expects: false })
     }
 }
 

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use ::bytes::Bytes;
 
 use crate::plan::framing::chunked;
+use crate::plan::streamed::Streamed;
+use crate::recording::stored::Stored;
 
 /// A request for the target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,8 @@ pub struct Rewritten {
     pub head: Bytes,
     /// The body with its chunk framing; as it is where the head names a length.
     pub body: Bytes,
+    /// The body, where it is on the disk.
+    pub streamed: Option<Streamed>,
     /// The body waits for the `100 Continue` that the head asks for.
     pub expects: bool,
 }
@@ -41,7 +45,25 @@ pub fn rewrite(
     let head = rewrite_head(head, authority, headers);
     let body = if framing.chunked { chunked(body, recorded) } else { body.clone() };
     let expects = framing.expects && !body.is_empty();
-    Some(Rewritten { head, body, expects })
+    Some(Rewritten { head, body, streamed: None, expects })
+}
+
+/// The same for a body on the disk.
+pub(crate) fn rewrite_stored(
+    head: &[u8],
+    (body, recorded): (&Stored, Option<&[u8]>),
+    authority: &str,
+    headers: &BTreeMap<String, String>,
+) -> Option<Rewritten> {
+    let framing = framing(head)?;
+    if framing.length.unwrap_or(0) != body.length() && !framing.chunked {
+        return None;
+    }
+    let streamed =
+        if framing.chunked { Streamed::chunked(body, recorded) } else { Streamed::of_length(body) };
+    let head = rewrite_head(head, authority, headers);
+    let expects = framing.expects;
+    Some(Rewritten { head, body: Bytes::new(), streamed: Some(streamed), expects })
 }
 
 /// Whether the request line begins with this method and a blank: policies are about methods.

@@ -67,6 +67,7 @@ pub(super) fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
         request_head: Bytes::from_static(b"GET /cart/7 HTTP/1.1\r\nHost: shop.example\r\n\r\n"),
         request_body: Bytes::new(),
         request_body_bytes: 0,
+        request_stored: None,
         request_chunks: None,
         response: Some(Response {
             status: 200,

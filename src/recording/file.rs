@@ -9,6 +9,7 @@ pub mod rows;
 pub mod sights;
 pub mod writer;
 mod batch;
+mod bodies;
 mod columns;
 mod guard;
 mod merge;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use parquet::errors::ParquetError;
 
 use crate::recording::Exchange;
+use crate::recording::stored::StoredError;
 
 /// Footer entry that holds the recording's header as JSON.
 pub const HEADER_KEY: &str = "peakhour.header";
@@ -33,11 +35,14 @@ pub const CLOSINGS_KEY: &str = "peakhour.closings";
 /// Footer entry that holds how connections began to speak TLS, where that is known.
 pub const HANDSHAKES_KEY: &str = "peakhour.handshakes";
 
+/// Footer entry that says where the bodies stand that are stored apart from their rows.
+pub const BODIES_KEY: &str = "peakhour.bodies";
+
 /// Footer entry that holds the version of the format as a decimal number.
 pub const FORMAT_VERSION_KEY: &str = "peakhour.format_version";
 
-/// Longest request body, head or text of one exchange, in bytes. A longer body is cut and flagged,
-/// a longer head refused: one cell must fit into memory several times over.
+/// Longest request body, head or text of one row, in bytes. A longer body is cut and flagged unless
+/// it is stored apart, a longer head refused: one cell must fit into memory several times over.
 pub const CELL_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// An exchange can be recorded: every value fits its column. Importers ask before they hand an
@@ -163,6 +168,9 @@ pub enum RecordingError {
         /// Why not.
         problem: &'static str,
     },
+    /// A body that is stored apart from its row cannot be used.
+    #[error(transparent)]
+    Stored(#[from] StoredError),
     /// Counting connections would take more memory than is set aside for it.
     #[error(
         "more than {limit} scattered connection numbers; number connections from 0 in order of \

@@ -11,11 +11,11 @@ mod blob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
 
-use crate::recording::file::{self, RecordingError};
+use crate::recording::file::{self, CELL_BYTES_MAX, RecordingError};
 use crate::recording::handshakes::Handshakes;
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
 use crate::recording::ledger::{Ledger, cut};
-use crate::recording::{Exchange, Servers, host_of};
+use crate::recording::{Exchange, Flags, Servers, host_of};
 
 /// Longest line read, in bytes: room for the largest body in base64 and for the heads. The rest of
 /// a longer line is skipped, so that a file without line ends does not fill the memory.
@@ -27,8 +27,9 @@ pub const REMEMBERED_MAX: usize = 1 << 22;
 /// Where connections are counted whose handshake had no room any more.
 const UNKEPT: &str = "handshakes not kept";
 
-/// Writes an exchange as one line.
-pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
+/// Writes an exchange as one line; false where its body is too large for a line, which then says
+/// how long it was and that it was cut.
+pub fn write_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<bool> {
     write_line_of(exchange, &Handshakes::default(), out)
 }
 
@@ -37,7 +38,23 @@ pub fn write_line_of(
     exchange: &Exchange,
     handshakes: &Handshakes,
     out: &mut dyn Write,
-) -> io::Result<()> {
+) -> io::Result<bool> {
+    match &exchange.request_stored {
+        None => write_held(exchange, handshakes, out).map(|()| true),
+        Some(stored) => {
+            let mut held = Exchange { request_stored: None, ..exchange.clone() };
+            let is_whole = stored.length() <= CELL_BYTES_MAX as u64;
+            if is_whole {
+                held.request_body = stored.front(CELL_BYTES_MAX)?.into();
+            } else {
+                held.flags.insert(Flags::REQUEST_TRUNCATED);
+            }
+            write_held(&held, handshakes, out).map(|()| is_whole)
+        }
+    }
+}
+
+fn write_held(exchange: &Exchange, handshakes: &Handshakes, out: &mut dyn Write) -> io::Result<()> {
     let mut line = Line::of(exchange).map_err(|problem| {
         io::Error::new(io::ErrorKind::InvalidData, format!("cannot write an exchange: {problem}"))
     })?;

@@ -34,7 +34,7 @@ use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
 use crate::protocol::http1::chunks::{Places, places};
-use crate::recording::redaction::bodies::{Unsearched, find_body};
+use crate::recording::redaction::bodies::{MAX_SEARCHED, Unsearched, find_body};
 use crate::recording::redaction::heads::find_head;
 use crate::recording::redaction::hit::Hits;
 use crate::recording::redaction::key::Key;
@@ -44,6 +44,7 @@ use crate::recording::redaction::policy::Policy;
 use crate::recording::redaction::pseudonym::Pseudonyms;
 use crate::recording::redaction::rules::Rules;
 use crate::recording::redaction::urls::{find_url, find_userinfo};
+use crate::recording::stored::Stored;
 use crate::recording::{Exchange, Flags};
 
 /// What a filled byte becomes.
@@ -174,6 +175,9 @@ impl Redactor {
         let is_command = is_command(exchange.protocol);
         let head = (!is_command).then_some(&*exchange.request_head);
         let mut replaced = self.body(head, &mut exchange.request_body);
+        if let Some(stored) = &mut exchange.request_stored {
+            replaced |= self.stored(head, stored);
+        }
         replaced |= self.head(&mut exchange.request_head);
         replaced |= self.chunks(&mut exchange.request_chunks);
         if let Some(response) = &mut exchange.response {
@@ -251,10 +255,31 @@ impl Redactor {
             return false;
         }
         let left = find_body(&self.rules, head, body, &mut self.hits);
+        self.count_unsearched(&left);
+        self.replace(body)
+    }
+
+    /// The same for one on the disk, whose front is searched like that of a long one in memory.
+    fn stored(&mut self, head: Option<&[u8]>, stored: &mut Stored) -> bool {
+        let Ok(front) = stored.front(MAX_SEARCHED) else {
+            self.count_unsearched(&[Unsearched::Unread]);
+            return false;
+        };
+        let mut left = find_body(&self.rules, head, &front, &mut self.hits);
+        let is_looked_at =
+            !left.iter().any(|it| matches!(it, Unsearched::Encoded | Unsearched::Binary));
+        let goes_on = stored.length() > front.len() as u64;
+        left.extend((is_looked_at && goes_on).then_some(Unsearched::Long));
+        self.count_unsearched(&left);
+        let Some(copy) = self.apply(&front, true) else { return false };
+        *stored = stored.changed(&front, &copy);
+        true
+    }
+
+    fn count_unsearched(&mut self, left: &[Unsearched]) {
         for (reason, count) in Unsearched::ALL.iter().zip(&mut self.unsearched) {
             *count += u64::from(left.contains(reason));
         }
-        self.replace(body)
     }
 
     /// Trailers are headers that come late. What else stands around chunks but their sizes is
@@ -276,7 +301,10 @@ impl Redactor {
             place.copy_from_slice(lines);
         }
         for range in extensions {
-            copy.get_mut(range).into_iter().for_each(fill);
+            let extension = copy.get_mut(range).unwrap_or_default();
+            // Without what parts it from the size, it would be one with it.
+            let start = extension.iter().position(|byte| *byte == b';').map_or(0, |at| at + 1);
+            extension.get_mut(start..).into_iter().for_each(fill);
             replaced = true;
         }
         if replaced {

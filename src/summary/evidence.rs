@@ -7,7 +7,7 @@ pub mod openings;
 pub mod timeline;
 pub mod touches;
 
-use crate::plan::{Arrival, LARGE_BODY};
+use crate::plan::Arrival;
 use crate::sample::{Fate, Sample};
 use crate::summary::evidence::bodies::Bodies;
 use crate::summary::evidence::errors::Errors;
@@ -59,5 +59,5 @@ impl Evidence {
 
 /// Whether a request has a large body, which is treated as a suspect rather than as a victim.
 pub fn is_large(arrival: &Arrival) -> bool {
-    arrival.body.len() >= LARGE_BODY
+    arrival.is_large()
 }

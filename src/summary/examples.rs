@@ -20,6 +20,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
         protocol: Protocol::Http1,
         session: index,
         seq: 0,
+        streamed: None,
         last_on_connection: true,
         method: Arc::from("GET"),
         route: Arc::from("GET /item/*"),

@@ -264,14 +264,17 @@ pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
 
 /// Bytes of the request on the wire, head and body.
 pub fn request_bytes(arrival: &Arrival) -> u64 {
-    arrival.head.len() as u64 + arrival.body.len() as u64
+    arrival.head.len() as u64 + arrival.body_bytes()
 }
 
 /// Whether a dispatched arrival left for the target as far as this machine is concerned. What was
 /// lost to our own resources or to the user was not offered, so that the target is not blamed. What
 /// could not be written because earlier answers were outstanding was.
 fn offered(sample: &Sample) -> bool {
-    !matches!(sample.fate, Fate::Unsent { reason: Unsent::LocalResources | Unsent::Interrupted })
+    use Unsent::{BodyUnread, Interrupted, LocalResources};
+    let is_ours =
+        matches!(sample.fate, Fate::Unsent { reason: LocalResources | Interrupted | BodyUnread });
+    !is_ours
 }
 
 /// From one moment to a later one, in nanoseconds; 0 when the order is reversed.

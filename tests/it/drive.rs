@@ -51,6 +51,7 @@ fn request(method: &str, connection: u64, seq: u32, body: &[u8]) -> Arrival {
         protocol: Protocol::Http1,
         session: connection,
         seq,
+        streamed: None,
         last_on_connection: false,
         method: method.into(),
         route: format!("{method} /*/*").into(),

@@ -34,6 +34,7 @@ pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
         request_body_bytes: (wire.1.len() as u64).max(wire.2.unsigned_abs()),
         request_head: wire.0,
         request_body: wire.1,
+        request_stored: None,
         request_chunks: chunks,
         response: wire.3,
         flags: Flags(wire.4),
@@ -79,6 +80,7 @@ pub(crate) fn plain(at_ms: u64, connection: u64, seq: u32) -> Exchange {
         )),
         request_body: Bytes::new(),
         request_body_bytes: 0,
+        request_stored: None,
         request_chunks: None,
         response: Some(Response {
             status: 200,

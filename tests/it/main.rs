@@ -49,6 +49,7 @@ mod certificates; // Certificates made for a test by openssl.
 mod record_tls; // The same with TLS on either side or both, between curl and nginx.
 mod record_refused; // Who is refused where TLS is spoken, and by which name he is counted.
 mod record_parts; // A recording in several files: cut, kept, and imported as one.
+mod large_bodies; // Bodies too large for memory: recorded, kept on the disk, sent from there.
 mod record_disks; // The same on a disk that is full, or stands still.
 mod recordings_merged; // Recordings that were made apart become one.
 mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.

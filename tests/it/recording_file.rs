@@ -9,6 +9,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tempfile::tempdir;
 
+use peakhour::protocol::Protocol;
 use peakhour::recording::file::CELL_BYTES_MAX;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::rows::target_hash;
@@ -187,6 +188,7 @@ fn a_body_beyond_the_bound_is_cut_and_flagged() {
     let exchange = Exchange {
         request_body_bytes: body.len() as u64,
         request_body: body.into(),
+        protocol: Protocol::Redis,
         ..plain(0, 0, 0)
     };
     write(&path, std::slice::from_ref(&exchange), SORT_BYTES);

@@ -31,7 +31,7 @@ fn trailers_are_redacted_as_headers_are() {
     let after = chunks(&exchange).unwrap();
     assert!(exchange.flags.contains(Flags::REDACTED));
     assert!(
-        after.starts_with("axxxxxxxx\r\n\r\n0xxxxxxx\r\nExpires: 0\r\nAuthorization: "),
+        after.starts_with("a;xxxxxxx\r\n\r\n0;xxxxxx\r\nExpires: 0\r\nAuthorization: "),
         "{after}"
     );
     assert!(after.contains("\r\nReferer: /?api_key=") && after.ends_with("\r\n\r\n"), "{after}");

@@ -172,6 +172,7 @@ fn arrival() -> Arrival {
         protocol: Protocol::Http1,
         session: 0,
         seq: 0,
+        streamed: None,
         last_on_connection: false,
         method: "GET".into(),
         route: "GET /".into(),

@@ -71,7 +71,8 @@ pub(crate) fn import(source: Source, keylog: &str) -> (Vec<Found>, Imported) {
     let mut secrets = Secrets::default();
     secrets.read(&mut keylog.as_bytes()).unwrap();
     let mut found = Vec::new();
-    let imported = read_capture_with(vec![source], secrets, &mut |one| found.push(one)).unwrap();
+    let imported =
+        read_capture_with(vec![source], secrets, None, &mut |one| found.push(one)).unwrap();
     assert!(imported.ledger.reconciles(), "{:#?}", imported.ledger);
     (found, imported)
 }

@@ -87,6 +87,7 @@ pub fn exchange(entry: &Entry<'_>, line: u64) -> Result<(Exchange, Remarks), Mis
         request_head: head,
         request_body: Bytes::new(),
         request_body_bytes: body_bytes,
+        request_stored: None,
         request_chunks: None,
         response: entry.status.map(|status| Response {
             status,

@@ -4,16 +4,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ::bytes::Bytes;
-
-use crate::bytes::fnv1a;
+use crate::capture::import::made::exchange;
 use crate::capture::import::{Found, MAX_AUTHORITY, MAX_SERVERS};
-use crate::capture::pairing::{Answer, Paired, Request};
+use crate::capture::pairing::Paired;
 use crate::capture::streams::Origin;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
-use crate::recording::route::route_for;
-use crate::recording::{Exchange, Flags, Response, Servers, host_of};
+use crate::recording::{Servers, host_of};
 
 /// What is counted about exchanges on their way out.
 #[derive(Debug, Default)]
@@ -120,50 +117,6 @@ impl Tally {
         }
         let kept = address.filter(|_| self.unkept_servers == unkept);
         self.last = kept.map(|address| (authority.to_owned(), address));
-    }
-}
-
-fn exchange(at: Duration, connection: u64, request: Request, answer: Option<Answer>) -> Exchange {
-    let line = *request.line;
-    let mut flags = request.flags;
-    if let Some(answer) = &answer {
-        flags.insert(answer.flags);
-    }
-    if !answer.as_ref().is_some_and(|answer| answer.whole) {
-        flags.remove(Flags::HALF_CLOSED);
-    }
-    if line.is_escaped {
-        flags.insert(Flags::ESCAPED);
-    }
-    let sent_ns = request.mark.at_ns;
-    Exchange {
-        at,
-        connection,
-        session: line.cookies.unwrap_or_else(|| {
-            fnv1a(b"connection ".iter().chain(&connection.to_le_bytes()).copied())
-        }),
-        seq: request.seq,
-        stream: request.stream,
-        protocol: request.protocol,
-        method: line.method,
-        scheme: line.scheme,
-        authority: line.authority,
-        route: route_for(request.protocol, &line.target),
-        target: line.target,
-        request_head: request.head,
-        // Without the room it grew into: many of them are held until they are sorted.
-        request_body: Bytes::from(request.body.into_boxed_slice()),
-        request_body_bytes: request.body_bytes,
-        request_chunks: request.chunks.map(|chunks| Bytes::from(chunks.into_boxed_slice())),
-        response: answer.map(|answer| Response {
-            status: answer.status,
-            head: answer.head,
-            body_bytes: answer.whole.then_some(answer.body_bytes),
-            digest: None,
-            first_byte: Some(between(sent_ns, answer.mark.at_ns)),
-            last_byte: answer.whole.then(|| between(sent_ns, answer.last_ns)),
-        }),
-        flags,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::recording::Flags;
+use crate::recording::stored::Stored;
 
 /// A request as read from its stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +17,10 @@ pub struct Request {
     pub method: Bytes,
     /// Its head as on the wire.
     pub head: Bytes,
-    /// The front of its body, as far as it was kept.
+    /// The front of its body, as far as it was kept; empty where it is `stored`.
     pub body: Vec<u8>,
+    /// Its body, as far as it was kept, where it is too large for memory.
+    pub stored: Option<Stored>,
     /// Length of its body.
     pub body_bytes: u64,
     /// What stood around the bytes of a chunked body, where it is known.

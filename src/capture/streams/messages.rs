@@ -5,8 +5,9 @@ use ::bytes::Bytes;
 use crate::capture::line::line_of_head;
 use crate::capture::pairing::{Answer, Request, names_http2};
 use crate::capture::reader::State;
+use crate::capture::streams::Turn;
+use crate::capture::streams::bodies::keep_body;
 use crate::capture::streams::conversation::{Conversation, bucket_of};
-use crate::capture::streams::{MAX_BODY, Turn};
 use crate::capture::tcp::{Data, Mark, Side};
 use crate::protocol::Protocol;
 use crate::protocol::http1::body::{BodyDecoder, Framing};
@@ -193,6 +194,7 @@ impl Conversation {
             method: Bytes::copy_from_slice(method),
             head: head_bytes,
             body: Vec::new(),
+            stored: None,
             chunks: None,
             body_bytes: 0,
             seq: 0,
@@ -303,24 +305,13 @@ impl Conversation {
         self.messages_kept += around.len();
     }
 
-    fn keep(&mut self, kind: Kind, bytes: &[u8], at_ns: i64, turn: &Turn<'_>) {
+    fn keep(&mut self, kind: Kind, bytes: &[u8], at_ns: i64, turn: &mut Turn<'_>) {
         match kind {
             Kind::Request => {
                 let Some(request) = self.queue.open_request() else {
                     return;
                 };
-                request.body_bytes += bytes.len() as u64;
-                let room = if turn.pressed { 0 } else { MAX_BODY - request.body.len() };
-                let kept = if request.flags.contains(Flags::REQUEST_TRUNCATED) {
-                    0
-                } else {
-                    bytes.len().min(room)
-                };
-                request.body.extend_from_slice(&bytes[..kept]);
-                self.messages_kept += kept;
-                if kept < bytes.len() {
-                    request.flags.insert(Flags::REQUEST_TRUNCATED);
-                }
+                keep_body(request, bytes, &mut self.messages_kept, turn);
             }
             Kind::Response => {
                 if let Some(answer) = self.answer.as_mut() {

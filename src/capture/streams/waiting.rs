@@ -264,6 +264,7 @@ impl Waiting {
             method: Bytes::new(),
             head: Bytes::new(),
             body,
+            stored: None,
             body_bytes,
             chunks: None,
             seq,

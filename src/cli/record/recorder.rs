@@ -15,6 +15,7 @@ use crate::record::Clock;
 use crate::record::copies::Seen;
 use crate::record::passed::Passed;
 use crate::recording::Exchange;
+use crate::recording::stored::spool::Spool;
 
 /// How often it is looked whether it is time for another file, or whether something is to be told.
 const TICK: Duration = Duration::from_millis(100);
@@ -37,6 +38,11 @@ impl Recorder {
             import.inside_tls();
         }
         Self { import, parts, passed, tick_ns: 0, is_warned: false }
+    }
+
+    /// Keeps bodies whole that are too large for memory.
+    pub(super) fn keep_bodies(&mut self, spool: Spool) {
+        self.import.keep_bodies(Arc::new(spool));
     }
 
     /// Takes all copies until the proxy has ended.

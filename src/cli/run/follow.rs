@@ -52,6 +52,10 @@ fn told_of_hook(hook: &HookReport) -> String {
     if hook.skipped > 0 {
         let _ = write!(told, "; it left {} out", format_count(hook.skipped));
     }
+    if hook.streamed > 0 {
+        let count = format_counted(hook.streamed, "body", "bodies");
+        let _ = write!(told, "; of {count} too large for memory it was told the length alone");
+    }
     for (reason, count) in &hook.failed {
         let count = format_counted(*count, "request was", "requests were");
         let _ = write!(told, "; {count} not sent: {reason}");

@@ -91,8 +91,9 @@ impl Line {
 }
 
 /// It was sent without waiting for the answers before it. One whose body waits for leave cannot be
-/// told apart from those behind it, so it is sent alone.
+/// told apart from those behind it, so it is sent alone; so is one whose body is on the disk, which
+/// would hold up those behind it either way.
 fn joins(request: &InFlight) -> bool {
     let recorded = &request.arrival.recorded;
-    recorded.pipelined && !recorded.expects
+    recorded.pipelined && !recorded.expects && request.arrival.streamed.is_none()
 }

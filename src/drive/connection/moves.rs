@@ -3,9 +3,11 @@
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
 
 use crate::drive::desk::InFlight;
 use crate::drive::failure;
+use crate::drive::reading::Reading;
 use crate::drive::response::{Answer, Ending, ResponseError, ResponseReader};
 use crate::drive::tls::Stream;
 use crate::sample::Fate;
@@ -38,14 +40,19 @@ pub(super) struct Outgoing {
     pub(super) is_whole: bool,
     /// Why no more can be written. What the target said before can still be read.
     pub(super) error: Option<io::Error>,
+    /// Its body, where that is on the disk.
+    reading: Option<Box<Reading>>,
 }
 
 impl Outgoing {
     pub(super) fn new(request: &InFlight) -> Self {
         let head = request.arrival.head.len();
-        let total = head + request.arrival.body.len();
+        let body = usize::try_from(request.arrival.body_bytes()).unwrap_or(usize::MAX);
+        let total = head.saturating_add(body);
         let allowed = if request.arrival.recorded.expects { head } else { total };
-        Self { written: 0, allowed, total, is_whole: false, error: None }
+        let streamed = request.arrival.streamed.clone();
+        let reading = streamed.map(|streamed| Box::new(Reading::new(streamed)));
+        Self { written: 0, allowed, total, is_whole: false, error: None, reading }
     }
 
     /// Its body waits until the target lets it come.
@@ -60,8 +67,19 @@ impl Outgoing {
 
     /// It may hand something to the kernel.
     pub(super) fn is_open(&self, stream: &Stream) -> bool {
-        let has_more = self.written < self.allowed || !stream.is_flushed();
+        let is_at_hand = self.reading.as_ref().is_none_or(|it| !it.at_hand().is_empty());
+        let has_more = self.written < self.allowed && is_at_hand || !stream.is_flushed();
         has_more && !self.is_whole && self.error.is_none()
+    }
+
+    /// Reads its body ahead, where that is on the disk.
+    pub(super) fn poll_ahead(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.reading.as_mut().map_or(Poll::Pending, |reading| reading.poll_ahead(context))
+    }
+
+    /// The rest of its body cannot be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.has_failed())
     }
 
     /// Writes the next piece and returns its length.
@@ -69,17 +87,25 @@ impl Outgoing {
         let moment = request.run().epoch.now();
         let (head, body) = (&request.arrival.head, &request.arrival.body);
         let body_allowed = self.allowed.saturating_sub(head.len());
+        let body_written = self.written.saturating_sub(head.len()).min(body_allowed);
         let head_left = &head[self.written.min(head.len())..];
-        let body_left =
-            &body[self.written.saturating_sub(head.len()).min(body_allowed)..body_allowed];
+        let body_left = match &self.reading {
+            Some(reading) => reading.at_hand(),
+            None => &body[body_written..],
+        };
+        let body_left = &body_left[..body_left.len().min(body_allowed - body_written)];
         let head_piece = &head_left[..head_left.len().min(PIECE)];
         let body_piece = &body_left[..body_left.len().min(PIECE - head_piece.len())];
+        let head_count = head_piece.len();
         match stream.try_write(&[IoSlice::new(head_piece), IoSlice::new(body_piece)]) {
             Ok(count) => {
                 if self.written == 0 {
                     request.first_byte_sent(moment);
                 }
                 self.written += count;
+                if let Some(reading) = &mut self.reading {
+                    reading.sent(count.saturating_sub(head_count));
+                }
                 self.is_whole = self.written == self.total && stream.is_flushed();
                 if self.is_whole {
                     request.sample.sent_last = Some(request.run().epoch.now());

@@ -141,7 +141,7 @@ impl Train {
         let event = poll_fn(|context| poll_event(stream, is_blocked, &mut line, context));
         match timeout(patience, event).await {
             Ok(Event::Ready(ready)) if ready.can_read => moved + self.read(),
-            Ok(Event::Ready(_)) => moved,
+            Ok(Event::Ready(_) | Event::ReadAhead) => moved,
             Ok(Event::Joined(next)) => {
                 self.add(next);
                 moved
@@ -238,7 +238,11 @@ impl Train {
     /// The connection is of no more use: what may be repeated is, once, and the rest has failed.
     fn broken(&mut self, fate: Fate) {
         if self.has_answered && self.reader.seen() == 0 {
-            self.pipeline.take_back_if(|request| may_repeat(request, &fate), &fate);
+            let repeats = |request: &InFlight| {
+                // One on the disk goes out alone.
+                may_repeat(request, &fate) && request.arrival.streamed.is_none()
+            };
+            self.pipeline.take_back_if(repeats, &fate);
             self.wire = None;
             return;
         }

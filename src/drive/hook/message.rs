@@ -23,6 +23,9 @@ struct Question {
     target: String,
     headers: Vec<(String, String)>,
     body_base64: String,
+    /// Length of a body that is sent from the disk, of which `body_base64` has nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_bytes: Option<u64>,
     /// Since the start of the run.
     due_ns: u64,
 }
@@ -71,6 +74,7 @@ pub(super) fn line(arrival: &Arrival) -> Option<Vec<u8>> {
         target: text(&arrival.head, target(&arrival.head)?),
         headers: headers(&arrival.head),
         body_base64: STANDARD.encode(body_of(arrival)?),
+        body_bytes: arrival.streamed.as_ref().map(|streamed| streamed.body.length()),
         due_ns: u64::try_from(arrival.due.as_nanos()).unwrap_or(u64::MAX),
     };
     let mut line = serde_json::to_vec(&question).ok()?;
@@ -128,6 +132,9 @@ fn changed(arrival: &Arrival, reply: Reply) -> Option<(String, Bytes, Bytes)> {
     let head = Bytes::from(spliced(head, &edits));
     let Some(body) = reply.body_base64 else { return Some((method, head, arrival.body.clone())) };
     let body = STANDARD.decode(body).ok()?;
+    if arrival.streamed.is_some() && !body.is_empty() {
+        return None;
+    }
     if body == body_of(arrival)? {
         return Some((method, head, arrival.body.clone()));
     }
@@ -189,8 +196,11 @@ fn text(bytes: &[u8], range: std::ops::Range<usize>) -> String {
     String::from_utf8_lossy(bytes.get(range).unwrap_or_default()).into_owned()
 }
 
-/// The body without chunks.
+/// The body without chunks; nothing of one on the disk.
 fn body_of(arrival: &Arrival) -> Option<Vec<u8>> {
+    if arrival.streamed.is_some() {
+        return Some(Vec::new());
+    }
     Changes::new(&arrival.head, &arrival.body, arrival.protocol).body().map(<[u8]>::to_vec)
 }
 
@@ -199,6 +209,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::plan::streamed::Streamed;
+    use crate::recording::stored::Stored;
     use crate::summary::examples;
 
     fn arrival(head: &str, body: &str) -> Arrival {
@@ -245,6 +257,22 @@ mod tests {
             made(chunked, body, "{\"body_base64\":\"aGVsbG8=\"}").1,
             format!("{chunked}5\r\nhello\r\n0\r\n\r\n")
         );
+    }
+
+    /// It may sign a target, and cannot put a body in the place of one that it has not seen.
+    #[test]
+    fn of_a_body_on_the_disk_its_length_is_told() {
+        let head = "PUT /a?b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let streamed = Streamed::chunked(&Stored::numbered(0, 3 << 20), None);
+        let mut arrival = arrival(head, "");
+        arrival.streamed = Some(Arc::new(streamed));
+        let line = String::from_utf8(line(&arrival).unwrap()).unwrap();
+        assert!(line.contains(r#""body_base64":"","body_bytes":3145728,"#), "{line}");
+        assert_eq!(apply(&mut arrival, line.as_bytes()), Made::Request);
+        assert_eq!(apply(&mut arrival, b"{\"body_base64\":\"aGk=\"}"), Made::Nothing);
+        assert_eq!(apply(&mut arrival, b"{\"target\":\"/a?sig\"}"), Made::Request);
+        assert!(arrival.head.starts_with(b"PUT /a?sig HTTP/1.1\r\n"));
+        assert!(arrival.streamed.is_some() && arrival.body.is_empty());
     }
 
     #[test]

@@ -1,24 +1,23 @@
 //! One request of HTTP/2 and its answer.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use ::bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Error, Reason, RecvStream, SendStream};
+use h2::{Error, Reason, RecvStream};
 use http::HeaderMap;
 use tokio::time::timeout;
 
 use crate::drive::desk::InFlight;
 use crate::drive::failure;
 use crate::drive::follow::Heard;
+use crate::drive::http2::body::{Body, NotWritten, write};
 use crate::drive::http2::room::Room;
 use crate::protocol::http2::request::request_of;
 use crate::sample::{Fate, Http2Failure, Unsent};
 
-/// Most bytes of a body that are handed over at once, before other connections get a turn.
-const PIECE: usize = 64 * 1024;
+const UNREAD: Fate = Fate::Unsent { reason: Unsent::BodyUnread };
 
 /// A request that is to be sent.
 pub(super) struct Turn {
@@ -67,6 +66,10 @@ pub(super) async fn carry(
         turn.request.take_back();
         return Carried::Again(Turn { is_repeat: true, ..turn });
     }
+    if matches!(fate, Fate::Unsent { .. }) {
+        // A part of it is as good as nothing.
+        turn.request.take_back();
+    }
     let is_answered = matches!(fate, Fate::Answered { .. } | Fate::GrpcFailed);
     turn.request.finish(fate);
     if is_answered { Carried::Answered } else { Carried::Failed }
@@ -95,8 +98,12 @@ async fn exchange(send: SendRequest<Bytes>, room: &Room, request: &mut InFlight)
         Ok(send) => send,
         Err(error) => return unsent(&error, room),
     };
-    let body = request.arrival.body.clone();
-    let (epoch, is_empty) = (request.run().epoch, body.is_empty());
+    let mut body = Body::of(&request.arrival);
+    if !body.begins().await {
+        return UNREAD;
+    }
+    let (epoch, length) = (request.run().epoch, request.arrival.body_bytes());
+    let is_empty = length == 0;
     let moment = epoch.now();
     let (response, stream) = match send.send_request(message, is_empty) {
         Ok(begun) => begun,
@@ -109,16 +116,20 @@ async fn exchange(send: SendRequest<Bytes>, room: &Room, request: &mut InFlight)
     let mut body_bytes = 0;
     let answer = {
         let mut reading = std::pin::pin!(read(response, request, &mut body_bytes));
-        let mut writing = std::pin::pin!(write(stream, body));
+        let mut writing = std::pin::pin!(write(stream, body, length));
         let mut is_written = is_empty;
         loop {
             tokio::select! {
                 biased;
                 answer = &mut reading => break answer,
-                // What failed while writing is what the answer will tell.
                 written = &mut writing, if !is_written => {
                     is_written = true;
-                    sent_last = written.ok().map(|()| epoch.now());
+                    match written {
+                        Ok(()) => sent_last = Some(epoch.now()),
+                        Err(NotWritten::Unread) => break Ok(UNREAD),
+                        // What failed while writing is what the answer will tell.
+                        Err(NotWritten::Failed) => {}
+                    }
                 }
             }
         }
@@ -135,22 +146,6 @@ fn unsent(error: &Error, room: &Room) -> Fate {
         // Nothing of it was sent, so that it may be.
         _ => Fate::Http2 { failure: Http2Failure::GoneAway },
     }
-}
-
-async fn write(mut stream: SendStream<Bytes>, mut body: Bytes) -> Result<(), Error> {
-    while !body.is_empty() {
-        stream.reserve_capacity(body.len().min(PIECE));
-        match poll_fn(|context| stream.poll_capacity(context)).await {
-            Some(capacity) => {
-                let piece = body.split_to(capacity?.min(body.len()));
-                if !piece.is_empty() {
-                    stream.send_data(piece, body.is_empty())?;
-                }
-            }
-            None => return Err(Reason::CANCEL.into()),
-        }
-    }
-    Ok(())
 }
 
 /// Reads a whole response. Its body is counted and let go.

@@ -30,6 +30,7 @@ fn exchange(connection: u64, line: &str, answer: &str) -> Exchange {
         request_head: Bytes::new(),
         request_body_bytes: body.len() as u64,
         request_body: body,
+        request_stored: None,
         request_chunks: None,
         response: Some(Response {
             status: 0,

@@ -3,11 +3,14 @@
 
 use std::ops::Range;
 
+use ::bytes::Bytes;
+
 use crate::protocol::http1::body::{BodyDecoder, Framing};
 
-/// Most bytes kept of what stands around the bytes of one body: ten thousand chunks and more, and
-/// trailers as long as any server takes. Of a body with more, only its bytes are known.
-pub const MAX_CHUNKS: usize = 128 * 1024;
+/// Most bytes kept of what stands around the bytes of one body: thirty thousand chunks, which is a
+/// gibibyte as curl cuts it, and trailers as long as any server takes. Of a body with more, only
+/// its bytes are known.
+pub const MAX_CHUNKS: usize = 256 * 1024;
 
 /// The body as it was on the wire. `None` when `chunks` are those of another body, or do not end
 /// where they should: then they would make the target wait, or take bytes for a next request.
@@ -38,6 +41,61 @@ pub fn one_chunk(body: &[u8], trailers: &[u8]) -> Vec<u8> {
     wire.extend_from_slice(trailers);
     wire.extend_from_slice(b"\r\n");
     wire
+}
+
+/// What stands around a body of this length that is one chunk.
+pub fn around_one_chunk(length: u64, trailers: &[u8]) -> Vec<u8> {
+    let front = if length > 0 { format!("{length:x}\r\n\r\n") } else { String::new() };
+    [front.as_bytes(), b"0\r\n", trailers, b"\r\n"].concat()
+}
+
+/// Whether these are the chunks of a body of this length, and end where they should.
+pub fn fits(chunks: &[u8], length: u64) -> bool {
+    let mut all = Some(0_u64);
+    let whole = walk(chunks, |_, size| {
+        all = all.and_then(|all| all.checked_add(size));
+        all.map(|_| ())
+    });
+    whole.is_some() && all == Some(length)
+}
+
+/// Walks along a chunked body of which only the framing is at hand.
+#[derive(Clone, Debug)]
+pub struct Around {
+    chunks: Bytes,
+    /// Bytes of `chunks` that were told.
+    told: usize,
+    decoder: BodyDecoder,
+}
+
+impl Around {
+    /// A walk from the start.
+    pub fn new(chunks: Bytes) -> Self {
+        Self { chunks, told: 0, decoder: BodyDecoder::new(Framing::Chunked) }
+    }
+}
+
+/// What stands before the next bytes of the body, and how many of those follow; 0 behind the last.
+impl Iterator for Around {
+    type Item = (Bytes, u64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.told;
+        let rest = self.chunks.get(start..).filter(|rest| !rest.is_empty())?;
+        for (at, byte) in (start + 1..).zip(rest) {
+            // What is broken was refused before: it is told as it is.
+            if self.decoder.decode(std::slice::from_ref(byte)).is_err() {
+                break;
+            }
+            if let Some(size) = self.decoder.known_remaining() {
+                self.decoder.skip_lost(size);
+                self.told = at;
+                return Some((self.chunks.slice(start..at), size));
+            }
+        }
+        self.told = self.chunks.len();
+        Some((self.chunks.slice(start..), 0))
+    }
 }
 
 /// The lines between the last chunk and the empty line that ends a body; none where `chunks` are
@@ -123,6 +181,34 @@ mod tests {
         ] {
             assert_eq!(wire(chunks, body).as_deref(), Some(expected));
         }
+    }
+
+    /// Both ways make the same wire.
+    #[test]
+    fn a_walk_along_the_framing_meets_every_byte() {
+        let body = b"0123456789";
+        for chunks in [
+            "A;x\r\n\r\n0\r\n\r\n",
+            "1\r\n\r\n0002;a=\"b\"\r\n\r\n7\r\n\r\n00;end\r\nX: y\r\n\r\n",
+            "A\n\n0\n\n",
+        ] {
+            assert!(fits(chunks.as_bytes(), 10) && !fits(chunks.as_bytes(), 11), "{chunks:?}");
+            let (mut made, mut left) = (Vec::new(), &body[..]);
+            for (front, size) in Around::new(chunks.as_bytes().into()) {
+                let (piece, behind) = left.split_at(usize::try_from(size).unwrap());
+                made.extend_from_slice(&front);
+                made.extend_from_slice(piece);
+                left = behind;
+            }
+            assert_eq!(Some(made), framed(chunks.as_bytes(), body));
+        }
+        for chunks in ["", "5\r\n", "a\r\n\r\n0\r\n", "a\r\n\r\n0\r\n\r\nGET /"] {
+            assert!(!fits(chunks.as_bytes(), 10), "{chunks:?}");
+        }
+        assert!(!fits(b"7fffffffffffffff\r\n\r\n7fffffffffffffff\r\n\r\n4\r\n\r\n0\r\n\r\n", 2));
+        let one = around_one_chunk(1 << 30, b"A: b\r\n");
+        assert_eq!(one, b"40000000\r\n\r\n0\r\nA: b\r\n\r\n");
+        assert!(fits(&one, 1 << 30) && fits(&around_one_chunk(0, b""), 0));
     }
 
     #[test]

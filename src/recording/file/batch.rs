@@ -68,7 +68,7 @@ impl Group {
         let position = self.next;
         self.next += 1;
         Ok(Some(Row {
-            path: &table.path,
+            table,
             columns: &self.columns,
             position,
             number: self.first_row + position as u64,
@@ -168,7 +168,7 @@ fn read<T: DataType, U>(
 
 /// One row of a batch.
 pub(super) struct Row<'a> {
-    path: &'a Path,
+    pub(super) table: &'a Table,
     columns: &'a [Option<ColumnBatch>; COLUMNS],
     position: usize,
     number: u64,
@@ -178,7 +178,7 @@ impl Row<'_> {
     /// The error that this row's value of a column is no value.
     pub(super) fn wrong(&self, column: Column, problem: &str) -> RecordingError {
         RecordingError::Row {
-            path: self.path.to_owned(),
+            path: self.table.path.to_path_buf(),
             column: column.name(),
             row: self.number,
             problem: problem.to_owned(),

@@ -42,6 +42,7 @@ pub(super) enum Column {
     LastByte,
     Flags,
     RequestChunks,
+    RequestStored,
 }
 
 /// How a column is stored.
@@ -74,7 +75,7 @@ pub(super) enum Kind {
 pub(super) const COLUMNS: usize = LAYOUTS.len();
 
 /// All columns, in the order of [`Column`].
-pub(super) const LAYOUTS: [Layout; 22] = [
+pub(super) const LAYOUTS: [Layout; 23] = [
     Layout::of(Column::At, "at_ns", Kind::Int64).delta(),
     Layout::of(Column::Connection, "connection", Kind::Int64),
     Layout::of(Column::Session, "session", Kind::Int64),
@@ -97,6 +98,7 @@ pub(super) const LAYOUTS: [Layout; 22] = [
     Layout::of(Column::LastByte, "last_byte_ns", Kind::Int64).delta().optional(),
     Layout::of(Column::Flags, "flags", Kind::Int32),
     Layout::of(Column::RequestChunks, "request_chunks", Kind::Blob).optional().may_lack(),
+    Layout::of(Column::RequestStored, "request_stored", Kind::Int64).delta().optional().may_lack(),
 ];
 
 impl Column {
@@ -268,6 +270,7 @@ fn cell(column: Column, exchange: &Exchange) -> Result<Cell<'_>, &'static str> {
             let chunks = exchange.request_chunks.as_ref();
             chunks.map_or(Ok(Cell::Null), |chunks| bytes(Cell::Shared(chunks)))
         }
+        Column::RequestStored => stored(exchange),
         Column::Flags => Ok(Cell::Int(i64::from(exchange.flags.0))),
         Column::Status
         | Column::ResponseHead
@@ -275,6 +278,15 @@ fn cell(column: Column, exchange: &Exchange) -> Result<Cell<'_>, &'static str> {
         | Column::ResponseDigest
         | Column::FirstByte
         | Column::LastByte => response_cell(column, exchange),
+    }
+}
+
+/// The number that the writer gave its body, which it does before a row is written.
+fn stored(exchange: &Exchange) -> Result<Cell<'_>, &'static str> {
+    match exchange.request_stored.as_ref() {
+        Some(stored) if stored.length() != exchange.request_body_bytes => Err("has another length"),
+        Some(stored) => stored.number().map_or(Ok(Cell::Null), size),
+        None => Ok(Cell::Null),
     }
 }
 

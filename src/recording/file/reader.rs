@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader, RowGroupMe
 use parquet::file::statistics::Statistics;
 
 use crate::recording::closings::Closings;
+use crate::recording::file::bodies::BodyList;
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
 use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
 use crate::recording::file::sights::{Sight, Sights};
 use crate::recording::file::{
-    CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError, guard,
+    BODIES_KEY, CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError, guard,
 };
 use crate::recording::handshakes::Handshakes;
 use crate::recording::{FORMAT_VERSION, Header};
@@ -35,7 +36,9 @@ pub struct RecordingReader {
 impl RecordingReader {
     /// Opens a file, reading no more than its footer.
     pub fn open(path: &Path) -> Result<Self, RecordingError> {
-        let table = Table::open(path)?;
+        let mut table = Table::open(path)?;
+        let entry = find_entry(&table.metadata, BODIES_KEY);
+        let bodies = BodyList::read(entry, table.file_bytes);
         let header = read_header(path, &table.metadata)?;
         if header.exchanges != table.rows {
             return Err(RecordingError::damaged(
@@ -46,6 +49,9 @@ impl RecordingReader {
                 ),
             ));
         }
+        table.bodies = bodies.ok_or_else(|| {
+            RecordingError::damaged(path, "its list of stored bodies is not within the file")
+        })?;
         Ok(Self { table: Arc::new(table), header: Arc::new(header) })
     }
 
@@ -98,12 +104,14 @@ const ALL: [Column; COLUMNS] = {
 /// A Parquet file that has our columns, and whose footer does not contradict itself.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) path: PathBuf,
+    pub(super) path: Arc<Path>,
     pub(super) file: Arc<File>,
     pub(super) file_bytes: u64,
     pub(super) metadata: ParquetMetaData,
     /// Where each of our columns is in this file; `None` for one that it may lack, and does.
     pub(super) positions: [Option<usize>; COLUMNS],
+    /// Where bodies stand that are not in rows.
+    pub(super) bodies: BodyList,
     rows: u64,
 }
 
@@ -133,11 +141,12 @@ impl Table {
         let at = positions[Column::At as usize];
         let rows = check_groups(path, &metadata, file_bytes, at)?;
         Ok(Self {
-            path: path.to_owned(),
+            path: path.into(),
             file: Arc::new(file),
             file_bytes,
             metadata,
             positions,
+            bodies: BodyList::Elsewhere,
             rows,
         })
     }
@@ -262,11 +271,13 @@ fn times(group: &RowGroupMetaData, at: Option<usize>) -> Option<(i64, i64)> {
     }
 }
 
+fn find_entry<'a>(metadata: &'a ParquetMetaData, key: &'static str) -> Option<&'a str> {
+    let entries = metadata.file_metadata().key_value_metadata()?;
+    entries.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.as_deref())
+}
+
 fn read_header(path: &Path, metadata: &ParquetMetaData) -> Result<Header, RecordingError> {
-    let entries = metadata.file_metadata().key_value_metadata();
-    let find = |key: &'static str| {
-        entries?.iter().find(|entry| entry.key == key).and_then(|entry| entry.value.as_deref())
-    };
+    let find = |key: &'static str| find_entry(metadata, key);
     let entry =
         |key| find(key).ok_or_else(|| RecordingError::NotRecording { path: path.to_owned(), key });
     // First of all, since a newer header need not be understood.

@@ -11,6 +11,7 @@ use crate::recording::file::RecordingError;
 use crate::recording::file::batch::{Group, Row};
 use crate::recording::file::columns::Column;
 use crate::recording::file::reader::Table;
+use crate::recording::stored::Stored;
 use crate::recording::{Exchange, Flags, Response};
 
 /// The exchanges of a recording, in the order of time.
@@ -280,11 +281,19 @@ fn exchange(row: &Row<'_>) -> Result<Exchange, RecordingError> {
         route: row.text(Column::Route)?.to_owned(),
         request_head: row.bytes(Column::RequestHead)?,
         request_body: row.bytes(Column::RequestBody)?,
+        request_stored: stored(row)?,
         request_body_bytes: row.natural(Column::RequestBodyBytes)?,
         request_chunks: row.optional_bytes(Column::RequestChunks)?.map(Bytes::copy_from_slice),
         response: response(row)?,
         flags: flags(row)?,
     })
+}
+
+fn stored(row: &Row<'_>) -> Result<Option<Stored>, RecordingError> {
+    let Some(number) = row.optional_natural(Column::RequestStored)? else { return Ok(None) };
+    let length = row.natural(Column::RequestBodyBytes)?;
+    let stored = row.table.bodies.find(number, length, row.table);
+    stored.map(Some).map_err(|problem| row.wrong(Column::RequestStored, problem))
 }
 
 fn response(row: &Row<'_>) -> Result<Option<Response>, RecordingError> {

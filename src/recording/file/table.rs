@@ -10,8 +10,10 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
 
 use crate::recording::Exchange;
+use crate::recording::file::bodies::Bodies;
 use crate::recording::file::scratch::Scratch;
 use crate::recording::file::{RecordingError, columns};
+use crate::recording::stored::Stored;
 
 /// Rows of a row group: enough to pack well, few enough to be skipped or sought by.
 pub(super) const GROUP_ROWS: usize = 64 * 1024;
@@ -52,6 +54,17 @@ impl TableWriter {
     /// Bytes on the disk, and those that are held and not packed yet.
     pub(super) fn bytes(&self) -> usize {
         self.parquet.bytes_written() + self.group_bytes
+    }
+
+    /// Writes bodies behind the rows; returns what the footer has to say of them. What was spooled
+    /// of them is let go one by one.
+    pub(super) fn write_bodies(&mut self, bodies: Bodies) -> Result<String, RecordingError> {
+        self.end_group()?;
+        let (scratch, parquet) = (&self.scratch, &mut self.parquet);
+        bodies.write(parquet.bytes_written() as u64, &mut |bytes| {
+            let written = parquet.write_all(bytes);
+            written.map_err(|source| RecordingError::io("write", scratch.path(), source))
+        })
     }
 
     /// Writes the footer, leaving a file that vanishes with the value returned.
@@ -106,6 +119,7 @@ pub(super) fn held_bytes(exchange: &Exchange) -> usize {
         + exchange.route.len()
         + exchange.request_head.len()
         + exchange.request_body.len()
+        + exchange.request_stored.as_ref().map_or(0, Stored::held)
         + exchange.request_chunks.as_ref().map_or(0, Bytes::len)
         + exchange.response.as_ref().map_or(0, |response| response.head.len())
 }

@@ -9,14 +9,15 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::recording::file::bodies::Bodies;
 use crate::recording::file::merge::{Key, Merge, Run, key};
 use crate::recording::file::numbers::{Numbers, RUNS_MAX};
 use crate::recording::file::reader::exchanges_of_run;
 use crate::recording::file::scratch::{self, Scratch};
 use crate::recording::file::table::{TableWriter, held_bytes};
 use crate::recording::file::{
-    CELL_BYTES_MAX, CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError,
-    check,
+    BODIES_KEY, CELL_BYTES_MAX, CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY,
+    RecordingError, check,
 };
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header};
 
@@ -50,6 +51,7 @@ pub struct RecordingWriter {
     exchanges: u64,
     connections: Numbers,
     end: Duration,
+    bodies: Bodies,
 }
 
 impl RecordingWriter {
@@ -75,6 +77,7 @@ impl RecordingWriter {
             exchanges: 0,
             connections: Numbers::default(),
             end: Duration::ZERO,
+            bodies: Bodies::beside(path),
         })
     }
 
@@ -84,8 +87,12 @@ impl RecordingWriter {
         self.holds_back = true;
     }
 
-    /// Adds an exchange; any order will do. A body over [`CELL_BYTES_MAX`] is cut and flagged.
+    /// Adds an exchange; any order will do. A whole body of HTTP over [`STORED_FROM`] is stored
+    /// apart from its row; any other over [`CELL_BYTES_MAX`] is cut and flagged.
+    ///
+    /// [`STORED_FROM`]: crate::recording::stored::STORED_FROM
     pub fn push(&mut self, mut exchange: Exchange) -> Result<(), RecordingError> {
+        self.bodies.take_out_of(&mut exchange)?;
         if exchange.request_body.len() > CELL_BYTES_MAX {
             exchange.request_body.truncate(CELL_BYTES_MAX);
             exchange.flags.insert(Flags::REQUEST_TRUNCATED);
@@ -106,7 +113,8 @@ impl RecordingWriter {
     /// The size that the file would have if it were finished now, or a little more: what is held
     /// is not packed yet.
     pub fn size(&self) -> u64 {
-        (self.table.bytes() + self.held.bytes + self.late.bytes) as u64 + self.aside
+        let rows = self.table.bytes() + self.held.bytes + self.late.bytes;
+        rows as u64 + self.aside + self.bodies.bytes()
     }
 
     /// Writes everything and gives the file its name. Returns the header as written:
@@ -129,6 +137,9 @@ impl RecordingWriter {
         }
         if !header.handshakes.is_empty() {
             footer.push((HANDSHAKES_KEY, header.handshakes.encode()));
+        }
+        if !self.bodies.is_empty() {
+            footer.push((BODIES_KEY, self.table.write_bodies(self.bodies)?));
         }
         let (scratch, file) = self.table.finish(footer)?;
         scratch.publish(&file, &self.target)?;

@@ -190,6 +190,7 @@ impl Line {
             route,
             request_head,
             request_body: self.request_body.0,
+            request_stored: None,
             request_body_bytes,
             request_chunks: self.request_chunks.map(|chunks| chunks.0),
             response,

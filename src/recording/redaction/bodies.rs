@@ -8,8 +8,8 @@ use crate::recording::redaction::patterns::{self, Place};
 use crate::recording::redaction::rules::Rules;
 use crate::recording::redaction::urls::find_form;
 
-/// Bytes of a body that are searched, from its start: sixteen times what an import of packets
-/// keeps of one.
+/// Bytes of a body that are searched, from its start: sixteen times what is held of one in memory
+/// otherwise, so that texts are searched whole, and those of uploads do not take the memory.
 pub const MAX_SEARCHED: usize = 16 << 20;
 
 /// Why a body, or a part of it, was not searched.
@@ -25,11 +25,13 @@ pub(crate) enum Unsearched {
     Unparted,
     /// It goes on behind [`MAX_SEARCHED`].
     Long,
+    /// It stands on the disk and cannot be read.
+    Unread,
 }
 
 impl Unsearched {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Encoded, Self::Binary, Self::BinaryPart, Self::Unparted, Self::Long];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Encoded, Self::Binary, Self::BinaryPart, Self::Unparted, Self::Long, Self::Unread];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -38,6 +40,7 @@ impl Unsearched {
             Self::BinaryPart => "form with a binary part",
             Self::Unparted => "form without its boundary",
             Self::Long => "rest of a long body",
+            Self::Unread => "body that could not be read",
         }
     }
 }

@@ -18,6 +18,7 @@ fn exchange(at_ms: u64, connection: u64, took_ms: Option<u64>) -> Exchange {
         request_head: "0123456789".into(),
         request_body: bytes::Bytes::new(),
         request_body_bytes: 90,
+        request_stored: None,
         request_chunks: None,
         response: took_ms.map(|took| Response {
             status: 200,

@@ -44,7 +44,7 @@ pub struct Bodies {
 impl Bodies {
     /// Takes what one sample shows.
     pub fn add(&mut self, arrival: &Arrival, sample: &Sample) {
-        let size = arrival.body.len() as u64;
+        let size = arrival.body_bytes();
         let large = is_large(arrival);
         let cut = matches!(sample.fate, Fate::Reset | Fate::ClosedEarly { .. });
         self.large_cut += u64::from(large && cut);

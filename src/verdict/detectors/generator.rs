@@ -57,6 +57,7 @@ fn evidence(input: &DetectorInput) -> Vec<String> {
     )];
     for reason in [
         Unsent::LocalResources,
+        Unsent::BodyUnread,
         Unsent::InFlightLimit,
         Unsent::InFlightBytes,
         Unsent::ConnectionLimit,
@@ -126,6 +127,13 @@ fn advice(input: &DetectorInput) -> String {
              ({} now) and the range of local ports, or use more machines.",
             format_counted(count, "request", "requests"),
             health.open_files_limit.map_or_else(|| "unknown".to_owned(), format_count)
+        );
+    }
+    if let Some(&count) = input.summary.fates.get(Unsent::BodyUnread.name()) {
+        return format!(
+            "The bodies of {} could not be read from the recording, though they could before the \
+             run. Do not change its file while it is replayed, and look at its disk.",
+            format_counted(count, "request", "requests")
         );
     }
     let peak = input.facts.peak_rate;

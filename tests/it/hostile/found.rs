@@ -100,6 +100,7 @@ pub(crate) fn plain() -> Exchange {
         request_head: Bytes::new(),
         request_body: Bytes::new(),
         request_body_bytes: 0,
+        request_stored: None,
         request_chunks: None,
         response: None,
         flags: Flags::default(),

@@ -141,7 +141,7 @@ pub fn tls(bytes: &[u8]) {
     capture(|found| {
         let mut secrets = Secrets::default();
         secrets.read(&mut Cursor::new(log)).ok()?;
-        read_capture_with(vec![source(&file)?], secrets, &mut |one| found.push(one)).ok()
+        read_capture_with(vec![source(&file)?], secrets, None, &mut |one| found.push(one)).ok()
     });
 }
 
@@ -265,9 +265,10 @@ pub fn recording(bytes: &[u8]) {
         let outlines = reader.outlines(None).map(|row| row.is_ok()).collect::<Vec<bool>>();
         let sizes = reader.body_sizes().map(|row| row.is_ok()).collect::<Vec<bool>>();
         assert_eq!(reader.header().exchanges, rows.len() as u64);
-        Some((rows, outlines, sizes))
+        let whole = rows.iter().flat_map(|row| &row.request_stored).map(|it| it.check().is_ok());
+        Some((outlines, sizes, whole.collect::<Vec<bool>>(), rows))
     };
-    if let Some((rows, ..)) = twice(read) {
+    if let Some((.., rows)) = twice(read) {
         rows.into_iter().for_each(redactable);
     }
 }

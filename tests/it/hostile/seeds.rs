@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use peakhour::capture::access_log::format::Format;
 use peakhour::capture::import::{Found, read_capture};
 use peakhour::capture::pcap::FrameReader;
@@ -18,6 +19,7 @@ use peakhour::recording::Exchange;
 use peakhour::recording::file::writer::RecordingWriter;
 use peakhour::recording::jsonl::write_line;
 use peakhour::recording::ledger::Ledger;
+use peakhour::recording::stored::spool::Spool;
 
 use super::literals::LITERALS;
 use super::readers::script;
@@ -284,6 +286,7 @@ fn recordings(seeds: &mut Seeds) {
     for count in [0, 3, exchanges.len()] {
         let some = &exchanges[..count];
         seeds.entry("recording").or_default().push(recording(some));
+        seeds.entry("recording").or_default().push(recording(&stored(some)));
         let mut lines = Vec::new();
         for exchange in some {
             write_line(exchange, &mut lines).unwrap();
@@ -297,6 +300,23 @@ fn recordings(seeds: &mut Seeds) {
         script::push(&mut seed, 0, exchange.target.as_bytes());
         seeds.entry("redaction").or_default().push(seed);
     }
+}
+
+/// The same with bodies that are stored apart from their rows.
+fn stored(exchanges: &[Exchange]) -> Vec<Exchange> {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Arc::new(Spool::beside(&folder.path().join("seed")));
+    let stored = exchanges.iter().map(|exchange| {
+        let mut body = spool.begin();
+        body.append(&exchange.request_head).unwrap();
+        Exchange {
+            request_body_bytes: body.length(),
+            request_body: Bytes::new(),
+            request_stored: Some(body),
+            ..exchange.clone()
+        }
+    });
+    stored.collect()
 }
 
 fn recording(exchanges: &[Exchange]) -> Vec<u8> {

@@ -79,6 +79,7 @@ fn plan(lines: &[(u64, &str)]) -> Vec<Arrival> {
             protocol: Protocol::Redis,
             session: 0,
             seq: u32::try_from(index).unwrap(),
+            streamed: None,
             last_on_connection: false,
             method: line.split(' ').next().unwrap().into(),
             route: "".into(),

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use ::bytes::Bytes;
 
 use crate::capture::pairing::{Answer, Paired, Request};
+use crate::capture::streams::bodies::keep_body;
 use crate::capture::streams::http2::fields::{Fields, with_line};
 use crate::capture::streams::http2::half::HeaderBlock;
 use crate::capture::streams::talk::Handover;
-use crate::capture::streams::{MAX_BODY, Origin, Turn};
+use crate::capture::streams::{Origin, Turn};
 use crate::capture::tcp::{Link, Side};
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::Kind;
@@ -159,6 +160,7 @@ impl Exchanges {
             method: Bytes::copy_from_slice(line.method.as_bytes()),
             head,
             body: Vec::new(),
+            stored: None,
             chunks: None,
             body_bytes: 0,
             seq: self.next_seq,
@@ -214,7 +216,7 @@ impl Exchanges {
         side: Side,
         stream: u32,
         (bytes, at_ns): (&[u8], i64),
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
     ) -> bool {
         let is_client = self.client == Some(side);
         let Some(stream) = self.open.get_mut(&stream) else {
@@ -222,16 +224,7 @@ impl Exchanges {
         };
         match (&mut stream.request, &mut stream.answer) {
             (Some((request, body)), _) if is_client && !body.is_ended => {
-                request.body_bytes += bytes.len() as u64;
-                let room =
-                    if turn.pressed { 0 } else { MAX_BODY.saturating_sub(request.body.len()) };
-                let is_cut = request.flags.contains(Flags::REQUEST_TRUNCATED);
-                let kept = bytes.get(..if is_cut { 0 } else { room }).unwrap_or(bytes);
-                request.body.extend_from_slice(kept);
-                self.kept += kept.len();
-                if kept.len() < bytes.len() {
-                    request.flags.insert(Flags::REQUEST_TRUNCATED);
-                }
+                keep_body(request, bytes, &mut self.kept, turn);
                 true
             }
             (_, Some((answer, body))) if !is_client && !body.is_ended => {

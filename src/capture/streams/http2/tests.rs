@@ -30,6 +30,7 @@ fn read(pieces: &[(&[u8], bool)]) -> (usize, Vec<Paired>, Ledger) {
             ledger: &mut ledger,
             sink: &mut sink,
             numbered: &mut numbered,
+            spool: None,
             pressed: *pressed,
             secrets: &Secrets::default(),
             may_wait: false,

@@ -187,6 +187,7 @@ mod tests {
             ledger: &mut ledger,
             sink: &mut |_, _| {},
             numbered: &mut 0,
+            spool: None,
             pressed: false,
             secrets: &secrets,
             may_wait: false,
