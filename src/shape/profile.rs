@@ -88,19 +88,10 @@ impl Profile {
     }
 
     /// Begins so many windows of 10 ms later (or earlier; what is before the start then is counted
-    /// in the first window).
+    /// in the first window). Opened connections move by the nearest number of seconds.
     pub fn shift(&mut self, windows: i64) {
-        let counts = &mut self.shape.counts;
-        let by = usize::try_from(windows.unsigned_abs()).unwrap_or(usize::MAX);
-        if windows >= 0 {
-            counts.splice(0..0, std::iter::repeat_n(0, by.min(MAX_WINDOWS)));
-        } else {
-            let before: u32 = counts.drain(..by.min(counts.len())).sum();
-            match counts.first_mut() {
-                Some(first) => *first = first.saturating_add(before),
-                None => counts.push(before),
-            }
-        }
+        moved(&mut self.shape.counts, windows);
+        moved(&mut self.shape.opens, (windows + 50).div_euclid(100));
     }
 }
 
@@ -294,6 +285,20 @@ impl Profiler {
     }
 }
 
+fn moved(counts: &mut Vec<u32>, by: i64) {
+    let places = usize::try_from(by.unsigned_abs()).unwrap_or(usize::MAX);
+    if by >= 0 {
+        counts.splice(0..0, std::iter::repeat_n(0, places.min(MAX_WINDOWS)));
+        return;
+    }
+    let before = counts.drain(..places.min(counts.len())).fold(0, u32::saturating_add);
+    match counts.first_mut() {
+        Some(first) => *first = first.saturating_add(before),
+        None if before > 0 => counts.push(before),
+        None => {}
+    }
+}
+
 impl Profile {
     /// Mean and squared deviations of the gaps, after Welford.
     fn add_gap(&mut self, gap: Duration) {
@@ -383,6 +388,10 @@ mod tests {
     #[test]
     fn a_profile_is_shifted_by_whole_windows() {
         let mut profile = profile(&[seen(0, 0), seen(10, 0), seen(30, 0)]);
+        profile.shift(149);
+        assert_eq!((profile.shape.counts.len(), profile.shape.opens.len()), (153, 2));
+        profile.shift(-149);
+        assert_eq!((&*profile.shape.counts, &*profile.shape.opens), (&[1, 1, 0, 1][..], &[1][..]));
         profile.shift(2);
         assert_eq!(profile.shape.counts, [0, 0, 1, 1, 0, 1]);
         profile.shift(-3);
