@@ -1,0 +1,252 @@
+//! What sessions of a group do: a Markov chain over routes, with the time that each step takes.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::model::observe::{Event, SESSION_TIMEOUT};
+use crate::model::sketch::{Law, Owned};
+use crate::model::{ANONYMOUS, Group, State, Step, rounded};
+use crate::stats::counts::{as_f64, as_index};
+
+/// Values kept of the gaps of one step.
+const MAX_GAPS: usize = 20_000;
+
+/// Sessions as ranges of events, which are sorted by session here.
+pub fn by_session(events: &mut [Event]) -> Vec<Range<usize>> {
+    events.sort_by_key(|event| event.session);
+    let mut start = 0;
+    events
+        .chunk_by(|a, b| a.session == b.session)
+        .map(|session| {
+            let range = start..start + session.len();
+            start = range.end;
+            range
+        })
+        .collect()
+}
+
+/// The gap in seconds below which a program asked, and not a person: where the fewest gaps are,
+/// between those of machines and those of people.
+pub fn embedded_below(events: &[Event], resolution: f64) -> f64 {
+    /// Looked for between 20 ms and 1 s, in steps of a fifth of a factor of ten.
+    const FROM: f64 = -1.7;
+    const STEPS: usize = 9;
+    if resolution > 0.01 {
+        return 0.0;
+    }
+    let mut counts = [0_u64; STEPS];
+    for event in events {
+        let place = (f64::from(event.gap).log10() - FROM) * 5.0;
+        if place >= 0.0
+            && let Some(count) = counts.get_mut(as_index(place))
+        {
+            *count += 1;
+        }
+    }
+    let least = counts.iter().min().copied().unwrap_or(0);
+    let emptiest: Vec<usize> =
+        counts.iter().enumerate().filter(|(_, count)| **count == least).map(|(at, _)| at).collect();
+    let middle = emptiest.get(emptiest.len() / 2).copied().unwrap_or(STEPS / 2);
+    10.0_f64.powf(FROM + (as_f64(middle as u64) + 0.5) / 5.0)
+}
+
+/// From which silence on a session's end is its end, and not that of the recording: most gaps are
+/// shorter. Nothing where the recording itself is too short to tell.
+pub fn ended_after(events: &[Event], length: f64) -> f64 {
+    const MOST: f64 = 0.95;
+    let mut gaps: Vec<f32> =
+        events.iter().map(|event| event.gap).filter(|gap| gap.is_finite()).collect();
+    gaps.sort_unstable_by(f32::total_cmp);
+    let at = as_index(as_f64(gaps.len() as u64) * MOST);
+    let usual = gaps.get(at.min(gaps.len().saturating_sub(1))).map_or(0.0, |gap| f64::from(*gap));
+    let silence = usual.min(SESSION_TIMEOUT);
+    if silence * 3.0 > length { 0.0 } else { silence }
+}
+
+/// What tells chains apart from what was cut off.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Gaps below belong to a page, in seconds.
+    pub embedded_below: f64,
+    /// Sessions that were last heard of later than this, in seconds, may go on.
+    pub ended_before: f64,
+}
+
+/// Steps from one route: where to, and within a page or not.
+type Taken = BTreeMap<(u16, bool), Followed>;
+
+#[derive(Default)]
+struct Followed {
+    count: u64,
+    sessions: usize,
+    last_session: Option<u32>,
+    gaps: Vec<Owned>,
+}
+
+impl Followed {
+    fn add(&mut self, event: &Event) {
+        self.count += 1;
+        if self.last_session.replace(event.session) != Some(event.session) {
+            self.sessions += 1;
+        }
+        if self.gaps.len() < MAX_GAPS {
+            self.gaps.push((f64::from(event.gap), event.session));
+        }
+    }
+}
+
+/// Fits the chain of a group. `lasts` is when each session was last heard of, by its number.
+pub fn fit(
+    sessions: &[&[Event]],
+    lasts: &[f64],
+    limits: Limits,
+    routes: usize,
+    share: f64,
+) -> Group {
+    let mut begins: BTreeMap<u16, Followed> = BTreeMap::new();
+    let mut states: BTreeMap<u16, (Taken, u64)> = BTreeMap::new();
+    for session in sessions {
+        for (index, event) in session.iter().enumerate() {
+            match index.checked_sub(1).and_then(|before| session.get(before)) {
+                None => begins.entry(event.route).or_default().add(event),
+                Some(before) => {
+                    let embedded = f64::from(event.gap) < limits.embedded_below;
+                    let taken = &mut states.entry(before.route).or_default().0;
+                    taken.entry((event.route, embedded)).or_default().add(event);
+                }
+            }
+        }
+        let Some(last) = session.last() else { continue };
+        let heard = usize::try_from(last.session).ok().and_then(|number| lasts.get(number));
+        let is_over = heard.is_none_or(|heard| *heard <= limits.ended_before);
+        let ends = &mut states.entry(last.route).or_default().1;
+        *ends += u64::from(is_over);
+    }
+    let other = routes.saturating_sub(1);
+    let mut rare: BTreeMap<usize, Followed> = BTreeMap::new();
+    let states = states
+        .into_iter()
+        .map(|(from, (taken, ends))| state(usize::from(from), taken, ends, &mut rare))
+        .collect();
+    Group {
+        share: rounded(share),
+        begins: shares(begins.into_iter().map(|(to, seen)| (usize::from(to), seen)), other),
+        elsewhere: shares(rare.into_iter(), other),
+        states,
+    }
+}
+
+fn state(from: usize, taken: Taken, ends: u64, rare: &mut BTreeMap<usize, Followed>) -> State {
+    let all = as_f64((taken.values().map(|step| step.count).sum::<u64>() + ends).max(1));
+    let mut next = Vec::new();
+    // Within a page, and not.
+    let mut merged = [Followed::default(), Followed::default()];
+    for ((to, embedded), mut seen) in taken {
+        let law = (seen.sessions >= ANONYMOUS).then(|| Law::fit(&mut seen.gaps)).flatten();
+        if let Some(gap) = law {
+            let share = rounded(as_f64(seen.count) / all);
+            next.push(Step { to: Some(to.into()), share, embedded, gap });
+            continue;
+        }
+        let into = &mut merged[usize::from(embedded)];
+        into.count += seen.count;
+        into.gaps.extend(&seen.gaps);
+        let place = rare.entry(to.into()).or_default();
+        place.count += seen.count;
+        place.sessions += seen.sessions;
+    }
+    for (embedded, mut seen) in [false, true].into_iter().zip(merged) {
+        if seen.count > 0 {
+            let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| unknown(embedded));
+            let share = rounded(as_f64(seen.count) / all);
+            next.push(Step { to: None, share, embedded, gap });
+        }
+    }
+    State { from, ends: rounded(as_f64(ends) / all), next }
+}
+
+/// Gaps of too few sessions to tell of: some milliseconds in a page, some seconds between pages.
+fn unknown(embedded: bool) -> Law {
+    let (median, most) = if embedded { (0.005, 0.05) } else { (5.0, 60.0) };
+    Law::LogNormal { median, sigma: 1.0, most }
+}
+
+/// Shares of routes; those of too few sessions count as the last one.
+fn shares(seen: impl Iterator<Item = (usize, Followed)>, other: usize) -> Vec<(usize, f64)> {
+    let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+    for (route, seen) in seen {
+        let told = if seen.sessions >= ANONYMOUS { route } else { other };
+        *counts.entry(told).or_default() += seen.count;
+    }
+    let all = as_f64(counts.values().sum::<u64>().max(1));
+    counts.into_iter().map(|(route, count)| (route, rounded(as_f64(count) / all))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(session: u32, route: u16, gap: f32) -> Event {
+        Event { session, route, gap }
+    }
+
+    const LIMITS: Limits = Limits { embedded_below: 0.1, ended_before: 500.0 };
+
+    #[test]
+    fn steps_have_their_shares_and_gaps() {
+        let mut events: Vec<Event> = Vec::new();
+        for session in 0..100 {
+            events.push(event(session, 0, f32::NAN));
+            events.push(event(session, 1, 0.004));
+            if session % 2 == 0 {
+                events.push(event(session, 0, 5.0));
+            }
+        }
+        let ranges = by_session(&mut events);
+        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
+        let group = fit(&sessions, &[10.0; 100], LIMITS, 3, 1.0);
+        assert_eq!(group.begins, [(0, 1.0)]);
+        let [home, item] = group.states.as_slice() else { panic!("{group:?}") };
+        let [step] = home.next.as_slice() else { panic!("{home:?}") };
+        assert_eq!((step.to, step.embedded, home.ends), (Some(1), true, 0.3333));
+        let [step] = item.next.as_slice() else { panic!("{item:?}") };
+        assert_eq!((step.to, step.embedded, step.share, item.ends), (Some(0), false, 0.5, 0.5));
+    }
+
+    #[test]
+    fn a_step_of_few_sessions_is_not_told_and_leads_elsewhere() {
+        let mut events: Vec<Event> = Vec::new();
+        for session in 0..100 {
+            events.push(event(session, 0, f32::NAN));
+            events.push(event(session, if session < 19 { 1 } else { 2 }, 5.0));
+        }
+        let ranges = by_session(&mut events);
+        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
+        let group = fit(&sessions, &[10.0; 100], LIMITS, 4, 1.0);
+        let told: Vec<Option<usize>> = group.states[0].next.iter().map(|step| step.to).collect();
+        assert_eq!(told, [Some(2), None]);
+        // Route 1 itself is known to nineteen of them only.
+        assert_eq!(group.elsewhere, [(3, 1.0)]);
+        assert!(group.begins == [(0, 1.0)] && group.states[1].ends >= 1.0, "{group:?}");
+    }
+
+    #[test]
+    fn who_may_go_on_has_not_ended() {
+        let mut events = vec![event(0, 0, f32::NAN), event(1, 0, f32::NAN), event(1, 0, 1.0)];
+        let ranges = by_session(&mut events);
+        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
+        let group = fit(&sessions, &[10.0, 501.0], LIMITS, 1, 1.0);
+        assert_eq!(group.states[0].ends, 0.5);
+    }
+
+    #[test]
+    fn pages_end_where_the_fewest_gaps_are() {
+        let machine = (0..500_u16).map(|n| event(0, 0, 0.001 + 0.00004 * f32::from(n)));
+        let people = (0..500_u16).map(|n| event(0, 0, 0.7 + 0.01 * f32::from(n)));
+        let gaps: Vec<Event> = machine.chain(people).collect();
+        let below = embedded_below(&gaps, 1e-6);
+        assert!((0.03..0.6).contains(&below), "{below}");
+        assert!(embedded_below(&gaps, 1.0) <= 0.0);
+        assert!(ended_after(&gaps, 600.0) > 3.0 && ended_after(&gaps, 9.0) <= 0.0);
+    }
+}
