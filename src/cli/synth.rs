@@ -26,8 +26,11 @@ pub struct Synth {
     #[arg(value_name = "RECORDING|MODEL")]
     input: PathBuf,
     /// The model, or the recording, to write.
-    #[arg(short, long, value_name = "FILE", required_unless_present = "check")]
+    #[arg(short, long, value_name = "FILE", required_unless_present_any = ["check", "dry_run"])]
     output: Option<PathBuf>,
+    /// Fit or draw, say what came out, and write nothing.
+    #[arg(long, conflicts_with = "output")]
+    dry_run: bool,
     /// Draw 50 recordings of the model that is fitted, and tell where the recording lies among
     /// them.
     #[arg(long)]

@@ -13,6 +13,9 @@ use crate::stats::rates::stretches;
 /// Most bins that changes of the rate are looked for in; they are whole seconds.
 const MAX_BINS: f64 = 4_000.0;
 
+/// Interval of the tests in seconds where the rate changes.
+const INTERVAL_OF_CHANGE: f64 = 10.0;
+
 /// The dispersion of beginnings from which on they come in bursts (science: arrival layer).
 const BURSTY: f64 = 1.2;
 
@@ -54,7 +57,9 @@ pub fn fit(starts: &[f64], length: f64, resolution: f64, per_second: &[u32]) -> 
             }
         })
         .collect();
-    let tests = poisson_tests(starts, INTERVAL);
+    // Where the rate changes, it changes by less in shorter intervals.
+    let interval = if rate.len() > 1 { INTERVAL_OF_CHANGE } else { INTERVAL };
+    let tests = poisson_tests(starts, interval);
     let (dispersion, bursts) = bursts(starts, length, resolution, &rate);
     Arrivals { rate, bursts, tests, dispersion }
 }

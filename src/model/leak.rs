@@ -252,7 +252,7 @@ mod tests {
                 target: format!("/checkout/{}?coupon=SUMMER77", 1_000_000 + session),
                 route: "/checkout/*".to_owned(),
                 request_head: Bytes::from_static(
-                    b"GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.77\r\nCookie: sid=a8f5f167f4\r\n",
+                    b"GET / HTTP/1.1\r\nX-Forwarded-For: 203.0.113.77\r\nCookie: a=a8f5f167f4\r\n",
                 ),
                 request_body: Bytes::from(format!("name=customer{session}&note=hello")),
                 request_body_bytes: 20,

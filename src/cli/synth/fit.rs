@@ -122,8 +122,8 @@ fn described(fit: &Fit) -> String {
         let verdict = if tests.pass() { "a Poisson process" } else { "no Poisson process" };
         let _ = write!(
             text,
-            "\nsessions begin as {verdict} whose rate changes (distances {:.3} and {:.3} in \
-             minutes, 5% above {:.3})",
+            "\nsessions begin as {verdict} whose rate changes (distances {:.3} and {:.3}, \
+             5% above {:.3})",
             tests.uniform, tests.lewis, tests.limit
         );
     }

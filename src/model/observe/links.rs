@@ -156,7 +156,7 @@ mod tests {
             links.add(session, session, at, 0.1);
             links.add(session, session, at + 0.5, 0.1); // Idle for 0.4 s, and used again.
             links.add(session + 100, session, at + 0.55, 0.1); // Busy, so another one.
-            links.add(session + 200, session, at + 30.0, 0.1); // Idle for half a minute, and closed.
+            links.add(session + 200, session, at + 30.0, 0.1); // Idle for long, and closed.
         }
         let told = links.connections();
         assert!(!told.shared);

@@ -11,6 +11,7 @@ mod found;
 
 use std::io::{Cursor, Write};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use peakhour::capture::access_log::connections::Connections;
@@ -29,8 +30,13 @@ use peakhour::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
 use peakhour::capture::tls::keylog::Secrets;
 use peakhour::capture::vegeta::{Pace, read_targets};
 use peakhour::capture::{ACK, CaptureError, FIN, RST, SYN, Segment};
+use peakhour::model::draw::exchange::Writer;
+use peakhour::model::draw::{Draw, Options};
+use peakhour::model::file::read::from_text;
+use peakhour::model::file::write;
 use peakhour::protocol::http2::hpack::{Decoder, MAX_TABLE};
 use peakhour::recording::Exchange;
+use peakhour::recording::file::check;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
 use peakhour::units::rate::parse_rate;
@@ -287,6 +293,24 @@ pub fn redaction(bytes: &[u8]) {
         target,
         ..plain()
     });
+}
+
+/// A model's file: what is read is written and read alike, and what is drawn of it is recorded.
+pub fn model(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let Some(model) = twice(|| from_text(&text, "hostile").ok()) else { return };
+    let written = write(&model);
+    assert_eq!(from_text(&written, "written").ok().as_ref(), Some(&model), "{written}");
+    let options = Options { seed: 1, length: None, scale: 1.0 };
+    let mut draw = Draw::new(&model, options);
+    let writer = Writer::new(draw.model());
+    let mut last = Duration::ZERO;
+    for one in draw.by_ref().take(200) {
+        let exchange = writer.exchange(&one);
+        assert!(exchange.at >= last, "{:?} before {last:?}", exchange.at);
+        last = exchange.at;
+        check(&exchange).unwrap();
+    }
 }
 
 /// Moments of scripts begin here: in the year 2020.

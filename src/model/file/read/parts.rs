@@ -167,8 +167,9 @@ pub(super) fn law(
         place.mistake(
             keys,
             message.to_owned(),
-            "write `{ points: [[0, 1], [0.5, 3], [1, 20]] }`, or `{ median: 3, sigma: 1, most: 20 }`"
-                .to_owned(),
+            "write `{ points: [[0, 1], [0.5, 3], [1, 20]] }`, or `{ median: 3, sigma: 1, most: 20 \
+             }`"
+            .to_owned(),
         )
     };
     let LawKeys { points, median, sigma, most } = &keys.value;

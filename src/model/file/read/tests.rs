@@ -24,7 +24,8 @@ routes:
     keys: { count: 100, exponent: 0.9, once: 0.1, recent: 0 }
     head: { points: [[0, 100], [1, 300]] }
     body: { empty: 1 }
-    answer: { empty: 0.1, middle: { median: 900, sigma: 1, most: 9000 }, tail: { share: 0.1, start: 9000, index: 1.2 }, most: 90000 }
+    answer: { empty: 0.1, middle: { median: 900, sigma: 1, most: 9000 },
+      tail: { share: 0.1, start: 9000, index: 1.2 }, most: 90000 }
     statuses: { 200: 0.9, 404: 0.09, none: 0.01 }
     first_byte: { median: 0.004, sigma: 1, most: 3 }
   - route: "OTHER"
