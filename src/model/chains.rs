@@ -75,6 +75,15 @@ pub struct Limits {
 /// Steps from one route: where to, and within a page or not.
 type Taken = BTreeMap<(u16, bool), Followed>;
 
+/// How a route was left.
+#[derive(Default)]
+struct Left {
+    taken: Taken,
+    ends: u64,
+    /// The recording ended before that was known.
+    unknown: u64,
+}
+
 #[derive(Default)]
 struct Followed {
     count: u64,
@@ -104,14 +113,14 @@ pub fn fit(
     share: f64,
 ) -> Group {
     let mut begins: BTreeMap<u16, Followed> = BTreeMap::new();
-    let mut states: BTreeMap<u16, (Taken, u64)> = BTreeMap::new();
+    let mut states: BTreeMap<u16, Left> = BTreeMap::new();
     for session in sessions {
         for (index, event) in session.iter().enumerate() {
             match index.checked_sub(1).and_then(|before| session.get(before)) {
                 None => begins.entry(event.route).or_default().add(event),
                 Some(before) => {
                     let embedded = f64::from(event.gap) < limits.embedded_below;
-                    let taken = &mut states.entry(before.route).or_default().0;
+                    let taken = &mut states.entry(before.route).or_default().taken;
                     taken.entry((event.route, embedded)).or_default().add(event);
                 }
             }
@@ -119,15 +128,14 @@ pub fn fit(
         let Some(last) = session.last() else { continue };
         let heard = usize::try_from(last.session).ok().and_then(|number| lasts.get(number));
         let is_over = heard.is_none_or(|heard| *heard <= limits.ended_before);
-        let ends = &mut states.entry(last.route).or_default().1;
-        *ends += u64::from(is_over);
+        let left = states.entry(last.route).or_default();
+        left.ends += u64::from(is_over);
+        left.unknown += u64::from(!is_over);
     }
     let other = routes.saturating_sub(1);
     let mut rare: BTreeMap<usize, Followed> = BTreeMap::new();
-    let states = states
-        .into_iter()
-        .map(|(from, (taken, ends))| state(usize::from(from), taken, ends, &mut rare))
-        .collect();
+    let states =
+        states.into_iter().map(|(from, left)| state(usize::from(from), left, &mut rare)).collect();
     Group {
         share: rounded(share),
         begins: shares(begins.into_iter().map(|(to, seen)| (usize::from(to), seen)), other),
@@ -136,15 +144,28 @@ pub fn fit(
     }
 }
 
-fn state(from: usize, taken: Taken, ends: u64, rare: &mut BTreeMap<usize, Followed>) -> State {
-    let all = as_f64((taken.values().map(|step| step.count).sum::<u64>() + ends).max(1));
+fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State {
+    let Left { taken, ends, unknown } = left;
+    let steps = |within: bool| {
+        let of = taken.iter().filter(|((_, embedded), _)| *embedded == within);
+        of.map(|(_, step)| step.count).sum::<u64>()
+    };
+    // What comes within a page comes at once: who was still silent at the recording's end has
+    // left the page, or ended, as often one or the other as everybody else.
+    let known = steps(false) + ends;
+    let ends = if known == 0 { unknown } else { ends };
+    let later = as_f64(known + unknown) / as_f64(known.max(1));
+    let all = as_f64((steps(true) + known + unknown).max(1));
+    let share_of = |count: u64, embedded: bool| {
+        rounded(as_f64(count) * if embedded || known == 0 { 1.0 } else { later } / all)
+    };
     let mut next = Vec::new();
     // Within a page, and not.
     let mut merged = [Followed::default(), Followed::default()];
     for ((to, embedded), mut seen) in taken {
         let law = (seen.sessions >= ANONYMOUS).then(|| Law::fit(&mut seen.gaps)).flatten();
         if let Some(gap) = law {
-            let share = rounded(as_f64(seen.count) / all);
+            let share = share_of(seen.count, embedded);
             next.push(Step { to: Some(to.into()), share, embedded, gap });
             continue;
         }
@@ -158,11 +179,11 @@ fn state(from: usize, taken: Taken, ends: u64, rare: &mut BTreeMap<usize, Follow
     for (embedded, mut seen) in [false, true].into_iter().zip(merged) {
         if seen.count > 0 {
             let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| unknown(embedded));
-            let share = rounded(as_f64(seen.count) / all);
+            let share = share_of(seen.count, embedded);
             next.push(Step { to: None, share, embedded, gap });
         }
     }
-    State { from, ends: rounded(as_f64(ends) / all), next }
+    State { from, ends: share_of(ends, false), next }
 }
 
 /// Gaps of too few sessions to tell of: some milliseconds in a page, some seconds between pages.
@@ -236,7 +257,8 @@ mod tests {
         let ranges = by_session(&mut events);
         let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
         let group = fit(&sessions, &[10.0, 501.0], LIMITS, 1, 1.0);
-        assert_eq!(group.states[0].ends, 0.5);
+        // Of two that ended and one that went on, one may be of either kind.
+        assert_eq!((group.states[0].ends, group.states[0].next[0].share), (0.5, 0.5));
     }
 
     #[test]

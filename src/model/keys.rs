@@ -10,7 +10,7 @@ use rand_distr::Zipf;
 use crate::model::{ANONYMOUS, Keys, RECENT, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::lru::miss_curve;
-use crate::stats::zipf::exponent;
+use crate::stats::zipf::{exponent, zeta};
 
 /// References that are looked at for how soon keys come again.
 const LOOKED_AT: usize = 100_000;
@@ -25,17 +25,66 @@ pub fn fit(counts: &HashMap<u64, u64>, references: &[u64]) -> Option<Keys> {
     by_rank.sort_unstable_by(|a, b| b.cmp(a));
     let all: u64 = by_rank.iter().sum();
     let once = by_rank.iter().filter(|count| **count == 1).count() as u64;
-    let again = by_rank.len() as u64 - once;
-    // A key or two that are asked for again are no distribution.
-    let exponent = if again < 2 { 0.0 } else { exponent(&by_rank).unwrap_or(0.0) };
-    let share_once = as_f64(once) / as_f64(all);
-    let keys = Keys {
-        count: told(again.max(1)),
-        exponent: rounded(exponent),
-        once: if again < 2 { 1.0 } else { rounded(share_once) },
-        recent: 0.0,
-    };
+    let distinct = by_rank.len() as u64;
+    if once == distinct {
+        return Some(Keys { count: 1, exponent: 0.0, once: 1.0, recent: 0.0 });
+    }
+    let exponent = rounded(exponent(&by_rank).unwrap_or(0.0));
+    let (count, share_once) = population(as_f64(all), as_f64(distinct), as_f64(once), exponent);
+    let keys = Keys { count: told(count), exponent, once: rounded(share_once), recent: 0.0 };
     Some(Keys { recent: recent(&keys, references), ..keys })
+}
+
+/// How many keys there are, and the share of requests for keys that never come again, so that as
+/// many different keys and as many single ones are to be expected as were seen. Rare keys of a
+/// popularity come once by chance; only those beyond are single for good.
+fn population(all: f64, distinct: f64, once: f64, exponent: f64) -> (u64, f64) {
+    let given = |share: f64| {
+        let requests = all * (1.0 - share);
+        let wanted = (distinct - all * share).max(1.0);
+        let (mut low, mut high) = (wanted, wanted * MOST_UNSEEN);
+        for _ in 0..40 {
+            let middle = (low * high).sqrt();
+            if expected(requests, middle, exponent).0 < wanted {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        (low, expected(requests, low, exponent).1 + all * share)
+    };
+    let (mut low, mut high) = (0.0, once / all);
+    if given(low).1 < once {
+        for _ in 0..30 {
+            let middle = f64::midpoint(low, high);
+            if given(middle).1 < once {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+    }
+    let share = low;
+    (as_index(given(share).0.round()).max(1) as u64, share)
+}
+
+/// Times as many keys as were seen that there may be.
+const MOST_UNSEEN: f64 = 1_000.0;
+
+/// Different keys, and keys that come once, among requests for so many keys of a popularity.
+fn expected(requests: f64, keys: f64, exponent: f64) -> (f64, f64) {
+    let sum = zeta(as_index(keys) as u64, exponent);
+    let (mut distinct, mut once, mut rank) = (0.0, 0.0, 1.0_f64);
+    while rank <= keys {
+        // Ranks one by one at first, and then in groups that are alike.
+        let next = (rank * 1.02).floor().max(rank + 1.0).min(keys + 1.0);
+        let width = next - rank;
+        let hits = requests * f64::midpoint(rank, next - 1.0).powf(-exponent) / sum;
+        distinct += width * (1.0 - (-hits).exp());
+        once += width * hits * (-hits).exp();
+        rank = next;
+    }
+    (distinct, once)
 }
 
 /// Few keys are as many as there are, many are rounded.
@@ -106,9 +155,20 @@ mod tests {
         let references = drawn(1, 0.0);
         let keys = fit(&counted(&references), &references).unwrap();
         assert!((keys.exponent - 0.9).abs() < 0.05, "{keys:?}");
-        assert!((0.08..0.13).contains(&keys.once), "{keys:?}");
-        assert!((4_000..=5_000).contains(&keys.count), "{keys:?}");
+        assert!((0.07..0.13).contains(&keys.once), "{keys:?}");
+        assert!((4_000..=6_000).contains(&keys.count), "{keys:?}");
         assert!(keys.recent <= 0.0, "{keys:?}");
+    }
+
+    #[test]
+    fn keys_that_are_rare_by_chance_are_not_single_for_good() {
+        let (count, once) = population(20_000.0, 3_000.0, 0.0, 0.9);
+        assert!(count >= 3_000 && once <= 0.0, "{count} {once}");
+        let (distinct, single) = expected(20_000.0, 5_000.0, 0.9);
+        let (count, once) = population(20_000.0, distinct, single, 0.9);
+        assert!(count.abs_diff(5_000) < 50 && once < 0.001, "{count} {once}");
+        let (count, once) = population(20_000.0, distinct + 1_000.0, single + 1_000.0, 0.9);
+        assert!(count.abs_diff(5_000) < 500 && (once - 0.05).abs() < 0.01, "{count} {once}");
     }
 
     #[test]

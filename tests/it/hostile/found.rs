@@ -6,6 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peakhour::capture::import::Found;
+use peakhour::model::Model;
+use peakhour::model::draw::exchange::Writer;
+use peakhour::model::draw::{Draw, Options};
+use peakhour::model::file::read::from_text;
+use peakhour::model::file::write;
 use peakhour::protocol::Protocol;
 use peakhour::recording::file::check;
 use peakhour::recording::jsonl::{read_lines, write_line};
@@ -104,5 +109,21 @@ pub(crate) fn plain() -> Exchange {
         request_chunks: None,
         response: None,
         flags: Flags::default(),
+    }
+}
+
+/// A model is written and read alike, and what is drawn of it can be recorded.
+pub(crate) fn written_and_drawn(model: &Model) {
+    let written = write(&model);
+    assert_eq!(from_text(&written, "written").ok().as_ref(), Some(model), "{written}");
+    let options = Options { seed: 1, length: None, scale: 1.0 };
+    let mut draw = Draw::new(model, options);
+    let writer = Writer::new(draw.model());
+    let mut last = Duration::ZERO;
+    for one in draw.by_ref().take(200) {
+        let exchange = writer.exchange(&one);
+        assert!(exchange.at >= last, "{:?} before {last:?}", exchange.at);
+        last = exchange.at;
+        check(&exchange).unwrap();
     }
 }

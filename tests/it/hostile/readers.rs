@@ -11,7 +11,6 @@ mod found;
 
 use std::io::{Cursor, Write};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use bytes::Bytes;
 use peakhour::capture::access_log::connections::Connections;
@@ -30,18 +29,14 @@ use peakhour::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
 use peakhour::capture::tls::keylog::Secrets;
 use peakhour::capture::vegeta::{Pace, read_targets};
 use peakhour::capture::{ACK, CaptureError, FIN, RST, SYN, Segment};
-use peakhour::model::draw::exchange::Writer;
-use peakhour::model::draw::{Draw, Options};
 use peakhour::model::file::read::from_text;
-use peakhour::model::file::write;
 use peakhour::protocol::http2::hpack::{Decoder, MAX_TABLE};
 use peakhour::recording::Exchange;
-use peakhour::recording::file::check;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
 use peakhour::units::rate::parse_rate;
 
-use found::{exchanges_of, plain, redactable, survives, twice};
+use found::{exchanges_of, plain, redactable, survives, twice, written_and_drawn};
 
 /// A capture file, with everything in it.
 pub fn pcap(bytes: &[u8]) {
@@ -299,18 +294,7 @@ pub fn redaction(bytes: &[u8]) {
 pub fn model(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let Some(model) = twice(|| from_text(&text, "hostile").ok()) else { return };
-    let written = write(&model);
-    assert_eq!(from_text(&written, "written").ok().as_ref(), Some(&model), "{written}");
-    let options = Options { seed: 1, length: None, scale: 1.0 };
-    let mut draw = Draw::new(&model, options);
-    let writer = Writer::new(draw.model());
-    let mut last = Duration::ZERO;
-    for one in draw.by_ref().take(200) {
-        let exchange = writer.exchange(&one);
-        assert!(exchange.at >= last, "{:?} before {last:?}", exchange.at);
-        last = exchange.at;
-        check(&exchange).unwrap();
-    }
+    written_and_drawn(&model);
 }
 
 /// Moments of scripts begin here: in the year 2020.
