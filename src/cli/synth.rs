@@ -5,14 +5,13 @@ mod draw;
 mod edits;
 mod fit;
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::bail;
 
 use crate::cli::exit::Exit;
+use crate::cli::load::models::is_model;
 use crate::cli::synth::edits::EditOptions;
 use crate::cli::{Voice, checked};
 use crate::scenario::parse;
@@ -59,7 +58,7 @@ pub struct Synth {
 
 /// Runs `synth`.
 pub fn synth(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
-    if is_model(&command.input)? {
+    if is_model(&command.input) {
         if command.check || command.hide_routes {
             bail!("--check and --hide-routes are for a recording that a model is fitted to");
         }
@@ -70,17 +69,4 @@ pub fn synth(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
         }
         fit::fit(command, voice)
     }
-}
-
-/// Bytes at the beginning of a file among which a model says that it is one.
-const LOOKED_AT: u64 = 4_096;
-
-/// A model has a line `model: 1` near its beginning; recordings and captures have none.
-fn is_model(path: &Path) -> anyhow::Result<bool> {
-    let mut start = Vec::new();
-    if path.is_file() {
-        File::open(path)?.take(LOOKED_AT).read_to_end(&mut start)?;
-    }
-    let mut lines = start.split(|byte| *byte == b'\n');
-    Ok(std::str::from_utf8(&start).is_ok() && lines.any(|line| line.starts_with(b"model:")))
 }

@@ -178,7 +178,7 @@ fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State
     }
     for (embedded, mut seen) in [false, true].into_iter().zip(merged) {
         if seen.count > 0 {
-            let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| unknown(embedded));
+            let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| usual(embedded));
             let share = share_of(seen.count, embedded);
             next.push(Step { to: None, share, embedded, gap });
         }
@@ -187,7 +187,7 @@ fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State
 }
 
 /// Gaps of too few sessions to tell of: some milliseconds in a page, some seconds between pages.
-fn unknown(embedded: bool) -> Law {
+fn usual(embedded: bool) -> Law {
     let (median, most) = if embedded { (0.005, 0.05) } else { (5.0, 60.0) };
     Law::LogNormal { median, sigma: 1.0, most }
 }

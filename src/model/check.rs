@@ -66,8 +66,8 @@ pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Ve
     values(recorded)
         .into_iter()
         .filter_map(|(name, value)| {
-            let drawn: Vec<f64> = all.iter().filter_map(|values| by_name(values, name)).collect();
-            row(name, value, &drawn)
+            let theirs: Vec<f64> = all.iter().filter_map(|values| by_name(values, name)).collect();
+            row(name, value, &theirs)
         })
         .collect()
 }

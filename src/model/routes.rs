@@ -100,13 +100,13 @@ impl Seen {
             }
         }
         let mut templates: BTreeMap<String, (Owners, u64)> = BTreeMap::new();
-        let mut named: Vec<((&str, &str), String)> = Vec::new();
+        let mut belongs: Vec<((&str, &str), String)> = Vec::new();
         for ((method, route), asked) in &all {
             let name = template(method, route, &segments).unwrap_or_else(|| OTHER.to_owned());
             let (owners, requests) = templates.entry(name.clone()).or_default();
             owners.merge(&asked.owners);
             *requests += asked.requests;
-            named.push(((method, route), name));
+            belongs.push(((method, route), name));
         }
         templates.retain(|name, (owners, _)| owners.are_enough() && name != OTHER);
         let mut names: Vec<(u64, String)> =
@@ -119,7 +119,7 @@ impl Seen {
             names.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
         let other = names.len() - 1;
         let mut of: HashMap<String, HashMap<String, usize>> = HashMap::new();
-        for ((method, route), name) in named {
+        for ((method, route), name) in belongs {
             let index = position.get(&name).copied().unwrap_or(other);
             of.entry(method.to_owned()).or_default().insert(route.to_owned(), index);
         }

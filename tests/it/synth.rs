@@ -113,7 +113,9 @@ fn a_model_of_what_was_drawn_is_near_the_model_that_it_was_drawn_from() {
     near(one.head.at(0.5) / other.head.at(0.5), 1.0, 0.02);
     let steps = |model: &Model| -> BTreeMap<(usize, Option<usize>, bool), f64> {
         let states = &model.groups[0].states;
+        // A pause that happens to be as short as within a page is rare.
         let all = states.iter().flat_map(|state| state.next.iter().map(move |step| (state, step)));
+        let all = all.filter(|(_, step)| step.share > 0.01);
         all.map(|(state, step)| ((state.from, step.to, step.embedded), step.share)).collect()
     };
     let (one, other) = (steps(&first), steps(&second));
@@ -176,7 +178,7 @@ fn what_if_changes_what_it_says() {
         all.iter().filter(|one| span.contains(&one.at)).count() as f64
     };
     let twice = within(&after, 0, 20) / within(&before, 0, 20);
-    assert!((1.8..2.3).contains(&twice), "{twice}");
+    assert!((1.6..2.6).contains(&twice), "{twice}");
     let crowd = within(&after, 20, 25) / within(&before, 20, 25);
     assert!(crowd > 3.0, "{crowd}");
     let new = after.iter().filter(|one| one.route == "/new/*").count() as f64;
@@ -240,6 +242,11 @@ fn the_program_fits_draws_and_checks() {
     assert!(exchanges.len() > 1_000, "{}", exchanges.len());
     let inspected = peakhour(folder.path(), &["inspect", "drawn"]);
     assert!(inspected.stdout.contains("drawn from m.yaml, seed 3"), "{}", inspected.stdout);
+
+    // A model in the place of a recording is drawn from.
+    fs::write(folder.path().join("s.yaml"), "recording: m.yaml\ntarget: { url: stage }\n").unwrap();
+    let planned = peakhour(folder.path(), &["plan", "s.yaml"]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
 
     let edits = ["--tail", "1.1", "--flash-crowd", "20s,5s,3", "--outlier", "4MB,10s"];
     let mut arguments = vec!["synth", "m.yaml", "-o", "edited", "-d", "30s"];

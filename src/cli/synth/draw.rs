@@ -6,16 +6,14 @@ use anyhow::Context;
 
 use crate::cli::exit::Exit;
 use crate::cli::files::{Unfinished, check_recording};
+use crate::cli::load::models::drawn;
 use crate::cli::synth::Synth;
 use crate::cli::{Voice, outputs};
 use crate::model::Model;
-use crate::model::draw::exchange::{HOST, Writer};
+use crate::model::draw::exchange::Writer;
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
-use crate::recording::closings::Closings;
 use crate::recording::file::writer::RecordingWriter;
-use crate::recording::ledger::Ledger;
-use crate::recording::{FORMAT_VERSION, Header, Servers};
 use crate::units::{format_count, format_duration, format_size};
 
 pub(super) fn draw(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
@@ -72,49 +70,4 @@ fn counted(model: &Model, options: Options) -> Exit {
         format_size(bytes)
     ));
     Exit::Pass
-}
-
-/// Draws all of a recording into a writer; its header, and sessions that were not drawn.
-fn drawn(
-    model: &Model,
-    options: Options,
-    origin: String,
-    recording: &mut RecordingWriter,
-) -> anyhow::Result<(Header, u64)> {
-    let mut draw = Draw::new(model, options);
-    let writer = Writer::new(draw.model());
-    let mut ledger = Ledger::default();
-    let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
-    for one in &mut draw {
-        let exchange = writer.exchange(&one);
-        exchanges += 1;
-        connections = connections.max(one.connection + 1);
-        let took = exchange.response.as_ref().and_then(|response| response.last_byte);
-        last = last.max(exchange.at.saturating_add(took.unwrap_or_default()));
-        ledger.messages.enter(1);
-        ledger.messages.end("exchange", 1);
-        recording.push(exchange)?;
-    }
-    let length = draw.length().max(last);
-    let header = Header {
-        format_version: FORMAT_VERSION,
-        origin,
-        started_unix_ns: 0,
-        duration_ns: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX),
-        clock_resolution_ns: 1,
-        exchanges,
-        connections,
-        servers: Servers { authorities: vec![HOST.to_owned()], addresses: Vec::new() },
-        redacted_headers: Vec::new(),
-        redaction: None,
-        ledger,
-        closings: closings(&mut draw, length),
-        part: None,
-    };
-    Ok((header, draw.not_drawn))
-}
-
-/// Closings within the recording: what is open at its end has none.
-fn closings(draw: &mut Draw, length: Duration) -> Closings {
-    draw.closings().until(length)
 }

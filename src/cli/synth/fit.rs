@@ -41,11 +41,12 @@ pub(super) fn fit(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
     let options = Options { hides_routes: command.hide_routes };
     let mut fit = fitted(&mut || loaded.reader.exchanges(None), about, options)
         .with_context(|| format!("{}: no model can be fitted", command.input.display()))?;
+    outputs::note(voice.quiet, &described(&fit));
+    private(&write(&fit.model), &mut fit, &loaded, voice)?;
+    // What is added now was typed by whoever may know it.
     command.edits.apply(&mut fit.model)?;
     fit.model.edits.sessions *= command.scale;
-    outputs::note(voice.quiet, &described(&fit));
     let text = write(&fit.model);
-    private(&text, &mut fit, &loaded, voice)?;
     if let Some(output) = &command.output {
         put(output, &text)?;
         outputs::note(voice.quiet, &format!("-> {}", output.display()));

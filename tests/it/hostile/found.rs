@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Cursor;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,6 +111,16 @@ pub(crate) fn plain() -> Exchange {
         response: None,
         flags: Flags::default(),
     }
+}
+
+/// The two ends of every connection.
+pub(crate) fn ends() -> [SocketAddr; 2] {
+    [SocketAddr::from(([10, 0, 0, 1], 50_000)), SocketAddr::from(([10, 0, 0, 2], 80))]
+}
+
+/// A model, if it is one.
+pub(crate) fn model(bytes: &[u8]) -> Option<Model> {
+    from_text(&String::from_utf8_lossy(bytes), "hostile").ok()
 }
 
 /// A model is written and read alike, and what is drawn of it can be recorded.

@@ -10,7 +10,6 @@ pub(crate) mod script;
 mod found;
 
 use std::io::{Cursor, Write};
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use peakhour::capture::access_log::connections::Connections;
@@ -29,14 +28,13 @@ use peakhour::capture::tcp::{Data, End, Event, Link, Mark, Side, What};
 use peakhour::capture::tls::keylog::Secrets;
 use peakhour::capture::vegeta::{Pace, read_targets};
 use peakhour::capture::{ACK, CaptureError, FIN, RST, SYN, Segment};
-use peakhour::model::file::read::from_text;
 use peakhour::protocol::http2::hpack::{Decoder, MAX_TABLE};
 use peakhour::recording::Exchange;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
 use peakhour::units::rate::parse_rate;
 
-use found::{exchanges_of, plain, redactable, survives, twice, written_and_drawn};
+use found::{ends, exchanges_of, plain, redactable, survives, twice, written_and_drawn};
 
 /// A capture file, with everything in it.
 pub fn pcap(bytes: &[u8]) {
@@ -292,17 +290,11 @@ pub fn redaction(bytes: &[u8]) {
 
 /// A model's file: what is read is written and read alike, and what is drawn of it is recorded.
 pub fn model(bytes: &[u8]) {
-    let text = String::from_utf8_lossy(bytes);
-    let Some(model) = twice(|| from_text(&text, "hostile").ok()) else { return };
-    written_and_drawn(&model);
+    twice(|| found::model(bytes)).iter().for_each(written_and_drawn);
 }
 
 /// Moments of scripts begin here: in the year 2020.
 const START_NS: i64 = 1_577_836_800_000_000_000;
-
-fn ends() -> [SocketAddr; 2] {
-    [SocketAddr::from(([10, 0, 0, 1], 50_000)), SocketAddr::from(([10, 0, 0, 2], 80))]
-}
 
 fn source(bytes: &[u8]) -> Option<Source> {
     Source::from_reader("hostile", Box::new(Cursor::new(bytes.to_vec()))).ok()
