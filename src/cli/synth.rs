@@ -19,6 +19,7 @@ use crate::units::parse_duration;
 
 /// Arguments of `synth`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that is given or not")]
 pub struct Synth {
     /// A recording, or a capture (which is imported to a scratch file first), to fit a model to;
     /// or a model to draw a recording from.

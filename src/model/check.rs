@@ -140,7 +140,7 @@ fn row(name: &'static str, recorded: f64, drawn: &[f64]) -> Option<Row> {
     let squares: f64 = drawn.iter().map(|value| (value - mean).powi(2)).sum();
     let deviation = (squares / (count - 1.0)).sqrt();
     let below = drawn.iter().filter(|value| **value < recorded).count() as u64;
-    let ties = drawn.iter().filter(|value| value.total_cmp(&&recorded).is_eq()).count() as u64;
+    let ties = drawn.iter().filter(|value| value.total_cmp(&recorded).is_eq()).count() as u64;
     let z = (deviation > 0.0).then(|| (recorded - mean) / deviation);
     let is_near = (recorded - mean).abs() <= NEAR * mean.abs();
     Some(Row {

@@ -242,16 +242,13 @@ impl Draw {
         let next = self.next_of(slot);
         let is_endless = next.is_some() && self.active[slot].requests >= MAX_REQUESTS;
         self.not_drawn += u64::from(is_endless);
-        match next.filter(|_| !is_endless) {
-            Some((route, gap)) => {
-                self.active[slot].route = route;
-                self.schedule(at_ns.saturating_add(nanos(gap)), slot);
-            }
-            None => {
-                let links = std::mem::take(&mut self.active[slot].links);
-                self.pool.leave(links, &mut self.random);
-                self.vacant.push(slot);
-            }
+        if let Some((route, gap)) = next.filter(|_| !is_endless) {
+            self.active[slot].route = route;
+            self.schedule(at_ns.saturating_add(nanos(gap)), slot);
+        } else {
+            let links = std::mem::take(&mut self.active[slot].links);
+            self.pool.leave(links, &mut self.random);
+            self.vacant.push(slot);
         }
     }
 

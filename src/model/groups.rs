@@ -19,8 +19,8 @@ const LOOKED_AT: usize = 5_000;
 const ROUNDS: usize = 12;
 const BEGINNINGS: u64 = 2;
 
-/// Fewest sessions of a group among those looked at.
-const LEAST: f64 = 2.0 * ANONYMOUS as f64;
+/// Fewest sessions of a group among those looked at: twice as many as make one anonymous.
+const LEAST: f64 = 40.0;
 
 const COLUMNS: usize = TOLD_BY + 2;
 const CELLS: usize = COLUMNS * COLUMNS;
@@ -252,7 +252,7 @@ mod tests {
         let (events, ranges) = sessions(&[(TWO[0], 300), (TWO[1], 200)]);
         let groups = assign(&events, &ranges);
         let right = |range: Range<usize>, group: u8| {
-            groups[range].iter().filter(|of| **of == group).count()
+            groups[range].iter().map(|of| usize::from(*of == group)).sum::<usize>()
         };
         // Some sessions ask for the common route alone.
         assert!(right(0..300, 0) > 270 && right(300..500, 1) > 170, "{groups:?}");

@@ -2,6 +2,7 @@
 //! come again.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -20,7 +21,7 @@ const NO_MATTER: f64 = 0.02;
 
 /// Fits the keys of a route: requests by key, and some of them in their order. `None` where there
 /// is but one.
-pub fn fit(counts: &HashMap<u64, u64>, references: &[u64]) -> Option<Keys> {
+pub fn fit<S: BuildHasher>(counts: &HashMap<u64, u64, S>, references: &[u64]) -> Option<Keys> {
     if counts.len() < 2 {
         return None;
     }

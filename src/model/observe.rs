@@ -193,14 +193,13 @@ impl Observation {
         if going.is_none() && is_full {
             return None;
         }
-        let number = match going {
-            Some(open) => open.number,
-            None => {
-                let number = u32::try_from(self.starts.len()).ok()?;
-                self.starts.push(at);
-                self.lasts.push(at);
-                number
-            }
+        let number = if let Some(open) = going {
+            open.number
+        } else {
+            let number = u32::try_from(self.starts.len()).ok()?;
+            self.starts.push(at);
+            self.lasts.push(at);
+            number
         };
         #[expect(clippy::cast_possible_truncation, reason = "seven digits of a gap are enough")]
         let gap = going.map_or(f32::NAN, |open| (at - open.last) as f32);

@@ -117,7 +117,7 @@ mod tests {
         let sizes = Sizes::fit(&values);
         let found = sizes.tail.unwrap();
         assert!((found.index - 1.1).abs() < 0.1, "{found:?}");
-        let again: Vec<Owned> = (0..20_000).map(|n| (sizes.draw(&mut random) as f64, n)).collect();
+        let again: Vec<Owned> = (0..20_000).map(|n| (as_f64(sizes.draw(&mut random)), n)).collect();
         let again = Sizes::fit(&again).tail.unwrap();
         assert!((again.index - found.index).abs() < 0.15, "{found:?} {again:?}");
     }

@@ -121,7 +121,7 @@ fn apart(c: f64, window: f64) -> f64 {
         let s = step * f64::from(index);
         (window - s) * s * (-c * s).exp()
     };
-    (0..PIECES).map(|index| (at(index) + at(index + 1)) / 2.0 * step).sum()
+    (0..PIECES).map(|index| f64::midpoint(at(index), at(index + 1)) * step).sum()
 }
 
 /// The third central moment of counts around their means; `None` without counts.

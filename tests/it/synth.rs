@@ -15,12 +15,14 @@ use peakhour::model::draw::exchange::Writer;
 use peakhour::model::draw::{Draw, Options};
 use peakhour::model::file::read::from_text;
 use peakhour::model::file::write;
-use peakhour::model::fit::{About, Fit, FitError, fit};
+use peakhour::model::fit::{About, Fit, FitError, Options as FitOptions, fit};
+use peakhour::model::routes::Table;
 use peakhour::model::statistics::{Point, Tally};
 use peakhour::recording::closings::Closings;
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::writer::RecordingWriter;
 use peakhour::recording::{Exchange, Header};
+use peakhour::stats::counts::as_f64;
 use serde_json::Value;
 
 use crate::exchanges::header;
@@ -31,7 +33,7 @@ fn fitted(exchanges: &[Exchange], length: f64, resolution: f64) -> Result<Fit, S
     let closings = Closings::default();
     let about = About { length, resolution, closings: &closings };
     let mut open = || exchanges.iter().cloned().map(Ok::<_, Infallible>);
-    let fit: Result<Fit, FitError<Infallible>> = fit(&mut open, about, Default::default());
+    let fit: Result<Fit, FitError<Infallible>> = fit(&mut open, about, FitOptions::default());
     fit.map_err(|error| error.to_string())
 }
 
@@ -48,7 +50,7 @@ fn written(path: &Path, exchanges: &[Exchange], length: f64) {
     exchanges.iter().for_each(|exchange| writer.push(exchange.clone()).unwrap());
     let connections = exchanges.iter().map(|exchange| exchange.connection).max().unwrap() + 1;
     let header = Header {
-        duration_ns: Duration::from_secs_f64(length).as_nanos() as u64,
+        duration_ns: u64::try_from(Duration::from_secs_f64(length).as_nanos()).unwrap(),
         clock_resolution_ns: 1_000,
         exchanges: exchanges.len() as u64,
         connections,
@@ -63,7 +65,7 @@ fn the_load_of_a_recording_is_in_its_model_and_in_what_is_drawn_of_it() {
     let exchanges = recorded(&law, 1);
     let fit = fitted(&exchanges, law.seconds, 1e-6).unwrap();
     let model = &fit.model;
-    let count = exchanges.len() as f64;
+    let count = as_f64(exchanges.len() as u64);
     assert_eq!(model.fitted.requests, exchanges.len() as u64);
     assert!(model.bursts.is_none(), "{:?}", fit.arrivals);
     assert!(fit.arrivals.tests.unwrap().pass(), "{:?}", fit.arrivals);
@@ -86,7 +88,7 @@ fn the_load_of_a_recording_is_in_its_model_and_in_what_is_drawn_of_it() {
     let far: Vec<_> = rows.iter().filter(|row| !row.fits).collect();
     assert!(rows.len() > 25 && far.is_empty(), "{far:#?}");
     let again = drawn(model, 3, None);
-    assert!((again.len() as f64 / count - 1.0).abs() < 0.08, "{} {count}", again.len());
+    assert!((as_f64(again.len() as u64) / count - 1.0).abs() < 0.08, "{} {count}", again.len());
     assert!(again.windows(2).all(|pair| pair[0].at <= pair[1].at));
 }
 
@@ -101,7 +103,7 @@ fn a_model_of_what_was_drawn_is_near_the_model_that_it_was_drawn_from() {
         names
     };
     assert_eq!(names(&first), names(&second));
-    let ratio = second.fitted.sessions as f64 / first.fitted.sessions as f64;
+    let ratio = as_f64(second.fitted.sessions) / as_f64(first.fitted.sessions);
     assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
     let find = |model: &Model| {
         model.routes.iter().find(|route| route.name == "GET /items/*").unwrap().clone()
@@ -132,14 +134,14 @@ fn two_draws_of_one_model_differ_as_two_recordings_of_one_law_do() {
     let model = fitted(&recorded(&law, 4), law.seconds, 1e-6).unwrap().model;
     let values = |exchanges: &[Exchange]| -> BTreeMap<&'static str, f64> {
         let mut tally = Tally::default();
-        let table = Default::default();
+        let table = Table::default();
         exchanges.iter().for_each(|one| tally.add(&Point::recorded(one, &table)));
         tally.values(1e-6, 100).into_iter().collect()
     };
     let drawn: Vec<_> = (0..4).map(|seed| values(&drawn(&model, seed, None))).collect();
     let real: Vec<_> = (5..9).map(|seed| values(&recorded(&law, seed))).collect();
     let mean = |all: &[BTreeMap<&'static str, f64>], name: &str| {
-        all.iter().map(|values| values[name]).sum::<f64>() / all.len() as f64
+        all.iter().map(|values| values[name]).sum::<f64>() / as_f64(all.len() as u64)
     };
     for (name, most) in [("IDC at 10 ms", 0.1), ("IDC at 100 ms", 0.15), ("IDC at 1 s", 0.3)] {
         let ratio = mean(&drawn, name) / mean(&real, name);
@@ -175,14 +177,15 @@ fn what_if_changes_what_it_says() {
     let after = drawn(&model, 1, None);
     let within = |all: &[Exchange], from: u64, to: u64| {
         let span = Duration::from_secs(from)..Duration::from_secs(to);
-        all.iter().filter(|one| span.contains(&one.at)).count() as f64
+        let count = all.iter().filter(|one| span.contains(&one.at)).count() as u64;
+        as_f64(count)
     };
     let twice = within(&after, 0, 20) / within(&before, 0, 20);
     assert!((1.6..2.6).contains(&twice), "{twice}");
     let crowd = within(&after, 20, 25) / within(&before, 20, 25);
     assert!(crowd > 3.0, "{crowd}");
-    let new = after.iter().filter(|one| one.route == "/new/*").count() as f64;
-    assert!((new / after.len() as f64 - 0.05).abs() < 0.01, "{new}");
+    let new = as_f64(after.iter().filter(|one| one.route == "/new/*").count() as u64);
+    assert!((new / as_f64(after.len() as u64) - 0.05).abs() < 0.01, "{new}");
     let large: Vec<&Exchange> =
         after.iter().filter(|one| one.request_body_bytes == 40_000_000).collect();
     assert_eq!(large.len(), 6);

@@ -192,7 +192,7 @@ fn table(rows: &[Row]) -> String {
 
 fn digits(value: f64) -> String {
     match value.abs() {
-        size if size >= 1e7 => format!("{:.3e}", value),
+        size if size >= 1e7 => format!("{value:.3e}"),
         size if size >= 1_000.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),

@@ -160,8 +160,8 @@ mod tests {
         }
         let told = links.connections();
         assert!(!told.shared);
-        let shares: Vec<u32> =
-            told.when_idle.iter().map(|(_, share)| (share * 10.0) as u32).collect();
+        let shares: Vec<usize> =
+            told.when_idle.iter().map(|(_, share)| as_index(share * 10.0)).collect();
         assert_eq!(shares, [0, 0, 0, 10, 10, 10]);
         assert!((told.when_busy - 1.0).abs() < 1e-12);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use peakhour::protocol::Protocol;
 use peakhour::recording::{Exchange, Flags, Response};
+use peakhour::stats::counts::as_index;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Exp1, LogNormal, Pareto, Zipf};
@@ -34,7 +35,7 @@ pub(super) const SECRETS: [&str; 6] =
 /// A recording of the law.
 pub(super) fn recorded(law: &Law, seed: u64) -> Vec<Exchange> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut exponential = |random: &mut ChaCha8Rng| -> f64 { random.sample(Exp1) };
+    let exponential = |random: &mut ChaCha8Rng| -> f64 { random.sample(Exp1) };
     let think = LogNormal::new(5.0_f64.ln(), 1.0).unwrap();
     let geometric = |random: &mut ChaCha8Rng, mean: f64| {
         let mut count = 1;
@@ -92,9 +93,9 @@ fn exchange(random: &mut ChaCha8Rng, at: f64, session: u64, is_page: bool) -> Ex
         ("POST", "/orders?coupon=TopSecret".to_owned(), "/orders")
     } else {
         let rank: f64 = random.sample(Zipf::new(3_000.0, 0.9).unwrap());
-        ("GET", format!("/items/{}", rank as u64), "/items/*")
+        ("GET", format!("/items/{}", as_index(rank)), "/items/*")
     };
-    let body = if method == "POST" { 300 + (random.random::<f64>() * 200.0) as usize } else { 0 };
+    let body = if method == "POST" { 300 + as_index(random.random::<f64>() * 200.0) } else { 0 };
     let body = Bytes::from(format!("{:x<body$}", "TopSecretBody"));
     let body = if method == "POST" { body } else { Bytes::new() };
     let tail: f64 = random.sample(Pareto::new(60_000.0, 1.3).unwrap());
@@ -126,7 +127,7 @@ fn exchange(random: &mut ChaCha8Rng, at: f64, session: u64, is_page: bool) -> Ex
         response: Some(Response {
             status: if random.random::<f64>() < 0.02 { 404 } else { 200 },
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"),
-            body_bytes: Some(bytes as u64),
+            body_bytes: Some(as_index(bytes) as u64),
             digest: None,
             first_byte: Some(Duration::from_secs_f64(took)),
             last_byte: Some(Duration::from_secs_f64(took * 1.2)),

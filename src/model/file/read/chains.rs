@@ -89,7 +89,7 @@ fn group(
         None => Vec::new(),
     };
     let mut states: Vec<State> = Vec::new();
-    for state_keys in keys.value.states.iter() {
+    for state_keys in &keys.value.states {
         let state = state(place, state_keys, names, !elsewhere.is_empty())?;
         if states.iter().any(|other| other.from == state.from) {
             return Err(place.mistake(
