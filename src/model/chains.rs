@@ -68,7 +68,7 @@ pub fn ended_after(events: &[Event], length: f64) -> f64 {
 pub struct Limits {
     /// Gaps below belong to a page, in seconds.
     pub embedded_below: f64,
-    /// Sessions that were last heard of later than this, in seconds, may go on.
+    /// Who was silent from later than this on, in seconds, may have gone on.
     pub ended_before: f64,
 }
 
@@ -80,8 +80,6 @@ type Taken = BTreeMap<(u16, bool), Followed>;
 struct Left {
     taken: Taken,
     ends: u64,
-    /// The recording ended before that was known.
-    unknown: u64,
 }
 
 #[derive(Default)]
@@ -115,22 +113,29 @@ pub fn fit(
     let mut begins: BTreeMap<u16, Followed> = BTreeMap::new();
     let mut states: BTreeMap<u16, Left> = BTreeMap::new();
     for session in sessions {
-        for (index, event) in session.iter().enumerate() {
-            match index.checked_sub(1).and_then(|before| session.get(before)) {
-                None => begins.entry(event.route).or_default().add(event),
-                Some(before) => {
-                    let embedded = f64::from(event.gap) < limits.embedded_below;
-                    let taken = &mut states.entry(before.route).or_default().taken;
-                    taken.entry((event.route, embedded)).or_default().add(event);
+        if let Some(first) = session.first() {
+            begins.entry(first.route).or_default().add(first);
+        }
+        // Gaps add up to moments from a session's end backwards.
+        let last = session.last().and_then(|last| usize::try_from(last.session).ok());
+        let mut at = last.and_then(|number| lasts.get(number)).copied().unwrap_or(0.0);
+        let mut after: Option<&Event> = None;
+        for event in session.iter().rev() {
+            at -= after.map_or(0.0, |after| f64::from(after.gap));
+            // What was left too late is not known to have ended, so nothing that was left then is
+            // counted: pauses that were over in time would count for more otherwise.
+            if at <= limits.ended_before {
+                let left = states.entry(event.route).or_default();
+                match after {
+                    None => left.ends += 1,
+                    Some(next) => {
+                        let embedded = f64::from(next.gap) < limits.embedded_below;
+                        left.taken.entry((next.route, embedded)).or_default().add(next);
+                    }
                 }
             }
+            after = Some(event);
         }
-        let Some(last) = session.last() else { continue };
-        let heard = usize::try_from(last.session).ok().and_then(|number| lasts.get(number));
-        let is_over = heard.is_none_or(|heard| *heard <= limits.ended_before);
-        let left = states.entry(last.route).or_default();
-        left.ends += u64::from(is_over);
-        left.unknown += u64::from(!is_over);
     }
     let other = routes.saturating_sub(1);
     let mut rare: BTreeMap<usize, Followed> = BTreeMap::new();
@@ -145,27 +150,16 @@ pub fn fit(
 }
 
 fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State {
-    let Left { taken, ends, unknown } = left;
-    let steps = |within: bool| {
-        let of = taken.iter().filter(|((_, embedded), _)| *embedded == within);
-        of.map(|(_, step)| step.count).sum::<u64>()
-    };
-    // What comes within a page comes at once: who was still silent at the recording's end has
-    // left the page, or ended, as often one or the other as everybody else.
-    let known = steps(false) + ends;
-    let ends = if known == 0 { unknown } else { ends };
-    let later = as_f64(known + unknown) / as_f64(known.max(1));
-    let all = as_f64((steps(true) + known + unknown).max(1));
-    let share_of = |count: u64, embedded: bool| {
-        rounded(as_f64(count) * if embedded || known == 0 { 1.0 } else { later } / all)
-    };
+    let Left { taken, ends } = left;
+    let all = as_f64((taken.values().map(|step| step.count).sum::<u64>() + ends).max(1));
+    let share_of = |count: u64| rounded(as_f64(count) / all);
     let mut next = Vec::new();
     // Within a page, and not.
     let mut merged = [Followed::default(), Followed::default()];
     for ((to, embedded), mut seen) in taken {
         let law = (seen.sessions >= ANONYMOUS).then(|| Law::fit(&mut seen.gaps)).flatten();
         if let Some(gap) = law {
-            let share = share_of(seen.count, embedded);
+            let share = share_of(seen.count);
             next.push(Step { to: Some(to.into()), share, embedded, gap });
             continue;
         }
@@ -179,11 +173,11 @@ fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State
     for (embedded, mut seen) in [false, true].into_iter().zip(merged) {
         if seen.count > 0 {
             let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| usual(embedded));
-            let share = share_of(seen.count, embedded);
+            let share = share_of(seen.count);
             next.push(Step { to: None, share, embedded, gap });
         }
     }
-    State { from, ends: share_of(ends, false), next }
+    State { from, ends: share_of(ends), next }
 }
 
 /// Gaps of too few sessions to tell of: some milliseconds in a page, some seconds between pages.
@@ -256,9 +250,10 @@ mod tests {
         let mut events = vec![event(0, 0, f32::NAN), event(1, 0, f32::NAN), event(1, 0, 1.0)];
         let ranges = by_session(&mut events);
         let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
-        let group = fit(&sessions, &[10.0, 501.0], LIMITS, 1, 1.0);
-        // Of two that ended and one that went on, one may be of either kind.
-        assert_eq!((group.states[0].ends, group.states[0].next[0].share), (0.5, 0.5));
+        let ends = |lasts: &[f64]| fit(&sessions, lasts, LIMITS, 1, 1.0).states[0].ends;
+        assert_eq!(ends(&[10.0, 20.0]), 0.6667);
+        // The second went on at 500 s, and may go on behind 501 s.
+        assert_eq!(ends(&[10.0, 501.0]), 0.5);
     }
 
     #[test]

@@ -47,24 +47,22 @@ const NEAR: f64 = 0.02;
 /// Compares a recording with recordings of the same length drawn from a model.
 pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Vec<Row> {
     let keys = recorded.distinct();
-    let tallies = drawn(model, draws);
-    let mut all: Vec<Values> = Vec::with_capacity(tallies.len());
-    let pooled_mix = pooled(tallies.iter().map(|tally| &tally.mix));
-    let pooled_rate = mean_rate(&tallies);
-    let values = |tally: &Tally| {
-        let mut values = tally.values(resolution, keys);
-        values.extend(total_variation(&pooled_mix, &tally.mix).map(|d| ("mix (TVD)", d)));
-        values.extend(away(&pooled_rate, &tally.seconds).map(|d| ("rate curve (WAPE)", d)));
+    let drawn = drawn(model, draws, &|tally| tally.values(resolution, keys));
+    let pooled_mix = pooled(drawn.iter().map(|one| &one.mix));
+    let pooled_rate = mean_rate(&drawn);
+    let further = |mix: &BTreeMap<usize, u64>, seconds: &[u32], mut values: Values| {
+        values.extend(total_variation(&pooled_mix, mix).map(|d| ("mix (TVD)", d)));
+        values.extend(away(&pooled_rate, seconds).map(|d| ("rate curve (WAPE)", d)));
         values
     };
-    for tally in &tallies {
-        all.push(values(tally));
-    }
+    let own = recorded.values(resolution, keys);
+    let own = further(&recorded.mix, &recorded.seconds, own);
+    let all: Vec<Values> =
+        drawn.iter().map(|one| further(&one.mix, &one.seconds, one.values.clone())).collect();
     let by_name = |values: &Values, name: &str| {
         values.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     };
-    values(recorded)
-        .into_iter()
+    own.into_iter()
         .filter_map(|(name, value)| {
             let theirs: Vec<f64> = all.iter().filter_map(|values| by_name(values, name)).collect();
             row(name, value, &theirs)
@@ -72,25 +70,34 @@ pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Ve
         .collect()
 }
 
-/// Draws on all processors: each has its own seeds.
-fn drawn(model: &Model, draws: u64) -> Vec<Tally> {
+/// What is kept of a recording that was drawn.
+struct Kept {
+    values: Values,
+    mix: BTreeMap<usize, u64>,
+    seconds: Vec<u32>,
+}
+
+/// Draws on all processors: each has its own seeds, and one recording at a time.
+fn drawn(model: &Model, draws: u64, values: &(dyn Fn(&Tally) -> Values + Sync)) -> Vec<Kept> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
-    let mut tallies: Vec<(u64, Tally)> = std::thread::scope(|scope| {
+    let one = |seed: u64| {
+        let tally = tallied(model, seed);
+        (seed, Kept { values: values(&tally), mix: tally.mix, seconds: tally.seconds })
+    };
+    let mut kept: Vec<(u64, Kept)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.min(draws))
             .map(|worker| {
-                scope.spawn(move || {
-                    let seeds = (worker..draws).step_by(usize::try_from(threads).unwrap_or(1));
-                    seeds.map(|seed| (seed, one(model, seed))).collect::<Vec<_>>()
-                })
+                let seeds = (worker..draws).step_by(usize::try_from(threads).unwrap_or(1));
+                scope.spawn(move || seeds.map(one).collect::<Vec<_>>())
             })
             .collect();
         workers.into_iter().filter_map(|worker| worker.join().ok()).flatten().collect()
     });
-    tallies.sort_by_key(|(seed, _)| *seed);
-    tallies.into_iter().map(|(_, tally)| tally).collect()
+    kept.sort_by_key(|(seed, _)| *seed);
+    kept.into_iter().map(|(_, kept)| kept).collect()
 }
 
-fn one(model: &Model, seed: u64) -> Tally {
+fn tallied(model: &Model, seed: u64) -> Tally {
     let length = Duration::try_from_secs_f64(model.duration).ok();
     let mut tally = Tally::default();
     for drawn in Draw::new(model, Options { seed: 1_000 + seed, length, scale: 1.0 }) {
@@ -107,12 +114,12 @@ fn pooled<'a>(mixes: impl Iterator<Item = &'a BTreeMap<usize, u64>>) -> BTreeMap
     all
 }
 
-fn mean_rate(tallies: &[Tally]) -> Vec<f64> {
-    let length = tallies.iter().map(|tally| tally.seconds.len()).max().unwrap_or(0);
+fn mean_rate(drawn: &[Kept]) -> Vec<f64> {
+    let length = drawn.iter().map(|one| one.seconds.len()).max().unwrap_or(0);
     let mut means = vec![0.0; length];
-    for tally in tallies {
-        for (mean, count) in means.iter_mut().zip(&tally.seconds) {
-            *mean += f64::from(*count) / as_f64(tallies.len() as u64);
+    for one in drawn {
+        for (mean, count) in means.iter_mut().zip(&one.seconds) {
+            *mean += f64::from(*count) / as_f64(drawn.len() as u64);
         }
     }
     means

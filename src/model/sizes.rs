@@ -85,7 +85,9 @@ impl Sizes {
         }
         let size = match self.tail {
             Some(tail) if random.random::<f64>() < tail.share => {
-                let beyond: f64 = 1.0 - random.random::<f64>();
+                // Cut at the largest, not heaped up there.
+                let cut = (tail.start / self.most.max(tail.start)).powf(tail.index);
+                let beyond: f64 = 1.0 - random.random::<f64>() * (1.0 - cut);
                 tail.start * beyond.powf(-1.0 / tail.index)
             }
             Some(tail) => self.middle.draw(random).min(tail.start),
