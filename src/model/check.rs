@@ -47,9 +47,9 @@ const NEAR: f64 = 0.02;
 /// Compares a recording with recordings of the same length drawn from a model.
 pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Vec<Row> {
     let keys = recorded.distinct();
-    let drawn = drawn(model, draws, &|tally| tally.values(resolution, keys));
-    let pooled_mix = pooled(drawn.iter().map(|one| &one.mix));
-    let pooled_rate = mean_rate(&drawn);
+    let samples = drawn(model, draws, &|tally| tally.values(resolution, keys));
+    let pooled_mix = pooled(samples.iter().map(|one| &one.mix));
+    let pooled_rate = mean_rate(&samples);
     let further = |mix: &BTreeMap<usize, u64>, seconds: &[u32], mut values: Values| {
         values.extend(total_variation(&pooled_mix, mix).map(|d| ("mix (TVD)", d)));
         values.extend(away(&pooled_rate, seconds).map(|d| ("rate curve (WAPE)", d)));
@@ -58,7 +58,7 @@ pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Ve
     let own = recorded.values(resolution, keys);
     let own = further(&recorded.mix, &recorded.seconds, own);
     let all: Vec<Values> =
-        drawn.iter().map(|one| further(&one.mix, &one.seconds, one.values.clone())).collect();
+        samples.iter().map(|one| further(&one.mix, &one.seconds, one.values.clone())).collect();
     let by_name = |values: &Values, name: &str| {
         values.iter().find(|(other, _)| *other == name).map(|(_, value)| *value)
     };
