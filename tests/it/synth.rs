@@ -47,7 +47,9 @@ fn drawn(model: &Model, seed: u64, length: Option<u64>) -> Vec<Exchange> {
 /// Writes a recording as an import does.
 fn written(path: &Path, exchanges: &[Exchange], length: f64) {
     let mut writer = RecordingWriter::create(path).unwrap();
-    exchanges.iter().for_each(|exchange| writer.push(exchange.clone()).unwrap());
+    for exchange in exchanges {
+        writer.push(exchange.clone()).unwrap();
+    }
     let connections = exchanges.iter().map(|exchange| exchange.connection).max().unwrap() + 1;
     let header = Header {
         duration_ns: u64::try_from(Duration::from_secs_f64(length).as_nanos()).unwrap(),
@@ -83,7 +85,9 @@ fn the_load_of_a_recording_is_in_its_model_and_in_what_is_drawn_of_it() {
 
     // As many requests, as bursty, as often of each route, on as many connections.
     let mut tally = Tally::default();
-    exchanges.iter().for_each(|one| tally.add(&Point::recorded(one, &fit.observation.table)));
+    for one in &exchanges {
+        tally.add(&Point::recorded(one, &fit.observation.table));
+    }
     let rows = check(model, &tally, 1e-6, 12);
     let far: Vec<_> = rows.iter().filter(|row| !row.fits).collect();
     assert!(rows.len() > 25 && far.is_empty(), "{far:#?}");
@@ -135,7 +139,9 @@ fn two_draws_of_one_model_differ_as_two_recordings_of_one_law_do() {
     let values = |exchanges: &[Exchange]| -> BTreeMap<&'static str, f64> {
         let mut tally = Tally::default();
         let table = Table::default();
-        exchanges.iter().for_each(|one| tally.add(&Point::recorded(one, &table)));
+        for one in exchanges {
+            tally.add(&Point::recorded(one, &table));
+        }
         tally.values(1e-6, 100).into_iter().collect()
     };
     let drawn: Vec<_> = (0..4).map(|seed| values(&drawn(&model, seed, None))).collect();

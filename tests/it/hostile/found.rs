@@ -125,7 +125,7 @@ pub(crate) fn model(bytes: &[u8]) -> Option<Model> {
 
 /// A model is written and read alike, and what is drawn of it can be recorded.
 pub(crate) fn written_and_drawn(model: &Model) {
-    let written = write(&model);
+    let written = write(model);
     assert_eq!(from_text(&written, "written").ok().as_ref(), Some(model), "{written}");
     let options = Options { seed: 1, length: None, scale: 1.0 };
     let mut draw = Draw::new(model, options);
