@@ -7,6 +7,7 @@ use crate::model::observe::{Event, SESSION_TIMEOUT};
 use crate::model::sketch::{Law, Owned};
 use crate::model::{ANONYMOUS, Group, State, Step, rounded};
 use crate::stats::counts::{as_f64, as_index};
+use crate::stats::tails::at_share;
 
 /// Values kept of the gaps of one step.
 const MAX_GAPS: usize = 20_000;
@@ -50,17 +51,15 @@ pub fn embedded_below(events: &[Event], resolution: f64) -> f64 {
     10.0_f64.powf(FROM + (as_f64(middle as u64) + 0.5) / 5.0)
 }
 
-/// From which silence on a session's end is its end, and not that of the recording: most gaps are
-/// shorter. Nothing where the recording itself is too short to tell.
-pub fn ended_after(events: &[Event], length: f64) -> f64 {
-    const MOST: f64 = 0.95;
-    let mut gaps: Vec<f32> =
-        events.iter().map(|event| event.gap).filter(|gap| gap.is_finite()).collect();
-    gaps.sort_unstable_by(f32::total_cmp);
-    let at = as_index(as_f64(gaps.len() as u64) * MOST);
-    let usual = gaps.get(at.min(gaps.len().saturating_sub(1))).map_or(0.0, |gap| f64::from(*gap));
-    let silence = usual.min(SESSION_TIMEOUT);
-    if silence * 3.0 > length { 0.0 } else { silence }
+/// From which silence on a session's end is its end, and not that of the recording: nearly all
+/// pauses are shorter. A fourth of the recording at most, so that most of it is looked at.
+pub fn ended_after(events: &[Event], embedded_below: f64, length: f64) -> f64 {
+    const NEARLY_ALL: f64 = 0.99;
+    let pauses = events.iter().map(|event| f64::from(event.gap));
+    let mut pauses: Vec<f64> = pauses.filter(|gap| *gap >= embedded_below).collect();
+    pauses.sort_unstable_by(f64::total_cmp);
+    let usual = at_share(&pauses, NEARLY_ALL).unwrap_or(0.0);
+    usual.min(SESSION_TIMEOUT).min(length / 4.0)
 }
 
 /// What tells chains apart from what was cut off.
@@ -264,6 +263,7 @@ mod tests {
         let below = embedded_below(&gaps, 1e-6);
         assert!((0.03..0.6).contains(&below), "{below}");
         assert!(embedded_below(&gaps, 1.0) <= 0.0);
-        assert!(ended_after(&gaps, 600.0) > 3.0 && ended_after(&gaps, 9.0) <= 0.0);
+        assert!(ended_after(&gaps, below, 600.0) > 5.0);
+        assert!((ended_after(&gaps, below, 8.0) - 2.0).abs() < 1e-9);
     }
 }

@@ -228,10 +228,9 @@ fn groups(
     resolution: f64,
     length: f64,
 ) -> Vec<Group> {
-    let limits = Limits {
-        embedded_below: chains::embedded_below(events, resolution),
-        ended_before: length - chains::ended_after(events, length),
-    };
+    let embedded_below = chains::embedded_below(events, resolution);
+    let ended_before = length - chains::ended_after(events, embedded_below, length);
+    let limits = Limits { embedded_below, ended_before };
     let ranges = by_session(events);
     let group_of = assign(events, &ranges);
     let count = group_of.iter().max().map_or(0, |most| most + 1);
