@@ -5,7 +5,7 @@ use rand::{Rng, RngExt};
 use crate::model::rounded;
 use crate::model::sketch::{Law, Owned, Sketch, ceiling};
 use crate::stats::counts::{as_f64, as_index};
-use crate::stats::tails::tail;
+use crate::stats::tails::{bounded_index, tail};
 
 /// How many bytes bodies have.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,12 @@ const LEAST_TAIL: usize = 500;
 /// Distance from a power law up to which a tail is one.
 const NEAR: f64 = 0.05;
 
+/// Values that a tail should have beyond the largest, from which on it ends there.
+const SEVERAL: f64 = 3.0;
+
+/// Share of a tail that may be heaped up at the largest value.
+const HEAP: f64 = 0.005;
+
 /// Indexes of tails: beyond, there is nothing heavy in it.
 const HEAVY: std::ops::RangeInclusive<f64> = 0.2..=5.0;
 
@@ -66,8 +72,12 @@ impl Sizes {
         let count = as_f64(sizes.len() as u64);
         if let (Some(found), Some(middle)) = (found, Law::fit(&mut sizes[..below])) {
             let share = rounded(as_f64(found.count as u64) / count);
-            let tail =
-                PowerTail { share, start: rounded(found.start), index: rounded(found.index) };
+            let largest = most / found.start;
+            let beyond = largest.powf(-found.index);
+            // Where several values are missing beyond the largest, it ends there.
+            let ends = beyond * as_f64(found.count as u64) > SEVERAL;
+            let index = if ends { bounded_index(1.0 / found.index, largest) } else { found.index };
+            let tail = PowerTail { share, start: rounded(found.start), index: rounded(index) };
             return Self { empty, middle, tail: Some(tail), most };
         }
         let middle = Law::fit(&mut sizes).unwrap_or_else(|| {
@@ -85,8 +95,9 @@ impl Sizes {
         }
         let size = match self.tail {
             Some(tail) if random.random::<f64>() < tail.share => {
-                // Cut at the largest, not heaped up there.
+                // A law that ends has no heap there; the rare one beyond the largest is as large.
                 let cut = (tail.start / self.most.max(tail.start)).powf(tail.index);
+                let cut = if cut > HEAP { cut } else { 0.0 };
                 let beyond: f64 = 1.0 - random.random::<f64>() * (1.0 - cut);
                 tail.start * beyond.powf(-1.0 / tail.index)
             }

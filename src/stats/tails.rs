@@ -70,6 +70,27 @@ pub fn hill(sorted: &[f64], count: usize) -> Option<f64> {
     (beyond > 0.0).then(|| as_f64(count as u64) / beyond)
 }
 
+/// The index of a power law that ends at its largest value, by maximum likelihood, where Hill's is
+/// too large: from the mean of `ln(x/start)`, and the largest value as a multiple of the start. At
+/// least 0.05, where values are nearly as likely as their logarithms are long.
+pub fn bounded_index(mean_log: f64, largest: f64) -> f64 {
+    let reach = largest.ln();
+    let expected = |index: f64| {
+        let beyond = (-index * reach).exp();
+        1.0 / index - reach * beyond / (1.0 - beyond)
+    };
+    let (mut low, mut high) = (0.05, 20.0);
+    for _ in 0..60 {
+        let middle = f64::midpoint(low, high);
+        if expected(middle) > mean_log {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    low
+}
+
 /// Kolmogorov and Smirnov's distance of values in ascending order from a distribution function,
 /// looked at in at most some thousand points.
 pub fn distance_from(sorted: &[f64], below: &dyn Fn(f64) -> f64) -> f64 {
@@ -188,6 +209,20 @@ mod tests {
         let near = hill(&sizes, 3_400).unwrap();
         let beyond = hill(&sizes, 8_000).unwrap();
         assert!((near - 1.1).abs() < 0.05 && beyond < 1.03, "{near} {beyond}");
+    }
+
+    #[test]
+    fn a_power_law_that_ends_has_the_index_that_it_has_below_its_end() {
+        // Of values evenly by their share, the law is exact.
+        let cut = 10.0_f64.powf(-1.2);
+        let value = |index: u32| {
+            let share = (f64::from(index) + 0.5) / 10_000.0;
+            (1.0 - share * (1.0 - cut)).powf(-1.0 / 1.2)
+        };
+        let mean_log = (0..10_000).map(|index| value(index).ln()).sum::<f64>() / 10_000.0;
+        assert!((bounded_index(mean_log, 10.0) - 1.2).abs() < 0.01);
+        assert!(1.0 / mean_log > 1.4, "without its end it would seem lighter");
+        assert!((bounded_index(1.0 / 1.2, 1e9) - 1.2).abs() < 0.01);
     }
 
     #[test]
