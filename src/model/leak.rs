@@ -256,6 +256,7 @@ mod tests {
                 ),
                 request_body: Bytes::from(format!("name=customer{session}&note=hello")),
                 request_body_bytes: 20,
+                request_stored: None,
                 request_chunks: None,
                 response: Some(Response {
                     status: 200,

@@ -10,6 +10,7 @@ use crate::model::draw::exchange::{HOST, Writer};
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
 use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
 
@@ -72,6 +73,7 @@ pub fn drawn(
         ledger,
         // What is open at its end was not closed.
         closings: draw.closings().until(length),
+        handshakes: Handshakes::default(),
         part: None,
     };
     Ok((header, draw.not_drawn))

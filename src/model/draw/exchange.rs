@@ -84,6 +84,7 @@ impl Writer {
             route: path.to_owned(),
             request_body,
             request_body_bytes: drawn.body,
+            request_stored: None,
             request_chunks: None,
             response: drawn.answer.map(|answer| Response {
                 status: answer.status,

@@ -123,6 +123,7 @@ fn exchange(random: &mut ChaCha8Rng, at: f64, session: u64, is_page: bool) -> Ex
         request_head: Bytes::from(head),
         request_body_bytes: body.len() as u64,
         request_body: body,
+        request_stored: None,
         request_chunks: None,
         response: Some(Response {
             status: if random.random::<f64>() < 0.02 { 404 } else { 200 },
