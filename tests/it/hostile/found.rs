@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use peakhour::capture::import::Found;
+use peakhour::capture::source::Source;
 use peakhour::model::Model;
 use peakhour::model::draw::exchange::Writer;
 use peakhour::model::draw::{Draw, Options};
@@ -111,6 +112,11 @@ pub(crate) fn plain() -> Exchange {
         response: None,
         flags: Flags::default(),
     }
+}
+
+/// Bytes as a capture that is read.
+pub(crate) fn source(bytes: &[u8]) -> Option<Source> {
+    Source::from_reader("hostile", Box::new(Cursor::new(bytes.to_vec()))).ok()
 }
 
 /// The two ends of every connection.

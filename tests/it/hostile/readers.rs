@@ -34,7 +34,7 @@ use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
 use peakhour::units::rate::parse_rate;
 
-use found::{ends, exchanges_of, plain, redactable, survives, twice, written_and_drawn};
+use found::{ends, exchanges_of, plain, redactable, source, survives, twice, written_and_drawn};
 
 /// A capture file, with everything in it.
 pub fn pcap(bytes: &[u8]) {
@@ -295,10 +295,6 @@ pub fn model(bytes: &[u8]) {
 
 /// Moments of scripts begin here: in the year 2020.
 const START_NS: i64 = 1_577_836_800_000_000_000;
-
-fn source(bytes: &[u8]) -> Option<Source> {
-    Source::from_reader("hostile", Box::new(Cursor::new(bytes.to_vec()))).ok()
-}
 
 /// What was found in packets: it adds up, and it survives.
 fn capture(read: impl Fn(&mut Vec<Found>) -> Option<Imported>) {
