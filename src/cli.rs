@@ -14,6 +14,7 @@ pub mod out;
 pub mod record;
 pub mod import;
 pub mod inspect;
+pub mod synth;
 pub mod plan;
 pub mod run;
 pub mod report;
@@ -60,6 +61,8 @@ pub enum Command {
     Import(import::Import),
     /// Say what is in a recording or capture: shape, mix, sizes, connections, losses.
     Inspect(inspect::Inspect),
+    /// Fit a model to a recording, or draw a recording from a model: the load without the data.
+    Synth(Box<synth::Synth>),
     /// Dry run: what would be sent, where and when; sends nothing.
     Plan(plan::Plan),
     /// Rehearse: replay, verdict, reports.
@@ -91,6 +94,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Record(command) => record::record(&command, voice),
         Command::Import(command) => import::import(&command, voice),
         Command::Inspect(command) => inspect::inspect(&command),
+        Command::Synth(command) => synth::synth(&command, voice),
         Command::Plan(command) => plan::plan(&command, voice),
         Command::Run(command) => run::run(&command, voice),
         Command::Validate(command) => validate::validate(&command, voice),

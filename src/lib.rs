@@ -22,6 +22,7 @@ pub mod capture;
 pub mod record;
 pub mod shape;
 pub mod scenario;
+pub mod model;
 pub mod plan;
 pub mod sample;
 pub mod summary;

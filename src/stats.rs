@@ -10,3 +10,8 @@ pub mod slopes;
 pub mod lru;
 pub mod steady;
 pub mod changes;
+pub mod zipf;
+pub mod tails;
+pub mod poisson;
+pub mod rates;
+pub mod mmpp;

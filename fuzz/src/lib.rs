@@ -11,6 +11,11 @@ pub mod stats;
 pub mod protocol;
 pub mod recording;
 pub mod capture;
+pub mod scenario {
+    //! Of what is said about a file only where it is wrong: models are read by the same means.
+    pub mod problem;
+}
+pub mod model;
 
 #[path = "../../tests/it/hostile/readers.rs"]
 pub mod readers;

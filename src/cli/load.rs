@@ -2,6 +2,7 @@
 
 mod documents;
 mod logs;
+pub mod models;
 mod recordings;
 
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ use crate::capture::vegeta::Pace;
 use crate::cli::files::Scratch;
 use crate::cli::load::documents::from_documents;
 use crate::cli::load::logs::{Input, from_logs, told};
+use crate::cli::load::models::{draw_into, is_model};
 use crate::cli::load::recordings::from_recordings;
 use crate::cli::redact::redactor_of;
 use crate::cli::{Voice, outputs};
@@ -53,8 +55,14 @@ pub fn open(path: &Path) -> anyhow::Result<Source> {
     Ok(Source::open(path)?)
 }
 
-/// Opens a recording, or imports a capture into a scratch file that goes away with the result.
+/// Opens a recording, or imports a capture, or draws from a model, into a scratch file that goes
+/// away with the result.
 pub fn load(path: &Path) -> anyhow::Result<Loaded> {
+    if is_model(path) {
+        let scratch = Scratch::create()?;
+        draw_into(path, &scratch.recording())?;
+        return opened(scratch.recording(), Vec::new(), Some(scratch));
+    }
     let source = open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
@@ -68,6 +76,11 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
 /// Opens a recording, or imports a capture into `into`, where it stays. A large one takes minutes,
 /// so it is announced.
 pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loaded> {
+    if is_model(path) {
+        outputs::note(voice.quiet, &format!("drawing from {}", path.display()));
+        draw_into(path, into)?;
+        return opened(into.to_owned(), Vec::new(), None);
+    }
     let source = open(path)?;
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);

@@ -45,6 +45,14 @@ impl Closings {
         self.0.is_empty()
     }
 
+    /// Those that are not later than a moment.
+    #[must_use]
+    pub fn until(mut self, latest: Duration) -> Self {
+        let latest = u64::try_from(latest.as_micros()).unwrap_or(u64::MAX);
+        self.0.retain(|_, micros| *micros <= latest);
+        self
+    }
+
     /// Adds those of another recording that began `later`, and whose connections are moved. Those
     /// that do not fit are not there.
     pub fn merge(&mut self, other: &Self, moved: u64, later: Duration) {

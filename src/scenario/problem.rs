@@ -177,12 +177,12 @@ impl Source<'_> {
             | YamlError::AliasReplayLimitExceeded { .. }
             | YamlError::AliasExpansionLimitExceeded { .. }
             | YamlError::AliasReplayStackDepthExceeded { .. } => Mistake::new(
-                format!("the file is larger than any scenario needs to be ({})", plain(error)),
+                format!("the file is larger than any of its kind needs to be ({})", plain(error)),
                 "simplify it: fewer nested values, fewer aliases",
             ),
             YamlError::MultipleDocuments { .. } => Mistake::new(
                 "a second document begins here",
-                "a file is one scenario: remove the `---`, or make it a file of its own",
+                "a file is one document: remove the `---`, or make it a file of its own",
             ),
             other => Mistake::new(
                 plain(other),

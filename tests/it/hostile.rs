@@ -36,7 +36,7 @@ each_reader! {
     pcap packet tcp http1 http2 hpack tls resp mysql postgres
     har gor sessions targets monitor jsonl
     log_common log_json log_w3c log_alb log_elb log_envoy log_haproxy log_template log_detected
-    recording redaction
+    recording redaction model
 }
 
 fn withstands(name: &str, reader: fn(&[u8])) {

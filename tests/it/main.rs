@@ -56,6 +56,7 @@ mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.
 mod inspect; // What is told about a recording, in text and in JSON.
+mod synth; // A recording becomes a model without anybody's data, and a model a recording.
 mod clocks; // Zones of logs that name none, and files whose clocks did not agree.
 mod captures; // The repository's captures hold what their READMEs say.
 mod plan; // Recording and scenario become the same arrivals, byte for byte.

@@ -2,10 +2,17 @@
 
 use std::cell::RefCell;
 use std::io::Cursor;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use peakhour::capture::import::Found;
+use peakhour::capture::source::Source;
+use peakhour::model::Model;
+use peakhour::model::draw::exchange::Writer;
+use peakhour::model::draw::{Draw, Options};
+use peakhour::model::file::read::from_text;
+use peakhour::model::file::write;
 use peakhour::protocol::Protocol;
 use peakhour::recording::file::check;
 use peakhour::recording::jsonl::{read_lines, write_line};
@@ -104,5 +111,36 @@ pub(crate) fn plain() -> Exchange {
         request_chunks: None,
         response: None,
         flags: Flags::default(),
+    }
+}
+
+/// Bytes as a capture that is read.
+pub(crate) fn source(bytes: &[u8]) -> Option<Source> {
+    Source::from_reader("hostile", Box::new(Cursor::new(bytes.to_vec()))).ok()
+}
+
+/// The two ends of every connection.
+pub(crate) fn ends() -> [SocketAddr; 2] {
+    [SocketAddr::from(([10, 0, 0, 1], 50_000)), SocketAddr::from(([10, 0, 0, 2], 80))]
+}
+
+/// A model, if it is one.
+pub(crate) fn model(bytes: &[u8]) -> Option<Model> {
+    from_text(&String::from_utf8_lossy(bytes), "hostile").ok()
+}
+
+/// A model is written and read alike, and what is drawn of it can be recorded.
+pub(crate) fn written_and_drawn(model: &Model) {
+    let written = write(model);
+    assert_eq!(from_text(&written, "written").ok().as_ref(), Some(model), "{written}");
+    let options = Options { seed: 1, length: None, scale: 1.0 };
+    let mut draw = Draw::new(model, options);
+    let writer = Writer::new(draw.model());
+    let mut last = Duration::ZERO;
+    for one in draw.by_ref().take(200) {
+        let exchange = writer.exchange(&one);
+        assert!(exchange.at >= last, "{:?} before {last:?}", exchange.at);
+        last = exchange.at;
+        check(&exchange).unwrap();
     }
 }

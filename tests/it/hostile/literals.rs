@@ -100,4 +100,5 @@ pub(super) const LITERALS: &[(&str, &[u8])] = &[
         b"\0POST /f HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n\xf5\x7e\0\
           a=b&password=p%41q&iban=DE89370400440532013000\xf5\x7e\0http://jo:pw@shop/f?a=1.2.3.4",
     ),
+    ("model", include_bytes!("model.yaml")),
 ];

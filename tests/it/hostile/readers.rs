@@ -10,7 +10,6 @@ pub(crate) mod script;
 mod found;
 
 use std::io::{Cursor, Write};
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use peakhour::capture::access_log::connections::Connections;
@@ -35,7 +34,7 @@ use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::jsonl::read_lines;
 use peakhour::units::rate::parse_rate;
 
-use found::{exchanges_of, plain, redactable, survives, twice};
+use found::{ends, exchanges_of, plain, redactable, source, survives, twice, written_and_drawn};
 
 /// A capture file, with everything in it.
 pub fn pcap(bytes: &[u8]) {
@@ -289,16 +288,13 @@ pub fn redaction(bytes: &[u8]) {
     });
 }
 
+/// A model's file: what is read is written and read alike, and what is drawn of it is recorded.
+pub fn model(bytes: &[u8]) {
+    twice(|| found::model(bytes)).iter().for_each(written_and_drawn);
+}
+
 /// Moments of scripts begin here: in the year 2020.
 const START_NS: i64 = 1_577_836_800_000_000_000;
-
-fn ends() -> [SocketAddr; 2] {
-    [SocketAddr::from(([10, 0, 0, 1], 50_000)), SocketAddr::from(([10, 0, 0, 2], 80))]
-}
-
-fn source(bytes: &[u8]) -> Option<Source> {
-    Source::from_reader("hostile", Box::new(Cursor::new(bytes.to_vec()))).ok()
-}
 
 /// What was found in packets: it adds up, and it survives.
 fn capture(read: impl Fn(&mut Vec<Found>) -> Option<Imported>) {

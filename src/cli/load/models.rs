@@ -1,0 +1,80 @@
+//! A model in the place of a recording: a recording is drawn from it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::model::Model;
+use crate::model::draw::exchange::{HOST, Writer};
+use crate::model::draw::{Draw, Options};
+use crate::model::file::read::load;
+use crate::recording::file::writer::RecordingWriter;
+use crate::recording::handshakes::Handshakes;
+use crate::recording::ledger::Ledger;
+use crate::recording::{FORMAT_VERSION, Header, Servers};
+
+/// Bytes at the beginning of a file among which a model says that it is one.
+const LOOKED_AT: u64 = 4_096;
+
+/// A model has a line `model: 1` near its beginning; recordings and captures have none.
+pub fn is_model(path: &Path) -> bool {
+    let mut start = Vec::new();
+    // What cannot be read is told by whoever reads it next.
+    let file = path.is_file().then(|| File::open(path).ok()).flatten();
+    let is_read = file.is_some_and(|file| file.take(LOOKED_AT).read_to_end(&mut start).is_ok());
+    is_read && start.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"model:"))
+}
+
+/// Draws a recording as long as the model says.
+pub(super) fn draw_into(path: &Path, recording: &Path) -> anyhow::Result<()> {
+    let model = load(path)?;
+    let mut writer = RecordingWriter::create(recording)?;
+    let options = Options { seed: 1, length: None, scale: 1.0 };
+    let origin = format!("drawn from {}, seed 1", path.display());
+    let (header, _) = drawn(&model, options, origin, &mut writer)?;
+    writer.finish(header)?;
+    Ok(())
+}
+
+/// Draws all of a recording into a writer; its header, and sessions that were not drawn.
+pub fn drawn(
+    model: &Model,
+    options: Options,
+    origin: String,
+    recording: &mut RecordingWriter,
+) -> anyhow::Result<(Header, u64)> {
+    let mut draw = Draw::new(model, options);
+    let writer = Writer::new(draw.model());
+    let mut ledger = Ledger::default();
+    let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
+    for one in &mut draw {
+        let exchange = writer.exchange(&one);
+        exchanges += 1;
+        connections = connections.max(one.connection + 1);
+        let took = exchange.response.as_ref().and_then(|response| response.last_byte);
+        last = last.max(exchange.at.saturating_add(took.unwrap_or_default()));
+        ledger.messages.enter(1);
+        ledger.messages.end("exchange", 1);
+        recording.push(exchange)?;
+    }
+    let length = draw.length().max(last);
+    let header = Header {
+        format_version: FORMAT_VERSION,
+        origin,
+        started_unix_ns: 0,
+        duration_ns: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX),
+        clock_resolution_ns: 1,
+        exchanges,
+        connections,
+        servers: Servers { authorities: vec![HOST.to_owned()], addresses: Vec::new() },
+        redacted_headers: Vec::new(),
+        redaction: None,
+        ledger,
+        // What is open at its end was not closed.
+        closings: draw.closings().until(length),
+        handshakes: Handshakes::default(),
+        part: None,
+    };
+    Ok((header, draw.not_drawn))
+}

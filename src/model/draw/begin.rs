@@ -1,0 +1,156 @@
+//! When sessions begin: a Poisson process whose rate changes, by inversion.
+
+use rand::{Rng, RngExt};
+use rand_distr::Exp1;
+
+use crate::model::draw::nanos;
+use crate::model::{Bursts, Level, Model};
+
+/// Sessions in a time of calm and one of busyness, below which the rate counts as even.
+const RARE: f64 = 1e-3;
+
+/// Beginnings, in the order of time.
+#[derive(Debug)]
+pub struct Begin {
+    rate: Vec<Level>,
+    bursts: Option<Bursts>,
+    /// How long the rate lasts before it begins anew.
+    lasts: f64,
+    until: f64,
+    now: f64,
+    /// When the rate began last.
+    anew: f64,
+    level: usize,
+    is_busy: bool,
+    switches: f64,
+}
+
+impl Begin {
+    /// Those of a model, up to a moment in seconds.
+    pub fn new(model: &Model, until: f64, random: &mut impl Rng) -> Self {
+        let mut begin = Self {
+            rate: model.rate.clone(),
+            bursts: model.bursts,
+            lasts: model.duration,
+            until,
+            now: 0.0,
+            anew: 0.0,
+            level: 0,
+            is_busy: false,
+            switches: f64::INFINITY,
+        };
+        if let Some(bursts) = model.bursts {
+            let busy = bursts.busy_lasts / (bursts.busy_lasts + bursts.calm_lasts);
+            begin.is_busy = random.random::<f64>() < busy;
+            begin.switch(bursts, random);
+        }
+        begin
+    }
+
+    fn switch(&mut self, bursts: Bursts, random: &mut impl Rng) {
+        self.is_busy = !self.is_busy;
+        let lasts = if self.is_busy { bursts.busy_lasts } else { bursts.calm_lasts };
+        let exponential: f64 = random.sample(Exp1);
+        self.switches = self.now + exponential * lasts;
+    }
+
+    /// The next beginning in nanoseconds.
+    pub fn next(&mut self, random: &mut impl Rng) -> Option<u64> {
+        // How much of the rate, summed up over time, lies before the next one.
+        let mut left: f64 = random.sample(Exp1);
+        while self.now < self.until {
+            let level = self.rate.get(self.level)?;
+            let end_of_level = self.anew
+                + self
+                    .rate
+                    .get(self.level + 1)
+                    .map_or(self.lasts, |next| next.from.min(self.lasts));
+            // Where sessions are much rarer than switches, these make no difference.
+            let is_even = self.bursts.is_none_or(|bursts| {
+                level.sessions * (bursts.calm_lasts + bursts.busy_lasts) < RARE
+            });
+            let end = if is_even { end_of_level } else { end_of_level.min(self.switches) };
+            let rate = level.sessions * if is_even { 1.0 } else { self.factor() };
+            let reach = rate * (end - self.now);
+            if left < reach {
+                self.now += left / rate;
+                return (self.now < self.until).then(|| nanos(self.now));
+            }
+            left -= reach.max(0.0);
+            self.now = end.max(self.now);
+            if self.switches <= end_of_level && !is_even {
+                let bursts = self.bursts?;
+                self.switch(bursts, random);
+            } else {
+                self.level += 1;
+                if self.level >= self.rate.len() || self.now >= self.anew + self.lasts {
+                    self.level = 0;
+                    self.anew += self.lasts;
+                }
+            }
+        }
+        None
+    }
+
+    fn factor(&self) -> f64 {
+        self.bursts.map_or(1.0, |bursts| if self.is_busy { bursts.busy } else { bursts.calm })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+
+    use super::*;
+
+    fn begun(rate: Vec<Level>, bursts: Option<Bursts>, until: f64) -> Vec<f64> {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut begin = Begin {
+            rate,
+            bursts,
+            lasts: 100.0,
+            until,
+            now: 0.0,
+            anew: 0.0,
+            level: 0,
+            is_busy: false,
+            switches: if bursts.is_some() { 0.0 } else { f64::INFINITY },
+        };
+        let mut all = Vec::new();
+        while let Some(ns) = begin.next(&mut random) {
+            all.push(crate::stats::counts::as_f64(ns) / 1e9);
+        }
+        all
+    }
+
+    fn level(from: f64, sessions: f64) -> Level {
+        Level { from, sessions, busiest: 0 }
+    }
+
+    #[test]
+    fn sessions_begin_at_the_rate_of_their_moment_and_the_rate_begins_anew() {
+        let all = begun(vec![level(0.0, 10.0), level(50.0, 0.0), level(60.0, 40.0)], None, 200.0);
+        let within = |from: f64, to: f64| all.iter().filter(|at| (from..to).contains(*at)).count();
+        for start in [0.0, 100.0] {
+            assert!(within(start, start + 50.0).abs_diff(500) < 90, "{}", within(0.0, 50.0));
+            assert_eq!(within(start + 50.0, start + 60.0), 0);
+            assert!(within(start + 60.0, start + 100.0).abs_diff(1_600) < 160);
+        }
+        assert!(all.is_sorted());
+    }
+
+    #[test]
+    fn a_rate_that_switches_keeps_its_mean() {
+        let bursts = Bursts { calm: 0.5, busy: 2.5, calm_lasts: 0.3, busy_lasts: 0.1 };
+        let all = begun(vec![level(0.0, 20.0)], Some(bursts), 1_000.0);
+        assert!(all.len().abs_diff(20_000) < 1_200, "{}", all.len());
+    }
+
+    #[test]
+    fn a_year_in_which_hardly_anything_begins_is_passed_at_once() {
+        let bursts = Bursts { calm: 0.5, busy: 2.5, calm_lasts: 1e-3, busy_lasts: 1e-3 };
+        let all = begun(vec![level(0.0, 1e-9)], Some(bursts), 366.0 * 86_400.0);
+        assert!(all.len() < 5, "{}", all.len());
+    }
+}

@@ -1,0 +1,172 @@
+//! What if: changes to a model before a recording is drawn of it.
+
+use crate::model::sizes::{PowerTail, Sizes};
+use crate::model::sketch::{Law, ceiling};
+use crate::model::{Keys, Level, Model, Route};
+
+/// Changes, as a file or the command line has them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edits {
+    /// Times as many sessions.
+    pub sessions: f64,
+    /// The index α that all tails of sizes get.
+    pub tail: Option<f64>,
+    /// Crowds that come at once.
+    pub crowds: Vec<Crowd>,
+    /// Routes that were not recorded.
+    pub routes: Vec<NewRoute>,
+    /// Customers with requests larger than any other.
+    pub outliers: Vec<Outlier>,
+}
+
+impl Default for Edits {
+    fn default() -> Self {
+        Self {
+            sessions: 1.0,
+            tail: None,
+            crowds: Vec::new(),
+            routes: Vec::new(),
+            outliers: Vec::new(),
+        }
+    }
+}
+
+/// A time in which more sessions begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crowd {
+    /// When, in seconds.
+    pub at: f64,
+    /// For how long, in seconds.
+    pub lasts: f64,
+    /// Times as many sessions as otherwise.
+    pub times: f64,
+}
+
+/// A route that gets a share of the traffic besides what there is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewRoute {
+    /// Method and template.
+    pub route: String,
+    /// Its share of all requests then, below 1.
+    pub share: f64,
+}
+
+/// A customer who sends large bodies again and again, on a connection of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outlier {
+    /// Size of each body.
+    pub bytes: u64,
+    /// Seconds between two of them.
+    pub every: f64,
+}
+
+/// Most of one kind of edit.
+pub const MAX_EDITS: usize = 100;
+
+/// Share of the bodies that a tail is made of where there was none.
+const NEW_TAIL: f64 = 0.05;
+
+/// No size is drawn beyond so many times the largest recorded: what is beyond was never seen.
+const BEYOND: f64 = 2.0;
+
+/// Keys of a new route with stars, and their popularity: usual ones, since none were recorded.
+const NEW_KEYS: Keys = Keys { count: 1_000, exponent: 0.8, once: 0.0, recent: 0.0 };
+
+/// The model with its edits carried out; new routes are behind the others, and outliers stay for
+/// whoever draws.
+pub fn edited(model: &Model) -> Model {
+    let mut model = model.clone();
+    for level in &mut model.rate {
+        level.sessions *= model.edits.sessions;
+    }
+    model.edits.sessions = 1.0;
+    for crowd in std::mem::take(&mut model.edits.crowds) {
+        model.rate = crowded(&model.rate, crowd);
+    }
+    if let Some(index) = model.edits.tail.take() {
+        for route in &mut model.routes {
+            heavier(&mut route.body, index);
+            heavier(&mut route.answer, index);
+        }
+    }
+    let new: Vec<Route> =
+        model.edits.routes.iter().filter_map(|new| like(&model.routes, &new.route)).collect();
+    model.routes.extend(new);
+    model
+}
+
+fn crowded(rate: &[Level], crowd: Crowd) -> Vec<Level> {
+    let (from, until) = (crowd.at, crowd.at + crowd.lasts);
+    let mut levels: Vec<Level> = Vec::with_capacity(rate.len() + 2);
+    for (index, level) in rate.iter().enumerate() {
+        let end = rate.get(index + 1).map_or(f64::INFINITY, |next| next.from);
+        let mut cuts = vec![level.from];
+        cuts.extend([from, until].into_iter().filter(|cut| *cut > level.from && *cut < end));
+        for cut in cuts {
+            let times = if cut >= from && cut < until { crowd.times } else { 1.0 };
+            levels.push(Level { from: cut, sessions: level.sessions * times, ..*level });
+        }
+    }
+    levels
+}
+
+fn heavier(sizes: &mut Sizes, index: f64) {
+    if let Some(tail) = &mut sizes.tail {
+        tail.index = index;
+    } else {
+        let start = match &sizes.middle {
+            Law::Points(sketch) if sketch.most() > sketch.at(0.0) => sketch.at(1.0 - NEW_TAIL),
+            // At 1.645 standard deviations.
+            Law::LogNormal { median, sigma, .. } => median * (1.645 * sigma).exp(),
+            Law::Points(_) => return,
+        };
+        sizes.tail = Some(PowerTail { share: NEW_TAIL, start, index });
+    }
+    sizes.most = ceiling(sizes.most * BEYOND);
+}
+
+/// A route with the sizes and times of the first one with its method, or of the first of all.
+fn like(routes: &[Route], name: &str) -> Option<Route> {
+    let method = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
+    let same = routes.iter().find(|route| method(&route.name) == method(name));
+    let route = same.or(routes.first())?;
+    let keys = name.contains('*').then_some(NEW_KEYS);
+    Some(Route { name: name.to_owned(), keys, ..route.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sketch::Sketch;
+
+    fn level(from: f64, sessions: f64) -> Level {
+        Level { from, sessions, busiest: 0 }
+    }
+
+    #[test]
+    fn a_crowd_is_cut_out_of_the_rate() {
+        let rate = [level(0.0, 10.0), level(100.0, 20.0)];
+        let crowd = Crowd { at: 90.0, lasts: 20.0, times: 3.0 };
+        assert_eq!(
+            crowded(&rate, crowd),
+            [level(0.0, 10.0), level(90.0, 30.0), level(100.0, 60.0), level(110.0, 20.0)]
+        );
+        let late = Crowd { at: 500.0, lasts: 20.0, times: 2.0 };
+        assert_eq!(crowded(&rate, late)[2..], [level(500.0, 40.0), level(520.0, 20.0)]);
+    }
+
+    #[test]
+    fn tails_are_changed_made_and_bounded() {
+        let spread = Sketch::new(vec![[0.0, 1.0], [0.5, 100.0], [1.0, 1_000.0]]).unwrap();
+        let mut sizes =
+            Sizes { empty: 0.0, middle: Law::Points(spread), tail: None, most: 1_000.0 };
+        heavier(&mut sizes, 1.1);
+        let tail = sizes.tail.unwrap();
+        assert!(tail.start > 500.0 && (tail.index - 1.1).abs() < 1e-12, "{tail:?}");
+        assert!((sizes.most - 2_000.0).abs() < 1e-9, "{sizes:?}");
+        let one = Sizes { middle: Law::Points(Sketch::constant(7.0)), tail: None, ..sizes };
+        let mut same = one.clone();
+        heavier(&mut same, 1.1);
+        assert_eq!(same, one);
+    }
+}

@@ -1,0 +1,256 @@
+//! Templates of routes that tell of nobody: a segment of a path stays as it is only where enough
+//! sessions have it, and a template only where enough sessions asked for it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{ANONYMOUS, MAX_ROUTES, OTHER};
+
+/// Methods that a model names; requests with others are [`OTHER`].
+pub const METHODS: [&str; 8] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+
+/// Methods and templates that are looked at, as a recording has them; further ones are [`OTHER`].
+pub const MAX_SEEN: usize = 50_000;
+
+/// Segments of a path that a model has; longer paths end with a star.
+const MAX_SEGMENTS: usize = 12;
+
+/// Bytes of a segment that is no variable: nobody types a longer one.
+const MAX_LITERAL: usize = 40;
+
+/// The sessions that were seen to have something, as far as that they are enough.
+#[derive(Clone, Debug, Default)]
+pub struct Owners(BTreeSet<u64>);
+
+impl Owners {
+    /// Adds one.
+    pub fn add(&mut self, session: u64) {
+        if self.0.len() < ANONYMOUS {
+            self.0.insert(session);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        for session in &other.0 {
+            self.add(*session);
+        }
+    }
+
+    /// There are enough of them.
+    pub fn are_enough(&self) -> bool {
+        self.0.len() >= ANONYMOUS
+    }
+}
+
+/// What a recording asks for: a first look at all of it.
+#[derive(Debug, Default)]
+pub struct Seen {
+    routes: HashMap<String, HashMap<String, Asked>>,
+    kept: usize,
+    /// Requests of routes beyond [`MAX_SEEN`].
+    pub beyond: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Asked {
+    owners: Owners,
+    requests: u64,
+}
+
+impl Seen {
+    /// Takes a request into account.
+    pub fn add(&mut self, method: &str, route: &str, session: u64) {
+        let known = self.routes.get_mut(method).and_then(|routes| routes.get_mut(route));
+        let asked = match known {
+            Some(asked) => asked,
+            None if self.kept >= MAX_SEEN => {
+                self.beyond += 1;
+                return;
+            }
+            None => {
+                self.kept += 1;
+                let routes = self.routes.entry(method.to_owned()).or_default();
+                routes.entry(route.to_owned()).or_default()
+            }
+        };
+        asked.owners.add(session);
+        asked.requests += 1;
+    }
+
+    /// The templates, and which of them each route belongs to. Where routes are hidden, segments
+    /// are numbers that say nothing but which are equal.
+    pub fn table(&self, hides: bool) -> Table {
+        // Hashes have no order, templates do.
+        let mut all: BTreeMap<(&str, &str), &Asked> = BTreeMap::new();
+        #[expect(clippy::iter_over_hash_type, reason = "they are sorted here")]
+        for (method, routes) in &self.routes {
+            #[expect(clippy::iter_over_hash_type, reason = "they are sorted here")]
+            for (route, asked) in routes {
+                all.insert((method, route), asked);
+            }
+        }
+        let mut segments: BTreeMap<(String, &str), Owners> = BTreeMap::new();
+        for ((method, route), asked) in &all {
+            let Some(path) = path_of(method, route) else { continue };
+            let mut before = String::new();
+            for segment in path {
+                segments.entry((before.clone(), segment)).or_default().merge(&asked.owners);
+                before.push('/');
+                before.push_str(segment);
+            }
+        }
+        let mut templates: BTreeMap<String, (Owners, u64)> = BTreeMap::new();
+        let mut belongs: Vec<((&str, &str), String)> = Vec::new();
+        for ((method, route), asked) in &all {
+            let name = template(method, route, &segments).unwrap_or_else(|| OTHER.to_owned());
+            let (owners, requests) = templates.entry(name.clone()).or_default();
+            owners.merge(&asked.owners);
+            *requests += asked.requests;
+            belongs.push(((method, route), name));
+        }
+        templates.retain(|name, (owners, _)| owners.are_enough() && name != OTHER);
+        let mut names: Vec<(u64, String)> =
+            templates.into_iter().map(|(name, (_, requests))| (requests, name)).collect();
+        names.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        names.truncate(MAX_ROUTES - 1);
+        let mut names: Vec<String> = names.into_iter().map(|(_, name)| name).collect();
+        names.push(OTHER.to_owned());
+        let position: BTreeMap<String, usize> =
+            names.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect();
+        let other = names.len() - 1;
+        let mut of: HashMap<String, HashMap<String, usize>> = HashMap::new();
+        for ((method, route), name) in belongs {
+            let index = position.get(&name).copied().unwrap_or(other);
+            of.entry(method.to_owned()).or_default().insert(route.to_owned(), index);
+        }
+        let names = if hides { hidden(&names) } else { names };
+        Table { names, of, other }
+    }
+}
+
+/// The segments of a path that may be told; `None` for what is no path, or asked for strangely.
+fn path_of<'a>(method: &str, route: &'a str) -> Option<impl Iterator<Item = &'a str>> {
+    let path = route.strip_prefix('/')?;
+    METHODS.contains(&method).then(|| path.split('/').take(MAX_SEGMENTS))
+}
+
+/// A route whose segments are literals of enough sessions, or stars.
+fn template(
+    method: &str,
+    route: &str,
+    segments: &BTreeMap<(String, &str), Owners>,
+) -> Option<String> {
+    let mut name = format!("{method} ");
+    let mut before = String::new();
+    for segment in path_of(method, route)? {
+        let owners = segments.get(&(before.clone(), segment));
+        let is_told = is_literal(segment) && owners.is_some_and(Owners::are_enough);
+        name.push('/');
+        name.push_str(if is_told { segment } else { "*" });
+        before.push('/');
+        before.push_str(segment);
+    }
+    Some(name)
+}
+
+/// The segment is a word that a program was written with, as far as its letters tell.
+pub fn is_literal(segment: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    segment.len() <= MAX_LITERAL && segment.bytes().all(is_plain)
+}
+
+/// Numbers in the place of words: `/cart/*` becomes `/s1/*`.
+fn hidden(names: &[String]) -> Vec<String> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        for segment in literals(name) {
+            let next = numbers.len() + 1;
+            numbers.entry(segment).or_insert(next);
+        }
+    }
+    let hide = |name: &String| {
+        let Some((method, path)) = name.split_once(' ') else { return name.clone() };
+        let segments: Vec<String> = path
+            .split('/')
+            .map(|segment| match numbers.get(segment) {
+                Some(number) => format!("s{number}"),
+                None => segment.to_owned(),
+            })
+            .collect();
+        format!("{method} {}", segments.join("/"))
+    };
+    names.iter().map(hide).collect()
+}
+
+/// The words of a template that are no stars.
+pub fn literals(name: &str) -> impl Iterator<Item = &str> {
+    let path = name.split_once(' ').map_or("", |(_, path)| path);
+    path.split('/').filter(|segment| !matches!(*segment, "" | "*"))
+}
+
+/// Templates by number, and the number of each route of a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// Method and template; the last one is [`OTHER`].
+    pub names: Vec<String>,
+    of: HashMap<String, HashMap<String, usize>>,
+    other: usize,
+}
+
+impl Table {
+    /// The number of a method and a route as they are recorded.
+    pub fn number(&self, method: &str, route: &str) -> usize {
+        self.of.get(method).and_then(|routes| routes.get(route)).copied().unwrap_or(self.other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(asked: &[(&str, &str, u64)]) -> Seen {
+        let mut seen = Seen::default();
+        for (method, route, sessions) in asked {
+            for session in 0..*sessions {
+                seen.add(method, route, session);
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn what_few_sessions_have_in_their_paths_is_a_star() {
+        let mut all = seen(&[("GET", "/cart/*", 50), ("GET", "/", 19), ("POST", "/cart/*", 20)]);
+        // Names of people: each has few visitors, all together have enough.
+        for (number, name) in (0..).zip(["alice", "robert", "carol", "daniela"]) {
+            for session in 0..10 {
+                all.add("GET", &format!("/users/{name}"), 100 * number + session);
+            }
+        }
+        let table = all.table(false);
+        assert_eq!(table.names, ["GET /cart/*", "GET /users/*", "POST /cart/*", OTHER]);
+        assert_eq!(table.number("GET", "/users/robert"), 1);
+        assert_eq!(table.number("GET", "/"), 3);
+        assert_eq!(table.number("GET", "/never/seen"), 3);
+    }
+
+    #[test]
+    fn what_is_no_plain_path_is_not_told() {
+        let secret = "/a/x%20y";
+        let odd = seen(&[
+            ("GET", secret, 99),
+            ("CONNECT", "db.internal.example:443", 99),
+            ("HELLO", "/a", 99),
+            ("GET", "/a/\u{1b}[2J", 99),
+        ]);
+        let names = odd.table(false).names;
+        assert_eq!(names, ["GET /a/*", OTHER]);
+    }
+
+    #[test]
+    fn hidden_routes_say_only_which_segments_are_equal() {
+        let all = seen(&[("GET", "/cart/*", 50), ("POST", "/cart/items", 30), ("GET", "/", 20)]);
+        assert_eq!(all.table(true).names, ["GET /s1/*", "POST /s1/s2", "GET /", OTHER]);
+        assert_eq!(literals("POST /s1/*/s2").collect::<Vec<_>>(), ["s1", "s2"]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Aim: a model has the load of its recording and nothing of anybody, and what is drawn of it is
+//! an ordinary recording with that load.
+
+mod law;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use peakhour::model::Model;
+use peakhour::model::check::check;
+use peakhour::model::draw::exchange::Writer;
+use peakhour::model::draw::{Draw, Options};
+use peakhour::model::file::read::from_text;
+use peakhour::model::file::write;
+use peakhour::model::fit::{About, Fit, FitError, Options as FitOptions, fit};
+use peakhour::model::routes::Table;
+use peakhour::model::statistics::{Point, Tally};
+use peakhour::recording::closings::Closings;
+use peakhour::recording::file::reader::RecordingReader;
+use peakhour::recording::file::writer::RecordingWriter;
+use peakhour::recording::{Exchange, Header};
+use peakhour::stats::counts::as_f64;
+use serde_json::Value;
+
+use crate::exchanges::header;
+use crate::support::{peakhour, root};
+use law::{Law, recorded};
+
+fn fitted(exchanges: &[Exchange], length: f64, resolution: f64) -> Result<Fit, String> {
+    let closings = Closings::default();
+    let about = About { length, resolution, closings: &closings };
+    let mut open = || exchanges.iter().cloned().map(Ok::<_, Infallible>);
+    let fit: Result<Fit, FitError<Infallible>> = fit(&mut open, about, FitOptions::default());
+    fit.map_err(|error| error.to_string())
+}
+
+fn drawn(model: &Model, seed: u64, length: Option<u64>) -> Vec<Exchange> {
+    let length = length.map(Duration::from_secs);
+    let mut draw = Draw::new(model, Options { seed, length, scale: 1.0 });
+    let writer = Writer::new(draw.model());
+    draw.by_ref().map(|one| writer.exchange(&one)).collect()
+}
+
+/// Writes a recording as an import does.
+fn written(path: &Path, exchanges: &[Exchange], length: f64) {
+    let mut writer = RecordingWriter::create(path).unwrap();
+    for exchange in exchanges {
+        writer.push(exchange.clone()).unwrap();
+    }
+    let connections = exchanges.iter().map(|exchange| exchange.connection).max().unwrap() + 1;
+    let header = Header {
+        duration_ns: u64::try_from(Duration::from_secs_f64(length).as_nanos()).unwrap(),
+        clock_resolution_ns: 1_000,
+        exchanges: exchanges.len() as u64,
+        connections,
+        ..header()
+    };
+    writer.finish(header).unwrap();
+}
+
+#[test]
+fn the_load_of_a_recording_is_in_its_model_and_in_what_is_drawn_of_it() {
+    let law = Law::default();
+    let exchanges = recorded(&law, 1);
+    let fit = fitted(&exchanges, law.seconds, 1e-6).unwrap();
+    let model = &fit.model;
+    let count = as_f64(exchanges.len() as u64);
+    assert_eq!(model.fitted.requests, exchanges.len() as u64);
+    assert!(model.bursts.is_none(), "{:?}", fit.arrivals);
+    assert!(fit.arrivals.tests.unwrap().pass(), "{:?}", fit.arrivals);
+
+    // The crowd is found where it was.
+    let crowd = model.rate.iter().max_by(|a, b| a.sessions.total_cmp(&b.sessions)).unwrap();
+    assert!((crowd.from - law.crowd.0).abs() <= 4.0, "{:?}", model.rate);
+
+    // Popularity and sizes have the numbers that they were made with.
+    let item = model.routes.iter().find(|route| route.name == "GET /items/*").unwrap();
+    let keys = item.keys.unwrap();
+    assert!((keys.exponent - 0.9).abs() < 0.06, "{keys:?}");
+    let tail = item.answer.tail.unwrap();
+    assert!((tail.index - 1.3).abs() < 0.2, "{tail:?}");
+
+    // As many requests, as bursty, as often of each route, on as many connections.
+    let mut tally = Tally::default();
+    for one in &exchanges {
+        tally.add(&Point::recorded(one, &fit.observation.table));
+    }
+    let rows = check(model, &tally, 1e-6, 12);
+    let far: Vec<_> = rows.iter().filter(|row| !row.fits).collect();
+    // A sum of heavy tails is mostly its largest, and steps of a rate are no sine.
+    let may_be_far = ["response bytes", "response p99.9", "rate curve (WAPE)"];
+    assert!(rows.len() > 25, "{rows:#?}");
+    assert!(far.iter().all(|row| may_be_far.contains(&row.name)), "{far:#?}");
+    let again = drawn(model, 3, None);
+    assert!((as_f64(again.len() as u64) / count - 1.0).abs() < 0.08, "{} {count}", again.len());
+    assert!(again.windows(2).all(|pair| pair[0].at <= pair[1].at));
+}
+
+#[test]
+fn a_model_of_what_was_drawn_is_near_the_model_that_it_was_drawn_from() {
+    let law = Law::default();
+    let first = fitted(&recorded(&law, 2), law.seconds, 1e-6).unwrap().model;
+    let second = fitted(&drawn(&first, 5, None), law.seconds, 1e-9).unwrap().model;
+    let names = |model: &Model| -> Vec<String> {
+        let mut names: Vec<String> = model.routes.iter().map(|route| route.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&first), names(&second));
+    let ratio = as_f64(second.fitted.sessions) / as_f64(first.fitted.sessions);
+    assert!((ratio - 1.0).abs() < 0.05, "{ratio}");
+    let find = |model: &Model| {
+        model.routes.iter().find(|route| route.name == "GET /items/*").unwrap().clone()
+    };
+    let (one, other) = (find(&first), find(&second));
+    let near = |a: f64, b: f64, most: f64| assert!((a - b).abs() <= most, "{a} {b}");
+    near(one.keys.unwrap().exponent, other.keys.unwrap().exponent, 0.08);
+    near(one.answer.tail.unwrap().index, other.answer.tail.unwrap().index, 0.25);
+    near(one.head.at(0.5) / other.head.at(0.5), 1.0, 0.02);
+    let steps = |model: &Model| -> BTreeMap<(usize, Option<usize>, bool), f64> {
+        let states = &model.groups[0].states;
+        // A pause that happens to be as short as within a page is rare.
+        let all = states.iter().flat_map(|state| state.next.iter().map(move |step| (state, step)));
+        let all = all.filter(|(_, step)| step.share > 0.01);
+        all.map(|(state, step)| ((state.from, step.to, step.embedded), step.share)).collect()
+    };
+    let (one, other) = (steps(&first), steps(&second));
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    for (step, share) in &one {
+        assert!((share - other[step]).abs() < 0.05, "{step:?}: {share} {}", other[step]);
+    }
+}
+
+/// Science, section 4.4: what two draws of one model differ by, with the law of E1.
+#[test]
+fn two_draws_of_one_model_differ_as_two_recordings_of_one_law_do() {
+    let law = Law::default();
+    let model = fitted(&recorded(&law, 4), law.seconds, 1e-6).unwrap().model;
+    let values = |exchanges: &[Exchange]| -> BTreeMap<&'static str, f64> {
+        let mut tally = Tally::default();
+        let table = Table::default();
+        for one in exchanges {
+            tally.add(&Point::recorded(one, &table));
+        }
+        tally.values(1e-6, 100).into_iter().collect()
+    };
+    let drawn: Vec<_> = (0..4).map(|seed| values(&drawn(&model, seed, None))).collect();
+    let real: Vec<_> = (5..9).map(|seed| values(&recorded(&law, seed))).collect();
+    let mean = |all: &[BTreeMap<&'static str, f64>], name: &str| {
+        all.iter().map(|values| values[name]).sum::<f64>() / as_f64(all.len() as u64)
+    };
+    for (name, most) in [("IDC at 10 ms", 0.1), ("IDC at 100 ms", 0.15), ("IDC at 1 s", 0.3)] {
+        let ratio = mean(&drawn, name) / mean(&real, name);
+        assert!((ratio - 1.0).abs() < most, "{name}: {ratio}");
+        assert!(mean(&real, name) > 1.4, "{name}: the law has bursts: {real:?}");
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_recording_and_another_one_is_not() {
+    let law = Law { seconds: 60.0, ..Law::default() };
+    let model = fitted(&recorded(&law, 1), law.seconds, 1e-6).unwrap().model;
+    let one = drawn(&model, 7, None);
+    assert_eq!(one, drawn(&model, 7, None));
+    assert_ne!(one.len(), drawn(&model, 8, None).len());
+    // Four times as long, the rate begins anew three times.
+    let long = drawn(&model, 7, Some(240));
+    assert!(long.last().unwrap().at > Duration::from_secs(230));
+    assert!(long.len() > 3 * one.len(), "{} {}", long.len(), one.len());
+}
+
+#[test]
+fn what_if_changes_what_it_says() {
+    let law = Law { seconds: 60.0, ..Law::default() };
+    let mut model = fitted(&recorded(&law, 1), law.seconds, 1e-6).unwrap().model;
+    let before = drawn(&model, 1, None);
+    let text = write(&model).replace(
+        "edits:\n  sessions: 1\n",
+        "edits:\n  sessions: 2\n  crowds: [{ at: 20, lasts: 5, times: 4 }]\n  routes: [{ route: \
+         \"GET /new/*\", share: 0.05 }]\n  outliers: [{ bytes: 40000000, every: 10 }]\n",
+    );
+    model = from_text(&text, "m.yaml").unwrap();
+    let after = drawn(&model, 1, None);
+    let within = |all: &[Exchange], from: u64, to: u64| {
+        let span = Duration::from_secs(from)..Duration::from_secs(to);
+        let count = all.iter().filter(|one| span.contains(&one.at)).count() as u64;
+        as_f64(count)
+    };
+    let twice = within(&after, 0, 20) / within(&before, 0, 20);
+    assert!((1.6..2.6).contains(&twice), "{twice}");
+    let crowd = within(&after, 20, 25) / within(&before, 20, 25);
+    assert!(crowd > 2.3, "{crowd}");
+    let new = as_f64(after.iter().filter(|one| one.route == "/new/*").count() as u64);
+    assert!((new / as_f64(after.len() as u64) - 0.05).abs() < 0.01, "{new}");
+    let large: Vec<&Exchange> =
+        after.iter().filter(|one| one.request_body_bytes == 40_000_000).collect();
+    assert_eq!(large.len(), 6);
+    assert!(large.iter().all(|one| one.session == large[0].session));
+    assert!(large.iter().all(|one| one.request_body.len() == 40_000_000));
+    let length = b"Content-Length: 40000000\r\n";
+    assert!(large[0].request_head.windows(length.len()).any(|window| window == length));
+}
+
+#[test]
+fn what_is_too_short_too_coarse_or_too_little_has_no_model() {
+    let all = recorded(&Law { seconds: 60.0, ..Law::default() }, 1);
+    let refused =
+        |exchanges: &[Exchange], resolution: f64| fitted(exchanges, 60.0, resolution).unwrap_err();
+    assert!(refused(&[], 1e-6).contains("no request of HTTP/1 in it"));
+    assert!(refused(&all[..1], 1e-6).contains("1 requests are too few"));
+    let at_once: Vec<Exchange> =
+        all.iter().map(|one| Exchange { at: Duration::from_secs(1), ..one.clone() }).collect();
+    assert!(refused(&at_once, 1e-6).contains("span 0.000 s"));
+    assert!(refused(&all, 10.0).contains("steps of 10.000 s"));
+    let one_client: Vec<Exchange> =
+        all.iter().map(|one| Exchange { session: 1, ..one.clone() }).collect();
+    assert!(refused(&one_client, 1e-6).contains("1 sessions are too few"));
+    let redis = peakhour::protocol::Protocol::Redis;
+    let commands: Vec<Exchange> =
+        all.iter().map(|one| Exchange { protocol: redis, ..one.clone() }).collect();
+    let reason = refused(&commands, 1e-6);
+    assert!(reason.contains("not HTTP/1") && reason.contains("not modelled yet"), "{reason}");
+    // Its twin has one.
+    assert!(fitted(&all, 60.0, 1e-6).is_ok());
+}
+
+#[test]
+fn the_program_fits_draws_and_checks() {
+    let folder = tempfile::tempdir().unwrap();
+    let law = Law { seconds: 60.0, ..Law::default() };
+    written(&folder.path().join("peak"), &recorded(&law, 1), law.seconds);
+    let ran = peakhour(folder.path(), &["synth", "peak", "-o", "m.yaml", "--check", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("leak test: "), "{}", ran.stderr);
+    assert!(ran.stderr.contains("copy test: "), "{}", ran.stderr);
+    let rows: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(rows.as_array().unwrap().iter().all(|row| row["draws"] == 50), "{rows}");
+    let model = fs::read_to_string(folder.path().join("m.yaml")).unwrap();
+    for secret in law::SECRETS {
+        assert!(!model.contains(secret), "{secret}");
+    }
+    let again = peakhour(folder.path(), &["synth", "peak", "-o", "again.yaml", "-q"]);
+    assert_eq!((again.code, again.stderr.as_str()), (0, ""));
+    assert_eq!(fs::read_to_string(folder.path().join("again.yaml")).unwrap(), model);
+
+    let ran = peakhour(folder.path(), &["synth", "m.yaml", "-o", "drawn", "--seed", "3"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let reader = RecordingReader::open(&folder.path().join("drawn")).unwrap();
+    assert!(reader.header().ledger.reconciles());
+    let exchanges: Vec<Exchange> = reader.exchanges(None).map(Result::unwrap).collect();
+    assert!(exchanges.len() > 1_000, "{}", exchanges.len());
+    let inspected = peakhour(folder.path(), &["inspect", "drawn"]);
+    assert!(inspected.stdout.contains("drawn from m.yaml, seed 3"), "{}", inspected.stdout);
+
+    // A model in the place of a recording is drawn from.
+    fs::write(folder.path().join("s.yaml"), "recording: m.yaml\ntarget: { url: stage }\n").unwrap();
+    let planned = peakhour(folder.path(), &["plan", "s.yaml"]);
+    assert_eq!(planned.code, 0, "{}", planned.stderr);
+
+    let edits = ["--tail", "1.1", "--flash-crowd", "20s,5s,3", "--outlier", "4MB,10s"];
+    let mut arguments = vec!["synth", "m.yaml", "-o", "edited", "-d", "30s"];
+    arguments.extend(edits);
+    let ran = peakhour(folder.path(), &arguments);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let reader = RecordingReader::open(&folder.path().join("edited")).unwrap();
+    let large = reader.body_sizes().filter(|row| row.as_ref().unwrap().request_bytes == 4_000_000);
+    assert_eq!(large.count(), 3);
+}
+
+#[test]
+fn a_real_capture_has_no_model_where_it_is_too_small_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = root().join("captures/nginx-first/peak.pcap.gz").display().to_string();
+    let ran = peakhour(folder.path(), &["synth", &capture, "-o", "m.yaml"]);
+    let is_told = ran.stderr.contains("no model can be fitted") || ran.code == 0;
+    assert!(is_told, "{}", ran.stderr);
+    assert_eq!(ran.code == 0, folder.path().join("m.yaml").exists());
+}
+
+#[test]
+fn a_model_with_mistakes_is_told_where_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("m.yaml"), "model: 1\nduration: soon\n").unwrap();
+    let ran = peakhour(folder.path(), &["synth", "m.yaml", "-o", "drawn"]);
+    assert_eq!(ran.code, 104, "{}", ran.stderr);
+    assert!(ran.stderr.contains("m.yaml:") && ran.stderr.contains("hint: "), "{}", ran.stderr);
+    assert!(!folder.path().join("drawn").exists());
+}
