@@ -265,6 +265,7 @@ pub fn recording(bytes: &[u8]) {
         let sizes = reader.body_sizes().map(|row| row.is_ok()).collect::<Vec<bool>>();
         assert_eq!(reader.header().exchanges, rows.len() as u64);
         let whole = rows.iter().flat_map(|row| &row.request_stored).map(|it| it.check().is_ok());
+        assert_eq!(reader.sights().map(Result::unwrap).count(), rows.len());
         Some((outlines, sizes, whole.collect::<Vec<bool>>(), rows))
     };
     if let Some((.., rows)) = twice(read) {
