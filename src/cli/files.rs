@@ -1,5 +1,7 @@
 //! Files that commands write: which may not be replaced, and what goes away with its owner.
 
+use crate::recording::stored::STORED_FROM;
+use crate::units::parse_size;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -141,4 +143,14 @@ pub fn check_output(path: &Path, captures: &[PathBuf]) -> anyhow::Result<()> {
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+/// The longest body that is kept whole, as it was typed: what fits into memory is kept in any case.
+pub(crate) fn longest_body(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    let least = STORED_FROM as u64;
+    if bytes < least {
+        return Err("is less than 1MiB, up to which bodies are kept in any case".to_owned());
+    }
+    Ok(bytes)
 }

@@ -18,6 +18,7 @@ use crate::capture::tls::keylog;
 use crate::capture::vegeta::Pace;
 use crate::cli::accounts::partial;
 use crate::cli::exit::Exit;
+use crate::cli::files::longest_body;
 use crate::cli::files::{Scratch, Unfinished, check_output, check_recording};
 use crate::cli::import::clocks::ClockOffset;
 use crate::cli::load::{self, ImportOutcome, Options};
@@ -52,7 +53,7 @@ pub struct Import {
     max_unpacked: Option<u64>,
     /// Keep bodies of requests in packets whole up to this size, on the disk where they are large;
     /// otherwise 16GiB. Of longer ones the first MiB is kept, and they are not replayed.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    #[arg(long, value_name = "SIZE", value_parser = longest_body)]
     longest_body: Option<u64>,
     /// What happens to secrets.
     #[command(flatten)]

@@ -58,6 +58,19 @@ pub fn open(path: &Path) -> anyhow::Result<Source> {
 /// Opens a recording, or imports a capture, or draws from a model, into a scratch file that goes
 /// away with the result.
 pub fn load(path: &Path) -> anyhow::Result<Loaded> {
+    loaded(path, |path| redactor_of(path).map(Some))
+}
+
+/// The same without replacing secrets: for what is looked at and not kept. Two files that are
+/// replaced each with a key of its own could not be compared.
+pub fn load_as_it_is(path: &Path) -> anyhow::Result<Loaded> {
+    loaded(path, |_| Ok(None))
+}
+
+fn loaded(
+    path: &Path,
+    redactor: impl FnOnce(&Path) -> anyhow::Result<Option<Redactor>>,
+) -> anyhow::Result<Loaded> {
     if is_model(path) {
         let scratch = Scratch::create()?;
         draw_into(path, &scratch.recording())?;
@@ -67,9 +80,8 @@ pub fn load(path: &Path) -> anyhow::Result<Loaded> {
     if source.content() == Content::Parquet {
         return opened(path.to_owned(), Vec::new(), None);
     }
-    let scratch = Scratch::create()?;
-    let (recording, redactor) = (scratch.recording(), Some(redactor_of(path)?));
-    let imported = import(vec![source], &recording, redactor, &Options::default())?;
+    let (scratch, redactor) = (Scratch::create()?, redactor(path)?);
+    let imported = import(vec![source], &scratch.recording(), redactor, &Options::default())?;
     opened(scratch.recording(), imported.warnings, Some(scratch))
 }
 
@@ -179,6 +191,9 @@ pub fn import(
 
 /// Zones are for times without one, and clocks are set right where times are read one by one.
 fn refuse_clocks(input: &Input, options: &Options) -> anyhow::Result<()> {
+    if options.longest_body.is_some() && !matches!(input, Input::Packets(_)) {
+        bail!("--longest-body is for packets: in other captures bodies are as long as they are");
+    }
     let is_shifted = |source: &&Source| source.clock_shift_ns() != 0;
     let shifted = match input {
         Input::Packets(_) | Input::Logs(_) => None,

@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::cli::exit::Exit;
 use crate::cli::files::check_recording;
+use crate::cli::files::longest_body;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::load::listed;
 use crate::cli::record::names::forget;
@@ -94,7 +95,7 @@ pub struct Record {
     keep: Option<u32>,
     /// Record bodies of requests whole up to this size. Those over 1MiB pass through a file beside
     /// the recording; of longer ones the first MiB is kept, and they are not replayed.
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, default_value = "16GiB")]
+    #[arg(long, value_name = "SIZE", value_parser = longest_body, default_value = "16GiB")]
     longest_body: u64,
     /// What happens to secrets.
     #[command(flatten)]

@@ -23,6 +23,7 @@ use crate::drive::connection::train::Train;
 use crate::drive::connection::wire::open;
 use crate::drive::desk::{Desk, InFlight, Run};
 use crate::drive::failure;
+use crate::drive::reading::patience;
 use crate::drive::response::{Answer, ResponseReader};
 use crate::drive::tls::{Readiness, Stream};
 use crate::protocol::http1::start::asks_to_upgrade;
@@ -110,7 +111,7 @@ pub(crate) async fn carry_out(
             // In a place of its own, since hardly any request waits.
             Box::pin(exchange.converse_with_leave()).await
         } else {
-            let limit = run.limits.response_timeout;
+            let limit = patience(&exchange.request.arrival, run.limits.response_timeout);
             timeout(limit, exchange.converse(line.as_deref_mut())).await
         };
         let answer = match step {
@@ -199,6 +200,7 @@ impl Exchange {
     /// waits have a limit.
     async fn converse_with_leave(&mut self) -> Result<Result<Step, Fate>, Elapsed> {
         let limit = self.request.run().limits.response_timeout;
+        let limit = patience(&self.request.arrival, limit);
         if let Ok(step) = timeout(PATIENCE_FOR_LEAVE.min(limit), self.converse(None)).await {
             return Ok(step);
         }

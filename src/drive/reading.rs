@@ -5,16 +5,28 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use ::bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::plan::Arrival;
 use crate::plan::streamed::Streamed;
 use crate::protocol::http1::chunks::Around;
 
 /// Bytes read at once: handing them to another thread and back costs a few microseconds, far less
 /// than copying so many, and thousands of bodies may be on their way at once.
 const BLOCK: usize = 128 * 1024;
+
+/// Bytes a second that a slow line carries.
+const SLOW_LINE: u64 = 1 << 20;
+
+/// How long an exchange may take: besides the limit for its response, a body from the disk has the
+/// time that a slow line needs for it.
+pub(crate) fn patience(arrival: &Arrival, limit: Duration) -> Duration {
+    let length = arrival.streamed.as_ref().map_or(0, |streamed| streamed.body.length());
+    limit + Duration::from_secs(length / SLOW_LINE)
+}
 
 /// Bytes of memory that a body takes while it is sent.
 pub(crate) const HELD: u64 = 2 * BLOCK as u64;

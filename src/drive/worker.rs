@@ -44,6 +44,9 @@ pub(crate) struct Worked {
     pub(crate) failure: Option<io::Error>,
 }
 
+/// How long the end of a run waits for reads that a disk has not answered.
+const LAST_READ: Duration = Duration::from_secs(1);
+
 /// Tasks polled before sockets and timer are looked at again: the runtime's default of 61 would
 /// make the pacer wait for that many connections.
 const EVENT_INTERVAL: u32 = 16;
@@ -106,7 +109,8 @@ fn work(
         failure
     });
     // Whatever is still in flight is settled as its task is dropped.
-    drop(runtime);
+    // A read of a body from a disk that does not answer is not waited for.
+    runtime.shutdown_timeout(LAST_READ);
     Worked {
         summary: desk.take_summary(),
         run_queue_wait: run_queue_wait_of_this_thread(),

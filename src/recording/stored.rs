@@ -122,6 +122,21 @@ impl Stored {
         if let Source::Recorded(recorded) = &*self.source { Some(recorded.at) } else { None }
     }
 
+    /// Which file it stands in, and where, unless something was changed since.
+    pub(crate) fn unchanged_place(&self) -> Option<(usize, u64)> {
+        match &*self.source {
+            Source::Recorded(recorded) if self.changes.is_empty() => {
+                Some((Arc::as_ptr(&recorded.file).addr(), recorded.at))
+            }
+            _ => None,
+        }
+    }
+
+    /// The error that its bytes are others.
+    pub(crate) fn differs(&self) -> StoredError {
+        StoredError::Differs { place: self.shown() }
+    }
+
     /// Its number among the bodies of a recording that is being written.
     pub(crate) fn number(&self) -> Option<u64> {
         if let Source::Numbered(number) = &*self.source { Some(*number) } else { None }

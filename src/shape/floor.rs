@@ -22,6 +22,8 @@ pub struct Floors {
     pub total: f64,
     /// WAPE of counts in seconds.
     pub wape: f64,
+    /// The same in ten seconds.
+    pub wape_tens: f64,
     /// Cumulative lag in seconds.
     pub lag_seconds: f64,
     /// Ratio of the busiest seconds, less one.
@@ -73,6 +75,9 @@ impl Floors {
         let floors = Self {
             total: (whole * both).sqrt() * TAIL,
             wape: 2.0 * (second / (std::f64::consts::PI * rate)).sqrt(),
+            wape_tens: 2.0
+                * (dispersion(counts, 1_000).max(second) / (10.0 * std::f64::consts::PI * rate))
+                    .sqrt(),
             lag_seconds: 1.5 * (2.0 * whole * n).sqrt() / rate,
             peak: (2.0 * second / as_f64(peak.max(1))).sqrt(),
             gaps_ks: 0.83 * (both * bursty).sqrt(),
@@ -84,7 +89,8 @@ impl Floors {
             }),
             mix,
             opens: 2.0 * (opens_second / (std::f64::consts::PI * opens_rate)).sqrt(),
-            miss_curve: 0.25 * (2.0 / as_f64(distinct(reference)).max(1.0)).sqrt(),
+            miss_curve: (0.25 * (2.0 / as_f64(distinct(reference)).max(1.0)).sqrt())
+                .min((design * both).sqrt()),
             design,
         };
         floors.finite()
@@ -96,18 +102,23 @@ impl Floors {
         Self {
             total: known(self.total),
             wape: known(self.wape),
+            wape_tens: known(self.wape_tens),
             lag_seconds: known(self.lag_seconds),
             peak: known(self.peak),
             gaps_ks: known(self.gaps_ks),
             gaps_w1: known(self.gaps_w1),
             dispersion: self.dispersion.map(known),
-            mix: known(self.mix),
+            mix: self.mix,
             opens: known(self.opens),
             miss_curve: known(self.miss_curve),
             design: self.design,
         }
     }
 }
+
+/// Fewest sessions in each half of a load from which the halves tell how alike requests of one
+/// session are. With fewer, nothing is known of how far two samples of the mix are apart.
+const LEAST_SESSIONS: u64 = 30;
 
 /// The dispersion of a stream that is as good as even.
 const EVENEST: f64 = 0.1;
@@ -131,6 +142,10 @@ fn mix(reference: &Profile, both: f64) -> (f64, f64) {
     };
     let [even, odd] = &reference.halves;
     let sizes = [even, odd].map(|half| as_f64(half.values().sum::<u64>()));
+    let is_told = reference.sessions.iter().all(|&sessions| sessions >= LEAST_SESSIONS);
+    if !is_told {
+        return (f64::INFINITY, f64::INFINITY);
+    }
     let design = total_variation(even, odd)
         .map(|apart| apart / closed(1.0 / sizes[0] + 1.0 / sizes[1]))
         .filter(|ratio| ratio.is_finite())

@@ -15,13 +15,13 @@ use crate::shape::gate::failures;
 use crate::shape::judged::{Judged, Kind, faithful_from_ms};
 use crate::shape::likeness::align::aligned;
 use crate::shape::metrics::MIN_WINDOWS;
-use crate::shape::pairing::{Pairing, pair};
+use crate::shape::pairing::{LEAST_SHARE, Pairing, pair};
 use crate::shape::profile::Profile;
 use crate::shape::tolerance::Tolerances;
 use crate::shape::{Metric, MetricOutcome};
 use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::dispersion::index_of_dispersion;
-use crate::units::format_counted;
+use crate::units::{format_counted, format_share};
 
 /// One of the two recordings.
 #[derive(Clone, Copy, Debug)]
@@ -137,12 +137,7 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
     if let Some(reason) = unsupported(reference.profile, other.profile) {
         return invalid(reason, tolerances);
     }
-    let gap_ns = reference.profile.gaps.mean();
-    let pairing = match pairs {
-        Pairs::Never => None,
-        Pairs::IfReplay => pair(&reference.profile.keys, &other.profile.keys)
-            .filter(|pairing| pairing.is_replay(gap_ns)),
-    };
+    let (pairing, unpaired) = paired(reference.profile, other.profile, pairs);
     let (profile, shift_ns) = aligned(reference.profile, other.profile, pairing.as_ref());
     let other = Side { profile: &profile, ..other };
     let floors = if pairing.is_some() {
@@ -150,7 +145,7 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
     } else {
         Floors::of(reference.profile, other.profile)
     };
-    let input = Input { reference, other, tolerances, floors, pairing: pairing.as_ref() };
+    let input = Input { reference, other, tolerances, floors, pairing: pairing.as_ref(), unpaired };
     let step_ns = reference.clock_step_ns.max(other.clock_step_ns);
     let mut judged = metrics::all(&input);
     for each in &mut judged {
@@ -182,7 +177,9 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
 /// At every scale of which both recordings have enough windows.
 fn dispersion(reference: &Profile, other: &Profile) -> Vec<Dispersion> {
     let of = |profile: &Profile, factor: usize| {
-        let counts = coarsen(&profile.shape.counts, factor);
+        // An incomplete last window would pass for a burst.
+        let mut counts = coarsen(&profile.shape.counts, factor);
+        counts.truncate(profile.shape.counts.len() / factor);
         let window = as_f64(factor as u64) / 100.0;
         (counts.len() >= MIN_WINDOWS).then(|| index_of_dispersion(&counts, window)).flatten()
     };
@@ -203,7 +200,7 @@ fn gaps(reference: &Profile, other: &Profile) -> Vec<GapQuantile> {
 }
 
 /// What the metrics are computed from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Input<'a> {
     reference: Side<'a>,
     /// Aligned with the reference.
@@ -211,6 +208,28 @@ struct Input<'a> {
     tolerances: &'a Tolerances,
     floors: Floors,
     pairing: Option<&'a Pairing>,
+    /// Why there is none.
+    unpaired: String,
+}
+
+/// The pairs of two recordings, or why they are not compared by pairs.
+fn paired(reference: &Profile, other: &Profile, pairs: Pairs) -> (Option<Pairing>, String) {
+    if pairs == Pairs::Never {
+        return (None, "requests were not to be paired".to_owned());
+    }
+    let Some(pairing) = pair(&reference.keys, &other.keys) else {
+        return (None, "the two recordings have no resource in common".to_owned());
+    };
+    if pairing.is_replay(reference.gaps.mean()) {
+        return (Some(pairing), String::new());
+    }
+    let reason = if pairing.share < LEAST_SHARE {
+        let share = format_share(pairing.share);
+        format!("too few requests have a partner ({share}) for one recording to be a replay")
+    } else {
+        "neighbours do not stay neighbours, as they do in a replay".to_owned()
+    };
+    (None, reason)
 }
 
 /// Why nothing can be said about two recordings.
@@ -252,13 +271,13 @@ fn verdict(judged: &[Judged]) -> Verdict {
     let failed: Vec<usize> = (0..judged.len())
         .filter(|&index| judged[index].metric.outcome == MetricOutcome::Fail)
         .collect();
-    // Without the rate curve or a burst metric, nothing is known of the shape.
-    let is_of_shape = |each: &&Judged| !matches!(each.kind, Kind::Other);
-    if !judged.iter().filter(is_of_shape).any(|each| each.metric.ratio.is_some()) {
-        return if failed.is_empty() { Verdict::Invalid } else { Verdict::Degraded };
-    }
+    // Without the amount and the rate curve, nothing is known of the load.
+    let is_told = |name: &str| {
+        judged.iter().any(|each| each.metric.name.starts_with(name) && each.metric.ratio.is_some())
+    };
     if failed.is_empty() {
-        return Verdict::Faithful;
+        let is_known = is_told("completeness") && is_told("WAPE");
+        return if is_known { Verdict::Faithful } else { Verdict::Invalid };
     }
     match faithful_from_ms(judged, &failed) {
         Some(scale_ms) => Verdict::FaithfulFrom { scale_ms },
@@ -290,7 +309,9 @@ fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
                 "the target did not receive what the reference did: {failures} ({how}){unjudged}"
             )
         }
-        Verdict::Invalid => format!("nothing can be said about the shape{unjudged}"),
+        Verdict::Invalid => {
+            format!("there is too little to tell one load from another{unjudged}")
+        }
     }
 }
 

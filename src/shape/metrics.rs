@@ -63,9 +63,15 @@ impl Pair<'_> {
 
     /// WAPE of the rate curve at 1 s, where one request in the wrong second is within `limit`.
     pub fn rate_wape(self, limit: f64) -> Evaluated {
-        let planned = coarsen(&self.planned.counts, PER_SECOND);
-        enough_windows(planned.len(), "1 s")?;
-        let produced = coarsen(&self.produced.counts, PER_SECOND);
+        self.rate_wape_in(1, limit)
+    }
+
+    /// The same in windows of so many seconds.
+    pub fn rate_wape_in(self, seconds: usize, limit: f64) -> Evaluated {
+        let factor = PER_SECOND * seconds;
+        let planned = coarsen(&self.planned.counts, factor);
+        enough_windows(planned.len(), &scale_name(factor))?;
+        let produced = coarsen(&self.produced.counts, factor);
         let value = wape(&planned, &produced).ok_or_else(nothing)?;
         let change = 2.0 / as_f64(self.planned.total);
         supported(value, 0.0, Quantum { change, limit, what: "one request in the next second" })

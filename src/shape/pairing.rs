@@ -40,6 +40,11 @@ pub struct Pairing {
     pub lateness: Histogram<u64>,
     /// Share of requests that came before one that was recorded before them.
     pub overtaken: f64,
+    /// Pairs of which it is not sure that they belong together: too many were missing to look at
+    /// every way to leave them out.
+    pub unsure: u64,
+    /// Resources.
+    pub resources: u64,
     /// How far neighbours that ask for different resources drift apart, at the median, in
     /// nanoseconds; `None` with fewer than [`LEAST_NEIGHBOURS`].
     pub drift_ns: Option<f64>,
@@ -58,7 +63,7 @@ struct Pair {
 
 impl Pair {
     fn late_ns(self) -> i64 {
-        self.other_ns - self.at_ns
+        self.other_ns.saturating_sub(self.at_ns)
     }
 }
 
@@ -66,7 +71,10 @@ impl Pairing {
     /// The other recording is a replay of the first, well done or not. `mean_gap_ns` is that of
     /// the first.
     pub fn is_replay(&self, mean_gap_ns: f64) -> bool {
-        let bound = NEIGHBOURS_NS.max(mean_gap_ns * NEIGHBOUR_GAPS);
+        // Two independent loads drift apart by some half of √(pairs · resources) gaps: where that
+        // is no more than what a replay may, only a fifth of it proves one.
+        let by_chance = (as_f64(self.pairs) * as_f64(self.resources)).sqrt() * mean_gap_ns / 2.0;
+        let bound = NEIGHBOURS_NS.max(mean_gap_ns * NEIGHBOUR_GAPS).min(by_chance / 5.0);
         self.share >= LEAST_SHARE && self.drift_ns.is_some_and(|drift| drift <= bound)
     }
 }
@@ -76,7 +84,8 @@ pub fn pair(reference: &Keys, other: &Keys) -> Option<Pairing> {
     let threshold = reference.threshold().min(other.threshold());
     let [first, second] = [reference, other].map(|keys| by_key(keys, threshold));
     let smaller = first.len().min(second.len());
-    let mut pairs = matched(&first, &second);
+    let (mut pairs, unsure) = matched(&first, &second);
+    let resources = pairs.chunk_by(|a, b| a.key == b.key).count() as u64;
     if pairs.is_empty() {
         return None;
     }
@@ -96,6 +105,8 @@ pub fn pair(reference: &Keys, other: &Keys) -> Option<Pairing> {
         share: as_f64(count) / as_f64(smaller as u64),
         offset_ns,
         lateness,
+        unsure,
+        resources,
         overtaken: as_f64(overtaken as u64) / as_f64((count - 1).max(1)),
         drift_ns,
     })
@@ -116,7 +127,7 @@ fn by_key(keys: &Keys, threshold: u64) -> Vec<(u64, i64)> {
 
 type Group<'a> = &'a [(u64, i64)];
 
-fn matched(first: Group, second: Group) -> Vec<Pair> {
+fn matched(first: Group, second: Group) -> (Vec<Pair>, u64) {
     let mut others = second.chunk_by(|a, b| a.0 == b.0).peekable();
     let mut groups: Vec<(Group, Group)> = Vec::new();
     for group in first.chunk_by(|a, b| a.0 == b.0) {
@@ -125,10 +136,15 @@ fn matched(first: Group, second: Group) -> Vec<Pair> {
         groups.extend(others.next_if(|other| other[0].0 == key).map(|other| (group, other)));
     }
     let offset = offset(&groups);
-    let (mut pairs, mut cells) = (Vec::new(), MAX_CELLS);
+    let (mut pairs, mut cells, mut unsure) = (Vec::new(), MAX_CELLS, 0);
     for (group, other) in groups {
         let pair =
             |a: usize, b: usize| Pair { key: group[a].0, at_ns: group[a].1, other_ns: other[b].1 };
+        let smaller = group.len().min(other.len());
+        let spare = group.len().abs_diff(other.len());
+        if spare > 0 && smaller.saturating_mul(spare + 1) > cells {
+            unsure += smaller as u64;
+        }
         if group.len() >= other.len() {
             let chosen = left_out(group, other, -offset, &mut cells);
             pairs.extend(chosen.into_iter().enumerate().map(|(b, a)| pair(a, b)));
@@ -137,15 +153,16 @@ fn matched(first: Group, second: Group) -> Vec<Pair> {
             pairs.extend(chosen.into_iter().enumerate().map(|(a, b)| pair(a, b)));
         }
     }
-    pairs
+    (pairs, unsure)
 }
 
 /// How much later the second clock is: the median over resources with as many requests in both, or
 /// nothing, since both begin with their first request.
 fn offset(groups: &[(Group, Group)]) -> i64 {
     let whole = groups.iter().filter(|(group, other)| group.len() == other.len());
-    let mut late: Vec<i64> =
-        whole.flat_map(|(group, other)| group.iter().zip(*other).map(|(a, b)| b.1 - a.1)).collect();
+    let mut late: Vec<i64> = whole
+        .flat_map(|(group, other)| group.iter().zip(*other).map(|(a, b)| b.1.saturating_sub(a.1)))
+        .collect();
     if late.len() < LEAST_NEIGHBOURS {
         return 0;
     }
@@ -157,8 +174,9 @@ fn offset(groups: &[(Group, Group)]) -> i64 {
 /// of the distances is least. `later` is added to the shorter one's moments.
 fn left_out(long: Group, short: Group, later: i64, cells: &mut usize) -> Vec<usize> {
     let spare = long.len() - short.len();
-    let apart =
-        |index: usize, skipped: usize| (short[index].1 + later).abs_diff(long[index + skipped].1);
+    let apart = |index: usize, skipped: usize| {
+        short[index].1.saturating_add(later).abs_diff(long[index + skipped].1)
+    };
     if spare == 0 {
         return (0..short.len()).collect();
     }

@@ -19,11 +19,12 @@ pub const MAX_CONNECTIONS: usize = 1 << 20;
 /// Routes whose sizes are kept apart: 27 KiB each at most.
 pub const MAX_SIZED_ROUTES: usize = 200;
 
-/// Sessions counted, one of [`SESSION_SHARE`].
-pub const MAX_SESSIONS: usize = 1 << 16;
+/// Sessions counted. Where there are more, half of them are let go by their hash, and again.
+pub const MAX_SESSIONS: usize = 1 << 14;
 
-/// One session of this many is counted, by its hash.
-pub const SESSION_SHARE: u64 = 16;
+/// Half a window, which stands before the first request: what is regular begins in the middle of
+/// a window, and a little lateness moves nothing into another one.
+const HALF_A_WINDOW: Duration = Duration::from_millis(5);
 
 /// Windows of 10 ms: as many as [`Shape`] has.
 const MAX_WINDOWS: usize = super::MAX_SECONDS * 100;
@@ -63,8 +64,12 @@ pub struct Profile {
     /// Requests of a session that a request is in, on average: `E[N²]/E[N]`. `None` without
     /// sessions that were counted.
     pub cluster: Option<f64>,
+    /// Sessions that were counted with an even and with an odd hash.
+    pub sessions: [u64; 2],
     /// Requests on connections beyond [`MAX_CONNECTIONS`].
     pub not_followed: u64,
+    /// Requests later than the windows reach, which are in nothing else here.
+    pub beyond: u64,
     gap_moments: [f64; 3],
 }
 
@@ -105,6 +110,8 @@ pub struct Profiler {
     /// Requests in flight more or less, by window.
     flights: Vec<i32>,
     sessions: HashMap<u64, u64>,
+    /// Sessions whose hash is at most this are counted.
+    threshold: u64,
     latest: Option<Duration>,
 }
 
@@ -133,7 +140,9 @@ impl Default for Profiler {
             most_in_flight: 0,
             keys: Keys::default(),
             cluster: None,
+            sessions: [0; 2],
             not_followed: 0,
+            beyond: 0,
             gap_moments: [0.0; 3],
         };
         Self {
@@ -143,6 +152,7 @@ impl Default for Profiler {
             connections: Vec::new(),
             flights: Vec::new(),
             sessions: HashMap::new(),
+            threshold: u64::MAX,
             latest: None,
         }
     }
@@ -155,12 +165,16 @@ impl Profiler {
         let profile = &mut self.profile;
         let first = *profile.first.get_or_insert(seen.at);
         let at = seen.at.saturating_sub(first).max(profile.length);
+        if at.as_secs() >= super::MAX_SECONDS as u64 {
+            profile.beyond += 1;
+            return;
+        }
         if let Some(before) = self.latest.replace(at) {
             profile.add_gap(at.saturating_sub(before));
         }
         profile.length = at;
         profile.shape.total += 1;
-        super::bump(&mut profile.shape.counts, super::window_of(at), 1);
+        super::bump(&mut profile.shape.counts, super::window_of(at + HALF_A_WINDOW), 1);
         profile.bytes[0] = profile.bytes[0].saturating_add(seen.request_bytes);
         if let Some(bytes) = seen.response_bytes {
             profile.response_bytes.saturating_record(bytes.min(MAX_SIZE));
@@ -169,14 +183,11 @@ impl Profiler {
         profile.keys.add(seen.key, seen.is_read, at);
         let session = spread(seen.session);
         self.count_route(seen, session);
-        if session.is_multiple_of(SESSION_SHARE) {
-            let is_full = self.sessions.len() >= MAX_SESSIONS;
-            match self.sessions.get_mut(&session) {
-                Some(requests) => *requests += 1,
-                None if is_full => {}
-                None => {
-                    self.sessions.insert(session, 1);
-                }
+        if session <= self.threshold {
+            *self.sessions.entry(session).or_default() += 1;
+            while self.sessions.len() > MAX_SESSIONS {
+                self.threshold /= 2;
+                self.sessions.retain(|session, _| *session <= self.threshold);
             }
         }
         self.follow(seen, at);
@@ -187,7 +198,7 @@ impl Profiler {
         if self.routes.len() <= route {
             self.routes.resize(route + 1, [0; 2]);
         }
-        let half = usize::from(session / SESSION_SHARE % 2 == 1);
+        let half = half_of(session);
         self.routes[route][half] += 1;
         // Most requests have no body: those are put into the histograms at the end.
         if seen.request_bytes == 0 {
@@ -275,6 +286,8 @@ impl Profiler {
             most = most.max(now);
         }
         profile.most_in_flight = u64::try_from(most).unwrap_or(0);
+        let odd = self.sessions.keys().filter(|session| half_of(**session) == 1).count() as u64;
+        profile.sessions = [self.sessions.len() as u64 - odd, odd];
         let mut sizes: Vec<u64> = self.sessions.into_values().collect();
         sizes.sort_unstable();
         let (sum, squares) = sizes.iter().fold((0.0, 0.0), |(sum, squares), &size| {
@@ -283,6 +296,11 @@ impl Profiler {
         profile.cluster = (sum > 0.0).then(|| squares / sum);
         profile
     }
+}
+
+/// Which half of the load a session is in.
+fn half_of(session: u64) -> usize {
+    usize::from(session % 2 == 1)
 }
 
 fn moved(counts: &mut Vec<u32>, by: i64) {
@@ -320,83 +338,4 @@ fn route_sizes() -> Histogram<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn seen(ms: u64, connection: u64) -> Sight {
-        Sight { at: Duration::from_millis(ms), connection, session: connection, ..Sight::default() }
-    }
-
-    fn profile(requests: &[Sight]) -> Profile {
-        let mut profiler = Profiler::default();
-        for request in requests {
-            profiler.add(request);
-        }
-        profiler.finish(&[Arc::from("GET /"), Arc::from("GET /item/*")])
-    }
-
-    #[test]
-    fn moments_count_from_the_first_request_on() {
-        let profile = profile(&[seen(5_000, 0), seen(5_010, 0), seen(6_000, 1)]);
-        assert_eq!(profile.first, Some(Duration::from_secs(5)));
-        assert_eq!(profile.length, Duration::from_secs(1));
-        assert_eq!((profile.shape.counts[0], profile.shape.counts[1]), (1, 1));
-        assert_eq!(profile.shape.counts[100], 1);
-        assert_eq!(profile.shape.opens, [1, 1]);
-        assert_eq!(profile.gaps.len(), 2);
-        assert!((profile.rate() - 3.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn connections_routes_and_flights_are_counted() {
-        let answered = |ms, connection, route, took| Sight {
-            route,
-            took: Some(Duration::from_millis(took)),
-            response_bytes: Some(100),
-            request_bytes: 7,
-            ..seen(ms, connection)
-        };
-        let requests = [
-            answered(0, 0, 0, 20),
-            answered(5, 1, 1, 20),
-            answered(100, 0, 1, 10),
-            answered(200, 0, 1, 10),
-        ];
-        let profile = profile(&requests);
-        assert_eq!(profile.most_in_flight, 2);
-        assert!((profile.waited - 0.06).abs() < 1e-9);
-        assert_eq!((profile.reuse.len(), profile.reuse.max()), (2, 3));
-        assert_eq!(profile.idle.len(), 2);
-        assert!(profile.idle.max() >= 90_000_000);
-        assert_eq!(profile.shape.mix[&Arc::from("GET /item/*") as &Arc<str>], 3);
-        assert_eq!(profile.route_bytes.len(), 2);
-        assert_eq!(profile.bytes, [28, 400]);
-        let halves: u64 = profile.halves.iter().flat_map(BTreeMap::values).sum();
-        assert_eq!(halves, 4);
-    }
-
-    #[test]
-    fn what_is_beyond_the_bounds_is_counted_and_nothing_else() {
-        let far = Sight { route: u32::MAX, took: Some(Duration::MAX), ..seen(1, u64::MAX) };
-        let profile = profile(&[far, Sight { at: Duration::MAX, ..far }, seen(0, 0)]);
-        assert_eq!(profile.not_followed, 2);
-        assert_eq!(profile.shape.total, 3);
-        assert_eq!(profile.shape.mix[&Arc::from(OTHER_ROUTES) as &Arc<str>], 2);
-        assert!(profile.shape.counts.len() <= MAX_WINDOWS);
-    }
-
-    #[test]
-    fn a_profile_is_shifted_by_whole_windows() {
-        let mut profile = profile(&[seen(0, 0), seen(10, 0), seen(30, 0)]);
-        profile.shift(149);
-        assert_eq!((profile.shape.counts.len(), profile.shape.opens.len()), (153, 2));
-        profile.shift(-149);
-        assert_eq!((&*profile.shape.counts, &*profile.shape.opens), (&[1, 1, 0, 1][..], &[1][..]));
-        profile.shift(2);
-        assert_eq!(profile.shape.counts, [0, 0, 1, 1, 0, 1]);
-        profile.shift(-3);
-        assert_eq!(profile.shape.counts, [2, 0, 1]);
-        profile.shift(-9);
-        assert_eq!(profile.shape.counts, [3]);
-    }
-}
+mod tests;

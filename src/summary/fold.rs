@@ -277,7 +277,6 @@ fn offered(sample: &Sample) -> bool {
     !is_ours
 }
 
-/// From one moment to a later one, in nanoseconds; 0 when the order is reversed.
 /// A request without an end had begun, and the run did not wait for it.
 fn was_in_flight(fate: &Fate) -> bool {
     match fate {
@@ -287,11 +286,14 @@ fn was_in_flight(fate: &Fate) -> bool {
                 | Unsent::Interrupted
                 | Unsent::LocalResources
                 | Unsent::ConnectionLimit
+                | Unsent::BodyUnread
+                | Unsent::NotInHttp2
         ),
         _ => true,
     }
 }
 
+/// From one moment to a later one, in nanoseconds; 0 when the order is reversed.
 fn between(from: Duration, to: Duration) -> u64 {
     nanoseconds(to.saturating_sub(from))
 }

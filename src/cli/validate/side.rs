@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use crate::cli::load::load;
+use crate::cli::load::load_as_it_is;
 use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
 use crate::report::files::RUN_FILE;
 use crate::report::json;
 use crate::report::model::Report;
+use crate::shape::MAX_SECONDS;
 use crate::shape::likeness::Side;
 use crate::shape::profile::{Profile, Profiler};
 use crate::stats::counts::as_f64;
@@ -55,7 +56,7 @@ fn run_file(path: &Path) -> Option<PathBuf> {
 }
 
 fn of_recording(path: &Path) -> anyhow::Result<Read> {
-    let loaded = load(path)?;
+    let loaded = load_as_it_is(path)?;
     let header = loaded.reader.header();
     let name = path.display();
     let warnings = loaded.warnings.iter().map(|warning| format!("{name}: {warning}"));
@@ -96,7 +97,9 @@ fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
         bail!("{}: this run replayed nothing, so that it has no load to compare", path.display());
     }
     let seconds: Vec<u64> = run.series.iter().map(|second| second.sent).collect();
-    let routes = run.routes.iter().map(|row| (Arc::from(row.route.as_str()), row.arrivals));
+    // Where the run had more routes than it lists, its mix is not known.
+    let listed = if run.other_routes.arrivals == 0 { run.routes.as_slice() } else { &[] };
+    let routes = listed.iter().map(|row| (Arc::from(row.route.as_str()), row.arrivals));
     let name = path.display();
     Ok(Read {
         profile: Profile::of_seconds(&seconds, routes.collect()),
@@ -114,12 +117,13 @@ impl Profile {
     fn of_seconds(seconds: &[u64], mix: std::collections::BTreeMap<Arc<str>, u64>) -> Self {
         let mut profile = Profiler::default().finish(&[]);
         profile.first = Some(Duration::ZERO);
-        profile.length = Duration::from_secs(seconds.len() as u64);
-        profile.shape.total = seconds.iter().sum();
-        for second in seconds {
-            // All of a second stand in its first hundredth: nothing is said of less than a second.
-            profile.shape.counts.push(u32::try_from(*second).unwrap_or(u32::MAX));
-            profile.shape.counts.extend([0; 99]);
+        profile.length = Duration::from_secs(seconds.len().min(MAX_SECONDS) as u64);
+        for second in seconds.iter().take(MAX_SECONDS) {
+            let requests = u32::try_from(*second).unwrap_or(u32::MAX);
+            profile.shape.total += u64::from(requests);
+            // Evenly: nothing is said of less than a second.
+            let share = |window: u32| requests / 100 + u32::from(window < requests % 100);
+            profile.shape.counts.extend((0..100).map(share));
         }
         profile.shape.mix = mix;
         profile

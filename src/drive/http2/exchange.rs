@@ -14,6 +14,7 @@ use crate::drive::failure;
 use crate::drive::follow::Heard;
 use crate::drive::http2::body::{Body, NotWritten, write};
 use crate::drive::http2::room::Room;
+use crate::drive::reading::patience;
 use crate::protocol::http2::request::request_of;
 use crate::sample::{Fate, Http2Failure, Unsent};
 
@@ -53,8 +54,9 @@ pub(super) async fn carry(
     let run = Arc::clone(turn.request.run());
     turn.request.sample.connected = Some(run.epoch.now());
     turn.request.prepare();
+    let limit = patience(&turn.request.arrival, run.limits.response_timeout);
     let exchange = exchange(send, &room, &mut turn.request);
-    let fate = match timeout(run.limits.response_timeout, exchange).await {
+    let fate = match timeout(limit, exchange).await {
         Ok(fate) => fate,
         Err(_) => Fate::TimedOut,
     };

@@ -8,6 +8,7 @@
 //!   rows │ body 0 │ body 1 │ … │ list: where, how long, SHA-256, 48 bytes each │ footer
 //! ```
 
+use std::collections::HashMap;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +38,9 @@ pub(super) struct Bodies {
     bytes: u64,
     /// Memory that their changes take.
     held: usize,
+    /// The numbers of those that stand in another recording: however many rows name one, it is
+    /// written once.
+    known: HashMap<(usize, u64), u64>,
     /// For those that come in memory.
     spool: Arc<Spool>,
     beside: Box<Path>,
@@ -45,7 +49,8 @@ pub(super) struct Bodies {
 impl Bodies {
     pub(super) fn beside(path: &Path) -> Self {
         let spool = Arc::new(Spool::beside(path));
-        Self { all: Vec::new(), bytes: 0, held: 0, spool, beside: path.into() }
+        let (all, known) = (Vec::new(), HashMap::new());
+        Self { all, bytes: 0, held: 0, known, spool, beside: path.into() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -71,11 +76,16 @@ impl Bodies {
             }
             None => return Ok(()),
         };
-        let (number, length) = (self.all.len() as u64, stored.length());
+        let (mut number, length) = (self.all.len() as u64, stored.length());
+        if let Some(place) = stored.unchanged_place() {
+            number = *self.known.entry(place).or_insert(number);
+        }
         exchange.request_stored = Some(Stored::numbered(number, length));
-        self.bytes = self.bytes.saturating_add(length);
-        self.held += stored.held();
-        self.all.push(stored);
+        if number == self.all.len() as u64 {
+            self.bytes = self.bytes.saturating_add(length);
+            self.held += stored.held();
+            self.all.push(stored);
+        }
         Ok(())
     }
 
@@ -116,6 +126,8 @@ impl Bodies {
             let digest = context.finish();
             if stored.digest().is_some_and(|recorded| recorded != digest.as_ref()) {
                 stored.check()?;
+                // It was other bytes when they were copied, whatever it is now.
+                return Err(stored.differs().into());
             }
             for part in [&at.to_le_bytes(), &stored.length().to_le_bytes(), digest.as_ref()] {
                 list.extend_from_slice(part);
@@ -167,13 +179,23 @@ impl BodyList {
         if number >= count {
             return Err("names a body that the file does not have");
         }
-        let mut entry = [0; ENTRY];
-        let place = list.saturating_add(number.saturating_mul(ENTRY as u64));
-        table
-            .file
-            .read_exact_at(&mut entry, place)
-            .map_err(|_| "names a body whose place cannot be read")?;
-        let (at, known, digest) = parse(&entry).ok_or("names a body without a place")?;
+        let entry_of = |number: u64| {
+            let mut entry = [0; ENTRY];
+            let place = list.saturating_add(number.saturating_mul(ENTRY as u64));
+            table
+                .file
+                .read_exact_at(&mut entry, place)
+                .map_err(|_| "names a body whose place cannot be read")?;
+            parse(&entry).ok_or("names a body without a place")
+        };
+        let (at, known, digest) = entry_of(number)?;
+        // One stands behind the other, so that all of them together are no more than the file.
+        if let Some(before) = number.checked_sub(1) {
+            let (before, length, _) = entry_of(before)?;
+            if before.checked_add(length) != Some(at) || length == 0 {
+                return Err("names a body that does not begin where the one before it ends");
+            }
+        }
         if known != length {
             return Err("names a body that is not as long as `request_body_bytes` says");
         }

@@ -20,6 +20,10 @@ const BLOCK: u64 = 1 << 20;
 /// commonly told to accept, and short enough that a single client cannot fill a disk at once.
 pub const LONGEST: u64 = 16 << 30;
 
+/// Most blocks of a spool, 64 GiB: many clients at once must not fill a disk either. A body for which
+/// there is no room is cut, and counted.
+const MAX_BLOCKS: u64 = 64 << 10;
+
 /// A file for bodies, which is there from the first of them on, and gone with its owner.
 #[derive(Debug)]
 pub struct Spool {
@@ -71,10 +75,14 @@ impl Spool {
             let file = nameless(&self.beside)?;
             self.file.get_or_init(|| file);
         }
-        Ok(room.free.pop().unwrap_or_else(|| {
-            room.blocks += 1;
-            room.blocks - 1
-        }))
+        if let Some(block) = room.free.pop() {
+            return Ok(block);
+        }
+        if room.blocks >= MAX_BLOCKS {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        room.blocks += 1;
+        Ok(room.blocks - 1)
     }
 
     fn file(&self) -> io::Result<&File> {
@@ -141,7 +149,15 @@ impl Spooled {
 
 impl Drop for Spooled {
     fn drop(&mut self) {
-        self.spool.room().free.append(&mut self.blocks);
+        let mut room = self.spool.room();
+        room.free.append(&mut self.blocks);
+        // Nobody has any of it: the disk gets it back. If it does not, it is used again.
+        if room.free.len() as u64 == room.blocks
+            && let Some(file) = self.spool.file.get()
+            && file.set_len(0).is_ok()
+        {
+            *room = Room::default();
+        }
     }
 }
 
@@ -176,11 +192,17 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the file has no name");
         assert_eq!(spool.room().blocks, 6);
         drop(second);
+        assert!(spool.file.get().unwrap().metadata().unwrap().len() > 0);
         let mut third = spool.begin();
         third.append(&two).unwrap();
         let free = spool.room().free.len();
         assert_eq!((spool.room().blocks, free), (6, 0));
         assert!(first.front(usize::MAX).unwrap() == one && third.front(9).unwrap() == two[..9]);
+        drop((first, third));
+        assert_eq!(spool.file.get().unwrap().metadata().unwrap().len(), 0, "the disk has it back");
+        let mut again = spool.begin();
+        again.append(&one).unwrap();
+        assert!(again.front(usize::MAX).unwrap() == one);
     }
 
     #[test]

@@ -192,7 +192,7 @@ fn each_mistake_has_a_place_a_message_and_a_hint() {
         ("stage: { block_per_byte: 2d }", (3, 26), "calendar unit", "`250ms`"),
         ("name: 'unclosed", (4, 1), "quoted scalar", "YAML"),
         ("\tname: tabs", (3, 2), "did not find expected key", "no tabs"),
-        ("name: a\n---\nname: b", (5, 1), "second document", "one scenario"),
+        ("name: a\n---\nname: b", (5, 1), "second document", "one document"),
         ("name: !secret x", (3, 15), "tag", "YAML"),
         ("name: *nowhere", (3, 7), "anchor", "YAML"),
     ];
@@ -267,7 +267,7 @@ fn hostile_files_end_in_a_bounded_error() {
     let deep = format!("{BASE}name: {}\n", "[".repeat(5000));
     assert!(problem(&deep).line > 0);
     let wide = format!("{BASE}expect: [{}]\n", "a, ".repeat(60_000));
-    assert!(problem(&wide).message.contains("larger than any scenario"), "{}", problem(&wide));
+    assert!(problem(&wide).message.contains("larger than any of its kind"), "{}", problem(&wide));
     let mut bomb = String::from("a0: &a0 [x]\n");
     for level in 1..30 {
         let last = format!("*a{}", level - 1);

@@ -18,14 +18,16 @@ pub(super) struct Curve {
 }
 
 impl Curve {
-    pub(super) fn of(keys: &Keys) -> Option<Self> {
-        let reads: Vec<u64> =
-            keys.kept().iter().filter(|kept| kept.is_read()).map(|kept| kept.key).collect();
+    /// Of the keys up to a threshold, or fewer where fewer were kept.
+    pub(super) fn of(keys: &Keys, threshold: u64) -> Option<Self> {
+        let threshold = threshold.min(keys.threshold());
+        let reads = keys.kept().iter().filter(|kept| kept.is_read() && kept.key <= threshold);
+        let reads: Vec<u64> = reads.map(|kept| kept.key).collect();
         if reads.is_empty() {
             return None;
         }
         let sampled = miss_curve(&reads);
-        let rate = keys.rate();
+        let rate = as_f64(threshold) / as_f64(u64::MAX);
         let distinct = as_f64(sampled.compulsory) / rate;
         Some(Self { sampled, rate, reads: as_f64(keys.reads), distinct })
     }
@@ -69,15 +71,15 @@ mod tests {
     #[test]
     fn a_curve_of_all_keys_is_exact() {
         // 100 keys by turns: a cache of fewer misses all, one of 100 only the first round.
-        let curve = Curve::of(&keys(100_000, |number| number % 100)).unwrap();
+        let curve = Curve::of(&keys(100_000, |number| number % 100), u64::MAX).unwrap();
         assert!((curve.ratio(99.0) - 1.0).abs() < 1e-12);
         assert!((curve.ratio(100.0) - 100.0 / 60_000.0).abs() < 1e-12);
-        let same = Curve::of(&keys(100_000, |number| number % 100)).unwrap();
+        let same = Curve::of(&keys(100_000, |number| number % 100), u64::MAX).unwrap();
         assert_eq!(curve.distance(&same), (0.0, 0.0));
-        let one = Curve::of(&keys(100_000, |_| 7)).unwrap();
+        let one = Curve::of(&keys(100_000, |_| 7), u64::MAX).unwrap();
         let (mean, most) = curve.distance(&one);
         assert!(mean > 0.8 && most > 0.99, "{mean} {most}");
-        assert!(Curve::of(&Keys::default()).is_none());
+        assert!(Curve::of(&Keys::default(), u64::MAX).is_none());
     }
 
     #[test]
@@ -87,8 +89,10 @@ mod tests {
             let drawn = spread(number) % 100_000;
             if drawn < 30_000 { drawn % 50 } else { drawn / 10 }
         };
-        let (all, sampled) =
-            (Curve::of(&keys(100_000, ask)).unwrap(), Curve::of(&keys(10_000, ask)).unwrap());
+        let (all, sampled) = (
+            Curve::of(&keys(100_000, ask), u64::MAX).unwrap(),
+            Curve::of(&keys(10_000, ask), u64::MAX).unwrap(),
+        );
         assert!(sampled.rate < 0.3, "{}", sampled.rate);
         let (mean, _) = all.distance(&sampled);
         assert!(mean < 0.03, "{mean}");

@@ -48,7 +48,7 @@ pub(super) fn told(input: &Input, judged: &[Judged]) -> Vec<String> {
     if is_off || failed("IDC") || failed("gaps") || failed("peak") {
         told.extend(flat(first, second));
         told.extend(silence(first, second));
-        told.extend(bursts(first, second, failed("IDC"), failed("gaps")));
+        told.extend(bursts(first, second, failed("IDC"), failed("gaps") && !is_off));
     }
     if failed("mix") {
         told.extend(routes(&first.shape, &second.shape));
@@ -67,7 +67,7 @@ pub(super) fn told(input: &Input, judged: &[Judged]) -> Vec<String> {
     if failed("miss-ratio") {
         let [before, after] = [first, second].map(distinct);
         told.push(format!(
-            "caches will miss other shares: some {} resources are read, {} in the reference",
+            "caches will miss other shares: some {} resources are asked for, {} in the reference",
             format_count(after),
             format_count(before)
         ));
@@ -269,6 +269,12 @@ fn of_side(name: &str, side: &Side, is_reference: bool) -> Vec<String> {
         limits.push(format!(
             "{} of the messages of the {name} could not be used",
             format_share(side.lost)
+        ));
+    }
+    if side.profile.beyond > 0 {
+        limits.push(format!(
+            "of the {name}, {} after the first six hours were left out",
+            format_counted(side.profile.beyond, "request", "requests")
         ));
     }
     let rate = side.profile.keys.rate();

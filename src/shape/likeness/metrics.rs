@@ -10,12 +10,15 @@ use crate::shape::likeness::Input;
 use crate::shape::likeness::curve::Curve;
 use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
-use crate::stats::counts::{as_f64, coarsen};
+use crate::stats::counts::{as_f64, as_index, coarsen};
 use crate::stats::gaps::{kolmogorov_smirnov, wasserstein};
 use crate::stats::memory::{Hurst, hurst_by_variance};
 
 /// A clock whose steps are more than this share of the mean gap makes gaps of its own.
 const STEP_OF_GAP: f64 = 0.1;
+
+/// One of this many pairs may be unsure.
+const UNSURE: u64 = 200;
 
 /// Fewest requests of a route whose sizes are compared.
 const SIZED_REQUESTS: u64 = 100;
@@ -57,6 +60,32 @@ fn three_digits(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
+/// What chance alone may do at most: a metric of which two samples of one law differ by more than
+/// this says nothing.
+mod ceiling {
+    /// Of shares and distances that are 1 at most.
+    pub(super) const SHARE: f64 = 0.3;
+    /// Of the WAPE of counts.
+    pub(super) const WAPE: f64 = 0.5;
+    /// Of ratios: from a half to twice as much.
+    pub(super) const RATIO: f64 = 1.0;
+    /// Of the amount, as a share.
+    pub(super) const AMOUNT: f64 = 0.25;
+    /// Of the WAPE of opened connections, and of the ratio of dispersions of ten seconds, of which
+    /// no recording of minutes knows more.
+    pub(super) const COARSE: f64 = 1.5;
+}
+
+/// The value, unless what is tolerated of it because of its floor is beyond the ceiling.
+fn supported(value: Evaluated, floor: f64, ceiling: f64) -> Evaluated {
+    if floor * FACTOR > ceiling {
+        return Err("too few requests: two samples of one load differ by more than can be told \
+                    from another load"
+            .into());
+    }
+    value
+}
+
 fn with_floor(mut judged: Judged, floor: f64) -> Judged {
     let metric = &mut judged.metric;
     if floor > 0.0 && metric.value.is_some() {
@@ -71,33 +100,31 @@ fn amounts(input: &Input) -> Vec<Judged> {
     let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
     // What was lost on the way into either file cannot be told from what was not sent.
     let lost = input.reference.lost.max(input.other.lost);
-    let complete = limits.completeness;
-    let completeness = if lost > 1.0 - complete {
-        Err(format!("{:.2} % of one recording's messages could not be used", lost * 100.0))
-    } else {
-        both.completeness()
-    };
-    let complete = Gate::Band(band([complete, 1.0 / complete], floors.total));
-    let mut metrics =
-        vec![with_floor(other("completeness", "%", completeness, complete), floors.total)];
+    let floor = floors.total.max(lost);
+    let complete = Gate::Band(band([limits.completeness, 1.0 / limits.completeness], floor));
+    let completeness = supported(both.completeness(), floor, ceiling::AMOUNT);
+    let mut metrics = vec![with_floor(other("completeness", "%", completeness, complete), floor)];
     metrics.extend(lateness(input));
-    let wape = widened(limits.wape, floors.wape);
     let lag = widened(limits.lag_seconds, floors.lag_seconds);
+    let lag_ms = as_index(lag * 1e3) as u64;
+    let longest = input.reference.profile.length.as_secs_f64() / 10.0;
+    let lag_value = supported(both.lag_seconds(lag), floors.lag_seconds, longest);
     let peak = band(limits.peak, floors.peak);
+    let peak_value = supported(both.peak_second(peak), floors.peak, ceiling::RATIO);
+    for (seconds, floor) in [(1, floors.wape), (10, floors.wape_tens)] {
+        let wape = widened(limits.wape, floor);
+        let value = supported(both.rate_wape_in(seconds, wape), floor, ceiling::WAPE);
+        let name = format!("WAPE {seconds} s");
+        let gate = Gate::AtMost(wape);
+        metrics.push(with_floor(counts(seconds as u64 * 1_000, &name, "%", value, gate), floor));
+    }
     metrics.extend([
-        with_floor(
-            counts(1_000, "WAPE 1 s", "%", both.rate_wape(wape), Gate::AtMost(wape)),
-            floors.wape,
-        ),
         counts(1_000, "nRMSE 1 s", "%", both.rate_rmse(), Gate::Report),
         with_floor(
-            other("max cumulative lag", "s", both.lag_seconds(lag), Gate::AtMost(lag)),
+            counts(lag_ms, "max cumulative lag", "s", lag_value, Gate::AtMost(lag)),
             floors.lag_seconds,
         ),
-        with_floor(
-            counts(1_000, "peak ratio 1 s", "", both.peak_second(peak), Gate::Band(peak)),
-            floors.peak,
-        ),
+        with_floor(counts(1_000, "peak ratio 1 s", "", peak_value, Gate::Band(peak)), floors.peak),
         counts(10, "peak ratio 10 ms q99.99", "", both.peak_window(), Gate::Report),
     ]);
     metrics
@@ -105,22 +132,25 @@ fn amounts(input: &Input) -> Vec<Judged> {
 
 fn lateness(input: &Input) -> Vec<Judged> {
     let [p99, p999, max] = input.tolerances.lateness_ms;
-    let at = |q: f64| match input.pairing {
-        Some(pairing) => lateness_ms(&pairing.lateness, q),
-        None => Err("the second recording is no replay of the first: nothing has a moment to be \
-                     late for"
-            .to_owned()),
+    let unpaired = || match &input.pairing {
+        Some(pairing) if pairing.unsure * UNSURE > pairing.pairs => {
+            Err("too many are missing to tell which of the others belong together".to_owned())
+        }
+        Some(pairing) => Ok(pairing),
+        None => Err(input.unpaired.clone()),
     };
-    let overtaken = match input.pairing {
-        Some(pairing) => Ok(pairing.overtaken),
-        None => Err("requests are not paired".to_owned()),
+    let at = |q: f64| unpaired().and_then(|pairing| lateness_ms(&pairing.lateness, q));
+    let overtaken = unpaired().map(|pairing| pairing.overtaken);
+    // A clock must show a tenth of what is allowed.
+    let of = |ms: f64, name: &str, value: Evaluated, gate: Gate| {
+        counts(as_index(ms) as u64, name, "ms", value, gate)
     };
     vec![
-        other("lateness p50", "ms", at(0.5), Gate::Report),
-        other("lateness p99", "ms", at(0.99), Gate::AtMost(p99)),
-        other("lateness p99.9", "ms", at(0.999), Gate::AtMost(p999)),
-        other("lateness max", "ms", at(1.0), Gate::AtMost(max)),
-        other("overtaken requests", "%", overtaken, Gate::Report),
+        of(p99, "lateness p50", at(0.5), Gate::Report),
+        of(p99, "lateness p99", at(0.99), Gate::AtMost(p99)),
+        of(p999, "lateness p99.9", at(0.999), Gate::AtMost(p999)),
+        of(max, "lateness max", at(1.0), Gate::AtMost(max)),
+        counts(as_index(p99) as u64, "overtaken requests", "%", overtaken, Gate::Report),
     ]
 }
 
@@ -149,6 +179,7 @@ fn gaps(input: &Input) -> Vec<Judged> {
         if before > 0.0 { Ok(after / before) } else { Err("the first gaps are all alike".into()) }
     };
     let gated = |name: &str, value: Evaluated, floor: f64| {
+        let value = supported(value, floor, ceiling::SHARE);
         let metric = metric(name, "", value, at_most(limit, floor));
         with_floor(Judged { kind: Kind::Gaps, metric }, floor)
     };
@@ -172,7 +203,8 @@ fn bursts(input: &Input) -> Vec<Judged> {
         let widened = band(own_band, floor);
         let gate = if gates { Gate::Band(widened) } else { Gate::Report };
         let name = format!("IDC ratio {}", scale_name(factor));
-        let metric = metric(&name, "", both.dispersion(factor, widened), gate);
+        let value = supported(both.dispersion(factor, widened), floor, ceiling::COARSE);
+        let metric = metric(&name, "", value, gate);
         metrics.push(with_floor(Judged { kind: Kind::Burst(factor as u64 * 10), metric }, floor));
     }
     let [first, second] = [input.reference, input.other].map(|side| &side.profile.shape.counts);
@@ -201,14 +233,16 @@ fn hurst(first: &[u32], second: &[u32]) -> Judged {
 fn mix_and_sizes(input: &Input) -> Vec<Judged> {
     let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
     let [first, second] = [input.reference.profile, input.other.profile];
+    let mix = supported(both.mix(), floors.mix, ceiling::SHARE);
     let mut metrics = vec![
-        with_floor(other("mix TVD", "%", both.mix(), at_most(limits.mix, floors.mix)), floors.mix),
+        with_floor(other("mix TVD", "%", mix, at_most(limits.mix, floors.mix)), floors.mix),
         other("mix JSD", "bits", both.divergence(), Gate::Report),
     ];
     let gate = |floor: f64| Gate::Band(band(limits.size, floor));
     for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
         let (value, floor) =
             size_ratio(input, [&first.shape.request_bytes, &second.shape.request_bytes], q);
+        let value = supported(value, floor, ceiling::RATIO);
         let name = format!("request body ratio {name}");
         metrics.push(with_floor(other(&name, "", value, gate(floor)), floor));
     }
@@ -222,7 +256,8 @@ fn mix_and_sizes(input: &Input) -> Vec<Judged> {
         let [before, after] = [first.bytes[which], second.bytes[which]].map(as_f64);
         if before > 0.0 { Ok(after / before) } else { Err("there are none to compare with".into()) }
     };
-    metrics.push(other("request bytes ratio", "", bytes(0), Gate::Report));
+    let sum = if input.pairing.is_some() { gate(0.0) } else { Gate::Report };
+    metrics.push(other("request bytes ratio", "", bytes(0), sum));
     for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
         let value = size_ratio(input, [&first.response_bytes, &second.response_bytes], q).0;
         metrics.push(other(&format!("response body ratio {name}"), "", value, Gate::Report));
@@ -248,6 +283,9 @@ fn size_ratio(input: &Input, sizes: [&Histogram<u64>; 2], q: f64) -> (Evaluated,
     } else {
         2.0 * (q * (1.0 - q) * input.floors.design * (1.0 / n + 1.0 / m)).sqrt()
     };
+    if rank > 1.0 {
+        return (Ok(at(second, q) / at(first, q)), f64::INFINITY);
+    }
     let middle = at(first, q);
     let high = at(first, (q + rank).min(1.0)) / middle;
     let low = middle / at(first, (q - rank).max(0.0));
@@ -281,6 +319,7 @@ fn connections(input: &Input) -> Vec<Judged> {
     };
     let limit = widened(limits.opens, floors.opens);
     let opens = is_followed().and_then(|()| pair(input).opens_wape(limit));
+    let opens = supported(opens, floors.opens, ceiling::COARSE);
     let ratio = |histograms: [&Histogram<u64>; 2], q: f64| -> Evaluated {
         is_followed()?;
         let [before, after] = histograms
@@ -317,7 +356,9 @@ fn connections(input: &Input) -> Vec<Judged> {
 
 fn keys(input: &Input) -> Vec<Judged> {
     let [first, second] = [input.reference.profile, input.other.profile];
-    let curves = [&first.keys, &second.keys].map(Curve::of);
+    // Both of the same keys, or one would have the error of a sample and the other none.
+    let threshold = first.keys.threshold().min(second.keys.threshold());
+    let curves = [&first.keys, &second.keys].map(|keys| Curve::of(keys, threshold));
     let (mean, most) = match &curves {
         [Some(first), Some(second)] => {
             let (mean, most) = first.distance(second);
@@ -326,6 +367,7 @@ fn keys(input: &Input) -> Vec<Judged> {
         _ => (Err("no reads in both".to_owned()), Err("no reads in both".to_owned())),
     };
     let floor = input.floors.miss_curve;
+    let mean = supported(mean, floor, ceiling::SHARE);
     let gate = at_most(input.tolerances.miss_curve, floor);
     vec![
         with_floor(other("miss-ratio curve MAE", "", mean, gate), floor),

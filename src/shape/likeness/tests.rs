@@ -201,10 +201,18 @@ fn what_cannot_be_judged_is_no_pass() {
         assert!(likeness.statement.starts_with(reason), "{}", likeness.statement);
     }
     // Losses on the way in may be all that is missing.
-    let lossy = Side { lost: 0.02, ..side(&reference) };
-    let likeness = judge(side(&reference), lossy, &STANDARD, Pairs::IfReplay);
-    let completeness = &likeness.metrics[0];
-    assert_eq!(completeness.outcome, MetricOutcome::NotEvaluable, "{completeness:?}");
+    let lacking: Vec<Request> =
+        PEAK.iter().enumerate().filter(|(n, _)| n % 100 != 7).map(|(_, each)| *each).collect();
+    let lacking = profile(&lacking);
+    let lossy = |lost: f64| Side { lost, ..side(&lacking) };
+    let complete = |other: Side| {
+        let likeness = judge(side(&reference), other, &STANDARD, Pairs::IfReplay);
+        (likeness.metrics[0].outcome, likeness)
+    };
+    assert_eq!(complete(lossy(0.0)).0, MetricOutcome::Fail);
+    assert_eq!(complete(lossy(0.02)).0, MetricOutcome::Pass);
+    let (outcome, likeness) = complete(lossy(0.5));
+    assert_eq!(outcome, MetricOutcome::NotEvaluable);
     assert!(likeness.statement.contains("not evaluable: completeness"), "{}", likeness.statement);
     // Seconds of a log say nothing of a hundredth.
     let coarse = Side { clock_step_ns: 1_000_000_000, ..side(&reference) };
@@ -212,7 +220,46 @@ fn what_cannot_be_judged_is_no_pass() {
     let outcome = |name: &str| likeness.metrics.iter().find(|m| m.name == name).unwrap().outcome;
     assert_eq!(outcome("IDC ratio 1 s"), MetricOutcome::NotEvaluable);
     assert_eq!(outcome("gaps KS"), MetricOutcome::NotEvaluable);
+    assert_eq!(outcome("lateness p99"), MetricOutcome::NotEvaluable);
+    assert_eq!(outcome("WAPE 10 s"), MetricOutcome::Pass);
     assert_eq!(outcome("IDC ratio 10 s"), MetricOutcome::Pass);
+}
+
+/// Chance alone does so much with so few that nothing could fail.
+#[test]
+fn few_requests_prove_nothing() {
+    let every = |gap: f64, sessions: u64| -> Vec<Request> {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let mut at = 0.0;
+        let requests = (0..).map(|n| {
+            at -= (1.0 - random.random::<f64>()).ln() * gap;
+            (at, n % sessions, n % 3)
+        });
+        requests.take_while(|request| request.0 < 60.0).collect()
+    };
+    for (first, second) in [(1.0, 1.7), (1.0, 0.5), (0.5, 1.0)] {
+        let (first, second) = (profile(&every(first, 40)), profile(&every(second, 40)));
+        let likeness = judge(side(&first), side(&second), &CI, Pairs::Never);
+        assert_ne!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
+    }
+    // Two clients that ask for different things tell nothing of how far mixes differ by chance.
+    let two: Vec<Request> = (0..10_000).map(|n| (as_f64(n) / 100.0, n % 2, n % 2)).collect();
+    let other: Vec<Request> =
+        (0..10_000).map(|n| (as_f64(n) / 100.0, n % 2, u64::from(n % 10 == 0))).collect();
+    let (two, other) = (profile(&two), profile(&other));
+    let likeness = judge(side(&two), side(&other), &STANDARD, Pairs::Never);
+    let mix = likeness.metrics.iter().find(|each| each.name == "mix TVD").unwrap();
+    assert_eq!(mix.outcome, MetricOutcome::NotEvaluable, "{mix:?}");
+}
+
+#[test]
+fn what_comes_after_six_hours_is_left_out_and_told() {
+    let long: Vec<Request> = (0..14_000_u64).map(|n| (as_f64(n) * 2.0, n % 50, n % 7)).collect();
+    let long = profile(&long);
+    assert_eq!((long.shape.total, long.beyond), (10_800, 3_200));
+    assert!(long.length < Duration::from_hours(6));
+    let likeness = judge(side(&long), side(&long), &STANDARD, Pairs::IfReplay);
+    assert!(likeness.limits.iter().any(|text| text.contains("after the first six hours")));
 }
 
 #[test]
