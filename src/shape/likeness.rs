@@ -21,6 +21,7 @@ use crate::shape::tolerance::Tolerances;
 use crate::shape::{Metric, MetricOutcome};
 use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::distances::wape;
 use crate::units::{format_counted, format_share};
 
 /// One of the two recordings.
@@ -140,12 +141,9 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
     let (pairing, unpaired) = paired(reference.profile, other.profile, pairs);
     let (profile, shift_ns) = aligned(reference.profile, other.profile, pairing.as_ref());
     let other = Side { profile: &profile, ..other };
-    let floors = if pairing.is_some() {
-        Floors::of_pairs()
-    } else {
-        Floors::of(reference.profile, other.profile)
-    };
-    let input = Input { reference, other, tolerances, floors, pairing: pairing.as_ref(), unpaired };
+    let (floors, way) = floors(reference.profile, other.profile, pairing.as_ref());
+    let pairing = pairing.as_ref();
+    let input = Input { reference, other, tolerances, floors, way, pairing, unpaired };
     let step_ns = reference.clock_step_ns.max(other.clock_step_ns);
     let mut judged = metrics::all(&input);
     for each in &mut judged {
@@ -199,6 +197,28 @@ fn gaps(reference: &Profile, other: &Profile) -> Vec<GapQuantile> {
     [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0].map(at).to_vec()
 }
 
+/// Curves that are this much nearer to each other than two samples of one load would be are those
+/// of one load, and no chance is to be allowed for.
+const NEAR: f64 = 0.25;
+
+/// What chance may do, and how the two are compared.
+fn floors(
+    reference: &Profile,
+    other: &Profile,
+    pairing: Option<&Pairing>,
+) -> (Floors, &'static str) {
+    if pairing.is_some() {
+        return (Floors::of_pairs(), "request by request");
+    }
+    let floors = Floors::of(reference, other);
+    let [first, second] = [reference, other].map(|it| coarsen(&it.shape.counts, 100));
+    let apart = wape(&first, &second).filter(|_| first.len() >= MIN_WINDOWS);
+    if apart.is_some_and(|apart| apart < floors.wape * NEAR) {
+        return (Floors::of_pairs(), "second by second");
+    }
+    (floors, "as samples of a load")
+}
+
 /// What the metrics are computed from.
 #[derive(Clone, Debug)]
 struct Input<'a> {
@@ -207,6 +227,8 @@ struct Input<'a> {
     other: Side<'a>,
     tolerances: &'a Tolerances,
     floors: Floors,
+    /// How the two are compared, in words.
+    way: &'static str,
     pairing: Option<&'a Pairing>,
     /// Why there is none.
     unpaired: String,
@@ -288,7 +310,7 @@ fn verdict(judged: &[Judged]) -> Verdict {
 fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
     let unjudged = unjudged(judged);
     let failures = failures(judged.iter().map(|each| &each.metric));
-    let how = if input.pairing.is_some() { "request by request" } else { "as samples of a load" };
+    let how = input.way;
     let finest = judged.iter().find_map(|each| match each.kind {
         Kind::Burst(ms) if each.metric.outcome == MetricOutcome::Pass => Some(ms),
         _ => None,

@@ -70,7 +70,7 @@ fn body(held: Vec<u8>, stored: Option<Stored>, flags: Flags) -> (Vec<u8>, Option
             // Its length is known in any case, and that it was cut.
             (stored.front(MAX_BODY).unwrap_or_default(), None)
         }
-        // Only what is large stands apart; in need of memory, small ones were put there for a while.
+        // Only what is large stands apart; in need of memory, small ones were put there, too.
         Some(stored) if stored.length() <= MAX_BODY as u64 => match stored.front(MAX_BODY) {
             Ok(body) => (body, None),
             Err(_) => (held, Some(stored)),

@@ -20,8 +20,8 @@ const BLOCK: u64 = 1 << 20;
 /// commonly told to accept, and short enough that a single client cannot fill a disk at once.
 pub const LONGEST: u64 = 16 << 30;
 
-/// Most blocks of a spool, 64 GiB: many clients at once must not fill a disk either. A body for which
-/// there is no room is cut, and counted.
+/// Most blocks of a spool, 64 GiB: many clients at once must not fill a disk either. A body for
+/// which there is no room is cut, and counted.
 const MAX_BLOCKS: u64 = 64 << 10;
 
 /// A file for bodies, which is there from the first of them on, and gone with its owner.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::shape::contents::series::plateau;
-use crate::shape::floor::SCALES;
+use crate::shape::floor::{Floors, SCALES};
 use crate::shape::judged::Judged;
 use crate::shape::likeness::{Input, Side};
 use crate::shape::profile::Profile;
@@ -238,11 +238,17 @@ pub(super) fn limits(input: &Input, shift_ns: i64) -> Vec<String> {
     limits.extend(of_side("reference", &input.reference, true));
     limits.extend(of_side("second recording", &input.other, false));
     if input.pairing.is_none() {
-        limits.push(
-            "requests were not set against each other one by one: a difference below twice the \
-             noise floor, which two samples of one load have by chance, is tolerated"
-                .to_owned(),
-        );
+        let allowed = if input.floors == Floors::of_pairs() {
+            "the curves agree more than those of two samples of one load would, so that no chance \
+             is allowed for"
+        } else {
+            "a difference below twice the noise floor, which two samples of one load have by \
+             chance, is tolerated"
+        };
+        let why = &input.unpaired;
+        limits.push(format!(
+            "requests were not set against each other one by one ({why}): {allowed}"
+        ));
     }
     if shift_ns.unsigned_abs() >= 10_000_000 {
         let by = format_duration(rounded(Duration::from_nanos(shift_ns.unsigned_abs())));

@@ -243,9 +243,12 @@ fn few_requests_prove_nothing() {
         assert_ne!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
     }
     // Two clients that ask for different things tell nothing of how far mixes differ by chance.
-    let two: Vec<Request> = (0..10_000).map(|n| (as_f64(n) / 100.0, n % 2, n % 2)).collect();
-    let other: Vec<Request> =
-        (0..10_000).map(|n| (as_f64(n) / 100.0, n % 2, u64::from(n % 10 == 0))).collect();
+    let clients = |seed: u64, share: u64| -> Vec<Request> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let moment = |n: u64| (random.random::<f64>() * 100.0, n % 2, u64::from(n % 10 < share));
+        (0..10_000).map(moment).collect()
+    };
+    let (two, other) = (clients(1, 5), clients(2, 1));
     let (two, other) = (profile(&two), profile(&other));
     let likeness = judge(side(&two), side(&other), &STANDARD, Pairs::Never);
     let mix = likeness.metrics.iter().find(|each| each.name == "mix TVD").unwrap();
