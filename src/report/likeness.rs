@@ -8,9 +8,8 @@ use std::time::Duration;
 use crate::report::ReportError;
 use crate::report::likeness::curves::curves;
 use crate::report::terminal::grid::{Grid, paint};
-use crate::report::terminal::{Style, failing_row, in_a_line, unjudged};
+use crate::report::terminal::{self, Style};
 use crate::report::text::{clean, mark, ratio};
-use crate::shape::MetricOutcome;
 use crate::shape::likeness::{Likeness, Verdict};
 use crate::units::{format_count, format_duration};
 use crate::verdict::Outcome;
@@ -63,7 +62,7 @@ const MAX_SENTENCE: usize = 400;
 
 /// As text with a newline at its end: the verdict first, then why, the curves, and the metrics.
 pub fn terminal(compared: &Compared, style: Style) -> String {
-    let width = style.width.max(super::terminal::MIN_WIDTH);
+    let width = style.width.max(terminal::MIN_WIDTH);
     let likeness = &compared.likeness;
     let outcome = outcome(&likeness.verdict);
     let mut top = Grid::new(width);
@@ -101,25 +100,7 @@ fn metrics(likeness: &Likeness, width: u16) -> String {
     if likeness.metrics.is_empty() {
         return String::new();
     }
-    let mut failing = Grid::new(width).right(&[2]);
-    for metric in likeness.metrics.iter().filter(|each| each.outcome == MetricOutcome::Fail) {
-        failing.row(&failing_row(metric));
-    }
-    let mut rest = Grid::new(width);
-    for (outcome, mark, title) in [
-        (MetricOutcome::Pass, "✓", "within limits"),
-        (MetricOutcome::Report, "·", "reported only"),
-        (MetricOutcome::NotEvaluable, "?", "not evaluable"),
-    ] {
-        let metrics = likeness.metrics.iter().filter(|metric| metric.outcome == outcome);
-        let items = match outcome {
-            MetricOutcome::NotEvaluable => unjudged(metrics),
-            _ => in_a_line(metrics),
-        };
-        if !items.is_empty() {
-            rest.row(&[mark.to_owned(), format!("{title}: {items}")]);
-        }
-    }
+    let [failing, rest] = terminal::metrics(&likeness.metrics, width);
     let worst = worst(likeness);
     let mut line = Grid::new(width);
     if !worst.is_empty() {

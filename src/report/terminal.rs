@@ -83,8 +83,14 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
         );
         top.row(&[String::new(), clean(&worst, MAX_SENTENCE)]);
     }
+    let [failing, rest] = metrics(&shape.metrics, width);
+    format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
+}
+
+/// Metrics that fail, each in a row of its own, and all others by what they say.
+pub(super) fn metrics(metrics: &[Metric], width: u16) -> [Grid; 2] {
     let mut failing = Grid::new(width).right(&[2]);
-    for metric in shape.metrics.iter().filter(|metric| metric.outcome == MetricOutcome::Fail) {
+    for metric in metrics.iter().filter(|metric| metric.outcome == MetricOutcome::Fail) {
         failing.row(&failing_row(metric));
     }
     let mut rest = Grid::new(width);
@@ -93,7 +99,7 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
         (MetricOutcome::Report, "·", "reported only"),
         (MetricOutcome::NotEvaluable, "?", "not evaluable"),
     ] {
-        let metrics = shape.metrics.iter().filter(|metric| metric.outcome == outcome);
+        let metrics = metrics.iter().filter(|metric| metric.outcome == outcome);
         let items = match outcome {
             MetricOutcome::NotEvaluable => unjudged(metrics),
             _ => in_a_line(metrics),
@@ -102,10 +108,10 @@ fn shape(shape: &ShapeReport, width: u16) -> String {
             rest.row(&[mark.to_owned(), format!("{title}: {items}")]);
         }
     }
-    format!("Load shape\n{}{}{}", top.render(2), failing.render(4), rest.render(4))
+    [failing, rest]
 }
 
-pub(super) fn failing_row(metric: &Metric) -> [String; 5] {
+fn failing_row(metric: &Metric) -> [String; 5] {
     [
         mark(Outcome::Fail).to_string(),
         clean(&metric.name, MAX_SENTENCE),
@@ -117,7 +123,7 @@ pub(super) fn failing_row(metric: &Metric) -> [String; 5] {
 
 /// Metrics that need no line of their own: nobody has to act on them. Where one of several
 /// quantiles follows another, only the quantile is named.
-pub(super) fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
     let mut items: Vec<String> = Vec::new();
     let mut family = "";
     for metric in metrics {
@@ -131,7 +137,7 @@ pub(super) fn in_a_line<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String
 }
 
 /// Metrics without a value; a reason that several share is told once, after the last of them.
-pub(super) fn unjudged<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
+fn unjudged<'a>(metrics: impl Iterator<Item = &'a Metric>) -> String {
     let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
     for metric in metrics {
         let name = clean(&metric.name, MAX_SENTENCE);
