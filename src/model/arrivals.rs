@@ -93,6 +93,9 @@ const WINDOWS: [f64; 3] = [0.1, 1.0, 10.0];
 /// Fewest windows that tell a dispersion.
 const LEAST_WINDOWS: u64 = 20;
 
+/// Fewest times that a recording must have gone through calm and busy to show a law of it.
+const LEAST_SWITCHES: f64 = 20.0;
+
 fn bursts(
     starts: &[f64],
     length: f64,
@@ -126,7 +129,12 @@ fn bursts(
             seen.third = third_moment(&counts, &means).map(|third| (window, third));
         }
     }
-    let found = if is_bursty { mmpp::fit(&seen) } else { None };
+    // What switches a few times in a recording is no law of it: a draw would be all calm or all
+    // busy. Changes that slow are the rate's.
+    let is_seen = |process: &mmpp::Mmpp2| {
+        (1.0 / process.rises + 1.0 / process.falls) * LEAST_SWITCHES <= length
+    };
+    let found = if is_bursty { mmpp::fit(&seen).filter(is_seen) } else { None };
     let bursts = found.map(|process| Bursts {
         calm: rounded(process.calm / process.mean()),
         busy: rounded(process.busy / process.mean()),
