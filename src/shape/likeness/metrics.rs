@@ -254,7 +254,13 @@ fn mix_and_sizes(input: &Input) -> Vec<Judged> {
     metrics.push(other("request body ratio by route", "", by_route(input), Gate::Report));
     let bytes = |which: usize| {
         let [before, after] = [first.bytes[which], second.bytes[which]].map(as_f64);
-        if before > 0.0 { Ok(after / before) } else { Err("there are none to compare with".into()) }
+        if before > 0.0 {
+            Ok(after / before)
+        } else if after > 0.0 {
+            Err("there are none to compare with".into())
+        } else {
+            Ok(1.0)
+        }
     };
     let sum = if input.pairing.is_some() { gate(0.0) } else { Gate::Report };
     metrics.push(other("request bytes ratio", "", bytes(0), sum));
