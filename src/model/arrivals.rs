@@ -93,6 +93,12 @@ const WINDOWS: [f64; 3] = [0.1, 1.0, 10.0];
 /// Fewest windows that tell a dispersion.
 const LEAST_WINDOWS: u64 = 20;
 
+/// What switches a few times in a recording is no law of it: a draw would be all calm or all busy.
+/// Changes that slow are the rate's.
+fn is_seen(process: &mmpp::Mmpp2, length: f64) -> bool {
+    (1.0 / process.rises + 1.0 / process.falls) * LEAST_SWITCHES <= length
+}
+
 /// Fewest times that a recording must have gone through calm and busy to show a law of it.
 const LEAST_SWITCHES: f64 = 20.0;
 
@@ -129,12 +135,8 @@ fn bursts(
             seen.third = third_moment(&counts, &means).map(|third| (window, third));
         }
     }
-    // What switches a few times in a recording is no law of it: a draw would be all calm or all
-    // busy. Changes that slow are the rate's.
-    let is_seen = |process: &mmpp::Mmpp2| {
-        (1.0 / process.rises + 1.0 / process.falls) * LEAST_SWITCHES <= length
-    };
-    let found = if is_bursty { mmpp::fit(&seen).filter(is_seen) } else { None };
+    let found = if is_bursty { mmpp::fit(&seen) } else { None };
+    let found = found.filter(|process| is_seen(process, length));
     let bursts = found.map(|process| Bursts {
         calm: rounded(process.calm / process.mean()),
         busy: rounded(process.busy / process.mean()),
@@ -185,6 +187,13 @@ mod tests {
         let levels: Vec<f64> = found.rate.iter().map(|level| level.from).collect();
         assert_eq!(levels.len(), 3, "{found:?}");
         assert!((levels[1] - 100.0).abs() <= 1.0 && (levels[2] - 115.0).abs() <= 1.0);
+    }
+
+    #[test]
+    fn what_a_recording_went_through_a_few_times_is_no_law_of_it() {
+        let process = mmpp::Mmpp2 { calm: 20.0, busy: 80.0, rises: 0.1, falls: 0.1 };
+        assert!(!is_seen(&process, 120.0), "six times");
+        assert!(is_seen(&process, 400.0), "twenty times");
     }
 
     #[test]

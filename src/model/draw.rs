@@ -21,6 +21,7 @@ use crate::model::draw::choice::Choice;
 use crate::model::draw::keys::KeyDraw;
 use crate::model::draw::pool::{Link, Pool};
 use crate::model::edit::{Outlier, edited};
+use crate::model::file::read::MAX_RATE;
 use crate::model::{Group, Model};
 use crate::recording::closings::Closings;
 use crate::stats::counts::as_index;
@@ -135,7 +136,7 @@ impl Draw {
     pub fn new(model: &Model, options: Options) -> Self {
         let mut model = edited(model);
         for level in &mut model.rate {
-            level.sessions *= options.scale;
+            level.sessions = (level.sessions * options.scale).min(MAX_RATE);
         }
         let recorded = model.routes.len() - model.edits.routes.len().min(model.routes.len());
         let added: Vec<(usize, f64)> = (recorded..model.routes.len())

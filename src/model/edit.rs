@@ -1,8 +1,8 @@
 //! What if: changes to a model before a recording is drawn of it.
 
 use crate::model::sizes::{PowerTail, Sizes};
-use crate::model::sketch::{Law, ceiling};
-use crate::model::{Keys, Level, Model, Route};
+use crate::model::sketch::Law;
+use crate::model::{Keys, Level, Model, Route, rounded};
 
 /// Changes, as a file or the command line has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +122,7 @@ fn heavier(sizes: &mut Sizes, index: f64) {
         };
         sizes.tail = Some(PowerTail { share: NEW_TAIL, start, index });
     }
-    sizes.most = ceiling(sizes.most * BEYOND);
+    sizes.most = rounded(sizes.most * BEYOND);
 }
 
 /// A route with the sizes and times of the first one with its method, or of the first of all.

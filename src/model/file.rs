@@ -25,7 +25,7 @@ const HEAD: &str = "\
 # and draw recordings of it: peakhour synth MODEL.yaml -o RECORDING.parquet
 # Times are in seconds, sizes in bytes, shares from 0 to 1. A distribution is a lognormal, cut at
 # the largest value, or points: [share, value] says that so large a share lies below the value.
-# Nothing in here was seen in fewer than 20 sessions; what was is in OTHER and elsewhere.
+# Words, routes, steps and bins were seen in 20 sessions or more; others are in OTHER and elsewhere.
 model: 1
 ";
 

@@ -1,9 +1,11 @@
 //! Sizes of bodies: none, a middle, and a tail that is a power law where enough was recorded.
 
+use std::collections::BTreeSet;
+
 use rand::{Rng, RngExt};
 
-use crate::model::rounded;
 use crate::model::sketch::{Law, Owned, Sketch, ceiling};
+use crate::model::{ANONYMOUS, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::tails::{bounded_index, tail};
 
@@ -66,7 +68,13 @@ impl Sizes {
         let plain: Vec<f64> = sizes.iter().map(|(size, _)| *size).collect();
         let most = ceiling(plain.last().copied().unwrap_or(0.0));
         let found = tail(&plain).filter(|tail| {
-            tail.count >= LEAST_TAIL && tail.distance <= NEAR && HEAVY.contains(&tail.index)
+            let owners = sizes[sizes.len() - tail.count.min(sizes.len())..].iter();
+            let owners: BTreeSet<u32> = owners.map(|(_, owner)| *owner).collect();
+            // The uploads of a few are no law of the others'.
+            tail.count >= LEAST_TAIL
+                && tail.distance <= NEAR
+                && HEAVY.contains(&tail.index)
+                && owners.len() >= ANONYMOUS
         });
         let below = found.map_or(sizes.len(), |tail| sizes.len() - tail.count);
         let count = as_f64(sizes.len() as u64);

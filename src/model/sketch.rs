@@ -57,7 +57,11 @@ impl Sketch {
     /// owners, so that a bin tells of nobody. `None` with fewer owners than that.
     pub fn fit(sorted: &[Owned]) -> Option<Self> {
         let count = sorted.len();
-        let mut edges = vec![(0, sorted.first()?.0)];
+        // The smallest and the largest are somebody's: where few have them, the ends lie beyond.
+        let (first, last) = (sorted.first()?.0, sorted.last()?.0);
+        let low = if is_common(sorted.iter(), first) { first } else { foot(first) };
+        let high = if is_common(sorted.iter().rev(), last) { last } else { ceiling(last) };
+        let mut edges = vec![(0, low)];
         let mut owners = BTreeSet::new();
         let mut begun = 0;
         for (index, (value, owner)) in sorted.iter().enumerate() {
@@ -71,15 +75,12 @@ impl Sketch {
                 begun = index + 1;
             }
         }
-        let last = sorted.last()?.0;
         if edges.len() == 1 {
             return None;
         }
         // What is left over joins the last bin.
-        if begun < count {
-            edges.pop();
-            edges.push((count, last));
-        }
+        edges.pop();
+        edges.push((count, high));
         let share = |index: usize| rounded(as_f64(index as u64) / as_f64(count as u64));
         let mut points: Vec<[f64; 2]> =
             edges.iter().map(|(index, value)| [share(*index), rounded(*value)]).collect();
@@ -177,13 +178,36 @@ impl Law {
     }
 }
 
-/// A bound that is not the largest value itself: two digits, rounded up.
+/// At least [`ANONYMOUS`] owners have the value that comes first.
+fn is_common<'a>(from: impl Iterator<Item = &'a Owned>, value: f64) -> bool {
+    let mut owners = BTreeSet::new();
+    from.take_while(|each| each.0.total_cmp(&value).is_eq()).any(|each| {
+        owners.insert(each.1);
+        owners.len() >= ANONYMOUS
+    })
+}
+
+/// A bound that is never the largest value itself: the next number of two digits above it.
 pub fn ceiling(value: f64) -> f64 {
     if value <= 0.0 {
         return 0.0;
     }
-    let step = 10.0_f64.powf(value.log10().floor() - 1.0);
-    rounded((value / step).ceil() * step)
+    let step = two_digits(value);
+    rounded(((value / step).floor() + 1.0) * step)
+}
+
+/// The same below the smallest value.
+fn foot(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 0.0;
+    }
+    let step = two_digits(value);
+    rounded((((value / step).ceil() - 1.0) * step).max(0.0))
+}
+
+/// What the second digit of a number counts in.
+fn two_digits(value: f64) -> f64 {
+    10.0_f64.powf(value.log10().floor() - 1.0)
 }
 
 #[cfg(test)]
@@ -229,8 +253,14 @@ mod tests {
             *owner = 5_000;
         }
         let sketch = Sketch::fit(&values).unwrap();
-        let [.., [share, value], _] = sketch.points() else { panic!("too short") };
+        let [[_, least], .., [share, value], [_, most]] = sketch.points() else {
+            panic!("too short")
+        };
         assert!(*share < 0.97 && *value < 3_100.0, "{sketch:?}");
+        // Nor do the ends tell what one of them sent, unless twenty sent the same.
+        assert!(*least < 1.0 && *most > 3_200.0, "{sketch:?}");
+        let same = Sketch::fit(&owned(&[41.0; 100], 30)).unwrap();
+        assert!(same.points().iter().all(|point| (point[1] - 41.0).abs() < 1e-9), "{same:?}");
     }
 
     #[test]
@@ -257,9 +287,17 @@ mod tests {
 
     #[test]
     fn a_ceiling_is_not_the_value() {
-        for (value, expected) in [(0.0, 0.0), (1_234.0, 1_300.0), (99.5, 100.0), (0.0123, 0.013)] {
+        for (value, expected) in [
+            (0.0, 0.0),
+            (1_234.0, 1_300.0),
+            (99.5, 100.0),
+            (0.0123, 0.013),
+            (4_200.0, 4_300.0),
+            (40e6, 41e6),
+        ] {
             assert!((ceiling(value) - expected).abs() < 1e-9, "{value}: {}", ceiling(value));
         }
+        assert!((foot(4_200.0) - 4_100.0).abs() < 1e-9 && (foot(1_234.0) - 1_200.0).abs() < 1e-9);
         assert_eq!(rounded(1.0 / 3.0).to_string(), "0.3333");
     }
 }

@@ -42,7 +42,7 @@ const MAX_LEVELS: usize = 100_000;
 const YEAR: f64 = 366.0 * 86_400.0;
 
 /// Most sessions that begin in a second, over all edits.
-const MAX_RATE: f64 = 1e6;
+pub(in crate::model) const MAX_RATE: f64 = 1e6;
 
 /// Largest count of anything.
 const MAX_COUNT: f64 = 1e15;
