@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::capture::tcp::{Data, Mark, Side};
 
-    fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
+    pub(super) fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut record = vec![kind, 3, 3];
         record.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
         record.extend(payload);

@@ -1,7 +1,5 @@
 //! Files that commands write: which may not be replaced, and what goes away with its owner.
 
-use crate::recording::stored::STORED_FROM;
-use crate::units::parse_size;
 use std::fs::{self, DirBuilder, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -15,6 +13,8 @@ use crate::cli::exit::Exit;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::outputs;
 use crate::recording::file::writer::unfinished;
+use crate::recording::stored::STORED_FROM;
+use crate::units::parse_size;
 
 /// A folder of this process that only its user can read, and that goes away with its owner: what
 /// was captured is nobody else's.

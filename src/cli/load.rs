@@ -154,7 +154,7 @@ pub fn import(
     let origin = names.join(", ");
     let content = sources.first().map_or(Content::Unknown, Source::content);
     let input = told(sources, options.format.as_ref())?;
-    refuse_clocks(&input, options)?;
+    refuse_unused(&input, options)?;
     let mut writer = RecordingWriter::create(recording)?;
     let (mut header, warnings) = match input {
         Input::Packets(sources) => {
@@ -189,8 +189,9 @@ pub fn import(
     Ok(ImportOutcome { header: writer.finish(header)?, warnings })
 }
 
-/// Zones are for times without one, and clocks are set right where times are read one by one.
-fn refuse_clocks(input: &Input, options: &Options) -> anyhow::Result<()> {
+/// Zones are for times without one, and clocks are set right where times are read one by one;
+/// bodies are kept whole where they come in pieces.
+fn refuse_unused(input: &Input, options: &Options) -> anyhow::Result<()> {
     if options.longest_body.is_some() && !matches!(input, Input::Packets(_)) {
         bail!("--longest-body is for packets: in other captures bodies are as long as they are");
     }

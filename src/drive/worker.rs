@@ -108,8 +108,8 @@ fn work(
         shard.finish(ended).await;
         failure
     });
-    // Whatever is still in flight is settled as its task is dropped.
-    // A read of a body from a disk that does not answer is not waited for.
+    // Whatever is still in flight is settled as its task is dropped. A read from a disk that does
+    // not answer is not waited for.
     runtime.shutdown_timeout(LAST_READ);
     Worked {
         summary: desk.take_summary(),

@@ -19,7 +19,7 @@ use crate::report::charts::{Chart, charts};
 use crate::report::html::table::{TableView, outcome_class};
 use crate::report::html::tables::Section;
 use crate::report::model::Report;
-use crate::report::text::{clean, mark, ratio, verdict_word};
+use crate::report::text::{clean, mark, verdict_word, worst};
 use crate::shape::{ShapeReport, ShapeVerdict};
 use crate::verdict::{Finding, Outcome};
 
@@ -135,16 +135,7 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
         ShapeVerdict::Degraded { .. } => Outcome::Unknown,
         ShapeVerdict::Invalid { .. } => Outcome::Fail,
     };
-    let worst = if shape.worst_metric.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "Worst metric: {} at {} × its limit. Tolerances: {}.",
-            shape.worst_metric,
-            ratio(shape.worst_ratio),
-            shape.tier
-        )
-    };
+    let worst = worst(&shape.worst_metric, shape.worst_ratio, &shape.tier);
     ShapeView {
         class: outcome_class(outcome),
         mark: mark(outcome),

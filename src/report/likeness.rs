@@ -9,7 +9,7 @@ use crate::report::ReportError;
 use crate::report::likeness::curves::curves;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::{self, Style};
-use crate::report::text::{clean, mark, ratio};
+use crate::report::text::{clean, mark, worst};
 use crate::shape::likeness::{Likeness, Verdict};
 use crate::units::{format_count, format_duration};
 use crate::verdict::Outcome;
@@ -101,25 +101,12 @@ fn metrics(likeness: &Likeness, width: u16) -> String {
         return String::new();
     }
     let [failing, rest] = terminal::metrics(&likeness.metrics, width);
-    let worst = worst(likeness);
+    let worst = worst(&likeness.worst_metric, likeness.worst_ratio, &likeness.tier);
     let mut line = Grid::new(width);
     if !worst.is_empty() {
         line.row(&[worst]);
     }
     format!("\nMetrics\n{}{}{}", line.render(2), failing.render(2), rest.render(2))
-}
-
-/// The worst metric in a sentence; empty where none gates.
-pub(crate) fn worst(likeness: &Likeness) -> String {
-    if likeness.worst_metric.is_empty() {
-        return String::new();
-    }
-    format!(
-        "Worst metric: {} at {} × its limit. Tolerances: {}.",
-        likeness.worst_metric,
-        ratio(likeness.worst_ratio),
-        likeness.tier
-    )
 }
 
 /// The mark of a verdict.

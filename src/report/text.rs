@@ -91,6 +91,14 @@ pub(crate) fn verdict_word(outcome: RunOutcome) -> &'static str {
     }
 }
 
+/// The worst metric of a load shape in a sentence; empty where none gates.
+pub(crate) fn worst(metric: &str, value: f64, tier: &str) -> String {
+    if metric.is_empty() {
+        return String::new();
+    }
+    format!("Worst metric: {metric} at {} × its limit. Tolerances: {tier}.", ratio(value))
+}
+
 /// The mark of an outcome.
 pub(crate) fn mark(outcome: Outcome) -> char {
     match outcome {

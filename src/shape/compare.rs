@@ -7,10 +7,9 @@ use hdrhistogram::Histogram;
 
 use crate::shape::gate::{Gate, failures, metric};
 use crate::shape::judged::{Judged, Kind, counts, faithful_from_ms, other, unjudged};
-use crate::shape::metrics::{Pair, lateness_ms, scale_name};
+use crate::shape::metrics::{Pair, lateness_ms, scale_name, scale_of_ms};
 use crate::shape::tolerance::{FineDispersion, Tolerances};
 use crate::shape::{Fault, MetricOutcome, Origin, Shape, ShapeReport, ShapeVerdict};
-use crate::stats::counts::as_f64;
 use crate::units::{format_count, format_counted};
 
 /// What a shape is judged by.
@@ -190,9 +189,7 @@ fn statement(
                 Fault::Target => "the target changed",
                 _ => "this machine changed",
             };
-            let from = as_f64(*faithful_from_ms);
-            let from =
-                if from < 1_000.0 { format!("{from} ms") } else { format!("{} s", from / 1e3) };
+            let from = scale_of_ms(*faithful_from_ms);
             format!(
                 "the load is faithful at time-scales of {from} and above; {who} its bursts below \
                  ({failures}){unjudged}"

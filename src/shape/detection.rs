@@ -23,7 +23,7 @@ use crate::shape::{
 use crate::stats::counts::as_index;
 use crate::stats::histograms::{nanoseconds, record_time, times};
 
-const SECONDS: f64 = 120.0;
+pub(super) const SECONDS: f64 = 120.0;
 
 /// A planned moment and the moment at which it was produced, if it was, in seconds.
 type Pair = (f64, Option<f64>);
@@ -31,11 +31,16 @@ type Pair = (f64, Option<f64>);
 static PEAK: LazyLock<Vec<f64>> = LazyLock::new(|| law(7));
 
 fn law(seed: u64) -> Vec<f64> {
+    sessions(seed).into_iter().map(|request| request.0).collect()
+}
+
+/// Moments and the sessions that they belong to, in order.
+pub(super) fn sessions(seed: u64) -> Vec<(f64, u64)> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = move || 1.0 - random.random::<f64>();
     let mut moments = Vec::new();
     // Sessions that began up to 200 s before the recording are still there when it begins.
-    let (mut start, highest) = (-200.0, 65.0);
+    let (mut start, highest, mut session) = (-200.0, 65.0, 0);
     while start < SECONDS {
         start -= uniform().ln() / highest;
         let t = start.max(0.0);
@@ -44,12 +49,13 @@ fn law(seed: u64) -> Vec<f64> {
         if uniform() * highest > 28.0 * wave * rush {
             continue;
         }
+        session += 1;
         let mut at = start;
         loop {
             let mut request = at;
             loop {
                 if (0.0..SECONDS).contains(&request) {
-                    moments.push(request);
+                    moments.push((request, session));
                 }
                 request -= uniform().ln() * 0.004;
                 if uniform() < 1.0 / 2.5 {
@@ -63,7 +69,7 @@ fn law(seed: u64) -> Vec<f64> {
             at = request + (5.0_f64.ln() + normal).exp();
         }
     }
-    moments.sort_by(f64::total_cmp);
+    moments.sort_by(|a, b| a.0.total_cmp(&b.0));
     moments
 }
 

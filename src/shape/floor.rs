@@ -5,6 +5,7 @@
 //! with two additions: gaps and counts of bursty loads are worth fewer independent ones, and sums
 //! over the whole recording have the dispersion of its sessions, which no window of it shows whole.
 
+use crate::shape::keys::Kept;
 use crate::shape::profile::Profile;
 use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::dispersion::index_of_dispersion;
@@ -47,6 +48,11 @@ pub struct Floors {
 /// Windows of 10 ms in each scale of [`Floors::dispersion`].
 pub const SCALES: [usize; 4] = [1, 10, 100, 1_000];
 
+/// The dispersion of counts in windows of `factor` × 10 ms, made of those of 10 ms.
+pub(super) fn dispersion(counts: &[u32], factor: usize) -> Option<f64> {
+    index_of_dispersion(&coarsen(counts, factor), as_f64(factor as u64) / 100.0)
+}
+
 impl Floors {
     /// Of recordings whose requests are paired: there is no sampling error.
     pub fn of_pairs() -> Self {
@@ -57,10 +63,7 @@ impl Floors {
     pub fn of(reference: &Profile, other: &Profile) -> Self {
         let (n, m) = (as_f64(reference.shape.total), as_f64(other.shape.total));
         let (seconds, rate) = (reference.length.as_secs_f64(), reference.rate());
-        let dispersion = |counts: &[u32], factor: usize| {
-            let window = as_f64(factor as u64) / 100.0;
-            index_of_dispersion(&coarsen(counts, factor), window).unwrap_or(1.0)
-        };
+        let dispersion = |counts: &[u32], factor: usize| dispersion(counts, factor).unwrap_or(1.0);
         let counts = &reference.shape.counts;
         let second = dispersion(counts, 100).max(EVENEST);
         let whole = dispersion(counts, 1_000).max(second).max(reference.cluster.unwrap_or(1.0));
@@ -89,8 +92,9 @@ impl Floors {
             }),
             mix,
             opens: 2.0 * (opens_second / (std::f64::consts::PI * opens_rate)).sqrt(),
-            miss_curve: (0.25 * (2.0 / as_f64(distinct(reference)).max(1.0)).sqrt())
-                .min((design * both).sqrt()),
+            miss_curve: (0.25
+                * (2.0 / as_f64(reference.keys.distinct(Kept::is_read)).max(1.0)).sqrt())
+            .min((design * both).sqrt()),
             design,
         };
         floors.finite()
@@ -151,12 +155,4 @@ fn mix(reference: &Profile, both: f64) -> (f64, f64) {
         .filter(|ratio| ratio.is_finite())
         .map_or(1.0, |ratio| (ratio * ratio).max(1.0));
     (closed(both) * design.sqrt(), design)
-}
-
-fn distinct(profile: &Profile) -> u64 {
-    let mut keys: Vec<u64> =
-        profile.keys.kept().iter().filter(|kept| kept.is_read()).map(|kept| kept.key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    keys.len() as u64
 }

@@ -20,9 +20,7 @@ pub struct Keys {
     /// Keys whose hash is at most this are kept.
     threshold: u64,
     most: usize,
-    /// Requests that were seen, kept or not.
-    pub seen: u64,
-    /// Those of them that a cache may answer.
+    /// Requests that a cache may answer, kept or not.
     pub reads: u64,
 }
 
@@ -52,12 +50,11 @@ impl Default for Keys {
 impl Keys {
     /// No requests, of which at most so many will be kept.
     pub fn within(most: usize) -> Self {
-        Self { kept: Vec::new(), threshold: u64::MAX, most, seen: 0, reads: 0 }
+        Self { kept: Vec::new(), threshold: u64::MAX, most, reads: 0 }
     }
 
     /// Takes the next request in the order of time.
     pub fn add(&mut self, hash: u64, is_read: bool, at: Duration) {
-        self.seen += 1;
         self.reads += u64::from(is_read);
         let key = hash & !1 | u64::from(is_read);
         if key > self.threshold {
@@ -87,6 +84,15 @@ impl Keys {
     /// The share of all keys that is kept.
     pub fn rate(&self) -> f64 {
         as_f64(self.threshold) / as_f64(u64::MAX)
+    }
+
+    /// Distinct keys among those kept that fit.
+    pub fn distinct(&self, fits: impl Fn(Kept) -> bool) -> u64 {
+        let kept = self.kept.iter().filter(|kept| fits(**kept));
+        let mut keys: Vec<u64> = kept.map(|kept| kept.key).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.len() as u64
     }
 
     /// What was kept, in the order of time.
@@ -119,7 +125,8 @@ mod tests {
     fn all_requests_of_a_kept_key_are_kept() {
         let sample = filled(1_000, 10_000, 500);
         assert!((200..=1_000).contains(&sample.kept().len()), "{}", sample.kept().len());
-        assert_eq!(sample.seen, 10_000);
+        assert_eq!(sample.reads, 10_000);
+        assert_eq!(sample.distinct(Kept::is_read) * 20, sample.kept().len() as u64);
         for kept in sample.kept() {
             assert!(kept.is_read() && kept.key <= sample.threshold());
             // Each key comes every 500 requests: 20 times.

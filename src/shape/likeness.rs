@@ -10,17 +10,16 @@ mod curve;
 mod differences;
 mod metrics;
 
-use crate::shape::floor::{Floors, SCALES};
+use crate::shape::floor::{self, Floors, SCALES};
 use crate::shape::gate::failures;
 use crate::shape::judged::{Judged, Kind, faithful_from_ms};
 use crate::shape::likeness::align::aligned;
-use crate::shape::metrics::MIN_WINDOWS;
+use crate::shape::metrics::{MIN_WINDOWS, scale_of_ms};
 use crate::shape::pairing::{LEAST_SHARE, Pairing, pair};
 use crate::shape::profile::Profile;
 use crate::shape::tolerance::Tolerances;
 use crate::shape::{Metric, MetricOutcome};
-use crate::stats::counts::{as_f64, coarsen};
-use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::counts::coarsen;
 use crate::stats::distances::wape;
 use crate::units::{format_counted, format_share};
 
@@ -122,7 +121,7 @@ impl Verdict {
         match self {
             Self::Faithful => "FAITHFUL".to_owned(),
             Self::FaithfulFrom { scale_ms } => {
-                format!("FAITHFUL AT SCALES ≥ {}", scale(*scale_ms))
+                format!("FAITHFUL AT SCALES ≥ {}", scale_of_ms(*scale_ms))
             }
             Self::Degraded => "DEGRADED".to_owned(),
             Self::Invalid => "INVALID".to_owned(),
@@ -165,7 +164,7 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
         differences: differences::told(&input, &judged),
         limits: differences::limits(&input, shift_ns),
         metrics: judged.into_iter().map(|each| each.metric).collect(),
-        dispersion: dispersion(reference.profile, other.profile),
+        dispersion: dispersions(reference.profile, other.profile),
         gaps: gaps(reference.profile, other.profile),
         seconds: [reference.profile, other.profile]
             .map(|profile| coarsen(&profile.shape.counts, 100)),
@@ -173,13 +172,12 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
 }
 
 /// At every scale of which both recordings have enough windows.
-fn dispersion(reference: &Profile, other: &Profile) -> Vec<Dispersion> {
+fn dispersions(reference: &Profile, other: &Profile) -> Vec<Dispersion> {
     let of = |profile: &Profile, factor: usize| {
         // An incomplete last window would pass for a burst.
-        let mut counts = coarsen(&profile.shape.counts, factor);
-        counts.truncate(profile.shape.counts.len() / factor);
-        let window = as_f64(factor as u64) / 100.0;
-        (counts.len() >= MIN_WINDOWS).then(|| index_of_dispersion(&counts, window)).flatten()
+        let complete = profile.shape.counts.len() / factor;
+        let counts = profile.shape.counts.get(..complete * factor)?;
+        if complete >= MIN_WINDOWS { floor::dispersion(counts, factor) } else { None }
     };
     let at = |factor: usize| {
         let (reference, other) = (of(reference, factor)?, of(other, factor)?);
@@ -317,14 +315,15 @@ fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
     });
     match verdict {
         Verdict::Faithful => {
-            let from = finest
-                .map_or_else(String::new, |ms| format!(", at time-scales from {} up", scale(ms)));
+            let from = finest.map_or_else(String::new, |ms| {
+                format!(", at time-scales from {} up", scale_of_ms(ms))
+            });
             format!("the target received what the reference did{from} ({how}){unjudged}")
         }
         Verdict::FaithfulFrom { scale_ms } => format!(
             "the target received what the reference did at time-scales from {} up, and other \
              bursts below: {failures} ({how}){unjudged}",
-            scale(*scale_ms)
+            scale_of_ms(*scale_ms)
         ),
         Verdict::Degraded => {
             format!(
@@ -346,12 +345,6 @@ fn unjudged(judged: &[Judged]) -> String {
         .map(|each| each.metric.name.as_str())
         .collect();
     if names.is_empty() { String::new() } else { format!("; not evaluable: {}", names.join(", ")) }
-}
-
-/// A scale in words.
-fn scale(ms: u64) -> String {
-    let ms = as_f64(ms);
-    if ms < 1_000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1e3) }
 }
 
 #[cfg(test)]

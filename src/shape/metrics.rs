@@ -225,11 +225,12 @@ pub fn lateness_ms(lateness: &Histogram<u64>, q: f64) -> Evaluated {
 
 /// The name of a scale of `factor` × 10 ms.
 pub fn scale_name(factor: usize) -> String {
-    if factor < PER_SECOND {
-        format!("{} ms", factor * 10)
-    } else {
-        format!("{} s", factor / PER_SECOND)
-    }
+    scale_of_ms(factor as u64 * 10)
+}
+
+/// The name of a scale of so many milliseconds.
+pub fn scale_of_ms(ms: u64) -> String {
+    if ms < 1_000 { format!("{ms} ms") } else { format!("{} s", ms / 1_000) }
 }
 
 fn seconds_of(factor: usize) -> f64 {

@@ -74,6 +74,22 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Of a load of which only the requests in each second and the mix are known.
+    pub fn of_seconds(seconds: &[u64], mix: BTreeMap<Arc<str>, u64>) -> Self {
+        let mut profile = Profiler::default().finish(&[]);
+        profile.first = Some(Duration::ZERO);
+        profile.length = Duration::from_secs(seconds.len().min(super::MAX_SECONDS) as u64);
+        for second in seconds.iter().take(super::MAX_SECONDS) {
+            let requests = u32::try_from(*second).unwrap_or(u32::MAX);
+            profile.shape.total += u64::from(requests);
+            // Evenly: nothing is said of less than a second.
+            let share = |window: u32| requests / 100 + u32::from(window < requests % 100);
+            profile.shape.counts.extend((0..100).map(share));
+        }
+        profile.shape.mix = mix;
+        profile
+    }
+
     /// Squared coefficient of variation of the gaps: 1 for a Poisson process.
     pub fn gaps_scv(&self) -> Option<f64> {
         let [count, mean, squares] = self.gap_moments;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::bail;
 
@@ -12,7 +11,6 @@ use crate::recording::file::reader::RecordingReader;
 use crate::report::files::RUN_FILE;
 use crate::report::json;
 use crate::report::model::Report;
-use crate::shape::MAX_SECONDS;
 use crate::shape::likeness::Side;
 use crate::shape::profile::{Profile, Profiler};
 use crate::stats::counts::as_f64;
@@ -110,22 +108,4 @@ fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
              judged it request by request"
         )],
     })
-}
-
-impl Profile {
-    /// Of a load of which only the requests in each second and the mix are known.
-    fn of_seconds(seconds: &[u64], mix: std::collections::BTreeMap<Arc<str>, u64>) -> Self {
-        let mut profile = Profiler::default().finish(&[]);
-        profile.first = Some(Duration::ZERO);
-        profile.length = Duration::from_secs(seconds.len().min(MAX_SECONDS) as u64);
-        for second in seconds.iter().take(MAX_SECONDS) {
-            let requests = u32::try_from(*second).unwrap_or(u32::MAX);
-            profile.shape.total += u64::from(requests);
-            // Evenly: nothing is said of less than a second.
-            let share = |window: u32| requests / 100 + u32::from(window < requests % 100);
-            profile.shape.counts.extend((0..100).map(share));
-        }
-        profile.shape.mix = mix;
-        profile
-    }
 }

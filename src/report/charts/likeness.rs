@@ -4,13 +4,14 @@ use plotly::common::Mode;
 use plotly::layout::AxisType;
 use plotly::{Bar, Scatter, Trace};
 
-use crate::report::charts::points::{points, seconds_per_point};
+use crate::report::charts::points::points;
 use crate::report::charts::{
     Chart, Words, axis, base_layout, line, log_axis, millis, plot_json, rate, span,
 };
 use crate::report::model::SecondRow;
 use crate::report::text::number;
 use crate::shape::likeness::Likeness;
+use crate::shape::metrics::scale_of_ms;
 
 const TWO: Words = Words {
     title: "Requests a second, one over the other",
@@ -39,7 +40,6 @@ pub(crate) fn charts(likeness: &Likeness) -> Vec<Chart> {
             max_lateness_ns: 0,
         })
         .collect();
-    debug_assert!(seconds_per_point(length) > 0);
     let mut charts = vec![rate(&points(&rows), &span(length), &TWO, &[])];
     charts.extend(dispersion(likeness));
     charts.extend(gaps(likeness));
@@ -49,7 +49,7 @@ pub(crate) fn charts(likeness: &Likeness) -> Vec<Chart> {
 fn dispersion(likeness: &Likeness) -> Option<Chart> {
     let scales = &likeness.dispersion;
     let last = scales.last()?;
-    let names: Vec<String> = scales.iter().map(|each| scale(each.window_ms)).collect();
+    let names: Vec<String> = scales.iter().map(|each| scale_of_ms(each.window_ms)).collect();
     let bars = |name: &'static str, colour: &'static str, values: Vec<f64>| {
         Bar::new(names.clone(), values)
             .name(name)
@@ -70,7 +70,7 @@ fn dispersion(likeness: &Likeness) -> Option<Chart> {
             "The index of dispersion of counts, on a logarithmic scale: 1 for requests at random, \
              more for bursts, less for even spacing. In windows of {}: {} in the reference, {} in \
              the second.",
-            scale(last.window_ms),
+            scale_of_ms(last.window_ms),
             number(last.reference, 3),
             number(last.other, 3)
         ),
@@ -79,7 +79,7 @@ fn dispersion(likeness: &Likeness) -> Option<Chart> {
         rows: scales
             .iter()
             .map(|each| {
-                vec![scale(each.window_ms), number(each.reference, 3), number(each.other, 3)]
+                vec![scale_of_ms(each.window_ms), number(each.reference, 3), number(each.other, 3)]
             })
             .collect(),
     })
@@ -128,8 +128,4 @@ fn gaps(likeness: &Likeness) -> Option<Chart> {
 
 fn percentile(q: f64) -> String {
     if q >= 1.0 { "max".to_owned() } else { format!("p{}", number(q * 100.0, 4)) }
-}
-
-fn scale(ms: u64) -> String {
-    if ms < 1_000 { format!("{ms} ms") } else { format!("{} s", ms / 1_000) }
 }

@@ -9,8 +9,8 @@ use crate::report::charts::likeness::charts;
 use crate::report::html::table::{TableView, outcome_class};
 use crate::report::html::tables::Section;
 use crate::report::html::{FindingView, Page, Titles, first_script, sentence, sentences, tables};
-use crate::report::likeness::{Compared, worst};
-use crate::report::text::mark;
+use crate::report::likeness::Compared;
+use crate::report::text::{mark, worst};
 use crate::shape::likeness::Verdict;
 use crate::verdict::Outcome;
 
@@ -18,6 +18,7 @@ use crate::verdict::Outcome;
 pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let likeness = &compared.likeness;
     let metrics = tables::shape(&likeness.metrics);
+    let worst = worst(&likeness.worst_metric, likeness.worst_ratio, &likeness.tier);
     let class = match likeness.verdict {
         Verdict::Faithful => "pass",
         Verdict::FaithfulFrom { .. } | Verdict::Invalid => "invalid",
@@ -41,7 +42,7 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
         sections: vec![Section {
             id: "metrics",
             title: "Metrics",
-            tables: vec![TableView { caption: sentence(&worst(likeness)), ..metrics }],
+            tables: vec![TableView { caption: sentence(&worst), ..metrics }],
         }],
         version: sentence(env!("CARGO_PKG_VERSION")),
         script: first_script(&sources),

@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use crate::shape::contents::series::plateau;
-use crate::shape::floor::{Floors, SCALES};
+use crate::shape::floor::{Floors, SCALES, dispersion};
 use crate::shape::judged::Judged;
 use crate::shape::likeness::{Input, Side};
 use crate::shape::profile::Profile;
 use crate::shape::{MetricOutcome, Shape};
-use crate::stats::counts::{as_f64, coarsen};
-use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::counts::{as_f64, as_index, coarsen};
 use crate::stats::steady::quantile_of;
 use crate::units::{format_count, format_counted, format_duration, format_share};
 
@@ -151,10 +150,7 @@ fn silence(first: &Profile, second: &Profile) -> Option<String> {
 }
 
 fn bursts(first: &Profile, second: &Profile, by_counts: bool, by_gaps: bool) -> Option<String> {
-    let dispersion = |profile: &Profile, factor: usize| {
-        let window = as_f64(factor as u64) / 100.0;
-        index_of_dispersion(&coarsen(&profile.shape.counts, factor), window)
-    };
+    let dispersion = |profile: &Profile, factor| dispersion(&profile.shape.counts, factor);
     // The scale at which they are farthest apart.
     let [before, after, factor] = SCALES
         .into_iter()
@@ -225,11 +221,8 @@ fn connections(first: &Profile, second: &Profile) -> String {
 }
 
 fn distinct(profile: &Profile) -> u64 {
-    let mut keys: Vec<u64> = profile.keys.kept().iter().map(|kept| kept.key).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let all = as_f64(keys.len() as u64) / profile.keys.rate();
-    crate::stats::counts::as_index(all.round()) as u64
+    let all = as_f64(profile.keys.distinct(|_| true)) / profile.keys.rate();
+    as_index(all.round()) as u64
 }
 
 /// What limits the verdict, in sentences.

@@ -12,7 +12,7 @@ use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
 use crate::stats::counts::{as_f64, as_index, coarsen};
 use crate::stats::gaps::{kolmogorov_smirnov, wasserstein};
-use crate::stats::memory::{Hurst, hurst_by_variance};
+use crate::stats::memory::{Hurst, hurst_by_range, hurst_by_variance};
 
 /// A clock whose steps are more than this share of the mean gap makes gaps of its own.
 const STEP_OF_GAP: f64 = 0.1;
@@ -226,6 +226,11 @@ fn hurst(first: &[u32], second: &[u32]) -> Judged {
             "{:.2} ± {:.2} and {:.2} ± {:.2}",
             before.value, before.within, after.value, after.within
         );
+        let [before, after] = [first, second].map(|counts| hurst_by_range(&coarsen(counts, 10)));
+        if let (Some(before), Some(after)) = (before, after) {
+            let range = format!("; by R/S {:.2} and {:.2}", before.value, after.value);
+            judged.metric.note += &range;
+        }
     }
     judged
 }

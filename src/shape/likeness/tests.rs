@@ -8,55 +8,23 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::recording::file::sights::Sight;
+use crate::shape::detection::{SECONDS, sessions};
 use crate::shape::keys::spread;
 use crate::shape::profile::Profiler;
 use crate::shape::tolerance::{CI, STANDARD};
+use crate::stats::counts::as_f64;
 
 /// A request: its moment in seconds, its session, what it asks for.
 type Request = (f64, u64, u64);
 
-const SECONDS: f64 = 120.0;
-
-/// The law of the reference simulation, at 120 s and some 350 requests a second, for 300 resources.
+/// The law of the detection matrix, each request for one of 300 resources.
 fn law(seed: u64) -> Vec<Request> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut requests = Vec::new();
-    let (mut start, mut session) = (-200.0, 0);
-    while start < SECONDS {
-        start -= (1.0 - random.random::<f64>()).ln() / 65.0;
-        let t: f64 = f64::max(start, 0.0);
-        let wave = 0.55 + 0.75 * t / SECONDS + 0.15 * (std::f64::consts::TAU * t / 120.0).sin();
-        let rush = if (84.0..99.0).contains(&t) { 1.8 } else { 1.0 };
-        if random.random::<f64>() * 65.0 > 28.0 * wave * rush {
-            continue;
-        }
-        session += 1;
-        let mut at = start;
-        loop {
-            let mut request = at;
-            loop {
-                let key = (1.0 - random.random::<f64>()).powf(-1.2);
-                if (0.0..SECONDS).contains(&request) {
-                    requests.push((
-                        request,
-                        session,
-                        crate::stats::counts::as_index(key) as u64 % 300,
-                    ));
-                }
-                request -= (1.0 - random.random::<f64>()).ln() * 0.004;
-                if random.random::<f64>() < 0.4 {
-                    break;
-                }
-            }
-            if random.random::<f64>() < 1.0 / 6.0 {
-                break;
-            }
-            let normal = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt()
-                * (std::f64::consts::TAU * random.random::<f64>()).cos();
-            at = request + (5.0_f64.ln() + normal).exp();
-        }
-    }
-    requests
+    let mut random = ChaCha8Rng::seed_from_u64(seed ^ 0x6b65_7973);
+    let resource = move |(at, session): (f64, u64)| {
+        let rank = (1.0 - random.random::<f64>()).powf(-1.2);
+        (at, session, crate::stats::counts::as_index(rank) as u64 % 300)
+    };
+    sessions(seed).into_iter().map(resource).collect()
 }
 
 static PEAK: LazyLock<Vec<Request>> = LazyLock::new(|| law(1));

@@ -124,14 +124,8 @@ const TLS13: u16 = 0x0304;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::streams::tests::record;
     use crate::capture::tcp::{Data, End, Link, Mark, Side};
-
-    fn record(kind: u8, payload: &[u8]) -> Vec<u8> {
-        let mut record = vec![kind, 3, 3];
-        record.extend(u16::try_from(payload.len()).unwrap().to_be_bytes());
-        record.extend(payload);
-        record
-    }
 
     fn message(kind: u8, body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len()).unwrap().to_be_bytes();
