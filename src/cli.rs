@@ -20,6 +20,7 @@ pub mod run;
 pub mod report;
 pub mod validate;
 pub mod stage;
+pub mod help;
 
 use std::path::{Path, PathBuf};
 
@@ -58,21 +59,32 @@ pub enum Command {
     /// Record live traffic as a reverse proxy, where nobody may run tcpdump.
     Record(record::Record),
     /// Turn a capture (pcap, pcapng, JSON Lines, access logs; gz and zst) into a recording.
+    #[command(after_help = help::IMPORT)]
     Import(import::Import),
     /// Say what is in a recording or capture: shape, mix, sizes, connections, losses.
+    #[command(after_help = help::INSPECT)]
     Inspect(inspect::Inspect),
     /// Fit a model to a recording, or draw a recording from a model: the load without the data.
+    #[command(after_help = help::SYNTH)]
     Synth(Box<synth::Synth>),
     /// Dry run: what would be sent, where and when; sends nothing.
+    #[command(after_help = help::PLAN)]
     Plan(plan::Plan),
     /// Rehearse: replay, verdict, reports.
     Run(Box<run::Run>),
     /// Is the load of one recording or capture that of another one, whatever tool made it?
+    #[command(after_help = help::VALIDATE)]
     Validate(validate::Validate),
     /// Write the reports of a saved run again.
+    #[command(after_help = help::REPORT)]
     Report(report::ReportCommand),
     /// Serve the embedded stack under test, with a knob per fault.
+    #[command(after_help = help::STAGE)]
     Stage(stage::StageCommand),
+    /// Print the completion script of a shell: bash, zsh, fish, elvish or powershell.
+    Completions(help::Completions),
+    /// Write pages of the manual into a folder.
+    Man(help::Man),
 }
 
 /// How to speak to the person or machine that started the program.
@@ -100,6 +112,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Validate(command) => validate::validate(&command, voice),
         Command::Report(command) => report::report(&command, voice),
         Command::Stage(command) => stage::stage(&command, voice),
+        Command::Completions(command) => Ok(help::completions(&command)),
+        Command::Man(command) => help::man(&command, voice),
     }
 }
 

@@ -6,6 +6,9 @@ pub mod assemble;
 mod text;
 pub mod json;
 pub mod hlog;
+pub mod junit;
+pub mod markdown;
+pub mod annotations;
 pub mod html;
 mod charts;
 pub mod files;
@@ -53,6 +56,12 @@ pub enum ReportError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The document of `JUnit` could not be made.
+    #[error("cannot make the JUnit document; that is a mistake of this program")]
+    Junit {
+        /// What its writer said.
+        source: quick_junit::SerializeError,
     },
     /// A saved run could not be read.
     #[error("cannot read {}; check the path and its permissions", path.display())]

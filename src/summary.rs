@@ -105,6 +105,8 @@ pub struct Second {
     pub answered: u32,
     /// Errors among the arrivals due in it.
     pub errors: u32,
+    /// Arrivals due in it that never left this machine.
+    pub unsent: u32,
     /// Latency (due to done) of the arrivals due in it, two significant digits.
     pub latency: Histogram<u64>,
     /// Largest lateness (due to dispatched) of the arrivals due in it, ns.
@@ -120,6 +122,8 @@ pub struct Route {
     pub arrivals: u64,
     /// Errors among them.
     pub errors: u64,
+    /// Those that never left this machine.
+    pub unsent: u64,
     /// Latency (due to done), two significant digits.
     pub latency: Histogram<u64>,
 }

@@ -179,6 +179,15 @@ pub fn format_share(ratio: f64) -> String {
     format!("{} %", trim_zeros(&format!("{percent:.decimals$}")))
 }
 
+/// Things a second for people: `0.5/s`, `12 345/s`.
+pub fn format_rate(a_second: f64) -> String {
+    if a_second.is_finite() && a_second >= 100.0 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive")]
+        return format!("{}/s", format_count(a_second.round() as u64));
+    }
+    format!("{}/s", trim_zeros(&format!("{a_second:.2}")))
+}
+
 /// A number of things for people, in groups of three digits: `12 345`, with a narrow space that
 /// does not break ([`GROUP`]).
 pub fn format_count(count: u64) -> String {

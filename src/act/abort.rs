@@ -87,6 +87,9 @@ fn follow(guard: Guard<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Guarded {
         }
         let at = gauges.elapsed();
         for (rule, had_data) in rules.iter().zip(&mut had_data) {
+            if at < rule.not_before {
+                continue;
+            }
             let probes = guard.watching.zip(started);
             let seen = match &rule.what {
                 AbortOn::Probe { name } => probes.and_then(|((watching, epoch), started)| {
@@ -127,12 +130,13 @@ fn driven(rule: &AbortRule, gauges: &Gauges, elapsed: Duration) -> Option<Seen> 
 fn look_at(rule: &AbortRule, window: &Window) -> Option<Seen> {
     let (value, text) = match rule.what {
         AbortOn::Errors => {
-            if window.sent == 0 {
+            if window.sent == 0 || window.sent < rule.samples {
                 return None;
             }
             let share = as_f64(window.errors) / as_f64(window.sent);
             (share, format!("{} of {} requests", format_share(share), window.sent))
         }
+        AbortOn::Latency(_) if window.sent < rule.samples => return None,
         AbortOn::Latency(stat) => latency(stat, window)?,
         AbortOn::Probe { .. } => return None,
     };

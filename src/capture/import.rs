@@ -14,7 +14,7 @@ use crate::capture::streams::Streams;
 use crate::capture::tcp::{Event, Reassembly, What};
 use crate::capture::tls::keylog::Secrets;
 use crate::capture::{CaptureError, Segment};
-use crate::recording::closings::{Closings, MAX_CLOSINGS};
+use crate::recording::closings::{self, Closings, MAX_CLOSINGS};
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::stored::spool::Spool;
@@ -142,7 +142,7 @@ impl Import {
             streams.event(&event, ledger, &mut |origin, paired| {
                 sink(tally.found(origin, paired));
             });
-            keep_closed(closed, streams.take_closed(), segment.at_ns);
+            keep_closed(closed, streams.take_closed(), segment.at_ns, ledger);
         });
     }
 
@@ -170,7 +170,7 @@ impl Import {
             }
             sink(tally.found(origin, paired));
         });
-        keep_closed(closed, streams.take_closed(), at_ns);
+        keep_closed(closed, streams.take_closed(), at_ns, ledger);
     }
 
     /// Connections that have closed since this was asked, and when, nanoseconds since the Unix
@@ -230,7 +230,7 @@ impl Import {
             streams.event(&event, ledger, &mut |origin, paired| {
                 sink(tally.found(origin, paired));
             });
-            keep_closed(&mut closed, streams.take_closed(), latest_ns);
+            keep_closed(&mut closed, streams.take_closed(), latest_ns, ledger);
         });
         streams.end_secrets(&mut ledger, &mut |origin, paired| sink(tally.found(origin, paired)));
         tally.account(&mut ledger);
@@ -252,9 +252,17 @@ impl Import {
     }
 }
 
-fn keep_closed(closed: &mut Vec<(u64, i64)>, connection: Option<u64>, at_ns: i64) {
+fn keep_closed(
+    closed: &mut Vec<(u64, i64)>,
+    connection: Option<u64>,
+    at_ns: i64,
+    ledger: &mut Ledger,
+) {
+    let Some(connection) = connection else { return };
     if closed.len() < MAX_CLOSINGS {
-        closed.extend(connection.map(|connection| (connection, at_ns)));
+        closed.push((connection, at_ns));
+    } else {
+        ledger.note(closings::UNKEPT, 1);
     }
 }
 

@@ -1,8 +1,9 @@
 //! `peakhour report`: the reports of a saved run, written again without touching its target.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::exit::Exit;
+use crate::cli::out::{Output, write_output};
 use crate::cli::{Voice, outputs};
 use crate::report::files::{RUN_FILE, write_reports};
 use crate::report::json;
@@ -17,13 +18,28 @@ pub struct ReportCommand {
     /// Print the summary only, write nothing.
     #[arg(long)]
     print: bool,
+    /// Write this report only, to a place of its own; may be repeated. Kinds are html, json, junit,
+    /// markdown, github (annotations of a job) and gitlab (code quality); - is standard output.
+    #[arg(long, value_name = "KIND=FILE", conflicts_with = "print")]
+    out: Vec<Output>,
 }
 
 /// Runs `report`. The exit code is that of the saved verdict.
 pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
     let file = if command.run.is_dir() { command.run.join(RUN_FILE) } else { command.run.clone() };
     let saved = json::read(&file)?;
-    let folder = file.parent().unwrap_or(std::path::Path::new("."));
+    if !command.out.is_empty() {
+        command.out.iter().try_for_each(Output::check)?;
+        for output in &command.out {
+            if let Some(file) = write_output(&saved, output)? {
+                outputs::note(voice.quiet, &format!("{} is written", file.display()));
+            }
+        }
+        return Ok(Exit::of(saved.verdict));
+    }
+    // The parent of a bare name is an empty path, into which nothing can be written.
+    let named = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = named.unwrap_or(Path::new("."));
     let written = if command.print { Vec::new() } else { write_reports(&saved, folder)? };
     outputs::result(&terminal::render(&saved, style(voice), &written));
     Ok(Exit::of(saved.verdict))

@@ -84,7 +84,7 @@ pub struct Run {
     /// Keep what the act fingerprint finds, for the next release to be compared with.
     #[arg(long, value_name = "FILE")]
     save_snapshot: Option<PathBuf>,
-    /// Write a report to a place of its own as well: html=FILE or json=FILE; may be repeated.
+    /// Write a report (html, json, junit, markdown, github, gitlab) to FILE, or -; repeatable.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
     /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
@@ -100,9 +100,8 @@ pub struct Run {
     /// Ceilings.
     #[command(flatten)]
     limits: LimitOptions,
-    /// End the run early, as one Ctrl-C would, when this holds; the run has failed then. Such as
-    /// 'errors > 10% over 10s', 'latency p99 > 2s over 10s' or, of a probe, 'redis.clients > 900'.
-    /// May be repeated, and adds to the rules of a scenario.
+    /// End the run early, as one that failed, when this holds: 'errors > 10% over 10s', 'latency
+    /// p99 > 2s over 10s' or, of a probe, 'redis.clients > 900'. Repeatable; adds to a scenario's.
     #[arg(long, value_name = "RULE", env = "PEAKHOUR_ABORT")]
     #[arg(value_parser = checked(AbortRule::option, "PEAKHOUR_ABORT"))]
     abort: Vec<AbortRule>,
@@ -142,7 +141,8 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
         snapshot::prepare(&mut scenario, file)?;
     }
     command.abort.iter().try_for_each(|rule| rule.check(&scenario.watch))?;
-    scenario.abort.extend_from_slice(&command.abort);
+    let asked = scenario.expect.iter().filter_map(AbortRule::of);
+    scenario.abort.extend(command.abort.iter().cloned().chain(asked));
     command.limits.apply(&mut scenario.limits);
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
@@ -361,7 +361,7 @@ fn write_all(
         write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file))?;
     }
     for output in kept.out {
-        written.push(write_output(report, output)?);
+        written.extend(write_output(report, output)?);
     }
     if let Some(file) = kept.save {
         written.push(snapshot::save(&report.acts, file)?);

@@ -176,9 +176,12 @@ impl Gauges {
         self.sent.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn sent_again(&self) {
-        // It stays one request.
+    /// What was sent is taken back: sent again, it stays one request.
+    pub(crate) fn not_sent(&self) {
         self.sent.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn sent_again(&self) {
         self.retried.fetch_add(1, Relaxed);
     }
 

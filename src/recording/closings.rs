@@ -14,6 +14,9 @@ use crate::recording::varints::{pull, push};
 /// Most connections whose end is kept: some ten bytes each in the footer, which is read at once.
 pub const MAX_CLOSINGS: usize = 1 << 20;
 
+/// The note of a ledger for ends of connections that there was no room for.
+pub const UNKEPT: &str = "ends of connections not kept";
+
 /// When connections were closed, by their numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closings(BTreeMap<u64, u64>);
@@ -53,15 +56,18 @@ impl Closings {
         self
     }
 
-    /// Adds those of another recording that began `later`, and whose connections are moved. Those
-    /// that do not fit are not there.
-    pub fn merge(&mut self, other: &Self, moved: u64, later: Duration) {
+    /// Adds those of another recording that began `later`, and whose connections are moved. Returns
+    /// how many did not fit.
+    #[must_use]
+    pub fn merge(&mut self, other: &Self, moved: u64, later: Duration) -> u64 {
+        let mut unkept = 0;
         for (connection, micros) in &other.0 {
             let at = Duration::from_micros(*micros).saturating_add(later);
-            if let Some(connection) = connection.checked_add(moved) {
-                self.add(connection, at);
-            }
+            let moved = connection.checked_add(moved);
+            let is_kept = moved.is_some_and(|connection| self.add(connection, at));
+            unkept += u64::from(!is_kept);
         }
+        unkept
     }
 
     /// As text: for each connection how much larger its number is than the one before, and its
@@ -98,7 +104,8 @@ mod tests {
     fn other_recordings_are_put_beside() {
         let (mut all, mut more) = (Closings::default(), Closings::default());
         assert!(all.add(3, Duration::from_secs(1)) && more.add(3, Duration::from_secs(2)));
-        all.merge(&more, 10, Duration::from_secs(5));
+        assert_eq!(all.merge(&more, 10, Duration::from_secs(5)), 0);
+        assert_eq!(all.merge(&more, u64::MAX, Duration::ZERO), 1);
         assert_eq!(
             (all.of(3), all.of(13)),
             (Some(Duration::from_secs(1)), Some(Duration::from_secs(7)))

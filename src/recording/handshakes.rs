@@ -15,6 +15,9 @@ use crate::recording::varints::{pull, push};
 /// once.
 pub const MAX_HANDSHAKES: usize = 1 << 20;
 
+/// The note of a ledger for handshakes that there was no room for.
+pub const UNKEPT: &str = "handshakes not kept";
+
 /// Whether connections resumed an earlier session, by their numbers. One that is not there did not
 /// speak TLS, or its handshake was not seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,14 +49,16 @@ impl Handshakes {
         self.0.is_empty()
     }
 
-    /// Adds those of another recording whose connections are moved. Those that do not fit are not
-    /// there.
-    pub fn merge(&mut self, other: &Self, moved: u64) {
+    /// Adds those of another recording whose connections are moved. Returns how many did not fit.
+    #[must_use]
+    pub fn merge(&mut self, other: &Self, moved: u64) -> u64 {
+        let mut unkept = 0;
         for (connection, is_resumed) in &other.0 {
-            if let Some(connection) = connection.checked_add(moved) {
-                self.add(connection, *is_resumed);
-            }
+            let moved = connection.checked_add(moved);
+            let is_kept = moved.is_some_and(|connection| self.add(connection, *is_resumed));
+            unkept += u64::from(!is_kept);
         }
+        unkept
     }
 
     /// As text: for each connection how much larger its number is than the one before, and 1 where
@@ -95,7 +100,7 @@ mod tests {
     fn other_recordings_are_put_beside() {
         let (mut all, mut more) = (Handshakes::default(), Handshakes::default());
         assert!(all.add(3, true) && more.add(3, false) && more.add(u64::MAX, true));
-        all.merge(&more, 10);
+        assert_eq!(all.merge(&more, 10), 1, "one has a number that is too large");
         assert_eq!((all.of(3), all.of(13), all.of(4)), (Some(true), Some(false), None));
         assert_eq!(all.counts(), [1, 1]);
     }
@@ -118,6 +123,10 @@ mod tests {
         }
         assert!(handshakes.add(0, false) && !handshakes.add(u64::MAX, true));
         assert_eq!(handshakes.counts(), [1, MAX_HANDSHAKES as u64 - 1]);
+        let mut one = Handshakes::default();
+        assert!(one.add(7, true));
+        assert_eq!(handshakes.merge(&one, 0), 0, "it is there already");
+        assert_eq!(handshakes.merge(&one, MAX_HANDSHAKES as u64), 1);
     }
 
     proptest! {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read, Write};
 
 use crate::recording::file::{self, CELL_BYTES_MAX, RecordingError};
-use crate::recording::handshakes::Handshakes;
+use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::jsonl::line::{BadLine, Line, Numbering};
 use crate::recording::ledger::{Ledger, cut};
 use crate::recording::{Exchange, Flags, Servers, host_of};
@@ -23,9 +23,6 @@ pub const LINE_BYTES_MAX: usize = 192 * 1024 * 1024;
 
 /// Most authorities and numbered connections remembered, each; a few hundred megabytes.
 pub const REMEMBERED_MAX: usize = 1 << 22;
-
-/// Where connections are counted whose handshake had no room any more.
-const UNKEPT: &str = "handshakes not kept";
 
 /// Writes an exchange as one line; false where its body is too large for a line, which then says
 /// how long it was and that it was cut.
@@ -267,7 +264,7 @@ impl Import<'_> {
         file::check(&exchange).map_err(|error| BadLine::new(number, error.to_string()))?;
         self.numbering = Some(numbering);
         let handshake = is_resumed.map(|it| self.handshakes.add(exchange.connection, it));
-        self.ledger.note(UNKEPT, u64::from(handshake == Some(false)));
+        self.ledger.note(handshakes::UNKEPT, u64::from(handshake == Some(false)));
         Ok(exchange)
     }
 

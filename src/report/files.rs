@@ -6,9 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use crate::report::ReportError;
-use crate::report::html;
-use crate::report::json;
 use crate::report::model::Report;
+use crate::report::{html, json, junit, markdown};
 
 /// Makes the folder `base/name` and proves that files can be written into it, so that a run does
 /// not end with nowhere to put its report. Where the name is taken, `-2`, `-3` ... is added.
@@ -26,10 +25,13 @@ pub fn prepare_folder(base: &Path, name: &str) -> Result<PathBuf, ReportError> {
     Ok(folder)
 }
 
-/// Writes every report of a run into its folder, and returns the files for people first.
+/// Writes every report of a run into its folder, and returns those for people first; what only
+/// programs read is not named.
 pub fn write_reports(report: &Report, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     // The saved run goes first: every other report can be written again from it.
     let run = write_whole(folder, RUN_FILE, json::render(report)?.as_bytes())?;
+    write_whole(folder, "junit.xml", junit::render(report)?.as_bytes())?;
+    write_whole(folder, "report.md", markdown::render(report).as_bytes())?;
     let page = write_whole_with(folder, HTML_FILE, |file| html::write(report, file))?;
     Ok(vec![page, run])
 }

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::scenario::expectation::{
-    Comparison, Expectation, ExpectationError, MetricName, Stat, crop, mistake, words,
-};
+use crate::scenario::expectation::clauses::{After, Clauses};
+use crate::scenario::expectation::words::{byte_of, crop, mistake, words};
+use crate::scenario::expectation::{Comparison, Expectation, ExpectationError, MetricName, Stat};
 use crate::scenario::problem::Mistake;
 use crate::scenario::watch::Watch;
 use crate::units::parse_duration;
@@ -25,6 +25,10 @@ pub struct AbortRule {
     /// The time over which it must hold, whole seconds for what the driver measures; zero is a
     /// single look of a probe.
     pub over: Duration,
+    /// It is not looked at before this much of the run.
+    pub not_before: Duration,
+    /// Fewer requests than these in that time say nothing.
+    pub samples: u64,
 }
 
 /// What a rule looks at.
@@ -41,6 +45,20 @@ pub enum AbortOn {
         name: String,
     },
 }
+
+impl AbortOn {
+    /// What of an expectation is measured while a run goes on; `None` for what is not.
+    fn of(expectation: &Expectation) -> Option<Self> {
+        match (expectation.metric, expectation.stat) {
+            (MetricName::Errors, _) => Some(Self::Errors),
+            (MetricName::Latency, Some(stat)) => Some(Self::Latency(stat)),
+            _ => None,
+        }
+    }
+}
+
+/// Over how much an expectation without a time of its own is judged while the run goes on.
+const DEFAULT_OVER: Duration = Duration::from_secs(10);
 
 /// Longest time that a rule looks back: five minutes.
 pub const MAX_OVER: Duration = Duration::from_mins(5);
@@ -60,22 +78,44 @@ impl AbortRule {
         if is_probe {
             return probe(rule, over.unwrap_or_default()).map(|read| read.named(text));
         }
-        let Expectation { metric, stat, op, value, .. } = Expectation::parse(rule)?;
-        let what = match (metric, stat) {
-            (MetricName::Errors, _) => AbortOn::Errors,
-            (MetricName::Latency, Some(stat)) => AbortOn::Latency(stat),
-            _ => {
-                let column = words.first().map_or(1, |(column, _)| *column);
-                let message = format!("`{}` cannot end a run", metric.name());
-                return Err(mistake(column, &message, METRICS));
-            }
+        let read = Expectation::parse(rule)?;
+        let column = words.first().map_or(1, |(column, _)| *column);
+        let Some(what) = AbortOn::of(&read) else {
+            let message = format!("`{}` cannot end a run", read.metric.name());
+            return Err(mistake(column, &message, METRICS));
+        };
+        let Some((op, value)) = read.compared().filter(|_| read.clauses == Clauses::default())
+        else {
+            let message = "only a plain value over a time can end a run";
+            return Err(mistake(column, message, METRICS));
         };
         let Some(over) = over else {
             let column = text.chars().count() + 1;
             let hint = "add the time over which it must hold, such as `over 10s`";
             return Err(mistake(column, "there is no time to look back", hint));
         };
-        Ok(Self { text: text.trim().to_owned(), what, op, value, over: whole_seconds(over) })
+        let (over, text) = (whole_seconds(over), text.trim().to_owned());
+        Ok(Self { text, what, op, value, over, not_before: Duration::ZERO, samples: 0 })
+    }
+
+    /// The rule that ends a run as soon as an expectation does not hold, where that was asked for.
+    pub fn of(expectation: &Expectation) -> Option<Self> {
+        let Clauses { over, after, abort, samples, .. } = expectation.clauses;
+        let (op, value) = expectation.compared()?;
+        let begin = match after {
+            Some(After::Time(time)) => time,
+            _ => Duration::ZERO,
+        };
+        let over = over.unwrap_or(DEFAULT_OVER);
+        Some(Self {
+            text: format!("{} over {}", expectation.opposite()?, over_text(over)),
+            what: AbortOn::of(expectation)?,
+            op: op.opposite(),
+            value,
+            over,
+            not_before: abort?.max(begin),
+            samples: samples.unwrap_or(0),
+        })
     }
 
     /// The same as an option, whose mistakes have no line to be shown below.
@@ -151,12 +191,13 @@ fn probe(rule: &str, over: Duration) -> Result<AbortRule, ExpectationError> {
         return Err(mistake(column, &message, HINT));
     };
     let name = name.trim().to_owned();
-    Ok(AbortRule { text: String::new(), what: AbortOn::Probe { name }, op: *op, value, over })
+    let (text, what, not_before) = (String::new(), AbortOn::Probe { name }, Duration::ZERO);
+    Ok(AbortRule { text, what, op: *op, value, over, not_before, samples: 0 })
 }
 
-/// The byte at which the character of a column begins.
-fn byte_of(text: &str, column: usize) -> usize {
-    text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(byte, _)| byte)
+/// As people write it.
+fn over_text(over: Duration) -> String {
+    format!("{}s", over.as_secs())
 }
 
 /// The driver counts by the second.

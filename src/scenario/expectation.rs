@@ -1,8 +1,17 @@
-//! One line of a scenario's `expect`: `METRIC [STAT] OP VALUE`.
+//! One line of a scenario's `expect`: `METRIC [STAT] OP VALUE`, and what narrows it down.
 
+pub mod clauses;
+pub(super) mod words;
+#[cfg(test)]
+mod tests;
+
+use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
+use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
+use crate::units::rate::parse_rate;
 use crate::units::{UnitError, parse_duration, parse_share};
 
-/// A parsed expectation. `latency p99 < 250ms`, `errors < 0.1%`, `completeness >= 99.9%`.
+/// A parsed expectation: `latency p99 < 250ms`, `errors < 0.1% over 30s`,
+/// `latency p99 < 1.10x recorded for route /cart/*`, `rate within 5% of recorded`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
     /// As written, for reports.
@@ -11,10 +20,10 @@ pub struct Expectation {
     pub metric: MetricName,
     /// Which statistic of it; `None` for metrics that are a single number.
     pub stat: Option<Stat>,
-    /// How it is compared.
-    pub op: Comparison,
-    /// With what, in the metric's own unit: nanoseconds for times, a ratio for shares.
-    pub value: f64,
+    /// What it must be.
+    pub bound: Bound,
+    /// What narrows it down.
+    pub clauses: Clauses,
 }
 
 /// What an expectation is about.
@@ -34,6 +43,10 @@ pub enum MetricName {
     Completeness,
     /// Share of answers whose status differs from the recorded one.
     StatusChanges,
+    /// Requests sent, each second.
+    Rate,
+    /// Answers, each second.
+    Throughput,
 }
 
 /// A statistic of a distribution.
@@ -45,6 +58,34 @@ pub enum Stat {
     Mean,
     /// The largest value.
     Max,
+}
+
+/// What a value must be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bound {
+    /// On one side of a value.
+    Compared(Comparison, Value),
+    /// No further away from a value, on either side, than this share of it: too much load is
+    /// wrong, too.
+    Within(f64, Value),
+}
+
+impl Bound {
+    /// What it is held against.
+    pub fn value(self) -> Value {
+        match self {
+            Self::Compared(_, value) | Self::Within(_, value) => value,
+        }
+    }
+}
+
+/// What something is compared with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Value {
+    /// In the metric's own unit: nanoseconds for times, a ratio for shares, a second for rates.
+    Absolute(f64),
+    /// So many times what the recording shows for the same requests.
+    TimesRecorded(f64),
 }
 
 /// A comparison.
@@ -75,7 +116,8 @@ pub struct ExpectationError {
 impl Expectation {
     /// Reads one line.
     pub fn parse(text: &str) -> Result<Self, ExpectationError> {
-        let (left, op, right, op_column) = split_at_operator(text)?;
+        let (claim, narrowed) = split_at_clauses(text);
+        let Claim { left, op, op_column, right, right_column } = split_at_operator(claim)?;
         let words = words(left);
         let Some(&(metric_column, name)) = words.first() else {
             return Err(mistake(op_column, "there is no metric before the operator", METRICS));
@@ -84,16 +126,47 @@ impl Expectation {
             mistake(metric_column, &format!("unknown metric `{}`", crop(name)), METRICS)
         })?;
         let stat = parse_stat(metric, &words[1..], op_column)?;
-        let value_column = text.chars().count() - right.trim_start().chars().count() + 1;
-        let value = parse_value(metric, right.trim(), value_column)?;
-        Ok(Self { text: text.trim().to_owned(), metric, stat, op, value })
+        let bound = match op {
+            Some(op) => Bound::Compared(op, parse_value(metric, right, right_column)?),
+            None => parse_within(metric, right, right_column)?,
+        };
+        let clauses = Clauses::parse(&narrowed, text)?;
+        clauses.check(metric, bound)?;
+        Ok(Self { text: text.trim().to_owned(), metric, stat, bound, clauses })
+    }
+
+    /// What holds where it does not, without its clauses; `None` where it is no comparison.
+    pub fn opposite(&self) -> Option<String> {
+        let (claim, _) = split_at_clauses(&self.text);
+        let Claim { left, op, right, .. } = split_at_operator(claim).ok()?;
+        Some(format!("{} {} {right}", left.trim(), op?.opposite().sign()))
+    }
+
+    /// The comparison with a plain value, where it is one.
+    pub fn compared(&self) -> Option<(Comparison, f64)> {
+        match self.bound {
+            Bound::Compared(op, Value::Absolute(value)) => Some((op, value)),
+            _ => None,
+        }
     }
 }
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
-                       completeness and status-changes";
+                       completeness, status-changes, rate and throughput";
 
 impl MetricName {
+    const ALL: [Self; 9] = [
+        Self::Latency,
+        Self::Service,
+        Self::Lateness,
+        Self::ConnectionWait,
+        Self::Errors,
+        Self::Completeness,
+        Self::StatusChanges,
+        Self::Rate,
+        Self::Throughput,
+    ];
+
     /// The name in scenarios and reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -104,6 +177,8 @@ impl MetricName {
             Self::Errors => "errors",
             Self::Completeness => "completeness",
             Self::StatusChanges => "status-changes",
+            Self::Rate => "rate",
+            Self::Throughput => "throughput",
         }
     }
 
@@ -111,26 +186,60 @@ impl MetricName {
     pub fn is_time(self) -> bool {
         match self {
             Self::Latency | Self::Service | Self::Lateness | Self::ConnectionWait => true,
-            Self::Errors | Self::Completeness | Self::StatusChanges => false,
+            Self::Errors
+            | Self::Completeness
+            | Self::StatusChanges
+            | Self::Rate
+            | Self::Throughput => false,
         }
     }
 
+    /// It is counted by the second.
+    pub fn is_rate(self) -> bool {
+        matches!(self, Self::Rate | Self::Throughput)
+    }
+
     fn from_name(name: &str) -> Option<Self> {
-        [
-            Self::Latency,
-            Self::Service,
-            Self::Lateness,
-            Self::ConnectionWait,
-            Self::Errors,
-            Self::Completeness,
-            Self::StatusChanges,
-        ]
-        .into_iter()
-        .find(|metric| metric.name() == name)
+        Self::ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
+    fn example(self) -> String {
+        let rest = match self {
+            _ if self.is_time() => " p99 < 250ms",
+            _ if self.is_rate() => " > 500/s",
+            _ => " < 0.1%",
+        };
+        format!("write for example `{}{rest}`", self.name())
     }
 }
 
 impl Comparison {
+    /// As it is written.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+        }
+    }
+
+    /// It bounds from above.
+    pub fn is_ceiling(self) -> bool {
+        matches!(self, Self::Below | Self::AtMost)
+    }
+
+    /// The one that holds where this one does not.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        match self {
+            Self::Below => Self::AtLeast,
+            Self::AtMost => Self::Above,
+            Self::Above => Self::AtMost,
+            Self::AtLeast => Self::Below,
+        }
+    }
+
     /// `actual OP value` holds. False for a value that is not a number.
     pub fn holds(self, actual: f64, value: f64) -> bool {
         match self {
@@ -142,40 +251,12 @@ impl Comparison {
     }
 }
 
-/// What stands before the operator, the operator, what stands after it, and its column.
-fn split_at_operator(text: &str) -> Result<(&str, Comparison, &str, usize), ExpectationError> {
-    let Some(start) = text.find(['<', '>', '=', '!', '≤', '≥']) else {
-        return Err(mistake(text.chars().count() + 1, "there is no operator", OPERATORS));
-    };
-    let (left, rest) = text.split_at(start);
-    let column = left.chars().count() + 1;
-    let end = rest.find(|c| !matches!(c, '<' | '>' | '=' | '!' | '≤' | '≥')).unwrap_or(rest.len());
-    let (operator, right) = rest.split_at(end);
-    let op = match operator {
-        "<" => Comparison::Below,
-        "<=" => Comparison::AtMost,
-        ">" => Comparison::Above,
-        ">=" => Comparison::AtLeast,
-        _ => {
-            let message = format!("`{}` is not an operator here", crop(operator));
-            return Err(mistake(column, &message, OPERATORS));
-        }
-    };
-    Ok((left, op, right, column))
-}
-
-const OPERATORS: &str = "the operators are <, <=, > and >=";
-
 fn parse_stat(
     metric: MetricName,
     words: &[(usize, &str)],
     op_column: usize,
 ) -> Result<Option<Stat>, ExpectationError> {
-    let example = if metric.is_time() {
-        format!("write for example `{} p99 < 250ms`", metric.name())
-    } else {
-        format!("write for example `{} < 0.1%`", metric.name())
-    };
+    let example = metric.example();
     let stat = match (metric.is_time(), words) {
         (false, []) => return Ok(None),
         (false, [(column, _), ..]) => {
@@ -214,125 +295,64 @@ fn parse_stat_word(word: &str) -> Option<Stat> {
     }
 }
 
-fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<f64, ExpectationError> {
-    // Words of a richer language, which people know from elsewhere and from our own plans.
-    for (offset, word) in words(text) {
-        if matches!(word, "over" | "in" | "vs" | "with" | "recorded" | "and" | "or" | "abort") {
-            return Err(mistake(
-                column + offset - 1,
-                &format!("`{word}` is not supported yet"),
-                "an expectation ends with its value, and there is one a line",
-            ));
-        }
+/// `250ms`, `0.1%`, `500/s`, `recorded` or `1.10x recorded`.
+fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, ExpectationError> {
+    let words = words(text);
+    if let Some((at, _)) = words.iter().find(|(_, word)| matches!(*word, "and" | "or" | "vs")) {
+        let hint = "there is one expectation a line; all of them must hold";
+        return Err(mistake(column + at - 1, "an expectation ends with its value", hint));
+    }
+    if let Some((at, _)) = words.iter().find(|(_, word)| *word == "recorded") {
+        return parse_times(metric, &words, (column, *at));
     }
     let refused = |error: UnitError| mistake(column, &error.problem, error.hint);
     if metric.is_time() {
-        let duration = parse_duration(text).map_err(refused)?;
-        Ok(duration.as_secs_f64() * 1e9)
+        parse_duration(text).map(|time| Value::Absolute(time.as_secs_f64() * 1e9)).map_err(refused)
+    } else if metric.is_rate() {
+        parse_rate(text).map(|rate| Value::Absolute(rate.per_second())).map_err(refused)
     } else {
-        parse_share(text).map_err(refused)
+        parse_share(text).map(Value::Absolute).map_err(refused)
     }
 }
 
-/// The words of a text, each with its column.
-pub(super) fn words(text: &str) -> Vec<(usize, &str)> {
-    text.split_whitespace()
-        .map(|word| {
-            let start = word.as_ptr().addr() - text.as_ptr().addr();
-            (text[..start].chars().count() + 1, word)
-        })
-        .collect()
-}
-
-/// A hostile line must not make a page of its error.
-pub(super) fn crop(word: &str) -> String {
-    word.chars().take(40).collect()
-}
-
-pub(super) fn mistake(column: usize, message: &str, hint: &str) -> ExpectationError {
-    ExpectationError { column, message: message.to_owned(), hint: hint.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_metric_statistic_and_operator_is_read() {
-        for (text, metric, stat, op, value) in [
-            (
-                "latency p99 < 250ms",
-                MetricName::Latency,
-                Some(Stat::Percentile(99.0)),
-                Comparison::Below,
-                250e6,
-            ),
-            (
-                "service p99.9<=1.5s",
-                MetricName::Service,
-                Some(Stat::Percentile(99.9)),
-                Comparison::AtMost,
-                1.5e9,
-            ),
-            ("lateness max < 1s", MetricName::Lateness, Some(Stat::Max), Comparison::Below, 1e9),
-            (
-                "  connection-wait   mean > 10us ",
-                MetricName::ConnectionWait,
-                Some(Stat::Mean),
-                Comparison::Above,
-                1e4,
-            ),
-            ("errors < 0.1%", MetricName::Errors, None, Comparison::Below, 0.001),
-            ("completeness >= 100%", MetricName::Completeness, None, Comparison::AtLeast, 1.0),
-            ("status-changes <= 0%", MetricName::StatusChanges, None, Comparison::AtMost, 0.0),
-        ] {
-            let expectation = Expectation::parse(text).unwrap();
-            assert_eq!((expectation.metric, expectation.stat, expectation.op), (metric, stat, op));
-            assert!((expectation.value - value).abs() <= value * 1e-12, "{text}");
-            assert_eq!(expectation.text, text.trim());
+/// `[FACTORx] recorded`, whose words have columns from `column` on.
+fn parse_times(
+    metric: MetricName,
+    words: &[(usize, &str)],
+    (column, recorded): (usize, usize),
+) -> Result<Value, ExpectationError> {
+    if !(metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service)) {
+        let message = format!("there is no `{}` in a recording", metric.name());
+        let hint = "latency, service, rate and throughput can be held against the recording; \
+                    errors are only those that production did not have";
+        return Err(mistake(column + recorded - 1, &message, hint));
+    }
+    let factor = match words {
+        [_] => Some(1.0),
+        [(_, factor), _] => {
+            let number = factor.strip_suffix('x').unwrap_or_default();
+            let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
+            number.parse::<f64>().ok().filter(|factor| is_plain && *factor > 0.0)
         }
-    }
+        _ => None,
+    };
+    factor.filter(|factor| factor.is_finite()).map(Value::TimesRecorded).ok_or_else(|| {
+        let hint = "write `recorded` or such as `1.10x recorded`";
+        mistake(column, "this is no multiple of what was recorded", hint)
+    })
+}
 
-    #[test]
-    fn a_mistake_is_pointed_at() {
-        for (text, column, message) in [
-            ("", 1, "there is no operator"),
-            ("latency p99", 12, "there is no operator"),
-            ("< 5ms", 1, "no metric"),
-            ("latencey p99 < 5ms", 1, "unknown metric `latencey`"),
-            ("Latency p99 < 5ms", 1, "unknown metric"),
-            ("latency < 5ms", 9, "needs a statistic"),
-            ("latency p(99) < 5ms", 9, "unknown statistic `p(99)`"),
-            ("latency avg < 5ms", 9, "unknown statistic `avg`"),
-            ("latency p0 < 5ms", 9, "unknown statistic"),
-            ("latency p101 < 5ms", 9, "unknown statistic"),
-            ("latency pNaN < 5ms", 9, "unknown statistic"),
-            ("latency p99 max < 5ms", 13, "one word too many"),
-            ("errors p99 < 1%", 8, "single number"),
-            ("latency p99 == 5ms", 13, "`==` is not an operator"),
-            ("latency p99 ≤ 5ms", 13, "is not an operator"),
-            ("latency p99 < 5", 15, "has no unit"),
-            ("latency p99 <", 14, "there is no value"),
-            ("latency p99 < 5%", 15, "is not a duration"),
-            ("errors < 0.001", 10, "has no unit"),
-            ("errors < 5ms", 10, "has no percent sign"),
-            ("errors < 0.1% over 30s", 15, "`over` is not supported yet"),
-            ("latency p99 < 1.10x recorded", 21, "`recorded` is not supported yet"),
-            ("µ p99 < 5", 1, "unknown metric"),
-        ] {
-            let error = Expectation::parse(text).unwrap_err();
-            assert_eq!(error.column, column, "{text}: {error}");
-            assert!(error.message.contains(message), "{text}: {error}");
-            assert!(!error.hint.is_empty());
-        }
-    }
-
-    #[test]
-    fn no_number_is_never_a_pass() {
-        for op in [Comparison::Below, Comparison::AtMost, Comparison::Above, Comparison::AtLeast] {
-            assert!(!op.holds(f64::NAN, 1.0));
-        }
-        assert!(Comparison::AtMost.holds(1.0, 1.0) && !Comparison::Below.holds(1.0, 1.0));
-        assert!(Comparison::AtLeast.holds(1.0, 1.0) && !Comparison::Above.holds(1.0, 1.0));
-    }
+/// `5% of VALUE`.
+fn parse_within(metric: MetricName, text: &str, column: usize) -> Result<Bound, ExpectationError> {
+    const HINT: &str = "write such as `within 5% of recorded` or `within 5% of 500/s`";
+    let words = words(text);
+    let Some(&(of, _)) = words.iter().find(|(_, word)| *word == "of") else {
+        return Err(mistake(column, "there is nothing that it is to be near to", HINT));
+    };
+    let (share, rest) = text.split_at(words::byte_of(text, of));
+    let share = parse_share(share).map_err(|error| mistake(column, &error.problem, HINT))?;
+    let value = rest.strip_prefix("of").unwrap_or(rest);
+    let skipped = rest.chars().count() - value.trim_start().chars().count();
+    let value = parse_value(metric, value.trim(), column + of - 1 + skipped)?;
+    Ok(Bound::Within(share, value))
 }

@@ -122,6 +122,38 @@ const ALIKE: f64 = 0.05;
 
 /// Tells the course of a series from its changes.
 pub fn course(values: &[f64]) -> Course {
+    let Some(Segments { means, last, spread, steady_from }) = segments(values) else {
+        return Course::Flat;
+    };
+    let higher = means.iter().any(|mean| mean - last > spread);
+    let lower = means.iter().any(|mean| last - mean > spread);
+    match (higher, lower) {
+        (false, false) => Course::Flat,
+        _ if steady_from * 4 > values.len() * 3 => Course::NoSteadyState,
+        (true, false) => Course::WarmUp,
+        (false, true) => Course::Slowdown,
+        (true, true) => Course::Inconsistent,
+    }
+}
+
+/// The first point from which on a series stayed as it ended; `None` where it still changed in its
+/// last quarter, or is empty.
+pub fn steady_from(values: &[f64]) -> Option<usize> {
+    segments(values).map(|found| found.steady_from).filter(|from| from * 4 <= values.len() * 3)
+}
+
+/// What lies between the changes of a series.
+struct Segments {
+    means: Vec<f64>,
+    /// Mean of the last one.
+    last: f64,
+    /// By how much means may differ that are alike.
+    spread: f64,
+    /// From the first segment on from which all are alike, it is steady.
+    steady_from: usize,
+}
+
+fn segments(values: &[f64]) -> Option<Segments> {
     let changes = changes(values);
     let starts: Vec<usize> = std::iter::once(0).chain(changes.iter().copied()).collect();
     let ends = changes.iter().copied().chain([values.len()]);
@@ -132,26 +164,15 @@ pub fn course(values: &[f64]) -> Course {
             values[*start..end].iter().sum::<f64>() / as_f64((end - start).max(1) as u64)
         })
         .collect();
-    let (Some(&last_start), Some(&last)) = (starts.last(), means.last()) else {
-        return Course::Flat;
-    };
+    let (&last_start, &last) = starts.last().zip(means.last())?;
     let tail = &values[last_start..];
     let variance = tail.iter().map(|value| (value - last).powi(2)).sum::<f64>();
     let spread = (variance / as_f64(tail.len().max(1) as u64)).max(ALIKE * last.abs());
-    let higher = means.iter().any(|mean| mean - last > spread);
-    let lower = means.iter().any(|mean| last - mean > spread);
-    // From the first segment on from which all are alike, it is steady.
     let steady_from = means
         .iter()
         .rposition(|mean| (mean - last).abs() > spread)
         .map_or(0, |index| starts.get(index + 1).copied().unwrap_or(values.len()));
-    match (higher, lower) {
-        (false, false) => Course::Flat,
-        _ if steady_from * 4 > values.len() * 3 => Course::NoSteadyState,
-        (true, false) => Course::WarmUp,
-        (false, true) => Course::Slowdown,
-        (true, true) => Course::Inconsistent,
-    }
+    (!values.is_empty()).then_some(Segments { means, last, spread, steady_from })
 }
 
 #[cfg(test)]

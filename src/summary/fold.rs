@@ -174,14 +174,17 @@ impl Summary {
             }
         }
 
+        let is_unsent = matches!(sample.fate, Fate::Unsent { .. });
         let second = self.second(second_of(sample.due));
         second.due += 1;
         second.errors += u32::from(error);
+        second.unsent += u32::from(is_unsent);
         second.max_lateness_ns = second.max_lateness_ns.max(lateness.unwrap_or(0));
         second.lateness_ns = second.lateness_ns.saturating_add(lateness.unwrap_or(0));
         let route = self.route(&arrival.route);
         route.arrivals += 1;
         route.errors += u64::from(error);
+        route.unsent += u64::from(is_unsent);
         if let Some(ns) = latency {
             record_time(&mut route.latency, ns);
             record_time(&mut self.second(second_of(sample.due)).latency, ns);
@@ -217,7 +220,8 @@ impl Second {
     fn new() -> Self {
         let latency = coarse_times();
         let (max_lateness_ns, lateness_ns) = (0, 0);
-        Self { due: 0, sent: 0, answered: 0, errors: 0, latency, max_lateness_ns, lateness_ns }
+        let (due, sent, answered, errors, unsent) = (0, 0, 0, 0, 0);
+        Self { due, sent, answered, errors, unsent, latency, max_lateness_ns, lateness_ns }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -225,6 +229,7 @@ impl Second {
         self.sent += other.sent;
         self.answered += other.answered;
         self.errors += other.errors;
+        self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
         self.max_lateness_ns = self.max_lateness_ns.max(other.max_lateness_ns);
         self.lateness_ns = self.lateness_ns.saturating_add(other.lateness_ns);
@@ -232,13 +237,16 @@ impl Second {
 }
 
 impl Route {
-    fn new() -> Self {
-        Self { arrivals: 0, errors: 0, latency: coarse_times() }
+    /// None at all.
+    pub(crate) fn new() -> Self {
+        Self { arrivals: 0, errors: 0, unsent: 0, latency: coarse_times() }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds others.
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.arrivals += other.arrivals;
         self.errors += other.errors;
+        self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
     }
 }

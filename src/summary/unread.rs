@@ -15,7 +15,9 @@ impl Summary {
         self.arrivals += arrivals;
         *self.fates.entry(Unsent::Interrupted.name()).or_default() += arrivals;
         self.planned.add_unread(arrivals);
-        self.route(&Arc::from(OTHER_ROUTES)).arrivals += arrivals;
+        let route = self.route(&Arc::from(OTHER_ROUTES));
+        route.arrivals += arrivals;
+        route.unsent += arrivals;
     }
 }
 

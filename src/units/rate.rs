@@ -26,6 +26,12 @@ impl Rate {
         let whole = u128::from(number).saturating_mul(of_one) / u128::from(self.billionths);
         Duration::from_nanos(u64::try_from(whole).unwrap_or(u64::MAX))
     }
+
+    /// Things a second.
+    #[expect(clippy::cast_precision_loss, reason = "it is compared with what was counted")]
+    pub fn per_second(self) -> f64 {
+        self.billionths as f64 / self.per_ns as f64
+    }
 }
 
 /// Things a second, exactly: a reduced fraction. Unlike a [`Rate`] it may be 0.

@@ -2,6 +2,7 @@
 //! none is judged or claimed.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
@@ -10,7 +11,7 @@ use crate::stats::counts::{as_f64, as_index};
 use crate::summary::Summary;
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, cold_cache, connection_limit, errors, outage};
-use crate::verdict::expectations::check;
+use crate::verdict::expectations::{Seen, check};
 use crate::verdict::little;
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict, finding};
 
@@ -32,8 +33,9 @@ pub struct ClosedInput<'a> {
 /// The verdict: what the target answered, and whether it turned connections away or failed.
 pub fn judge_closed(input: &ClosedInput) -> Verdict {
     let findings = detected(input);
-    let expectations: Vec<_> =
-        input.expectations.iter().map(|each| check(each, input.summary)).collect();
+    let length = Duration::from_secs_f64(input.health.seconds.clamp(0.0, 1e9));
+    let seen = Seen { summary: input.summary, length, is_recorded: false };
+    let expectations: Vec<_> = input.expectations.iter().map(|each| check(each, &seen)).collect();
     let first_failed = findings.iter().find(|each| each.outcome == Outcome::Fail);
     let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);
     let told = |each: &crate::verdict::CheckedExpectation, verb: &str| {
@@ -85,8 +87,6 @@ fn detected(input: &ClosedInput) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::sample::{Fate, Sample};
     use crate::shape::Origin;

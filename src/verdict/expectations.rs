@@ -1,45 +1,202 @@
 //! Holds the scenario's expectations against the summary.
 
+mod stretches;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::scenario::expectation::clauses::After;
+use crate::scenario::expectation::{Bound, Expectation, MetricName, Stat, Value};
 use crate::stats::counts::{as_f64, as_index};
 use crate::summary::Summary;
-use crate::units::{format_duration, format_share};
+use crate::units::{format_duration, format_rate, format_share};
+use crate::verdict::expectations::stretches::{Stretch, Stretches};
 use crate::verdict::{CheckedExpectation, Outcome};
 
-/// Checks one expectation. Without data it is `Unknown`, never met.
+/// What expectations are held against.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What happened.
+    pub summary: &'a Summary,
+    /// From the start of the run to the last moment at which something was due.
+    pub length: Duration,
+    /// The load is that of a recording, which can be compared with.
+    pub is_recorded: bool,
+}
+
+/// Checks one expectation. Without data it is `Unknown`, never met; a route that nobody asked for
+/// is not met, since it is a mistake that would else hide for ever.
 ///
 /// A request that never got an answer was not fast: where a percentile of latency or service lies
 /// among those, it is longer than any bound.
-pub fn check(expectation: &Expectation, summary: &Summary) -> CheckedExpectation {
-    let (outcome, actual) = match measure(expectation, summary) {
-        Err(reason) => (Outcome::Unknown, reason),
-        Ok((value, text)) if holds(expectation.op, value, expectation.value) => {
-            (Outcome::Pass, text)
+pub fn check(expectation: &Expectation, seen: &Seen<'_>) -> CheckedExpectation {
+    let (outcome, actual) = match measured(expectation, seen) {
+        Err(Missing::Route(pattern)) => {
+            (Outcome::Fail, format!("no request was sent to a route like {pattern}"))
         }
+        Err(Missing::Data(reason)) => (Outcome::Unknown, reason),
+        Ok((value, text)) if value.holds(expectation.bound) => (Outcome::Pass, text),
         Ok((_, text)) => (Outcome::Fail, text),
     };
     CheckedExpectation { text: expectation.text.clone(), outcome, actual }
 }
 
-fn holds(op: Comparison, actual: f64, bound: f64) -> bool {
-    match op {
-        Comparison::Below => actual < bound,
-        Comparison::AtMost => actual <= bound,
-        Comparison::Above => actual > bound,
-        Comparison::AtLeast => actual >= bound,
+/// Why there is nothing to compare.
+#[derive(Debug, PartialEq)]
+enum Missing {
+    /// No route fits the pattern.
+    Route(String),
+    /// The reason.
+    Data(String),
+}
+
+impl From<String> for Missing {
+    fn from(reason: String) -> Self {
+        Self::Data(reason)
     }
 }
 
-/// The value in the metric's own unit and as text, or why there is none.
-fn measure(expectation: &Expectation, summary: &Summary) -> Result<(f64, String), String> {
-    let time = |histogram: &Histogram<u64>, requests: u64| {
-        let stat = expectation.stat.ok_or("it names no statistic such as p99")?;
-        measure_time(histogram, requests, stat)
+impl From<&str> for Missing {
+    fn from(reason: &str) -> Self {
+        Self::Data(reason.to_owned())
+    }
+}
+
+/// A value in the metric's own unit, and what the bound's value is in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Measured {
+    value: f64,
+    held_against: f64,
+}
+
+impl Measured {
+    fn holds(self, bound: Bound) -> bool {
+        match bound {
+            Bound::Compared(op, _) => op.holds(self.value, self.held_against),
+            Bound::Within(..) => self.beyond(bound) <= 0.0,
+        }
+    }
+
+    /// By how much it is on the wrong side; what is larger is worse.
+    fn beyond(self, bound: Bound) -> f64 {
+        match bound {
+            Bound::Compared(op, _) if op.is_ceiling() => self.value - self.held_against,
+            Bound::Compared(..) => self.held_against - self.value,
+            Bound::Within(share, _) => {
+                (self.value - self.held_against).abs() - share * self.held_against
+            }
+        }
+    }
+}
+
+/// What there is to compare, and as text.
+fn measured(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, String), Missing> {
+    let clauses = &expectation.clauses;
+    if matches!(expectation.bound.value(), Value::TimesRecorded(_)) && !seen.is_recorded {
+        return Err("nothing was recorded that this load could be compared with".into());
+    }
+    if clauses.over.is_none() && clauses.after.is_none() && !expectation.metric.is_rate() {
+        return in_whole(expectation, seen);
+    }
+    let mut stretches = Stretches::of(expectation, seen)?;
+    let (mut worst, mut reason) = (None::<(Measured, Stretch)>, None);
+    while let Some(stretch) = stretches.next() {
+        let measured = match in_stretch(expectation, &stretch) {
+            Ok(measured) => measured,
+            Err(why) => {
+                reason = Some(why);
+                continue;
+            }
+        };
+        let beyond = measured.beyond(expectation.bound);
+        let is_worse =
+            worst.as_ref().is_none_or(|(worst, _)| beyond > worst.beyond(expectation.bound));
+        if is_worse {
+            worst = Some((measured, stretch));
+        }
+    }
+    let Some((measured, stretch)) = worst else {
+        let reason = reason.unwrap_or_else(|| "there is nothing to measure".to_owned());
+        return Err(reason.into());
     };
+    let place = if clauses.over.is_some() {
+        let (length, from) = (stretch.length, stretch.from);
+        format!(" (worst {}, from {} on)", format_duration(length), format_duration(from))
+    } else if matches!(clauses.after, Some(After::Warmup)) {
+        format!(" (warm after {})", format_duration(stretch.from))
+    } else {
+        String::new()
+    };
+    let told = told(expectation, measured, stretch.missing());
+    Ok((measured, told + &place))
+}
+
+/// A metric of a stretch of the run.
+fn in_stretch(expectation: &Expectation, stretch: &Stretch) -> Result<Measured, String> {
+    let samples = match expectation.metric {
+        MetricName::Throughput => stretch.answered,
+        MetricName::Rate => stretch.sent,
+        _ => stretch.requests,
+    };
+    enough(samples, expectation.clauses.samples)?;
+    let a_second = |count: u64| as_f64(count) / stretch.length.as_secs_f64().max(1.0);
+    let value = match expectation.metric {
+        MetricName::Rate => a_second(stretch.sent),
+        MetricName::Throughput => a_second(stretch.answered),
+        MetricName::Errors => {
+            let sent = stretch.requests.saturating_sub(stretch.unsent);
+            share(stretch.errors, sent, "no request was sent")?.0
+        }
+        _ => {
+            let stat = expectation.stat.ok_or("it names no statistic such as p99")?;
+            time_of(&stretch.latency, stretch.requests, stat)?
+        }
+    };
+    let held_against = match expectation.bound.value() {
+        Value::Absolute(value) => value,
+        Value::TimesRecorded(factor) => factor * a_second(stretch.requests),
+    };
+    Ok(Measured { value, held_against })
+}
+
+/// A metric of the whole run.
+fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, String), Missing> {
+    let summary = seen.summary;
+    let least = expectation.clauses.samples;
+    let stat = || expectation.stat.ok_or("it names no statistic such as p99");
+    let time = |histogram: &Histogram<u64>, requests: u64| -> Result<_, Missing> {
+        enough(requests, least)?;
+        let value = time_of(histogram, requests, stat()?)?;
+        let held_against = match expectation.bound.value() {
+            Value::Absolute(value) => value,
+            Value::TimesRecorded(factor) => factor * recorded(summary, stat()?)?,
+        };
+        let missing = requests.saturating_sub(histogram.len());
+        let measured = Measured { value, held_against };
+        let missing = as_f64(missing) / as_f64(requests.max(1));
+        Ok((measured, told(expectation, measured, missing)))
+    };
+    let share = |part, whole, without| -> Result<_, Missing> {
+        enough(whole, least)?;
+        let (value, text) = share(part, whole, without)?;
+        let held_against = match expectation.bound.value() {
+            Value::Absolute(value) => value,
+            Value::TimesRecorded(_) => f64::NAN,
+        };
+        Ok((Measured { value, held_against }, text))
+    };
+    if let Some(pattern) = &expectation.clauses.route {
+        let route = stretches::of_routes(summary, pattern)?;
+        return match expectation.metric {
+            MetricName::Errors => {
+                share(route.errors, route.arrivals - route.unsent, "no request was sent")
+            }
+            _ => time(&route.latency, route.arrivals),
+        };
+    }
     match expectation.metric {
         MetricName::Latency => time(&summary.latency, summary.arrivals),
         MetricName::Service => time(&summary.service, summary.sent.total),
@@ -56,15 +213,46 @@ fn measure(expectation: &Expectation, summary: &Summary) -> Result<(f64, String)
             summary.evidence.answers_compared,
             "there is no answer whose recorded status is known",
         ),
+        MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
     }
 }
 
-/// A statistic of the `requests` of which those in the histogram came to an end.
-fn measure_time(
-    histogram: &Histogram<u64>,
-    requests: u64,
-    stat: Stat,
-) -> Result<(f64, String), String> {
+/// As people read it.
+fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
+    let show = |value: f64| match expectation.metric {
+        metric if metric.is_rate() => format_rate(value),
+        metric if metric.is_time() => format_duration(Duration::from_nanos(as_index(value) as u64)),
+        _ => format_share(value),
+    };
+    if measured.value.is_infinite() {
+        return format!("no end: {} of the requests had none", format_share(missing));
+    }
+    match expectation.bound.value() {
+        Value::Absolute(_) => show(measured.value),
+        Value::TimesRecorded(factor) => {
+            let recorded = measured.held_against / factor;
+            format!("{}; recorded {}", show(measured.value), show(recorded))
+        }
+    }
+}
+
+/// What production took, of the same requests that were answered.
+fn recorded(summary: &Summary, stat: Stat) -> Result<f64, String> {
+    let known = &summary.recorded_latency;
+    time_of(known, known.len(), stat)
+        .map_err(|_| "the recording does not tell what production took".to_owned())
+}
+
+fn enough(samples: u64, least: Option<u64>) -> Result<(), String> {
+    match least {
+        Some(least) if samples < least => Err(format!("only {samples} of {least} samples")),
+        _ => Ok(()),
+    }
+}
+
+/// A statistic of the `requests` of which those in the histogram came to an end, in nanoseconds;
+/// infinite where it lies among the others.
+fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Result<f64, String> {
     if histogram.is_empty() {
         return Err("there is no answer to measure".into());
     }
@@ -76,15 +264,13 @@ fn measure_time(
         Stat::Mean => None,
     };
     if missing > 0 && beyond.is_some_and(|beyond| missing_share > beyond) {
-        let text = format!("no end: {} of the requests had none", format_share(missing_share));
-        return Ok((f64::INFINITY, text));
+        return Ok(f64::INFINITY);
     }
-    let ns = match stat {
+    Ok(match stat {
         Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
         Stat::Max => as_f64(histogram.max()),
         Stat::Mean => histogram.mean(),
-    };
-    Ok((ns, format_duration(Duration::from_nanos(as_index(ns) as u64))))
+    })
 }
 
 fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> {
@@ -103,91 +289,4 @@ fn unsent(summary: &Summary) -> u64 {
         .filter(|(name, _)| name.starts_with("unsent"))
         .map(|(_, count)| count)
         .sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample::{Fate, Unsent};
-    use crate::summary::examples::{answered, arrival, failed};
-
-    /// 100 arrivals answered after 1 to 100 ms, the first `lost` of them refused instead.
-    fn summary(lost: u64) -> Summary {
-        let mut summary = Summary::new();
-        for index in 0..100 {
-            let arrival = arrival(index, Duration::from_millis(index * 10));
-            let service = Duration::from_millis(index + 1);
-            let sample = if index < lost {
-                failed(&arrival, Fate::Refused)
-            } else {
-                answered(&arrival, service)
-            };
-            summary.add(&arrival, &sample);
-        }
-        summary
-    }
-
-    fn outcome(line: &str, summary: &Summary) -> Outcome {
-        check(&Expectation::parse(line).unwrap(), summary).outcome
-    }
-
-    #[test]
-    fn each_metric_is_held_against_its_bound() {
-        let summary = summary(0);
-        for (line, expected) in [
-            ("latency p50 < 60ms", Outcome::Pass),
-            ("latency p50 < 40ms", Outcome::Fail),
-            ("latency max > 99ms", Outcome::Pass),
-            ("service mean <= 51ms", Outcome::Pass),
-            ("service mean >= 52ms", Outcome::Fail),
-            ("lateness p99 < 1ms", Outcome::Pass),
-            ("connection-wait p99 < 10us", Outcome::Fail),
-            ("errors < 0.1%", Outcome::Pass),
-            ("completeness >= 100%", Outcome::Pass),
-            ("completeness > 100%", Outcome::Fail),
-            ("status-changes < 1%", Outcome::Pass),
-        ] {
-            assert_eq!(outcome(line, &summary), expected, "{line}");
-        }
-    }
-
-    #[test]
-    fn a_percentile_among_the_unanswered_is_no_pass() {
-        let summary = summary(3);
-        assert_eq!(outcome("latency p97 < 1s", &summary), Outcome::Pass);
-        assert_eq!(outcome("latency p98 < 1s", &summary), Outcome::Fail);
-        assert_eq!(outcome("latency max < 1s", &summary), Outcome::Fail);
-        assert_eq!(outcome("errors < 3%", &summary), Outcome::Fail);
-        let checked = check(&Expectation::parse("latency p99 < 1s").unwrap(), &summary);
-        assert_eq!(checked.actual, "no end: 3 % of the requests had none");
-    }
-
-    #[test]
-    fn no_data_is_unknown() {
-        let empty = Summary::new();
-        let mut unsent = Summary::new();
-        let arrival = arrival(0, Duration::ZERO);
-        let fate = Fate::Unsent { reason: Unsent::LocalResources };
-        unsent.add(&arrival, &failed(&arrival, fate));
-        for line in [
-            "latency p99 < 250ms",
-            "service p99 < 250ms",
-            "connection-wait max < 1s",
-            "errors < 1%",
-            "status-changes < 1%",
-        ] {
-            assert_eq!(outcome(line, &empty), Outcome::Unknown, "{line}");
-            assert_eq!(outcome(line, &unsent), Outcome::Unknown, "{line}");
-        }
-        assert_eq!(outcome("lateness p99 < 1ms", &empty), Outcome::Unknown);
-        assert_eq!(outcome("completeness >= 99%", &empty), Outcome::Unknown);
-        assert_eq!(outcome("completeness >= 99%", &unsent), Outcome::Fail);
-    }
-
-    #[test]
-    fn values_are_formatted_with_their_unit() {
-        let checked = check(&Expectation::parse("latency p50 < 60ms").unwrap(), &summary(0));
-        assert_eq!(checked.actual, "50.1 ms");
-        assert_eq!(checked.text, "latency p50 < 60ms");
-    }
 }

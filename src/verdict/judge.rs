@@ -1,6 +1,7 @@
 //! Composes the verdict on a run: the load shape first, then findings and expectations.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
@@ -12,7 +13,7 @@ use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
-use crate::verdict::expectations::check;
+use crate::verdict::expectations::{Seen, check};
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
 use crate::verdict::little;
@@ -44,6 +45,15 @@ pub struct Replayed<'a> {
     pub health: &'a Health,
     /// The target runs on this machine, too: it stands still when the machine does.
     pub target_is_here: bool,
+}
+
+impl<'a> Replayed<'a> {
+    /// What expectations are held against.
+    fn seen(&self) -> Seen<'a> {
+        let Facts { duration_ns, origin, .. } = *self.facts;
+        let length = Duration::from_nanos(duration_ns);
+        Seen { summary: self.summary, length, is_recorded: origin == Origin::Recorded }
+    }
 }
 
 /// The verdict on a run.
@@ -85,7 +95,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         detected = detected_in(&shape);
     }
     let mut expectations: Vec<CheckedExpectation> =
-        input.expectations.iter().map(|each| check(each, replayed.summary)).collect();
+        input.expectations.iter().map(|each| check(each, &replayed.seen())).collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
         withdraw(&mut detected, &mut expectations, replayed.facts.origin);
@@ -160,16 +170,15 @@ fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
     expectations
         .iter()
         .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
-        .filter(|each| matches!(each.op, Comparison::Below | Comparison::AtMost))
         .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
-        .map(|each| each.value)
+        .filter_map(Expectation::compared)
+        .filter(|(op, _)| matches!(op, Comparison::Below | Comparison::AtMost))
+        .map(|(_, value)| value)
         .min_by(f64::total_cmp)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::plan::Touch;
     use crate::sample::{Fate, Sample, Unsent};

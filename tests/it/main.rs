@@ -63,9 +63,11 @@ mod plan; // Recording and scenario become the same arrivals, byte for byte.
 mod drive; // A plan over real sockets: connections, fates, bounds, a graceful stop.
 mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod report; // Golden reports: terminal, run.json, HTML.
+mod machine_outputs; // Reports that programs read, and foreign text in them.
 mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
 mod readme; // The README's commands, options, codes, faults and example are the program's.
+mod help; // Examples that work, completion, pages of the manual.
 mod import_outputs; // An import harms nothing that is there, and leaves nothing behind.
 mod partial; // Inputs that end too early: what was read is kept, and marked as partial.
 mod bad_input; // Bad input gets a clear error and 104, and nothing is lost.
@@ -76,6 +78,7 @@ mod nginx; // The replay against a real nginx, judged by nginx' own access log.
 mod redis_replay; // Commands of Redis replayed: real clients, real servers, and bad ones.
 mod rewriting; // Requests rewritten on their way: other hosts, paths, cookies, tokens, a hook.
 mod network; // Where connections go and come from: hosts, addresses, unix sockets, sources.
+mod expectations; // What must hold, over real runs; the language is as documented.
 mod limits; // Ceilings of a run: what lies above is refused, or not sent and counted.
 mod machine; // What a plan needs of this machine, and what that could do before a run.
 mod abort; // Rules that end a run early, and what does not.

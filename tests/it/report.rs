@@ -18,7 +18,7 @@ fn on_terminal(report: &Report) -> String {
 }
 
 /// Compares with a golden file; `UPDATE=1` rewrites it.
-fn assert_golden(name: &str, actual: &str) {
+pub(crate) fn assert_golden(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden").join(name);
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&path, actual).unwrap();
@@ -271,7 +271,8 @@ fn reports_appear_whole() {
     let mut names: Vec<_> =
         fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["report.html", "run.json"], "nothing in progress is left");
+    let whole = ["junit.xml", "report.html", "report.md", "run.json"];
+    assert_eq!(names, whole, "nothing in progress is left");
     assert_eq!(fs::read_to_string(&written[1]).unwrap(), json::render(&passing()).unwrap());
 }
 

@@ -131,7 +131,7 @@ pub(crate) fn with_routes(count: u64) -> Report {
             .map(|number| {
                 let arrivals = if number + 1 == count { left } else { 1 + number };
                 left -= arrivals;
-                let route = Route { arrivals, errors: 0, latency: latency.clone() };
+                let route = Route { arrivals, errors: 0, unsent: 0, latency: latency.clone() };
                 (Arc::from(format!("GET /{number:05}")), route)
             })
             .collect();
@@ -294,6 +294,7 @@ fn second_of(second: u32, sample: &Sample) -> Second {
         latency.record(micros * 1_000).unwrap();
     }
     Second {
+        unsent: 0,
         due,
         sent: due - held - refused,
         answered: due - held - refused,
@@ -351,7 +352,7 @@ fn routes(arrivals: u64, errors: u64, seconds: &[Second]) -> BTreeMap<Arc<str>, 
     .into_iter()
     .zip(seconds)
     .map(|((name, arrivals, errors), second)| {
-        (Arc::from(name), Route { arrivals, errors, latency: second.latency.clone() })
+        (Arc::from(name), Route { arrivals, errors, unsent: 0, latency: second.latency.clone() })
     })
     .collect()
 }

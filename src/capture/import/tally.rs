@@ -8,7 +8,7 @@ use crate::capture::import::made::exchange;
 use crate::capture::import::{Found, MAX_AUTHORITY, MAX_SERVERS};
 use crate::capture::pairing::Paired;
 use crate::capture::streams::Origin;
-use crate::recording::handshakes::Handshakes;
+use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::ledger::Ledger;
 use crate::recording::{Servers, host_of};
 
@@ -82,7 +82,7 @@ impl Tally {
     /// What there was no room for, or no place.
     pub(super) fn account(&self, ledger: &mut Ledger) {
         ledger.note("authorities and addresses not kept", self.unkept_servers);
-        ledger.note("handshakes not kept", self.unkept_handshakes);
+        ledger.note(handshakes::UNKEPT, self.unkept_handshakes);
         ledger.note("messages before the start", self.before_start);
     }
 

@@ -11,10 +11,10 @@ use anyhow::{Context, bail};
 
 use crate::bytes::fnv1a;
 use crate::capture::source::Source;
-use crate::recording::closings::Closings;
+use crate::recording::closings::{self, Closings};
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::file::writer::RecordingWriter;
-use crate::recording::handshakes::Handshakes;
+use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{FORMAT_VERSION, Header, Servers};
@@ -53,8 +53,10 @@ pub(super) fn from_recordings(
         let shift_ns = given.reader.header().started_unix_ns.abs_diff(started_unix_ns);
         add(&mut header, given.reader.header(), shift_ns);
         let later = Duration::from_nanos(shift_ns);
-        header.closings.merge(&given.reader.header().closings, given.moved, later);
-        header.handshakes.merge(&given.reader.header().handshakes, given.moved);
+        let unkept = header.closings.merge(&given.reader.header().closings, given.moved, later);
+        header.ledger.note(closings::UNKEPT, unkept);
+        let unkept = header.handshakes.merge(&given.reader.header().handshakes, given.moved);
+        header.ledger.note(handshakes::UNKEPT, unkept);
         for exchange in given.reader.exchanges(None) {
             let mut exchange = exchange?;
             exchange.at = exchange.at.saturating_add(Duration::from_nanos(shift_ns));

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::capture::import::closings;
-use crate::recording::closings::MAX_CLOSINGS;
+use crate::capture::import;
+use crate::recording::closings::{self, MAX_CLOSINGS};
 use crate::recording::file::RecordingError;
 use crate::recording::file::writer::RecordingWriter;
-use crate::recording::handshakes::Handshakes;
+use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redactor;
 use crate::recording::{Exchange, FORMAT_VERSION, Flags, Header, Part as Place, Servers};
@@ -33,7 +33,7 @@ pub(super) struct Part {
     /// [`MAX_CLOSINGS`].
     closed: Vec<(u64, i64)>,
     /// How the connections began whose first exchange was complete in its time.
-    pub(super) handshakes: Handshakes,
+    handshakes: Handshakes,
     /// The last moment of its time.
     pub(super) latest_ns: i64,
 }
@@ -101,10 +101,17 @@ impl Part {
         pushed
     }
 
-    /// Takes connections that have closed.
+    /// Takes connections that have closed; those there is no room for are counted.
     pub(super) fn keep_closed(&mut self, closed: Vec<(u64, i64)>) {
         let room = MAX_CLOSINGS.saturating_sub(self.closed.len());
+        self.ledger.note(closings::UNKEPT, closed.len().saturating_sub(room) as u64);
         self.closed.extend(closed.into_iter().take(room));
+    }
+
+    /// Takes how connections began; those there is no room for are counted.
+    pub(super) fn keep_handshakes(&mut self, begun: &Handshakes) {
+        let unkept = self.handshakes.merge(begun, 0);
+        self.ledger.note(handshakes::UNKEPT, unkept);
     }
 
     /// What goes into its file, and its header; no writer where it was lost.
@@ -127,7 +134,7 @@ impl Part {
             redacted_headers: redactor.map_or(Vec::new(), Redactor::headers),
             redaction: redactor.map(Redactor::account),
             ledger: self.ledger,
-            closings: closings(&self.closed, started_unix_ns),
+            closings: import::closings(&self.closed, started_unix_ns),
             handshakes: self.handshakes,
             part: self.place,
         };

@@ -80,7 +80,7 @@ impl Recorder {
             keep(found, origin_ns, parts, &mut late);
         });
         parts.current.keep_closed(self.import.take_closed());
-        parts.current.handshakes.merge(&self.import.take_handshakes(), 0);
+        parts.current.keep_handshakes(&self.import.take_handshakes());
         if let Some(ledger) = self.parts.late_ledger() {
             for bucket in late {
                 self.import.hand_over(bucket, ledger);
@@ -109,11 +109,11 @@ impl Recorder {
         let latest_ns = self.import.latest_unix_ns();
         let Self { mut import, mut parts, passed, .. } = self;
         parts.current.keep_closed(import.take_closed());
-        parts.current.handshakes.merge(&import.take_handshakes(), 0);
+        parts.current.keep_handshakes(&import.take_handshakes());
         let mut late = Vec::new();
         let mut imported =
             import.finish(&mut |found| keep(found, origin_ns, &mut parts, &mut late));
-        parts.current.handshakes.merge(&imported.handshakes, 0);
+        parts.current.keep_handshakes(&imported.handshakes);
         if let Some(ledger) = parts.late_ledger() {
             for bucket in late {
                 imported.ledger.messages.hand_over(bucket, &mut ledger.messages);

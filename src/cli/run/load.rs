@@ -63,13 +63,14 @@ pub(super) fn run(
     around.network.apply(&mut load.network)?;
     around.limits.apply(&mut load.limits);
     around.abort.iter().try_for_each(|rule| rule.check(&[]))?;
+    let asked = load.expect.iter().filter_map(AbortRule::of);
+    let abort: Vec<_> = around.abort.iter().cloned().chain(asked).collect();
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
-    let job =
-        Job { load: &load, target: &target, abort: around.abort, name: &name, started, voice };
+    let job = Job { load: &load, target: &target, abort: &abort, name: &name, started, voice };
     let kept =
         Kept { folder: &folder, out: around.out, save: None, samples: around.samples, voice };
     let exit = carried_out(&job, plan, &kept);

@@ -92,7 +92,8 @@ stage:
     assert_eq!(scenario.methods, MethodPolicy::Only(vec!["GET".to_owned(), "POST".to_owned()]));
     assert_eq!(scenario.headers["Authorization"], "Bearer s3cret");
     assert_eq!(scenario.tolerance, Tier::Ci);
-    let metrics: Vec<_> = scenario.expect.iter().map(|line| (line.metric, line.op)).collect();
+    let op = |line: &Expectation| line.compared().unwrap().0;
+    let metrics: Vec<_> = scenario.expect.iter().map(|line| (line.metric, op(line))).collect();
     let below = Comparison::Below;
     assert_eq!(metrics, [(MetricName::Latency, below), (MetricName::Errors, below)]);
     assert_eq!(scenario.limits.max_in_flight, 1000);

@@ -1,0 +1,157 @@
+use std::time::Duration;
+
+use super::*;
+use crate::scenario::expectation::clauses::After;
+
+#[test]
+fn every_metric_statistic_and_operator_is_read() {
+    for (text, metric, stat, op, value) in [
+        (
+            "latency p99 < 250ms",
+            MetricName::Latency,
+            Some(Stat::Percentile(99.0)),
+            Comparison::Below,
+            250e6,
+        ),
+        (
+            "service p99.9<=1.5s",
+            MetricName::Service,
+            Some(Stat::Percentile(99.9)),
+            Comparison::AtMost,
+            1.5e9,
+        ),
+        ("lateness max < 1s", MetricName::Lateness, Some(Stat::Max), Comparison::Below, 1e9),
+        (
+            "  connection-wait   mean > 10us ",
+            MetricName::ConnectionWait,
+            Some(Stat::Mean),
+            Comparison::Above,
+            1e4,
+        ),
+        ("errors < 0.1%", MetricName::Errors, None, Comparison::Below, 0.001),
+        ("completeness >= 100%", MetricName::Completeness, None, Comparison::AtLeast, 1.0),
+        ("status-changes <= 0%", MetricName::StatusChanges, None, Comparison::AtMost, 0.0),
+    ] {
+        let expectation = Expectation::parse(text).unwrap();
+        assert_eq!((expectation.metric, expectation.stat), (metric, stat));
+        let compared = expectation.compared().unwrap();
+        assert_eq!(compared.0, op);
+        assert!((compared.1 - value).abs() <= value * 1e-12, "{text}");
+        assert_eq!(expectation.clauses, Clauses::default());
+        assert_eq!(expectation.text, text.trim());
+    }
+}
+
+#[test]
+fn a_mistake_is_pointed_at() {
+    for (text, column, message) in [
+        ("", 1, "there is no operator"),
+        ("latency p99", 12, "there is no operator"),
+        ("< 5ms", 1, "no metric"),
+        ("latencey p99 < 5ms", 1, "unknown metric `latencey`"),
+        ("Latency p99 < 5ms", 1, "unknown metric"),
+        ("latency < 5ms", 9, "needs a statistic"),
+        ("latency p(99) < 5ms", 9, "unknown statistic `p(99)`"),
+        ("latency avg < 5ms", 9, "unknown statistic `avg`"),
+        ("latency p0 < 5ms", 9, "unknown statistic"),
+        ("latency p101 < 5ms", 9, "unknown statistic"),
+        ("latency pNaN < 5ms", 9, "unknown statistic"),
+        ("latency p99 max < 5ms", 13, "one word too many"),
+        ("errors p99 < 1%", 8, "single number"),
+        ("latency p99 == 5ms", 13, "`==` is not an operator"),
+        ("latency p99 ≤ 5ms", 13, "is not an operator"),
+        ("latency p99 < 5", 15, "has no unit"),
+        ("latency p99 <", 14, "there is no value"),
+        ("latency p99 < 5%", 15, "is not a duration"),
+        ("errors < 0.001", 10, "has no unit"),
+        ("errors < 5ms", 10, "has no percent sign"),
+        ("rate > 5ms", 8, "does not begin with a number"),
+        ("rate > 0/s", 8, "is no rate"),
+        ("errors < 1% and 2%", 13, "ends with its value"),
+        ("errors < 0.1% over", 19, "there is no time"),
+        ("errors < 0.1% over after", 20, "there is no time"),
+        ("errors < 0.1% over 30", 20, "has no unit"),
+        ("errors < 0.1% over 1ms", 20, "out of range"),
+        ("errors < 0.1% over 30s over 5s", 24, "for the second time"),
+        ("errors < 0.1% over 30s 40s", 24, "`40s` is no clause"),
+        ("errors < 0.1% in act", 15, "`in` is no clause"),
+        ("errors < 0.1% for /cart/*", 19, "`for` is followed by `route`"),
+        ("errors < 0.1% for route", 24, "there is no route"),
+        ("errors < 0.1% with >= samples", 20, "no number of samples"),
+        ("errors < 0.1% with 10 samples", 20, "no number of samples"),
+        ("service p99 < 1s over 30s", 18, "`service` is not kept by the second"),
+        ("completeness > 99% after 30s", 20, "`completeness` is not kept by the second"),
+        ("service p99 < 1s for route /a", 18, "`service` is not kept by route"),
+        ("errors < 1% over 30s for route /a", 13, "for the whole run"),
+        ("latency p99 < recorded over 30s", 24, "for the whole run only"),
+        ("latency p99 < recorded for route /", 24, "for the whole run only"),
+        ("errors < 2x recorded", 13, "there is no `errors` in a recording"),
+        ("latency p99 < twice recorded", 15, "no multiple"),
+        ("latency p99 < -1x recorded", 15, "no multiple"),
+        ("latency p99 < 0x recorded", 15, "no multiple"),
+        ("latency p99 < 1x 2x recorded", 15, "no multiple"),
+        ("rate within 5%", 13, "that it is to be near to"),
+        ("rate within 5 of recorded", 13, "has no unit"),
+        ("rate within 5% of", 18, "does not begin with a number"),
+        ("rate > 5/s abort", 12, "cannot end a run"),
+        ("latency p99 < recorded abort", 24, "only a plain value"),
+        ("errors < 1% for route /a abort", 26, "neither routes nor warm-up"),
+        ("errors < 1% after warmup abort", 26, "neither routes nor warm-up"),
+        ("errors < 1% over 6m abort", 21, "5m at most"),
+        ("µ p99 < 5", 1, "unknown metric"),
+    ] {
+        let error = Expectation::parse(text).unwrap_err();
+        assert_eq!(error.column, column, "{text}: {error}");
+        assert!(error.message.contains(message), "{text}: {error}");
+        assert!(!error.hint.is_empty());
+    }
+}
+
+#[test]
+fn no_number_is_never_a_pass() {
+    for op in [Comparison::Below, Comparison::AtMost, Comparison::Above, Comparison::AtLeast] {
+        assert!(!op.holds(f64::NAN, 1.0));
+    }
+    assert!(Comparison::AtMost.holds(1.0, 1.0) && !Comparison::Below.holds(1.0, 1.0));
+    assert!(Comparison::AtLeast.holds(1.0, 1.0) && !Comparison::Above.holds(1.0, 1.0));
+}
+
+#[test]
+fn what_narrows_it_down_is_read_in_any_order() {
+    let read = |text: &str| Expectation::parse(text).unwrap().clauses;
+    let all = read("latency p99 < 1s with >= 1_000 samples for route GET /cart/* over 2500ms");
+    assert_eq!((all.samples, all.over), (Some(1_000), Some(Duration::from_secs(3))));
+    assert_eq!((all.route.as_deref(), all.after, all.abort), (Some("GET /cart/*"), None, None));
+    let late = read("errors < 1% abort after 1m after 30s over 10s");
+    assert_eq!(late.abort, Some(Duration::from_mins(1)));
+    assert_eq!(late.after, Some(After::Time(Duration::from_secs(30))));
+    assert_eq!(read("latency p50 < 1s after warmup").after, Some(After::Warmup));
+    assert_eq!(read("errors < 1% abort").abort, Some(Duration::ZERO));
+}
+
+#[test]
+fn it_is_held_against_the_recording_and_from_both_sides() {
+    let read = |text: &str| Expectation::parse(text).unwrap().bound;
+    assert_eq!(
+        read("latency p99 < 1.10x recorded"),
+        Bound::Compared(Comparison::Below, Value::TimesRecorded(1.1))
+    );
+    let Bound::Within(share, Value::TimesRecorded(factor)) = read("rate within 5% of recorded")
+    else {
+        panic!("it has two sides")
+    };
+    assert!((share - 0.05).abs() < 1e-12 && (factor - 1.0).abs() < 1e-12);
+    let Bound::Within(_, Value::Absolute(rate)) = read("throughput within 0.5% of 90/1m") else {
+        panic!("it has two sides")
+    };
+    assert!((rate - 1.5).abs() < 1e-12);
+    assert_eq!(Expectation::parse("rate within 5% of recorded").unwrap().compared(), None);
+}
+
+#[test]
+fn the_opposite_is_said_without_clauses() {
+    let opposite = |text: &str| Expectation::parse(text).unwrap().opposite();
+    assert_eq!(opposite("errors<10% over 30s abort").as_deref(), Some("errors >= 10%"));
+    assert_eq!(opposite("latency p99 >= 1s").as_deref(), Some("latency p99 < 1s"));
+    assert_eq!(opposite("rate within 5% of recorded"), None);
+}

@@ -1,0 +1,127 @@
+//! Reports that programs read: `JUnit`, Markdown, annotations; and foreign text in them.
+
+use std::fs;
+use std::path::Path;
+
+use peakhour::report::model::Report;
+use peakhour::report::{annotations, json, junit, markdown};
+use peakhour::verdict::{CheckedExpectation, Outcome, RunOutcome};
+use quick_junit::{NonSuccessKind, TestCaseStatus};
+
+use crate::report::assert_golden;
+use crate::report_sample::{failing, invalid, passing};
+use crate::support::peakhour;
+
+#[test]
+fn golden_reports() {
+    assert_golden("junit.xml", &junit::render(&failing()).unwrap());
+    assert_golden("report.md", &markdown::render(&failing()));
+    assert_golden("github.txt", &annotations::github(&failing()));
+    assert_golden("gitlab.json", &annotations::gitlab(&failing()).unwrap());
+    assert_eq!(annotations::gitlab(&passing()).unwrap(), "[]");
+    assert_eq!(annotations::github(&passing()).lines().count(), 1);
+}
+
+/// How many test cases are fine, failed, in error, skipped.
+fn cases(report: &Report) -> [usize; 4] {
+    let text = junit::render(report).unwrap();
+    let document = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    let mut counts = [0; 4];
+    for case in document.test_suites.iter().flat_map(|suite| &suite.test_cases) {
+        let place = match &case.status {
+            TestCaseStatus::Success { .. } => 0,
+            TestCaseStatus::NonSuccess { kind: NonSuccessKind::Failure, .. } => 1,
+            TestCaseStatus::NonSuccess { kind: NonSuccessKind::Error, .. } => 2,
+            TestCaseStatus::Skipped { .. } => 3,
+        };
+        counts[place] += 1;
+    }
+    counts
+}
+
+/// Nothing that ends with another code than 0 is green, and every line is a case.
+#[test]
+fn no_run_that_failed_is_green() {
+    for report in [passing(), failing(), invalid()] {
+        let [fine, failed, errors, skipped] = cases(&report);
+        let lines = report.expectations.len() + report.findings.len();
+        assert_eq!(fine + failed + errors + skipped, lines + 2, "the shape, and the verdict");
+        assert_eq!(failed + errors > 0, report.exit_code != 0, "{}", report.headline);
+    }
+    let mut unanswered = passing();
+    let before = cases(&unanswered);
+    unanswered.expectations[0].outcome = Outcome::Unknown;
+    assert_eq!(cases(&unanswered)[2], before[2] + 1, "an expectation without an answer");
+    let mut interrupted = passing();
+    interrupted.verdict = RunOutcome::Interrupted;
+    assert_eq!(cases(&interrupted)[2], before[2] + 1);
+}
+
+#[test]
+fn foreign_text_is_text() {
+    let mut report = failing();
+    let evil = "a\u{1b}[31m\0]]><x>&|`::error::\r\n::warning title=x::y @team #1 [l](http://evil)";
+    evil.clone_into(&mut report.headline);
+    evil.clone_into(&mut report.findings[0].title);
+    report.expectations.push(CheckedExpectation {
+        text: evil.to_owned(),
+        outcome: Outcome::Fail,
+        actual: evil.to_owned(),
+    });
+    cases(&report);
+    let plain = annotations::github(&failing()).lines().count();
+    let commands = annotations::github(&report);
+    assert_eq!(commands.lines().count(), plain + 1, "{commands}");
+    assert!(
+        commands
+            .lines()
+            .all(|line| line.starts_with("::error title=") || line.starts_with("::warning title=")),
+        "{commands}"
+    );
+    let page = markdown::render(&report);
+    // In code nothing is markup.
+    let unescaped = page.replace("\\`", "");
+    let outside: String = unescaped.split('`').step_by(2).collect();
+    for markup in ["<x>", "@team", "(http://", "#1"] {
+        assert!(!outside.contains(markup), "{markup}: {page}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    for row in rows {
+        let cells = row.replace("\\|", "").matches('|').count();
+        assert!(matches!(cells, 4 | 5 | 7), "{row}");
+    }
+    annotations::gitlab(&report).unwrap();
+}
+
+/// The saved run is enough for all of them.
+#[test]
+fn a_saved_run_yields_each_of_them_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("run.json"), json::render(&failing()).unwrap()).unwrap();
+    let kinds = ["html", "json", "junit", "markdown", "github", "gitlab"];
+    let outs: Vec<String> = kinds.iter().map(|kind| format!("{kind}={kind}.out")).collect();
+    let mut arguments = vec!["report", "run.json"];
+    arguments.extend(outs.iter().flat_map(|out| ["--out", out]));
+    let ran = peakhour(folder.path(), &arguments);
+    assert_eq!(ran.code, 99, "{}", ran.stderr);
+    for kind in kinds {
+        assert!(
+            folder.path().join(format!("{kind}.out")).metadata().unwrap().len() > 100,
+            "{kind}"
+        );
+    }
+    assert!(!folder.path().join("report.html").exists(), "only what was asked for");
+    let printed = peakhour(folder.path(), &["report", "run.json", "--out", "github=-"]);
+    assert_eq!(printed.stdout, annotations::github(&failing()));
+    let unknown = peakhour(folder.path(), &["report", "run.json", "--out", "pdf=x"]);
+    assert_eq!(unknown.code, 104);
+    assert!(unknown.stderr.contains("the kinds are html, json, junit"), "{}", unknown.stderr);
+    let nowhere = peakhour(folder.path(), &["report", "run.json", "--out", "junit=no/where/x"]);
+    assert!(nowhere.code != 0 && nowhere.stderr.contains("no/where"), "{}", nowhere.stderr);
+    // All of a run are in its folder as well.
+    let written = peakhour(folder.path(), &["report", "run.json"]);
+    assert_eq!(written.code, 99);
+    for file in ["report.html", "junit.xml", "report.md"] {
+        assert!(Path::new(folder.path()).join(file).exists(), "{file}");
+    }
+}
