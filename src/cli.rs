@@ -19,6 +19,8 @@ pub mod plan;
 pub mod run;
 pub mod report;
 pub mod validate;
+pub mod compare;
+pub mod history;
 pub mod stage;
 
 use std::path::{Path, PathBuf};
@@ -69,6 +71,10 @@ pub enum Command {
     Run(Box<run::Run>),
     /// Is the load of one recording or capture that of another one, whatever tool made it?
     Validate(validate::Validate),
+    /// Is a release worse than the one before it? Saved runs beside those of a baseline.
+    Compare(compare::Compare),
+    /// Since which run is a metric another one? A folder of runs, one a night.
+    History(history::HistoryCommand),
     /// Write the reports of a saved run again.
     Report(report::ReportCommand),
     /// Serve the embedded stack under test, with a knob per fault.
@@ -98,6 +104,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Plan(command) => plan::plan(&command, voice),
         Command::Run(command) => run::run(&command, voice),
         Command::Validate(command) => validate::validate(&command, voice),
+        Command::Compare(command) => compare::compare(&command, voice),
+        Command::History(command) => history::history(&command, voice),
         Command::Report(command) => report::report(&command, voice),
         Command::Stage(command) => stage::stage(&command, voice),
     }

@@ -11,6 +11,9 @@ mod charts;
 pub mod files;
 pub mod terminal;
 pub mod likeness;
+pub mod measured;
+pub mod comparison;
+pub mod history;
 pub mod progress;
 
 use std::io;
