@@ -3,7 +3,7 @@
 
 pub mod model;
 pub mod assemble;
-mod text;
+pub(crate) mod text;
 pub mod json;
 pub mod hlog;
 pub mod html;

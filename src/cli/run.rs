@@ -48,10 +48,10 @@ use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_
 use crate::report::hlog::{self, HLOG_FILE};
 use crate::report::model::{Oddities, Report};
 use crate::report::terminal;
+use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::{Target, check_way};
-use crate::scenario::Scenario;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;

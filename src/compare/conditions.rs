@@ -82,10 +82,7 @@ impl Condition {
 
     /// A nightly series goes on where this differs; it is told.
     pub(crate) fn may_change_over_time(self) -> bool {
-        matches!(
-            self,
-            Self::Plan | Self::Target | Self::Machine | Self::Nodes | Self::Version
-        )
+        matches!(self, Self::Plan | Self::Target | Self::Machine | Self::Nodes | Self::Version)
     }
 }
 

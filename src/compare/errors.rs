@@ -114,8 +114,11 @@ mod tests {
             (&none, of(&[5, 6, 4], 10_000), Outcome::NoRegression),
             // One bad night.
             (&none, of(&[0, 0, 200], 10_000), Outcome::Unknown),
-            (&of(&[100, 110, 95, 102, 98, 104, 99, 101, 97, 103], 10_000),
-                of(&[0, 1, 0], 10_000), Outcome::Improvement),
+            (
+                &of(&[100, 110, 95, 102, 98, 104, 99, 101, 97, 103], 10_000),
+                of(&[0, 1, 0], 10_000),
+                Outcome::Improvement,
+            ),
         ] {
             assert_eq!(outcome(base, &new), expected, "{new:?}");
         }

@@ -144,9 +144,8 @@ pub fn history(runs: Vec<Run>, options: &HistoryOptions) -> History {
 /// The runs that can be set beside the newest one, by their start; the scenario; what was left out.
 fn series(mut runs: Vec<Run>, options: &HistoryOptions) -> (Vec<Run>, String, Vec<String>) {
     runs.sort_by(|a, b| (&a.started, &a.name).cmp(&(&b.started, &b.name)));
-    let is_asked = |run: &Run| {
-        options.scenario.as_deref().is_none_or(|asked| scenario_of(run) == Some(asked))
-    };
+    let is_asked =
+        |run: &Run| options.scenario.as_deref().is_none_or(|asked| scenario_of(run) == Some(asked));
     let newest = runs.iter().rev().find(|run| run.not_valid.is_none() && is_asked(run)).cloned();
     let mut left: BTreeMap<String, u64> = BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();
@@ -269,9 +268,10 @@ fn since(before: &Run, after: &Run) -> Vec<String> {
         format!("{}: {old} → {value}", difference.field)
     });
     told.extend(facts);
-    let software = after.software.iter().filter(|(name, hash)| {
-        before.software.get(*name).is_some_and(|old| old != *hash)
-    });
+    let software = after
+        .software
+        .iter()
+        .filter(|(name, hash)| before.software.get(*name).is_some_and(|old| old != *hash));
     told.extend(software.map(|(name, _)| format!("{name} is not what it was")));
     if told.len() > MAX_SINCE {
         let more = told.len() - MAX_SINCE;
@@ -343,93 +343,4 @@ fn statement(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compare::conditions::{Condition, Fact};
-    use crate::compare::simulated::{Law, Simulation};
-
-    fn nights(count: usize, worse_from: usize) -> Vec<Run> {
-        let mut simulation = Simulation::new(5);
-        (0..count)
-            .map(|night| {
-                let change = if night >= worse_from { 1.25 } else { 1.0 };
-                let mut run = simulation.run(Law { change, ..Law::default() });
-                run.name = format!("night-{night:03}");
-                run.started = format!("2026-01-01T{night:03}");
-                let commit = format!("c{}", night / 10);
-                run.labels = BTreeMap::from([("commit".to_owned(), commit)]);
-                run
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_release_that_became_slower_is_found_with_its_run_and_its_commit() {
-        let mut runs = nights(60, 55);
-        runs.reverse();
-        let found = history(runs, &HistoryOptions::default());
-        assert_eq!(found.outcome, Outcome::Regression, "{}", found.statement);
-        let change =
-            found.changes.iter().find(|change| change.metric == Metric::LatencyP50).unwrap();
-        assert_eq!((change.at, change.run.as_str()), (55, "night-055"), "{change:?}");
-        assert!(change.is_worse && change.is_recent && change.is_confirmed, "{change:?}");
-        assert!((change.change - 0.25).abs() < 0.1, "{change:?}");
-        assert!(found.statement.contains("since night-055"), "{}", found.statement);
-        // The commit changed five nights earlier, and nothing with this run.
-        assert_eq!(change.since, [""; 0]);
-        let found = history(nights(60, 50), &HistoryOptions::default());
-        assert_eq!(found.outcome, Outcome::NoRegression, "ten nights ago is no news");
-        let change =
-            found.changes.iter().find(|change| change.metric == Metric::LatencyP50).unwrap();
-        assert_eq!(change.since, ["commit: c4 → c5"]);
-        let levels = &found.trends[0].levels;
-        assert_eq!(levels.iter().map(|(from, to, _)| (*from, *to)).collect::<Vec<_>>(),
-            [(0, 50), (50, 60)]);
-    }
-
-    #[test]
-    fn what_stays_as_it_was_is_no_news() {
-        let found = history(nights(60, 100), &HistoryOptions::default());
-        assert_eq!((found.outcome, found.changes.len()), (Outcome::NoRegression, 0));
-        assert_eq!(history(nights(9, 100), &HistoryOptions::default()).outcome, Outcome::Unknown);
-        let empty = history(Vec::new(), &HistoryOptions::default());
-        assert_eq!((empty.outcome, empty.runs.len()), (Outcome::Unknown, 0));
-        let better = HistoryOptions::default();
-        let mut runs = nights(60, 55);
-        for run in &mut runs[55..] {
-            for value in run.values.values_mut().flatten() {
-                *value /= 1.6;
-            }
-        }
-        assert_eq!(history(runs, &better).outcome, Outcome::Improvement);
-    }
-
-    fn fact(condition: Condition, field: &str, value: &str) -> Fact {
-        Fact { condition, field: field.to_owned(), value: value.to_owned() }
-    }
-
-    #[test]
-    fn runs_of_other_things_are_left_out_and_told() {
-        let mut runs = nights(20, 100);
-        for run in &mut runs {
-            run.conditions = vec![fact(Condition::Scenario, "scenario", "checkout")];
-        }
-        runs[3].conditions = vec![fact(Condition::Scenario, "scenario", "search")];
-        runs[4].not_valid = Some("late".to_owned());
-        runs[5] = runs[6].clone();
-        runs[7].conditions.push(fact(Condition::Arrivals, "facts.arrivals", "7"));
-        runs[8].conditions.push(fact(Condition::Version, "tool_version", "0.0.1"));
-        let found = history(runs.clone(), &HistoryOptions::default());
-        assert_eq!((found.runs.len(), found.scenario.as_str()), (16, "checkout"));
-        for told in [
-            "1 run was left out: scenario search (see --scenario)",
-            "1 run was left out: not valid",
-            "1 run was left out: there twice",
-            "1 run was left out: facts.arrivals is not that of the newest run",
-        ] {
-            assert!(found.limits.iter().any(|limit| limit == told), "{told}: {:?}", found.limits);
-        }
-        let asked = HistoryOptions { scenario: Some("search".to_owned()), ..Default::default() };
-        assert_eq!(history(runs, &asked).runs.len(), 1);
-    }
-}
+mod tests;

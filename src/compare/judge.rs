@@ -107,8 +107,7 @@ fn measured(
         judged.note = lacking(metric, base, new);
         return (judged, None);
     }
-    let shares =
-        |runs: &[Run]| runs.iter().map(|run| run.errors).collect::<Option<Vec<Share>>>();
+    let shares = |runs: &[Run]| runs.iter().map(|run| run.errors).collect::<Option<Vec<Share>>>();
     let found = match (metric, shares(base).zip(shares(new))) {
         (Metric::Errors, Some((base, new))) => errors::found([&base, &new]),
         (Metric::Errors, None) => None,
@@ -179,12 +178,7 @@ fn is_somewhere(judged: &Judged) -> bool {
     judged.values.iter().flatten().any(Option::is_some)
 }
 
-fn statement(
-    outcome: Outcome,
-    metrics: &[Judged],
-    runs: [usize; 2],
-    options: &Options,
-) -> String {
+fn statement(outcome: Outcome, metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
     let of = |wanted: Outcome| -> Vec<&Judged> {
         metrics.iter().filter(|metric| metric.outcome == wanted).collect()
     };
@@ -223,7 +217,8 @@ fn named(changed: &[&Judged], word: &str) -> String {
         (None, _) => String::new(),
     };
     let names: Vec<&str> = others.iter().map(|judged| judged.metric.name()).collect();
-    let too = if names.is_empty() { String::new() } else { format!("; so is {}", names.join(", ")) };
+    let too =
+        if names.is_empty() { String::new() } else { format!("; so is {}", names.join(", ")) };
     format!("{} is {word}{figures}{too}", first.metric.name())
 }
 
@@ -253,9 +248,7 @@ fn unknown(metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
             });
             why.map_or_else(
                 || "it cannot be said: no run has latencies and errors".to_owned(),
-                |judged| {
-                    format!("it cannot be said: {}: {}", judged.metric.name(), judged.note)
-                },
+                |judged| format!("it cannot be said: {}: {}", judged.metric.name(), judged.note),
             )
         }
     }

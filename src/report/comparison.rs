@@ -1,7 +1,5 @@
 //! What `compare` says: new runs beside those of a baseline, on a terminal and for programs.
 
-use std::fmt::Write;
-
 use crate::compare::{Comparison, Design, Judged, Outcome};
 use crate::report::ReportError;
 use crate::report::terminal::grid::{Grid, paint};

@@ -89,10 +89,8 @@ fn check(report: &Report) -> Result<(), (&'static str, String)> {
     }
     let fates: u128 = report.fates.values().map(|count| u128::from(*count)).sum();
     if fates != u128::from(totals.planned) {
-        let problem = format!(
-            "come to {fates}, but totals.planned is {}",
-            format_count(totals.planned)
-        );
+        let problem =
+            format!("come to {fates}, but totals.planned is {}", format_count(totals.planned));
         return Err(("fates", problem));
     }
     for (field, count) in [
@@ -301,11 +299,7 @@ const PROBED: [Probed; 3] = [
         (Metric::RedisClients, "connected_clients"),
         (Metric::RedisCommands, "total_commands_processed"),
     ),
-    (
-        "mysql",
-        (Metric::MysqlThreads, "Threads_connected"),
-        (Metric::MysqlQuestions, "Questions"),
-    ),
+    ("mysql", (Metric::MysqlThreads, "Threads_connected"), (Metric::MysqlQuestions, "Questions")),
     (
         "postgres",
         (Metric::PostgresConnections, "connections"),

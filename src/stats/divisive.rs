@@ -39,8 +39,7 @@ fn best_cut<const D: usize>(points: &[[f64; D]]) -> Option<Cut> {
             continue;
         }
         let [n, m] = [at, count - at].map(|size| as_f64(size as u64));
-        let q = 2.0 / (n + m)
-            * (between - left * m / (n - 1.0) - right * n / (m - 1.0));
+        let q = 2.0 / (n + m) * (between - left * m / (n - 1.0) - right * n / (m - 1.0));
         if best.is_none_or(|best| q > best.q) {
             best = Some(Cut { at, q });
         }
@@ -64,7 +63,7 @@ fn divide<const D: usize>(
 ) -> Vec<usize> {
     let mut open: Vec<(std::ops::Range<usize>, Cut)> = Vec::new();
     let mut found = Vec::new();
-    let mut put = |segment: std::ops::Range<usize>, open: &mut Vec<_>| {
+    let put = |segment: std::ops::Range<usize>, open: &mut Vec<_>| {
         if let Some(cut) = best_cut(&points[segment.clone()]) {
             let cut = Cut { at: cut.at + segment.start, ..cut };
             open.push((segment, cut));
@@ -72,7 +71,8 @@ fn divide<const D: usize>(
     };
     put(0..points.len(), &mut open);
     // Of equal ones the first.
-    while let Some(next) = (0..open.len()).rev().max_by(|a, b| open[*a].1.q.total_cmp(&open[*b].1.q))
+    while let Some(next) =
+        (0..open.len()).rev().max_by(|a, b| open[*a].1.q.total_cmp(&open[*b].1.q))
     {
         let (segment, cut) = open.swap_remove(next);
         if !accepted(cut, segment.clone()) {
@@ -267,9 +267,10 @@ mod tests {
     #[test]
     fn what_mongodb_finds_is_found() {
         let noisy = [
-            41, 18, 23, 3, 32, 11, 40, 13, 29, 48, 47, 35, 18, 21, 6, 2, 23, 3, 4, 7, 120, 103, 102,
-            81, 71, 62, 115, 61, 108, 63, 70, 98, 65, 96, 64, 74, 70, 113, 90, 114, 208, 196, 153,
-            150, 225, 179, 206, 165, 177, 151, 218, 217, 244, 245, 229, 195, 225, 229, 176, 250,
+            41, 18, 23, 3, 32, 11, 40, 13, 29, 48, 47, 35, 18, 21, 6, 2, 23, 3, 4, 7, 120, 103,
+            102, 81, 71, 62, 115, 61, 108, 63, 70, 98, 65, 96, 64, 74, 70, 113, 90, 114, 208, 196,
+            153, 150, 225, 179, 206, 165, 177, 151, 218, 217, 244, 245, 229, 195, 225, 229, 176,
+            250,
         ];
         let noisy: Vec<[f64; 1]> = noisy.map(|value| [f64::from(value)]).to_vec();
         let strict = Permutations { p: 0.01, ..HUNDRED };
@@ -337,8 +338,12 @@ mod tests {
     fn a_change_that_is_too_small_is_none() {
         let rule = Windows { length: 50, p: 0.001, magnitude: 0.05 };
         let step = |by: f64| -> Vec<f64> {
-            HALVED[..10].iter().chain(HALVED[..10].iter()).enumerate()
-                .map(|(at, value)| 100.0 + value + if at < 10 { 0.0 } else { by }).collect()
+            HALVED[..10]
+                .iter()
+                .chain(HALVED[..10].iter())
+                .enumerate()
+                .map(|(at, value)| 100.0 + value + if at < 10 { 0.0 } else { by })
+                .collect()
         };
         assert_eq!(by_windows(&step(4.0), rule), []);
         assert_eq!(by_windows(&step(6.0), rule)[0].at, 10);
@@ -368,7 +373,8 @@ mod tests {
     #[test]
     fn what_cannot_be_cut_is_not() {
         let rule = Windows { length: 50, p: 0.001, magnitude: 0.0 };
-        for values in [&[][..], &[1.0], &[1.0, 2.0], &[1.0, 2.0, 3.0], &[1.0; 9], &[1.0, f64::NAN]] {
+        for values in [&[][..], &[1.0], &[1.0, 2.0], &[1.0, 2.0, 3.0], &[1.0; 9], &[1.0, f64::NAN]]
+        {
             assert_eq!(by_windows(values, rule), [], "{values:?}");
             assert_eq!(by_permutations(&line(values), HUNDRED), [0; 0], "{values:?}");
         }

@@ -252,7 +252,9 @@ mod tests {
     #[test]
     fn too_few_values_have_no_interval_and_nothing_has_no_test() {
         assert_eq!(shift(&[2.0, 3.0, 4.0], &[1.0, 0.0, 0.5], 0.95).unwrap().interval, None);
-        assert!(shift(&[2.0, 3.0, 4.0, 5.0], &[1.0, 0.0, 0.5, 0.6], 0.95).unwrap().interval.is_some());
+        assert!(
+            shift(&[2.0, 3.0, 4.0, 5.0], &[1.0, 0.0, 0.5, 0.6], 0.95).unwrap().interval.is_some()
+        );
         assert_eq!(rank_test(&[], &[1.0]), None);
         assert_eq!(rank_test(&[f64::NAN], &[1.0]), None);
         assert_eq!(shift(&[f64::INFINITY], &[1.0], 0.95), None);

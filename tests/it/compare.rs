@@ -103,7 +103,11 @@ fn a_slower_release_fails_and_the_same_one_passes() {
     release(folder, 100);
     let ran = compare(folder, &[]);
     assert_eq!(ran.code, 0, "{}", shown(&ran));
-    assert!(ran.stdout.starts_with("NO REGRESSION  no regression shown; a change"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.starts_with("NO REGRESSION  no regression shown; a change"),
+        "{}",
+        ran.stdout
+    );
     release(folder, 70);
     let ran = compare(folder, &["--quiet"]);
     assert_eq!(ran.code, 0, "{}", shown(&ran));

@@ -27,7 +27,9 @@ fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or(wanted)?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if key.is_empty() || key.len() > MAX_KEY || !key.chars().all(is_plain) {
-        return Err(format!("a key has 1 to {MAX_KEY} letters, digits, `-`, `_` and `.`: {wanted}"));
+        return Err(format!(
+            "a key has 1 to {MAX_KEY} letters, digits, `-`, `_` and `.`: {wanted}"
+        ));
     }
     let fits = value.chars().count() <= MAX_VALUE && !value.chars().any(char::is_control);
     if value.is_empty() || !fits {

@@ -7,9 +7,7 @@ use plotly::{Scatter, Trace};
 use crate::compare::Judged;
 use crate::compare::metric::Metric;
 use crate::compare::quantiles::QuantileShift;
-use crate::report::charts::{
-    Chart, axis, base_layout, line, linear_axis, millis, plot_json,
-};
+use crate::report::charts::{Chart, axis, base_layout, line, linear_axis, millis, plot_json};
 use crate::report::comparison::Compared;
 use crate::report::measured::time;
 use crate::report::text::{clean, number};
@@ -44,7 +42,8 @@ fn shift(quantiles: &[QuantileShift]) -> Option<Chart> {
                 .filter_map(|each| Some(percent(each.interval?[end] - each.change).abs()))
                 .collect::<Vec<f64>>()
         };
-        trace = trace.error_y(ErrorData::new(ErrorType::Data).array(reach(1)).array_minus(reach(0)));
+        trace =
+            trace.error_y(ErrorData::new(ErrorType::Data).array(reach(1)).array_minus(reach(0)));
     }
     let layout = base_layout()
         .y_axis(axis("change in %"))
@@ -63,7 +62,8 @@ fn shift(quantiles: &[QuantileShift]) -> Option<Chart> {
             .iter()
             .map(|each| {
                 let end = |end: usize| {
-                    each.interval.map_or_else(|| "–".to_owned(), |ends| number(percent(ends[end]), 3))
+                    each.interval
+                        .map_or_else(|| "–".to_owned(), |ends| number(percent(ends[end]), 3))
                 };
                 vec![
                     percentile(each.q),
@@ -104,12 +104,13 @@ fn runs(judged: &Judged, compared: &Compared) -> Chart {
     let traces = vec![trace("baseline", "--planned", &base, 0), trace("new", "--sent", &new, 1)];
     let layout =
         base_layout().y_axis(linear_axis("ms")).x_axis(axis("run").type_(AxisType::Category));
-    let rows = [(&base, 0, "baseline"), (&new, 1, "new")].into_iter().flat_map(|(names, side, word)| {
-        names.iter().zip(points(side)).map(move |(name, value)| {
-            let value = value.map_or_else(|| "–".to_owned(), |ms| ms.to_string());
-            vec![name.clone(), word.to_owned(), value]
-        })
-    });
+    let rows =
+        [(&base, 0, "baseline"), (&new, 1, "new")].into_iter().flat_map(|(names, side, word)| {
+            names.iter().zip(points(side)).map(move |(name, value)| {
+                let value = value.map_or_else(|| "–".to_owned(), |ms| ms.to_string());
+                vec![name.clone(), word.to_owned(), value]
+            })
+        });
     Chart {
         id: "chart-runs",
         title: "Each run by itself",

@@ -16,9 +16,10 @@ use crate::report::html::{FindingView, Page, Titles, first_script, sentence, sen
 pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let comparison = &compared.comparison;
     let sources = Plot::offline_js_sources();
-    let changed = comparison.metrics.iter().filter(|judged| {
-        matches!(judged.outcome, Outcome::Regression | Outcome::Improvement)
-    });
+    let changed = comparison
+        .metrics
+        .iter()
+        .filter(|judged| matches!(judged.outcome, Outcome::Regression | Outcome::Improvement));
     let page = Page {
         word: word(comparison.outcome).to_owned(),
         class: class(comparison.outcome).to_owned(),
@@ -107,7 +108,14 @@ fn metrics(compared: &Compared) -> TableView {
                   comparisons see"
             .to_owned(),
         columns: vec![
-            "metric", "outcome", "baseline", "new", "change", "95 % interval", "seen from", "p",
+            "metric",
+            "outcome",
+            "baseline",
+            "new",
+            "change",
+            "95 % interval",
+            "seen from",
+            "p",
             "note",
         ],
         rows: compared.comparison.metrics.iter().map(row).collect(),
