@@ -12,7 +12,7 @@ pub mod judge;
 pub mod quantiles;
 pub mod history;
 #[cfg(test)]
-mod simulated;
+pub(crate) mod simulated;
 
 use crate::compare::conditions::Condition;
 use crate::compare::metric::Metric;

@@ -53,7 +53,9 @@ fn what_stays_as_it_was_is_no_news() {
     let better = HistoryOptions::default();
     let mut runs = nights(60, 55);
     for run in &mut runs[55..] {
-        for value in run.values.values_mut().flatten() {
+        let faster = [Metric::LatencyP50, Metric::LatencyP95, Metric::LatencyP99];
+        for value in run.values.iter_mut().filter(|(m, _)| faster.contains(m)).flat_map(|(_, v)| v)
+        {
             *value /= 1.6;
         }
     }
