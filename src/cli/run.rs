@@ -299,9 +299,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         facts: &facts,
         health: &health,
     });
-    report.marks = marks::marks(&held, &performed.guarded);
     (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
-    report.labels.clone_from(kept.labels);
+    (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
     drop(control);
     told(&report, &summary.cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)

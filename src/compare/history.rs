@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::conditions::differences;
+use crate::compare::conditions::{Difference, differences};
 use crate::compare::errors::LEAST as LEAST_ERRORS;
 use crate::compare::metric::{Metric, Quantity};
 use crate::compare::run::Run;
@@ -180,7 +180,11 @@ fn scenario_of(run: &Run) -> Option<&str> {
 /// Why a run does not belong to the series of another one.
 fn foreign(newest: &Run, run: &Run) -> Option<String> {
     let mut all = differences(newest, run).into_iter();
-    let difference = all.find(|difference| !difference.condition.may_change_over_time())?;
+    // The name of a load without a scenario is that of its target, and names the series.
+    let is_foreign = |difference: &Difference<'_>| {
+        !difference.condition.may_change_over_time() || difference.field == "scenario"
+    };
+    let difference = all.find(is_foreign)?;
     Some(match (difference.field, difference.other) {
         ("scenario", Some(other)) => format!("scenario {other} (see --scenario)"),
         (field, _) => format!("{field} is not that of the newest run"),

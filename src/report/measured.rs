@@ -160,23 +160,20 @@ fn conditions(report: &Report) -> Vec<Fact> {
         facts.push(Fact { condition, field: field.to_owned(), value: word(&value) });
     };
     let recording = &report.recording;
-    match &report.load {
-        Some(load) => {
-            // The name of a load is that of its target.
-            add(Condition::Target, "scenario", report.scenario.clone());
-            add(Condition::Load, "load.pace", load.pace.clone());
-            add(Condition::Load, "load.description", load.description.clone());
-            add(Condition::Load, "load.connections", load.connections.to_string());
-        }
-        None => {
-            add(Condition::Scenario, "scenario", report.scenario.clone());
-            add(Condition::Recording, "recording.origin", recording.origin.clone());
-            add(Condition::Recording, "recording.started", recording.started.clone());
-            add(Condition::Recording, "recording.duration_ns", recording.duration_ns.to_string());
-            add(Condition::Recording, "recording.exchanges", recording.exchanges.to_string());
-            add(Condition::Recording, "recording.connections", recording.connections.to_string());
-            add(Condition::Recording, "recording.window", recording.window.clone());
-        }
+    if let Some(load) = &report.load {
+        // The name of a load is that of its target.
+        add(Condition::Target, "scenario", report.scenario.clone());
+        add(Condition::Load, "load.pace", load.pace.clone());
+        add(Condition::Load, "load.description", load.description.clone());
+        add(Condition::Load, "load.connections", load.connections.to_string());
+    } else {
+        add(Condition::Scenario, "scenario", report.scenario.clone());
+        add(Condition::Recording, "recording.origin", recording.origin.clone());
+        add(Condition::Recording, "recording.started", recording.started.clone());
+        add(Condition::Recording, "recording.duration_ns", recording.duration_ns.to_string());
+        add(Condition::Recording, "recording.exchanges", recording.exchanges.to_string());
+        add(Condition::Recording, "recording.connections", recording.connections.to_string());
+        add(Condition::Recording, "recording.window", recording.window.clone());
     }
     let plan = &report.facts;
     if !report.is_closed() {

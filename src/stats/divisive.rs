@@ -263,7 +263,7 @@ mod tests {
     }
 
     /// Random whole numbers around three levels, and steps with single points astray, with the
-    /// places that MongoDB's library finds in them.
+    /// places that `MongoDB`'s library finds in them.
     #[test]
     fn what_mongodb_finds_is_found() {
         let noisy = [

@@ -112,8 +112,8 @@ fn spread(n: usize, m: usize, ties: &[usize]) -> f64 {
     let [n, m] = [n, m].map(|count| as_f64(count as u64));
     let all = n + m;
     let cube = |size: &usize| as_f64(*size as u64).powi(3) - as_f64(*size as u64);
-    let tied = ties.iter().map(cube).sum::<f64>() / (all * (all - 1.0)).max(1.0);
-    (n * m / 12.0 * (all + 1.0 - tied)).max(0.0).sqrt()
+    let correction = ties.iter().map(cube).sum::<f64>() / (all * (all - 1.0)).max(1.0);
+    (n * m / 12.0 * (all + 1.0 - correction)).max(0.0).sqrt()
 }
 
 /// How many arrangements of two samples without ties have each W, over all of them.
