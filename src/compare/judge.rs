@@ -118,14 +118,22 @@ fn measured(
 
 /// Why some runs have no value.
 fn lacking(metric: Metric, base: &[Run], new: &[Run]) -> String {
+    let reason = |runs: &[Run]| -> Option<String> {
+        let mut without = runs.iter().filter(|run| run.value(metric).is_none());
+        let why = without.find_map(|run| run.values.get(&metric)?.as_ref().err());
+        let is_lacking = runs.iter().any(|run| run.value(metric).is_none());
+        is_lacking.then(|| why.map_or_else(|| "it was not measured".to_owned(), Clone::clone))
+    };
+    if base.iter().chain(new).all(|run| run.value(metric).is_none()) {
+        return reason(&[base, new].concat()).unwrap_or_default();
+    }
     let side = |runs: &[Run], name: &str| {
-        let without: Vec<&Run> = runs.iter().filter(|run| run.value(metric).is_none()).collect();
-        let reason = without.iter().find_map(|run| run.values.get(&metric)?.as_ref().err());
-        let reason = reason.map_or("it was not measured", String::as_str);
-        (!without.is_empty()).then(|| match runs.len() {
-            1 => format!("not in the {name} run: {reason}"),
-            all => format!("not in {} of {all} {name} runs: {reason}", without.len()),
-        })
+        let count = runs.iter().filter(|run| run.value(metric).is_none()).count();
+        let place = match runs.len() {
+            1 => format!("the {name} run"),
+            all => format!("{count} of {all} {name} runs"),
+        };
+        reason(runs).map(|reason| format!("not in {place}: {reason}"))
     };
     let sides = [side(base, "baseline"), side(new, "new")];
     sides.into_iter().flatten().collect::<Vec<_>>().join("; ")

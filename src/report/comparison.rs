@@ -116,16 +116,21 @@ fn metrics(judged: &[Judged], width: u16) -> String {
     let mut grid = Grid::new(width).right(&[2, 3, 4]);
     let titles = ["", "", "baseline", "new", "change", "95 % interval", "seen from"];
     grid.row(&titles.map(str::to_owned));
-    let mut unknown = Grid::new(width);
-    for metric in judged {
-        if metric.medians.iter().all(Option::is_none) {
-            continue;
-        }
+    for metric in judged.iter().filter(|judged| judged.medians.iter().any(Option::is_some)) {
         grid.row(&row(metric));
     }
+    // A reason that several share is told once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for metric in judged.iter().filter(|metric| metric.outcome == Outcome::Unknown) {
-        let note = format!("{}: {}", metric.metric.name(), metric.note);
-        unknown.row(&["?".to_owned(), clean(&note, MAX_SENTENCE)]);
+        match reasons.iter_mut().find(|(note, _)| *note == metric.note) {
+            Some((_, names)) => names.push(metric.metric.name()),
+            None => reasons.push((&metric.note, vec![metric.metric.name()])),
+        }
+    }
+    let mut unknown = Grid::new(width);
+    for (note, names) in reasons {
+        let line = format!("{}: {note}", names.join(", "));
+        unknown.row(&["?".to_owned(), clean(&line, MAX_SENTENCE)]);
     }
     let unknown = unknown.render(2);
     let unknown = if unknown.is_empty() { unknown } else { format!("\nNot known\n{unknown}") };
@@ -146,7 +151,7 @@ pub(crate) fn cells(judged: &Judged) -> [String; 5] {
     let [base, new] = judged.medians.map(|value| value.map_or_else(dash, |v| metric.value(v)));
     let change = judged.change.map_or_else(dash, |change| metric.change(change));
     let interval = judged.interval.map_or_else(dash, |[low, high]| {
-        format!("{} … {}", metric.change(low), metric.change(high)).replace(" points …", " …")
+        format!("{} … {}", metric.change(low), metric.change(high)).replace(" points", "")
     });
     let seen = judged.detectable.map_or_else(dash, |least| metric.change(least).replace('+', ""));
     [base, new, change, interval, seen]

@@ -18,7 +18,7 @@ pub(in crate::cli) fn read(path: &Path) -> anyhow::Result<Run> {
     let file = if path.is_dir() { path.join(RUN_FILE) } else { path.to_owned() };
     if path.is_dir() && !file.is_file() {
         bail!(
-            "{}: is a folder without {RUN_FILE}; name the folders of runs (such as {}/*/), or their \
+            "{}: is a folder without {RUN_FILE}; name folders of runs (such as {}/*/), or their \
              files",
             path.display(),
             path.display()

@@ -51,7 +51,7 @@ fn what_stays_as_it_was_is_no_news() {
     let empty = history(Vec::new(), &HistoryOptions::default());
     assert_eq!((empty.outcome, empty.runs.len()), (Outcome::Unknown, 0));
     let better = HistoryOptions::default();
-    let mut runs = nights(60, 55);
+    let mut runs = nights(60, 100);
     for run in &mut runs[55..] {
         let faster = [Metric::LatencyP50, Metric::LatencyP95, Metric::LatencyP99];
         for value in run.values.iter_mut().filter(|(m, _)| faster.contains(m)).flat_map(|(_, v)| v)

@@ -31,13 +31,16 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
         warnings: sentences(&comparison.limits),
         shape: None,
         expectations: None,
-        findings: changed.map(finding).chain(others(&comparison.changed)).collect(),
+        findings: changed.map(finding).collect(),
         passed: Vec::new(),
         charts: charts(compared),
-        sections: vec![
-            Section { id: "metrics", title: "Metrics", tables: vec![metrics(compared)] },
-            Section { id: "runs", title: "Runs", tables: vec![runs(compared)] },
-        ],
+        sections: [
+            ("metrics", "Metrics", metrics(compared)),
+            ("changed", "What else changed", others(&comparison.changed)),
+            ("runs", "Runs", runs(compared)),
+        ]
+        .map(|(id, title, table)| Section { id, title, tables: vec![table] })
+        .into(),
         version: sentence(env!("CARGO_PKG_VERSION")),
         script: first_script(&sources),
     };
@@ -76,15 +79,14 @@ fn finding(judged: &Judged) -> FindingView {
 }
 
 /// What else changed, without a judgement.
-fn others(changed: &[String]) -> Option<FindingView> {
-    (!changed.is_empty()).then(|| FindingView {
-        class: "quiet",
-        mark: '·',
-        check: "with the new runs".to_owned(),
-        title: "What else changed".to_owned(),
-        evidence: sentences(changed),
-        advice: String::new(),
-    })
+fn others(changed: &[String]) -> TableView {
+    TableView {
+        caption: "What all runs of a side have in common, and those of the other have otherwise"
+            .to_owned(),
+        columns: vec!["with the new runs"],
+        rows: changed.iter().map(|each| vec![text(each)]).collect(),
+        kind: Kind::Plain,
+    }
 }
 
 fn metrics(compared: &Compared) -> TableView {

@@ -43,11 +43,13 @@ pub fn write(series: &Series, out: &mut dyn io::Write) -> io::Result<()> {
 const MAX_CHANGES: usize = 100;
 
 fn finding(change: &Changed) -> FindingView {
-    let (class, mark) = match (change.is_recent, change.is_worse) {
-        (true, true) => ("fail", '✗'),
-        (true, false) => ("pass", '✓'),
-        (false, _) => ("quiet", '·'),
+    let class = if change.is_worse { "fail" } else { "pass" };
+    let mark = match (change.is_recent, change.is_worse) {
+        (true, true) => '✗',
+        (true, false) => '✓',
+        (false, _) => '·',
     };
+    let when = if change.is_recent { "news" } else { "some time ago" };
     let mut evidence = vec![format!("{}, p {}", change.started, probability(change.p))];
     if !change.is_confirmed {
         evidence.push("the same runs in random order can be cut as well".to_owned());
@@ -56,7 +58,7 @@ fn finding(change: &Changed) -> FindingView {
     FindingView {
         class,
         mark,
-        check: if change.is_worse { "worse" } else { "better" }.to_owned(),
+        check: when.to_owned(),
         title: sentence(&told(change)),
         evidence: sentences(&evidence),
         advice: String::new(),
