@@ -104,8 +104,8 @@ fn count(outcomes: &BTreeMap<&'static str, u32>, outcome: Outcome) -> u32 {
     outcomes.get(outcome.name()).copied().unwrap_or(0)
 }
 
-/// The gate: at most 2 of 200 comparisons of a release with itself raise an alarm, whatever the
-/// seed, and hardly any says that it cannot tell.
+/// The gate: at most 2 of 200 comparisons of a release with itself raise an alarm, and hardly any
+/// says that it cannot tell. Over thirteen seeds it was 9 of 2 600, once 3 of 200.
 #[test]
 fn a_release_beside_itself_is_no_regression() {
     for seed in 1..=3 {
