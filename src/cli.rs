@@ -19,6 +19,8 @@ pub mod plan;
 pub mod run;
 pub mod report;
 pub mod validate;
+pub mod compare;
+pub mod history;
 pub mod stage;
 pub mod help;
 
@@ -75,6 +77,10 @@ pub enum Command {
     /// Is the load of one recording or capture that of another one, whatever tool made it?
     #[command(after_help = help::VALIDATE)]
     Validate(validate::Validate),
+    /// Is a release worse than the one before it? Saved runs beside those of a baseline.
+    Compare(compare::Compare),
+    /// Since which run is a metric another one? A folder of runs, one a night.
+    History(history::HistoryCommand),
     /// Write the reports of a saved run again.
     #[command(after_help = help::REPORT)]
     Report(report::ReportCommand),
@@ -110,6 +116,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Command::Plan(command) => plan::plan(&command, voice),
         Command::Run(command) => run::run(&command, voice),
         Command::Validate(command) => validate::validate(&command, voice),
+        Command::Compare(command) => compare::compare(&command, voice),
+        Command::History(command) => history::history(&command, voice),
         Command::Report(command) => report::report(&command, voice),
         Command::Stage(command) => stage::stage(&command, voice),
         Command::Completions(command) => Ok(help::completions(&command)),

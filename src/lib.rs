@@ -1,6 +1,6 @@
 //! A **capture** becomes a **recording**; a recording and a **scenario** become a **plan**;
 //! driving the plan yields **samples**; samples fold into a **summary**; plan and summary yield
-//! a **verdict**; a verdict is **reported**.
+//! a **verdict**; a verdict is **reported**. Saved runs are **compared** with one another.
 //!
 //! ```text
 //!  capture ──► recording ──┐
@@ -30,6 +30,7 @@ pub mod drive;
 pub mod probe;
 pub mod act;
 pub mod verdict;
+pub mod compare;
 pub mod report;
 pub mod stage;
 pub mod cli;

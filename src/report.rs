@@ -3,7 +3,7 @@
 
 pub mod model;
 pub mod assemble;
-mod text;
+pub(crate) mod text;
 pub mod json;
 pub mod hlog;
 pub mod junit;
@@ -14,6 +14,9 @@ mod charts;
 pub mod files;
 pub mod terminal;
 pub mod likeness;
+pub mod measured;
+pub mod comparison;
+pub mod history;
 pub mod progress;
 
 use std::io;

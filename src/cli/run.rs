@@ -2,6 +2,7 @@
 
 mod acts;
 mod follow;
+mod labels;
 mod limits;
 mod load;
 mod marks;
@@ -26,10 +27,11 @@ use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::labels::{LabelOptions, Labels};
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
-use crate::cli::run::reach::{outside_target, staged, warn};
+use crate::cli::run::reach::{outside_target, stage_fault, staged, warn};
 use crate::cli::run::signals::listen;
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, checked, outputs};
@@ -46,10 +48,10 @@ use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_
 use crate::report::hlog::{self, HLOG_FILE};
 use crate::report::model::{Oddities, Report};
 use crate::report::terminal;
+use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
 use crate::scenario::target::{Target, check_way};
-use crate::scenario::{Scenario, TargetSpec};
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
@@ -91,6 +93,9 @@ pub struct Run {
     /// particular order; where the disk is behind, rows are dropped and counted.
     #[arg(long, value_name = "FILE", env = "PEAKHOUR_SAMPLES")]
     samples: Option<PathBuf>,
+    /// What is written on the run.
+    #[command(flatten)]
+    labels: LabelOptions,
     /// Load without a recording.
     #[command(flatten)]
     load: LoadOptions,
@@ -110,15 +115,17 @@ pub struct Run {
 /// Runs `run`.
 pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     command.out.iter().try_for_each(Output::check)?;
+    let labels = &command.labels.labels()?;
     match &command.scenario {
         Some(_) if command.load.are_given() => anyhow::bail!(
             "a scenario says itself what is sent and how fast: --rate, -d, -c and the like go with \
              --url, without a scenario (see `peakhour run --help`)"
         ),
-        Some(file) => scenario(command, file, voice),
+        Some(file) => scenario(command, file, labels, voice),
         None => {
             let around = load::Around {
                 seed: command.overrides.seed.unwrap_or(1),
+                labels,
                 reports: &command.reports,
                 out: &command.out,
                 network: &command.network,
@@ -131,7 +138,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
     }
 }
 
-fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
+fn scenario(command: &Run, file: &Path, labels: &Labels, voice: Voice) -> anyhow::Result<Exit> {
     let started = wall_clock::now();
     let mut scenario = command.overrides.apply(file)?;
     if let Some(only) = command.only {
@@ -146,13 +153,13 @@ fn scenario(command: &Run, file: &Path, voice: Voice) -> anyhow::Result<Exit> {
     command.limits.apply(&mut scenario.limits);
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
-    let fault = stage_fault(command, &scenario, file)?;
+    let fault = stage_fault(command.stage_fault.as_deref(), &scenario, file)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
     let samples = command.samples.as_deref();
-    let kept = Kept { folder: &folder, out: &command.out, save, samples, voice };
+    let kept = Kept { folder: &folder, out: &command.out, save, samples, labels, voice };
     let rehearsal =
         Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
     let exit = rehearse(&rehearsal, &kept);
@@ -218,6 +225,8 @@ struct Kept<'a> {
     save: Option<&'a Path>,
     /// Where the samples go.
     samples: Option<&'a Path>,
+    /// What is written on it.
+    labels: &'a Labels,
     voice: Voice,
 }
 
@@ -290,8 +299,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         facts: &facts,
         health: &health,
     });
-    report.marks = marks::marks(&held, &performed.guarded);
     (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
+    (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
     drop(control);
     told(&report, &summary.cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)
@@ -373,19 +382,6 @@ fn say(voice: Voice, warnings: &[String]) {
     for warning in warnings {
         outputs::note(voice.quiet, &format!("warning: {warning}"));
     }
-}
-
-fn stage_fault(command: &Run, scenario: &Scenario, file: &Path) -> anyhow::Result<Option<Fault>> {
-    let Some(name) = &command.stage_fault else { return Ok(None) };
-    let fault = Fault::parse(name)?;
-    if scenario.target != TargetSpec::Stage {
-        anyhow::bail!(
-            "--stage-fault {name} breaks the embedded stage, but {} has another target; set \
-             `target: {{ url: stage }}` or leave the option out",
-            file.display()
-        );
-    }
-    Ok(Some(fault))
 }
 
 fn tell_not_valid(error: DriveError) {

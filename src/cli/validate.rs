@@ -89,7 +89,7 @@ pub fn validate(command: &Validate, voice: Voice) -> anyhow::Result<Exit> {
 }
 
 /// Writes a file that is there whole, or not at all.
-fn whole(
+pub(super) fn whole(
     file: &Path,
     content: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
 ) -> anyhow::Result<()> {

@@ -79,6 +79,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         tool_version: input.tool_version.to_owned(),
         scenario: input.scenario.to_owned(),
         started: input.started.to_owned(),
+        labels: BTreeMap::new(),
         recording: recording_facts(input.sent),
         load: match input.sent {
             Sent::Recording { .. } => None,

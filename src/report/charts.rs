@@ -1,5 +1,7 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+pub(crate) mod comparison;
+pub(crate) mod history;
 pub(crate) mod likeness;
 mod marks;
 mod points;

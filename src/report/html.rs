@@ -4,6 +4,8 @@
 
 mod cold;
 pub mod likeness;
+pub mod comparison;
+pub mod history;
 mod acts;
 mod probes;
 mod table;

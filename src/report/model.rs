@@ -36,6 +36,9 @@ pub struct Report {
     pub scenario: String,
     /// Wall clock of the run's start, RFC 3339.
     pub started: String,
+    /// What the user wrote on the run, such as the commit of the release; empty where nothing was.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
     /// What was replayed; empty where there was no recording.
     pub recording: RecordingFacts,
     /// What was sent instead, where there was no recording.

@@ -100,4 +100,5 @@ mod heartbeat; // A log stream that falls silent under load, against a real ngin
 mod drills_stopped; // A drill that is interrupted leaves no command behind.
 mod probe_sources; // Probes of pages, logs, machines, and of servers that mean no good.
 mod validate; // Two loads side by side: what is the same, what differs, what cannot be said.
+mod compare; // Runs beside runs of a baseline, and a series of nights: what is worse since when.
 mod tidy; // The rules of the house that no compiler holds.

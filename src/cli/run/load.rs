@@ -12,6 +12,7 @@ use crate::act::replay::{replay, replay_closed};
 use crate::cli::exit::Exit;
 use crate::cli::machine::tried;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::labels::Labels;
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
@@ -44,6 +45,7 @@ use crate::verdict::{Verdict, abort, hold};
 /// Where the reports of a load go, and the seed of its random choices.
 pub(super) struct Around<'a> {
     pub(super) seed: u64,
+    pub(super) labels: &'a Labels,
     pub(super) reports: &'a Path,
     pub(super) out: &'a [crate::cli::out::Output],
     pub(super) network: &'a NetworkOptions,
@@ -71,8 +73,8 @@ pub(super) fn run(
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
     let job = Job { load: &load, target: &target, abort: &abort, name: &name, started, voice };
-    let kept =
-        Kept { folder: &folder, out: around.out, save: None, samples: around.samples, voice };
+    let (labels, samples) = (around.labels, around.samples);
+    let kept = Kept { folder: &folder, out: around.out, save: None, samples, labels, voice };
     let exit = carried_out(&job, plan, &kept);
     if exit.is_err() {
         // Removes the folder only where nothing was written.
@@ -194,6 +196,7 @@ fn carried_out(
     });
     report.marks = marks::marks(&driven.held, &guarded);
     report.oddities = Oddities::of(&driven);
+    report.labels.clone_from(kept.labels);
     drop(control);
     told(&report, &driven.summary.cells, kept)?;
     samples::finish(samples, job.voice.quiet).map(|()| exit)

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use crate::scenario::network::{Goal, Network, Way};
 use crate::scenario::target::{Target, reach, reach_hosts};
 use crate::scenario::tls::Tls;
 use crate::scenario::{Scenario, TargetSpec};
+use crate::stage::faults::Fault;
 use crate::stage::server::{self, Stage};
 
 /// Whom to reach, and how.
@@ -184,4 +186,22 @@ pub(super) fn warn(voice: Voice, target: &TargetSpec, network: &Network, facts: 
         outputs::note(false, &format!("WARNING: {warning}"));
         facts.warnings.push(warning);
     }
+}
+
+/// The fault that the embedded stage is to have, where it is the target.
+pub(super) fn stage_fault(
+    name: Option<&str>,
+    scenario: &Scenario,
+    file: &Path,
+) -> anyhow::Result<Option<Fault>> {
+    let Some(name) = name else { return Ok(None) };
+    let fault = Fault::parse(name)?;
+    if scenario.target != TargetSpec::Stage {
+        bail!(
+            "--stage-fault {name} breaks the embedded stage, but {} has another target; set \
+             `target: {{ url: stage }}` or leave the option out",
+            file.display()
+        );
+    }
+    Ok(Some(fault))
 }

@@ -85,8 +85,8 @@ fn push_coloured(painted: &mut String, colour: &str, text: &str) {
 
 fn verdict_colour(verdict: &str) -> &'static str {
     match verdict {
-        "PASS" => "\u{1b}[1;32m",
-        "FAIL" => "\u{1b}[1;31m",
+        "PASS" | "NO REGRESSION" | "IMPROVEMENT" => "\u{1b}[1;32m",
+        "FAIL" | "REGRESSION" => "\u{1b}[1;31m",
         _ => "\u{1b}[1;33m",
     }
 }

@@ -1,0 +1,331 @@
+//! All metrics of new runs beside those of a baseline, and what comes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compare::conditions::check;
+use crate::compare::gate::{self, Found};
+use crate::compare::metric::{Metric, Quantity};
+use crate::compare::quantiles::shifts;
+use crate::compare::run::Run;
+use crate::compare::{
+    CompareError, Comparison, Design, Judged, MAX_RUNS, MIN_BASE, MIN_NEW, Options, Outcome,
+    errors, told,
+};
+use crate::stats::effects::{holm, minimal_detectable};
+use crate::stats::shares::Share;
+use crate::stats::slopes::median;
+use crate::units::{format_counted, format_share};
+
+/// Compares runs, or says why they cannot be.
+pub fn judge(base: &[Run], new: &[Run], options: &Options) -> Result<Comparison, CompareError> {
+    let differing = admitted(base, new, options)?;
+    let design = Design::of(base.len(), new.len());
+    let mut found: Vec<(Judged, Option<Found>)> = Metric::ALL
+        .into_iter()
+        .filter(|metric| base.iter().chain(new).any(|run| run.values.contains_key(metric)))
+        .map(|metric| measured(metric, base, new, options))
+        .collect();
+    let known: Vec<usize> = (0..found.len())
+        .filter(|at| found[*at].1.as_ref().is_some_and(|found| found.p.is_some()))
+        .collect();
+    let p: Vec<f64> =
+        known.iter().filter_map(|at| found[*at].1.as_ref().and_then(|found| found.p)).collect();
+    for (at, p) in known.into_iter().zip(holm(&p)) {
+        found[at].0.p = Some(p);
+    }
+    let metrics: Vec<Judged> = found
+        .into_iter()
+        .map(|(judged, found)| match found {
+            Some(found) => decided(judged, &found, [base.len(), new.len()], options),
+            None => judged,
+        })
+        .collect();
+    let outcome = outcome(&metrics);
+    let mut limits = differing;
+    limits.extend(weaknesses(base, new, design));
+    Ok(Comparison {
+        outcome,
+        statement: statement(outcome, &metrics, [base.len(), new.len()], options),
+        design,
+        metrics,
+        quantiles: shifts(base, new),
+        changed: changed(base, new),
+        limits,
+    })
+}
+
+/// Refuses what would make a false comparison.
+fn admitted(base: &[Run], new: &[Run], options: &Options) -> Result<Vec<String>, CompareError> {
+    for (runs, side) in [(base, "the baseline"), (new, "new")] {
+        match runs.len() {
+            0 => return Err(CompareError::None { side }),
+            count if count > MAX_RUNS => return Err(CompareError::TooMany { side, count }),
+            _ => {}
+        }
+    }
+    let runs: Vec<&Run> = base.iter().chain(new).collect();
+    let mut seen: BTreeMap<u64, &str> = BTreeMap::new();
+    for run in &runs {
+        if let Some(first) = seen.insert(run.content, &run.name) {
+            let (first, second) = (first.to_owned(), run.name.clone());
+            return Err(CompareError::Twice { first, second });
+        }
+    }
+    let not_valid: Vec<String> = runs
+        .iter()
+        .filter_map(|run| Some(format!("{}: {}", run.name, run.not_valid.as_ref()?)))
+        .collect();
+    if !not_valid.is_empty() {
+        return Err(CompareError::NotValid { runs: not_valid });
+    }
+    check(&runs, &options.despite)
+}
+
+/// A metric of both sides, with what was found of it where all runs have it.
+fn measured(
+    metric: Metric,
+    base: &[Run],
+    new: &[Run],
+    options: &Options,
+) -> (Judged, Option<Found>) {
+    let values = [base, new].map(|runs| runs.iter().map(|run| run.value(metric)).collect());
+    let mut judged = Judged {
+        metric,
+        outcome: Outcome::Unknown,
+        medians: [None; 2],
+        change: None,
+        interval: None,
+        p: None,
+        detectable: None,
+        note: String::new(),
+        values,
+    };
+    let known = judged.values.each_ref().map(|side| side.iter().flatten().copied().collect());
+    let [known_base, known_new]: [Vec<f64>; 2] = known;
+    judged.medians = [&known_base, &known_new].map(|side| median(side.iter().copied()));
+    if known_base.len() < base.len() || known_new.len() < new.len() {
+        judged.note = lacking(metric, base, new);
+        return (judged, None);
+    }
+    let shares = |runs: &[Run]| runs.iter().map(|run| run.errors).collect::<Option<Vec<Share>>>();
+    let found = match (metric, shares(base).zip(shares(new))) {
+        (Metric::Errors, Some((base, new))) => errors::found([&base, &new]),
+        (Metric::Errors, None) => None,
+        _ => gate::found(metric, [&known_base, &known_new], options),
+    };
+    (judged, found)
+}
+
+/// Why some runs have no value.
+fn lacking(metric: Metric, base: &[Run], new: &[Run]) -> String {
+    let reason = |runs: &[Run]| -> Option<String> {
+        let mut without = runs.iter().filter(|run| run.value(metric).is_none());
+        let why = without.find_map(|run| run.values.get(&metric)?.as_ref().err());
+        let is_lacking = runs.iter().any(|run| run.value(metric).is_none());
+        is_lacking.then(|| why.map_or_else(|| "it was not measured".to_owned(), Clone::clone))
+    };
+    if base.iter().chain(new).all(|run| run.value(metric).is_none()) {
+        return reason(&[base, new].concat()).unwrap_or_default();
+    }
+    let side = |runs: &[Run], name: &str| {
+        let count = runs.iter().filter(|run| run.value(metric).is_none()).count();
+        let place = match runs.len() {
+            1 => format!("the {name} run"),
+            all => format!("{count} of {all} {name} runs"),
+        };
+        reason(runs).map(|reason| format!("not in {place}: {reason}"))
+    };
+    let sides = [side(base, "baseline"), side(new, "new")];
+    sides.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn decided(mut judged: Judged, found: &Found, runs: [usize; 2], options: &Options) -> Judged {
+    let is_share = judged.metric.quantity() == Quantity::Share;
+    let plain = |shift: f64| if is_share { shift } else { shift.exp_m1() };
+    judged.change = Some(plain(found.shift));
+    judged.interval = found.interval.map(|ends| ends.map(plain));
+    judged.detectable = Some(plain(found.detectable)).filter(|change| change.is_finite());
+    (judged.outcome, judged.note) = if is_share {
+        errors::said(found, judged.p, runs, options)
+    } else {
+        gate::said(found, judged.p, judged.metric.worse(), runs, options)
+    };
+    judged
+}
+
+/// What a comparison rests on: the highest of these quantiles that runs have.
+const ESSENTIAL: [Metric; 3] = [Metric::LatencyP99, Metric::LatencyP95, Metric::LatencyP50];
+
+/// A regression counts whatever else is unknown. That there is none is only said where latency and
+/// errors say so, and where no run lacks what others have.
+fn outcome(metrics: &[Judged]) -> Outcome {
+    let is = |outcome: Outcome| metrics.iter().any(|metric| metric.outcome == outcome);
+    if is(Outcome::Regression) {
+        return Outcome::Regression;
+    }
+    let outcome_of = |metric: Metric| {
+        let judged = metrics.iter().find(|judged| judged.metric == metric)?;
+        is_there(judged).then_some(judged.outcome)
+    };
+    let latency = ESSENTIAL.into_iter().find_map(outcome_of).unwrap_or(Outcome::Unknown);
+    let errors = outcome_of(Metric::Errors).unwrap_or(Outcome::Unknown);
+    let is_partly_there = |judged: &Judged| !is_there(judged) && is_somewhere(judged);
+    if [latency, errors].contains(&Outcome::Unknown) || metrics.iter().any(is_partly_there) {
+        return Outcome::Unknown;
+    }
+    if is(Outcome::Improvement) { Outcome::Improvement } else { Outcome::NoRegression }
+}
+
+/// Every run has a value.
+fn is_there(judged: &Judged) -> bool {
+    judged.values.iter().flatten().all(Option::is_some)
+}
+
+/// Some run has one.
+fn is_somewhere(judged: &Judged) -> bool {
+    judged.values.iter().flatten().any(Option::is_some)
+}
+
+fn statement(outcome: Outcome, metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
+    let of = |wanted: Outcome| -> Vec<&Judged> {
+        metrics.iter().filter(|metric| metric.outcome == wanted).collect()
+    };
+    match outcome {
+        Outcome::Regression => named(&of(Outcome::Regression), "worse"),
+        Outcome::Improvement => named(&of(Outcome::Improvement), "better"),
+        Outcome::NoRegression => {
+            let latency = ESSENTIAL.into_iter().find_map(|essential| {
+                let judged = metrics.iter().find(|judged| judged.metric == essential)?;
+                Some((judged.metric.name(), judged.detectable?))
+            });
+            latency.map_or_else(
+                || "no regression shown".to_owned(),
+                |(name, change)| {
+                    format!(
+                        "no regression shown; a change of {name} by {} would have been seen in \
+                         four of five such comparisons",
+                        told(change).replace('+', "")
+                    )
+                },
+            )
+        }
+        Outcome::Unknown => unknown(metrics, runs, options),
+    }
+}
+
+/// The metrics that changed: the first of them with its figures, the others by name.
+fn named(changed: &[&Judged], word: &str) -> String {
+    let Some((first, others)) = changed.split_first() else { return String::new() };
+    let figures = match (first.change, first.interval) {
+        (Some(change), Some(ends)) => {
+            let [low, high] = ends.map(|end| first.metric.change(end));
+            format!(" by {} ({low} to {high})", first.metric.change(change))
+        }
+        (Some(change), None) => format!(" by {}", first.metric.change(change)),
+        (None, _) => String::new(),
+    };
+    let names: Vec<&str> = others.iter().map(|judged| judged.metric.name()).collect();
+    let too =
+        if names.is_empty() { String::new() } else { format!("; so is {}", names.join(", ")) };
+    format!("{} is {word}{figures}{too}", first.metric.name())
+}
+
+fn unknown(metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
+    let [base, new] = runs;
+    let least = minimal_detectable(options.noise, base, new).exp_m1();
+    let only = format!(
+        "if runs of one release differ by {}, only a change of {} or more can be told from that",
+        format_share(options.noise),
+        told(least).replace('+', "")
+    );
+    match Design::of(base, new) {
+        Design::Pair => format!(
+            "it cannot be said: {} beside {} of the baseline does not show what runs of one \
+             release differ by; {only}",
+            format_counted(new as u64, "new run", "new runs"),
+            base
+        ),
+        Design::Few => format!(
+            "it cannot be said that nothing changed: {new} new runs beside {base} of the baseline \
+             are fewer than {MIN_NEW} beside {MIN_BASE}; {only}"
+        ),
+        Design::Gate | Design::Single => {
+            let why = metrics.iter().find(|judged| {
+                judged.outcome == Outcome::Unknown
+                    && (is_somewhere(judged) || ESSENTIAL.contains(&judged.metric))
+            });
+            why.map_or_else(
+                || "it cannot be said: no run has latencies and errors".to_owned(),
+                |judged| format!("it cannot be said: {}: {}", judged.metric.name(), judged.note),
+            )
+        }
+    }
+}
+
+/// What makes the comparison weaker than it looks.
+fn weaknesses(base: &[Run], new: &[Run], design: Design) -> Vec<String> {
+    let mut told = Vec::new();
+    if design == Design::Single {
+        told.push(format!(
+            "{} beside {} of the baseline: it is held against the scatter of the baseline, and a \
+             run that went wrong by itself looks like a release that is slower; {MIN_NEW} new \
+             runs would tell",
+            format_counted(new.len() as u64, "new run", "new runs"),
+            base.len()
+        ));
+    }
+    let starts = |runs: &[Run]| -> Option<(String, String)> {
+        let mut starts: Vec<&String> = runs.iter().map(|run| &run.started).collect();
+        starts.sort_unstable();
+        Some(((*starts.first()?).clone(), (*starts.last()?).clone()))
+    };
+    if let Some(((base_first, base_last), (new_first, new_last))) = starts(base).zip(starts(new))
+        && (base_last < new_first || new_last < base_first)
+    {
+        told.push(
+            "the runs of one side are all older than those of the other: what else changed \
+             meanwhile is in the difference, too; taking turns (old, new, new, old) avoids that"
+                .to_owned(),
+        );
+    }
+    told
+}
+
+/// Most changes that are told one by one.
+const MAX_CHANGES: usize = 12;
+
+/// What the runs of one side have in common and those of the other have otherwise: labels, and what
+/// nodes are made of.
+fn changed(base: &[Run], new: &[Run]) -> Vec<String> {
+    let mut told = Vec::new();
+    let common = |runs: &[Run], of: &dyn Fn(&Run) -> Option<String>| -> Option<String> {
+        let values: BTreeSet<Option<String>> = runs.iter().map(of).collect();
+        if values.len() == 1 { values.into_iter().next().flatten() } else { None }
+    };
+    let labels: BTreeSet<&String> =
+        base.iter().chain(new).flat_map(|run| run.labels.keys()).collect();
+    for label in labels {
+        let of = |run: &Run| run.labels.get(label).cloned();
+        if let Some((before, after)) = common(base, &of).zip(common(new, &of))
+            && before != after
+        {
+            told.push(format!("{label}: {before} → {after}"));
+        }
+    }
+    let software: BTreeSet<&String> =
+        base.iter().chain(new).flat_map(|run| run.software.keys()).collect();
+    for name in software {
+        let of = |run: &Run| run.software.get(name).map(u64::to_string);
+        if let Some((before, after)) = common(base, &of).zip(common(new, &of))
+            && before != after
+        {
+            told.push(format!("{name} is not what it was"));
+        }
+    }
+    if told.len() > MAX_CHANGES {
+        let more = told.len() - MAX_CHANGES;
+        told.truncate(MAX_CHANGES);
+        told.push(format!("{more} more"));
+    }
+    told
+}

@@ -1,0 +1,152 @@
+//! New runs beside those of a baseline as one page, of the same make as the report of a run.
+
+use std::io;
+
+use askama::Template;
+use plotly::Plot;
+
+use crate::compare::{Judged, Outcome};
+use crate::report::charts::comparison::charts;
+use crate::report::comparison::{Compared, cells, mark, word};
+use crate::report::html::table::{Cell, Kind, TableView, numeric, text};
+use crate::report::html::tables::Section;
+use crate::report::html::{FindingView, Page, Titles, first_script, sentence, sentences};
+
+/// Writes the page piece by piece.
+pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
+    let comparison = &compared.comparison;
+    let sources = Plot::offline_js_sources();
+    let changed = comparison
+        .metrics
+        .iter()
+        .filter(|judged| matches!(judged.outcome, Outcome::Regression | Outcome::Improvement));
+    let page = Page {
+        word: word(comparison.outcome).to_owned(),
+        class: class(comparison.outcome).to_owned(),
+        titles: Titles { next: "What limits this", findings: "What changed" },
+        headline: sentence(&comparison.statement),
+        scenario: "New runs beside a baseline".to_owned(),
+        about: sentence(&compared.about()),
+        advice: Vec::new(),
+        warnings: sentences(&comparison.limits),
+        shape: None,
+        expectations: None,
+        findings: changed.map(finding).collect(),
+        passed: Vec::new(),
+        charts: charts(compared),
+        sections: [
+            ("metrics", "Metrics", metrics(compared)),
+            ("changed", "What else changed", others(&comparison.changed)),
+            ("runs", "Runs", runs(compared)),
+        ]
+        .map(|(id, title, table)| Section { id, title, tables: vec![table] })
+        .into(),
+        version: sentence(env!("CARGO_PKG_VERSION")),
+        script: first_script(&sources),
+    };
+    page.write_into(out)
+}
+
+/// The style of an outcome: that of a verdict, and that of a cell.
+pub(super) fn class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Regression => "fail",
+        Outcome::Unknown => "invalid",
+        Outcome::Improvement | Outcome::NoRegression => "pass",
+    }
+}
+
+fn cell_class(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unknown => "unknown",
+        other => class(other),
+    }
+}
+
+fn finding(judged: &Judged) -> FindingView {
+    let [base, new, change, interval, _] = cells(judged);
+    FindingView {
+        class: cell_class(judged.outcome),
+        mark: mark(judged.outcome),
+        check: judged.outcome.name().to_owned(),
+        title: format!("{} {change}", judged.metric.name()),
+        evidence: vec![
+            format!("{base} in the baseline, {new} in the new runs (medians)"),
+            format!("95 % interval {interval}"),
+        ],
+        advice: String::new(),
+    }
+}
+
+/// What else changed, without a judgement.
+fn others(changed: &[String]) -> TableView {
+    TableView {
+        caption: "What all runs of a side have in common, and those of the other have otherwise"
+            .to_owned(),
+        columns: vec!["with the new runs"],
+        rows: changed.iter().map(|each| vec![text(each)]).collect(),
+        kind: Kind::Plain,
+    }
+}
+
+fn metrics(compared: &Compared) -> TableView {
+    let row = |judged: &Judged| {
+        let [base, new, change, interval, seen] = cells(judged);
+        let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
+        vec![
+            text(judged.metric.name()),
+            Cell { text: outcome, class: cell_class(judged.outcome), order: None },
+            numeric(base),
+            numeric(new),
+            numeric(change),
+            numeric(interval),
+            numeric(seen),
+            numeric(judged.p.map_or_else(|| "–".to_owned(), |p| format!("{p:.4}"))),
+            Cell { class: "note", ..text(&judged.note) },
+        ]
+    };
+    TableView {
+        caption: "Medians of the runs; p after Holm; the least change that four of five such \
+                  comparisons see"
+            .to_owned(),
+        columns: vec![
+            "metric",
+            "outcome",
+            "baseline",
+            "new",
+            "change",
+            "95 % interval",
+            "seen from",
+            "p",
+            "note",
+        ],
+        rows: compared.comparison.metrics.iter().map(row).collect(),
+        kind: Kind::Plain,
+    }
+}
+
+fn runs(compared: &Compared) -> TableView {
+    let judged = &compared.comparison.metrics;
+    let shown: Vec<&Judged> =
+        judged.iter().filter(|judged| judged.medians.iter().any(Option::is_some)).collect();
+    let sides = [("baseline", &compared.base), ("new", &compared.new)];
+    let rows = sides.into_iter().enumerate().flat_map(|(side, (word, names))| {
+        let shown = &shown;
+        names.iter().enumerate().map(move |(at, name)| {
+            let value = |judged: &&Judged| {
+                let value = judged.values[side].get(at).copied().flatten();
+                numeric(value.map_or_else(|| "–".to_owned(), |v| judged.metric.value(v)))
+            };
+            [text(name), text(word)].into_iter().chain(shown.iter().map(value)).collect()
+        })
+    });
+    TableView {
+        caption: "Each run with its figures".to_owned(),
+        columns: ["run", "side"]
+            .into_iter()
+            .chain(shown.iter().map(|judged| judged.metric.name()))
+            .collect(),
+        rows: rows.collect(),
+        kind: Kind::Sortable,
+    }
+}

@@ -1,0 +1,363 @@
+//! What of a saved run is compared with other runs.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use crate::act::cold::compare::Comparison;
+use crate::act::cold::warming::warming;
+use crate::act::fingerprint::{Fact as NodeFact, Fingerprint};
+use crate::act::{Evidence, Performed};
+use crate::compare::conditions::{Condition, Fact};
+use crate::compare::metric::Metric;
+use crate::compare::run::Run;
+use crate::probe::record::Record;
+use crate::report::model::{Quantiles, Report, SCHEMA_VERSION};
+use crate::report::text::{clean, nanos};
+use crate::scenario::redis::is_redis;
+use crate::stats::counts::as_f64;
+use crate::stats::histograms::nanoseconds;
+use crate::stats::shares::Share;
+use crate::units::{format_count, format_share};
+use crate::verdict::{Finding, Outcome, RunOutcome, abort, hold};
+
+/// A saved run whose numbers contradict each other.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {field} {problem}; the file is damaged, or was changed: run again")]
+pub struct Damaged {
+    /// The file.
+    pub name: String,
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// Longest foreign word that is kept.
+const MAX_WORD: usize = 120;
+
+/// Most labels of a run that are kept; no run is written with more.
+const MAX_LABELS: usize = 20;
+
+/// What can be compared of a run. `name` is what its file is called by.
+pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
+    check(report).map_err(|(field, problem)| Damaged {
+        name: name.to_owned(),
+        field: field.to_owned(),
+        problem,
+    })?;
+    let labels = report.labels.iter().take(MAX_LABELS);
+    let mut run = Run {
+        name: name.to_owned(),
+        started: clean(&report.started, MAX_WORD),
+        labels: labels.map(|(key, value)| (word(key), word(value))).collect(),
+        conditions: conditions(report),
+        software: BTreeMap::new(),
+        not_valid: not_valid(report),
+        content: content(report),
+        values: BTreeMap::new(),
+        errors: None,
+        quantiles: Vec::new(),
+    };
+    for performed in &report.acts {
+        match &performed.evidence {
+            Evidence::Fingerprint(seen) => nodes(seen, &mut run),
+            Evidence::Cold(cold) => {
+                if let Some(comparison) = &cold.comparison {
+                    warm_up(comparison, &mut run.values);
+                }
+            }
+            _ => {}
+        }
+    }
+    if report.totals.planned > 0 {
+        load(report, &mut run);
+    }
+    Ok(run)
+}
+
+fn word(text: &str) -> String {
+    clean(text, MAX_WORD)
+}
+
+/// Sums and orders that every run keeps to.
+fn check(report: &Report) -> Result<(), (&'static str, String)> {
+    let totals = &report.totals;
+    if report.schema_version != SCHEMA_VERSION {
+        let known = format!("is {}, this program reads {SCHEMA_VERSION}", report.schema_version);
+        return Err(("schema_version", known));
+    }
+    let fates: u128 = report.fates.values().map(|count| u128::from(*count)).sum();
+    if fates != u128::from(totals.planned) {
+        let problem =
+            format!("come to {fates}, but totals.planned is {}", format_count(totals.planned));
+        return Err(("fates", problem));
+    }
+    for (field, count) in [
+        ("totals.errors", totals.errors),
+        ("totals.answered", totals.answered),
+        ("totals.unsent", totals.unsent),
+        ("totals.sent", totals.sent),
+    ] {
+        if count > totals.planned {
+            return Err((field, format!("is {count}, more than totals.planned")));
+        }
+    }
+    for (field, quantiles) in [("latency", &report.latency), ("service", &report.service)] {
+        let Some(quantiles) = quantiles else { continue };
+        if quantiles.count > totals.planned || quantiles.count == 0 {
+            return Err((field, format!("counts {} values", quantiles.count)));
+        }
+        if !ladder(quantiles).map(|(_, ns)| ns).is_sorted() {
+            return Err((field, "has quantiles that fall".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Quantiles by rising quantile. What a version had not is 0 there, and stands as the one below.
+fn ladder(quantiles: &Quantiles) -> [(f64, u64); 6] {
+    let Quantiles { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, .. } = *quantiles;
+    let p95_ns = if p95_ns == 0 { p90_ns } else { p95_ns };
+    [(0.5, p50_ns), (0.9, p90_ns), (0.95, p95_ns), (0.99, p99_ns), (0.999, p99_9_ns), (1.0, max_ns)]
+}
+
+/// Why a run says nothing of its target, or only of a part of its load.
+fn not_valid(report: &Report) -> Option<String> {
+    let headline = || clean(&report.headline, MAX_WORD);
+    let failed = |check: &str| {
+        report.findings.iter().any(|each| each.check == check && each.outcome == Outcome::Fail)
+    };
+    match report.verdict {
+        RunOutcome::Invalid => Some(format!("verdict is INVALID ({})", headline())),
+        RunOutcome::Interrupted => Some("verdict is INTERRUPTED".to_owned()),
+        RunOutcome::Pass | RunOutcome::Fail if failed(abort::CHECK) => {
+            Some("findings: a rule ended it early (abort)".to_owned())
+        }
+        RunOutcome::Pass | RunOutcome::Fail if report.findings.iter().any(is_hold) => {
+            Some("findings: it was held for a while (hold)".to_owned())
+        }
+        RunOutcome::Pass | RunOutcome::Fail => None,
+    }
+}
+
+fn is_hold(finding: &Finding) -> bool {
+    finding.check == hold::CHECK
+}
+
+/// Two runs never measure the same to the nanosecond.
+fn content(report: &Report) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let Report { started, totals, latency, service, lateness, health, .. } = report;
+    let measured = (started, totals, latency, service, lateness, health.seconds.to_bits());
+    format!("{measured:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+fn conditions(report: &Report) -> Vec<Fact> {
+    let mut facts = Vec::new();
+    let mut add = |condition, field: &str, value: String| {
+        facts.push(Fact { condition, field: field.to_owned(), value: word(&value) });
+    };
+    let recording = &report.recording;
+    if let Some(load) = &report.load {
+        // The name of a load is that of its target.
+        add(Condition::Target, "scenario", report.scenario.clone());
+        add(Condition::Load, "load.pace", load.pace.clone());
+        add(Condition::Load, "load.description", load.description.clone());
+        add(Condition::Load, "load.connections", load.connections.to_string());
+    } else {
+        add(Condition::Scenario, "scenario", report.scenario.clone());
+        add(Condition::Recording, "recording.origin", recording.origin.clone());
+        add(Condition::Recording, "recording.started", recording.started.clone());
+        add(Condition::Recording, "recording.duration_ns", recording.duration_ns.to_string());
+        add(Condition::Recording, "recording.exchanges", recording.exchanges.to_string());
+        add(Condition::Recording, "recording.connections", recording.connections.to_string());
+        add(Condition::Recording, "recording.window", recording.window.clone());
+    }
+    let plan = &report.facts;
+    if !report.is_closed() {
+        for (field, count) in [
+            ("facts.arrivals", plan.arrivals),
+            ("facts.connections", plan.connections),
+            ("facts.sessions", plan.sessions),
+            ("facts.peak_rate", plan.peak_rate),
+            ("facts.duration_ns", plan.duration_ns),
+        ] {
+            add(Condition::Arrivals, field, count.to_string());
+        }
+        add(Condition::Plan, "facts.fingerprint", plan.fingerprint.clone());
+    }
+    add(Condition::Target, "target", report.target.clone());
+    add(Condition::Machine, "health.processors", report.health.processors.to_string());
+    add(Condition::Version, "tool_version", report.tool_version.clone());
+    // Whether something was replayed, and which drills came before it, changes what is measured.
+    let acts = report.acts.iter().map(|Performed { act, .. }| act.name()).collect::<Vec<_>>();
+    add(Condition::Scenario, "acts", acts.join(", "));
+    facts
+}
+
+/// What belongs to the machines below a release, and not to it.
+const OF_THE_MACHINE: [&str; 7] = [
+    "kernel",
+    "distro",
+    "arch",
+    "somaxconn",
+    "tcp_max_syn_backlog",
+    "file-max",
+    "ip_local_port_range",
+];
+
+fn nodes(seen: &Fingerprint, run: &mut Run) {
+    for node in &seen.nodes {
+        let name = word(&node.name);
+        for (fact, told) in &node.facts {
+            if OF_THE_MACHINE.contains(&fact.as_str()) {
+                let value = match told {
+                    NodeFact::Lines(lines) => word(&lines.join(", ")),
+                    NodeFact::Absent => "absent".to_owned(),
+                    NodeFact::Failed(reason) => word(reason),
+                };
+                let field = format!("acts.fingerprint.{name}.{fact}");
+                run.conditions.push(Fact { condition: Condition::Nodes, field, value });
+            } else if let NodeFact::Lines(lines) = told {
+                let mut hasher = DefaultHasher::new();
+                lines.hash(&mut hasher);
+                run.software.insert(format!("{} of {name}", word(fact)), hasher.finish());
+            }
+        }
+    }
+}
+
+type Values = BTreeMap<Metric, Result<f64, String>>;
+
+fn warm_up(comparison: &Comparison, values: &mut Values) {
+    let requests = |of: &dyn Fn(&crate::act::cold::compare::Bin) -> u64| {
+        comparison.bins.iter().map(of).fold(0_u64, u64::saturating_add)
+    };
+    if let Some([cold, warm]) = comparison.origin_reads {
+        let all = [
+            (Metric::ColdReads, cold, requests(&|bin| bin.cold.requests)),
+            (Metric::WarmReads, warm, requests(&|bin| bin.warm.requests)),
+        ];
+        for (metric, reads, requests) in all {
+            values.insert(metric, Ok(reads.max(0.0) / as_f64(requests.max(1))));
+        }
+    }
+    let steady = warming(comparison).and_then(|warming| {
+        let steady = warming.p50.steady.zip(warming.p95.steady);
+        steady.ok_or_else(|| "the cold run never became as fast as the warm one".to_owned())
+    });
+    let longest = steady.map(|(p50, p95)| as_f64(nanoseconds(p50.max(p95))));
+    values.insert(Metric::WarmUp, longest);
+}
+
+/// What the replay, or the load, measured.
+fn load(report: &Report, run: &mut Run) {
+    let totals = &report.totals;
+    let asked = totals.planned - totals.unsent;
+    if asked == 0 {
+        return;
+    }
+    let errors = Share { part: totals.errors.min(asked), whole: asked };
+    run.errors = Some(errors);
+    run.values.insert(Metric::Errors, Ok(errors.ratio()));
+    latencies(report.latency.as_ref(), asked, run);
+    let seconds = report.health.seconds;
+    if seconds.is_finite() && seconds > 0.0 {
+        run.values.insert(Metric::Throughput, Ok(as_f64(totals.answered) / seconds));
+    }
+    run.values.insert(Metric::Connections, Ok(as_f64(totals.connections_opened)));
+    let from = report.replay_started_ns.unwrap_or(0);
+    let length = Duration::try_from_secs_f64(seconds).map_or(0, nanoseconds);
+    let to = from.saturating_add(length);
+    // A Redis that is the target itself is asked by the load alone.
+    for (kind, peak, counted) in PROBED {
+        let probes = || report.probes.iter().filter(move |probe| probe.kind == kind);
+        let highest = probes().filter_map(|probe| most(probe, peak.1, from)).reduce(f64::max);
+        if let Some(highest) = highest {
+            run.values.insert(peak.0, Ok(highest));
+        }
+        let rates = probes().filter_map(|probe| probe.rate_between(counted.1, from, to));
+        if let Some(rate) = rates.reduce(|sum, rate| sum + rate)
+            && !is_redis(&report.target)
+        {
+            run.values.insert(counted.0, Ok(rate * seconds / as_f64(asked)));
+        }
+    }
+}
+
+/// The kinds of probes, their gauge of connections, and their counter of what they were asked.
+type Probed = (&'static str, (Metric, &'static str), (Metric, &'static str));
+
+const PROBED: [Probed; 3] = [
+    (
+        "redis",
+        (Metric::RedisClients, "connected_clients"),
+        (Metric::RedisCommands, "total_commands_processed"),
+    ),
+    ("mysql", (Metric::MysqlThreads, "Threads_connected"), (Metric::MysqlQuestions, "Questions")),
+    (
+        "postgres",
+        (Metric::PostgresConnections, "connections"),
+        (Metric::PostgresCommits, "xact_commit"),
+    ),
+];
+
+fn most(probe: &Record, metric: &str, from: u64) -> Option<f64> {
+    let points = probe.metric(metric)?.points.iter().filter(|(at, _)| *at >= from);
+    points.map(|(_, value)| *value).filter(|value| value.is_finite()).reduce(f64::max)
+}
+
+/// Quantiles that are compared.
+const COMPARED: [(Metric, f64); 4] = [
+    (Metric::LatencyP50, 0.5),
+    (Metric::LatencyP95, 0.95),
+    (Metric::LatencyP99, 0.99),
+    (Metric::LatencyP999, 0.999),
+];
+
+/// An interval of a quantile needs so many values over the share beyond it (science, section 10).
+const NEEDED: f64 = 5.66;
+
+fn latencies(latency: Option<&Quantiles>, asked: u64, run: &mut Run) {
+    let Some(latency) = latency else {
+        for (metric, _) in COMPARED {
+            run.values.insert(metric, Err("nothing was answered".to_owned()));
+        }
+        return;
+    };
+    let supported = |q: f64| {
+        let missing = as_f64(asked.saturating_sub(latency.count)) / as_f64(asked);
+        let needed = NEEDED / (1.0 - q);
+        if missing > 1.0 - q {
+            // What was never answered was not fast.
+            return Err(format!("{} of the requests had no answer", format_share(missing)));
+        }
+        if as_f64(latency.count) < needed {
+            let few = format_count(latency.count);
+            return Err(format!("{few} answers, {needed:.0} are needed"));
+        }
+        Ok(())
+    };
+    for (q, ns) in ladder(latency).into_iter().filter(|(q, _)| *q < 1.0) {
+        let is_known = (q - 0.95).abs() > 1e-9 || latency.p95_ns > 0;
+        let value = if is_known {
+            supported(q).map(|()| as_f64(ns))
+        } else {
+            Err("of a version without p95".to_owned())
+        };
+        if let Ok(ns) = value {
+            run.quantiles.push((q, ns));
+        }
+        if let Some((metric, _)) = COMPARED.iter().find(|(_, compared)| (compared - q).abs() < 1e-9)
+        {
+            run.values.insert(*metric, value);
+        }
+    }
+}
+
+/// A quantile's value for people.
+pub(crate) fn time(ns: f64) -> String {
+    nanos(crate::stats::counts::as_index(ns) as u64)
+}

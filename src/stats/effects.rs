@@ -1,0 +1,140 @@
+//! How large a difference is beside the scatter of what differs: Student's test, Holm's correction,
+//! the least change that would be seen.
+
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
+use crate::stats::counts::as_f64;
+use crate::stats::slopes::median;
+
+/// The share of the normal distribution below `z` standard deviations.
+pub fn normal_below(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
+/// The standard deviations below which a share of the normal distribution lies.
+pub fn normal_quantile(share: f64) -> f64 {
+    Normal::standard().inverse_cdf(share)
+}
+
+/// How likely a value of Student's distribution is that is as far from 0, on either side. Without
+/// degrees of freedom nothing is unlikely.
+pub fn student_two_sided(t: f64, freedom: usize) -> f64 {
+    if t.is_nan() {
+        return 1.0;
+    }
+    let law = StudentsT::new(0.0, 1.0, as_f64(freedom as u64));
+    law.map_or(1.0, |law| (2.0 * law.sf(t.abs())).clamp(0.0, 1.0))
+}
+
+/// The value of Student's distribution below which a share of it lies; infinite without degrees of
+/// freedom.
+pub fn student_quantile(share: f64, freedom: usize) -> f64 {
+    let law = StudentsT::new(0.0, 1.0, as_f64(freedom as u64));
+    law.map_or(f64::INFINITY, |law| law.inverse_cdf(share))
+}
+
+/// The mean; 0 without values.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / as_f64(values.len().max(1) as u64)
+}
+
+/// The sum of squared distances from the mean.
+pub fn squares(values: &[f64]) -> f64 {
+    let mean = mean(values);
+    values.iter().map(|value| (value - mean).powi(2)).sum()
+}
+
+/// The standard deviation that two samples have around their own means; `None` below three values.
+pub fn pooled_deviation(x: &[f64], y: &[f64]) -> Option<f64> {
+    let freedom = (x.len() + y.len()).checked_sub(2).filter(|freedom| *freedom > 0)?;
+    Some(((squares(x) + squares(y)) / as_f64(freedom as u64)).sqrt())
+}
+
+/// The median distance from the median as a standard deviation, were the law a normal one; a wild
+/// value has no part in it. `None` without values.
+pub fn median_deviation(values: &[f64]) -> Option<f64> {
+    let middle = median(values.iter().copied())?;
+    Some(NORMAL_MAD * median(values.iter().map(|value| (value - middle).abs()))?)
+}
+
+/// One over the normal distribution's quantile at 75 %.
+const NORMAL_MAD: f64 = 1.4826;
+
+/// Holm's correction: the p-values as if each had been the only one, in the order that they came
+/// in. The smallest counts as many times as there are values, the next one time less, and none
+/// counts less than one before it.
+pub fn holm(p: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    let mut corrected = vec![1.0; p.len()];
+    let mut largest = 0.0_f64;
+    for (rank, index) in order.into_iter().enumerate() {
+        largest = largest.max(p[index] * as_f64((p.len() - rank) as u64)).min(1.0);
+        corrected[index] = largest;
+    }
+    corrected
+}
+
+/// The standard error of the difference of two means of `n` and `m` values; infinite without any.
+pub fn standard_error(deviation: f64, n: usize, m: usize) -> f64 {
+    let share = |count: usize| 1.0 / as_f64(count as u64);
+    deviation * (share(n) + share(m)).sqrt()
+}
+
+/// The least difference that a two-sided test at 5 % sees in four of five comparisons of `n` with
+/// `m` values of this standard deviation.
+pub fn minimal_detectable(deviation: f64, n: usize, m: usize) -> f64 {
+    (normal_quantile(0.975) + normal_quantile(POWER)) * standard_error(deviation, n, m)
+}
+
+/// In how many of all comparisons a difference of that size is seen.
+pub const POWER: f64 = 0.8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(value: f64, expected: f64) {
+        assert!((value - expected).abs() < 5e-5, "{value} instead of {expected}");
+    }
+
+    /// Quantiles from printed tables.
+    #[test]
+    fn distributions_have_the_quantiles_of_the_tables() {
+        near(normal_quantile(0.975), 1.95996);
+        near(normal_below(-1.0), 0.158_66);
+        near(student_two_sided(2.201, 11), 0.05);
+        near(student_two_sided(-2.201, 11), 0.05);
+        near(student_quantile(0.975, 11), 2.200_99);
+        near(student_two_sided(f64::INFINITY, 11), 0.0);
+        near(student_two_sided(f64::NAN, 11), 1.0);
+        near(student_two_sided(5.0, 0), 1.0);
+        assert!(student_quantile(0.9, 0).is_infinite());
+    }
+
+    /// Science, section 11: runs that differ by 5 %, 10 beside 3, show 9.2 %.
+    #[test]
+    fn the_least_change_that_is_seen() {
+        assert!((minimal_detectable(0.05, 10, 3) - 0.092).abs() < 0.000_5);
+        assert!(minimal_detectable(0.05, 0, 3).is_infinite());
+    }
+
+    /// Holm's own example has four: 0.01, 0.04, 0.03 and 0.005.
+    #[test]
+    fn holm_corrects_for_as_many_as_are_left() {
+        let corrected = holm(&[0.01, 0.04, 0.03, 0.005]);
+        for (value, expected) in corrected.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            near(*value, expected);
+        }
+        assert_eq!(holm(&[]), [0.0; 0]);
+        near(holm(&[0.7, 0.9])[0], 1.0);
+    }
+
+    #[test]
+    fn scatter_is_told_with_and_without_a_wild_value() {
+        near(median_deviation(&[1.0, 2.0, 3.0, 4.0, 900.0]).unwrap(), NORMAL_MAD);
+        assert_eq!(median_deviation(&[]), None);
+        near(pooled_deviation(&[1.0, 3.0], &[10.0, 12.0]).unwrap(), 2.0_f64.sqrt());
+        assert_eq!(pooled_deviation(&[1.0], &[2.0]), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Shares of two groups, and by how much they differ.
+
+use crate::stats::counts::as_f64;
+use crate::stats::effects::normal_quantile;
+
+/// So many of so many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Share {
+    /// Those that are meant.
+    pub part: u64,
+    /// All; at least `part`.
+    pub whole: u64,
+}
+
+impl Share {
+    /// As a number from 0 to 1; 0 of nothing.
+    pub fn ratio(self) -> f64 {
+        as_f64(self.part.min(self.whole)) / as_f64(self.whole.max(1))
+    }
+
+    /// Groups put together.
+    pub fn sum(shares: &[Self]) -> Self {
+        shares.iter().fold(Self::default(), |all, each| Self {
+            part: all.part.saturating_add(each.part),
+            whole: all.whole.saturating_add(each.whole),
+        })
+    }
+}
+
+/// Wilson's interval of a share: those true shares of which the observed one is not unlikely. All
+/// that there is, where nothing was observed.
+pub fn wilson(share: Share, confidence: f64) -> [f64; 2] {
+    if share.whole == 0 {
+        return [0.0, 1.0];
+    }
+    let z = normal_quantile(1.0 - (1.0 - confidence) / 2.0);
+    let (n, p) = (as_f64(share.whole), share.ratio());
+    let middle = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
+    let reach = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / (1.0 + z * z / n);
+    // At the ends rounding would leave a part that cannot be.
+    let low = if share.part == 0 { 0.0 } else { (middle - reach).max(0.0) };
+    let high = if share.part >= share.whole { 1.0 } else { (middle + reach).min(1.0) };
+    [low, high]
+}
+
+/// Newcombe's interval of the difference between two shares, from Wilson's of each.
+pub fn newcombe(new: Share, base: Share, confidence: f64) -> [f64; 2] {
+    let ([new_low, new_high], [base_low, base_high]) =
+        (wilson(new, confidence), wilson(base, confidence));
+    let (p, q) = (new.ratio(), base.ratio());
+    let below = (p - new_low).hypot(base_high - q);
+    let above = (new_high - p).hypot(q - base_low);
+    [p - q - below, p - q + above]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn near(value: [f64; 2], expected: [f64; 2]) {
+        let within = |at: usize| (value[at] - expected[at]).abs() < 5e-4;
+        assert!(within(0) && within(1), "{value:?} instead of {expected:?}");
+    }
+
+    /// Newcombe (1998), the first table of each of his papers: 81 of 263; 15 of 148; 0 of 20; 1 of
+    /// 29, and the differences 56/70 − 48/80, 9/10 − 3/10, 10/10 − 0/20.
+    #[test]
+    fn the_published_examples_have_their_intervals() {
+        let share = |part, whole| Share { part, whole };
+        near(wilson(share(81, 263), 0.95), [0.2553, 0.3662]);
+        near(wilson(share(15, 148), 0.95), [0.0624, 0.1605]);
+        near(wilson(share(0, 20), 0.95), [0.0, 0.1611]);
+        near(wilson(share(1, 29), 0.95), [0.0061, 0.1718]);
+        near(newcombe(share(56, 70), share(48, 80), 0.95), [0.0524, 0.3339]);
+        near(newcombe(share(9, 10), share(3, 10), 0.95), [0.1705, 0.8090]);
+        near(newcombe(share(10, 10), share(0, 20), 0.95), [0.6791, 1.0]);
+    }
+
+    #[test]
+    fn nothing_says_nothing() {
+        assert!(wilson(Share::default(), 0.95)[1] >= 1.0);
+        let [low, high] = newcombe(Share::default(), Share { part: 1, whole: 2 }, 0.95);
+        assert!(low < 0.0 && high > 0.0);
+    }
+}
