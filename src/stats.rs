@@ -8,6 +8,8 @@ pub mod gaps;
 pub mod memory;
 pub mod slopes;
 pub mod lru;
+pub mod shards;
+pub mod popularity;
 pub mod steady;
 pub mod changes;
 pub mod zipf;
