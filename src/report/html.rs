@@ -6,6 +6,7 @@ mod cold;
 pub mod likeness;
 mod acts;
 mod probes;
+mod scaling;
 mod table;
 mod tables;
 
