@@ -19,9 +19,11 @@ mod remembered;
 mod select;
 mod redis;
 mod scale;
+pub mod scaling;
 pub mod turns;
 mod fingerprint;
 mod pending;
+mod clones;
 mod choice;
 mod tally;
 mod measure;
@@ -97,6 +99,8 @@ fn outline_source(
         learned: learned.clone(),
         start: span.map_or(Duration::ZERO, |(start, _)| start),
         scale,
+        seed: scenario.seed,
+        clones: scenario.clones,
         speed,
         ramp: scenario.ramp.clone(),
         pace: scenario.pace,

@@ -24,6 +24,7 @@ pub mod abort;
 pub mod load;
 pub mod redis;
 pub mod rewriting;
+pub mod clones;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::Acts;
+use crate::scenario::clones::Clones;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::mapped::MappedHost;
@@ -56,6 +58,8 @@ pub struct Scenario {
     pub window: Window,
     /// Share of sessions kept (below 1), or copies made of them (above 1).
     pub scale: f64,
+    /// What clones have of their own, where `scale` makes some.
+    pub clones: Clones,
     /// How users are let in; `None` lets all in from the start.
     pub ramp: Option<Ramp>,
     /// Speed of time: 2 replays an hour in half an hour.

@@ -7,10 +7,12 @@
 pub mod compare;
 pub mod contents;
 #[cfg(test)]
-mod detection;
+pub(crate) mod detection;
 pub mod gate;
 pub mod floor;
 pub mod keys;
+pub mod reads;
+pub mod forecast;
 pub mod profile;
 mod judged;
 pub mod likeness;

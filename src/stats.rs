@@ -10,6 +10,8 @@ pub mod slopes;
 pub mod effects;
 pub mod ranks;
 pub mod lru;
+pub mod shards;
+pub mod popularity;
 pub mod steady;
 pub mod changes;
 pub mod zipf;

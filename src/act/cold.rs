@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use crate::act::Ground;
 use crate::act::cold::compare::{Comparison, Passes, compare};
-use crate::act::cold::forecast::{Forecast, Reads, forecast, ramp_csv};
+use crate::act::cold::forecast::{add, assumed};
 use crate::act::cold::origin::{Counter, OriginReads, Recorder};
 use crate::act::cold::recovery::recovery;
 use crate::act::cold::warming::warming;
@@ -27,6 +27,9 @@ use crate::drive::gauges::Gauges;
 use crate::plan::arrivals::Plan;
 use crate::plan::outline;
 use crate::scenario::acts::cold::ColdOptions;
+use crate::shape::forecast::ramp::ramp_csv;
+use crate::shape::forecast::{Forecast, forecast};
+use crate::shape::reads::Reads;
 use crate::units::format_duration;
 
 /// What the act has seen.
@@ -112,12 +115,12 @@ fn plan(ground: &Ground<'_>) -> Result<Plan, String> {
 fn foresee(ground: &Ground<'_>, options: &ColdOptions) -> Result<Forecast, String> {
     let mut reads = Reads::default();
     for arrival in plan(ground)? {
-        reads.add(&arrival.map_err(|error| error.to_string())?);
+        add(&mut reads, &arrival.map_err(|error| error.to_string())?);
         if ground.stop.is_requested() {
             return Err(INTERRUPTED.to_owned());
         }
     }
-    Ok(forecast(&reads, options))
+    Ok(forecast(&reads, &assumed(options)))
 }
 
 const INTERRUPTED: &str = "the run was interrupted";

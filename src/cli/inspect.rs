@@ -1,6 +1,8 @@
 //! `peakhour inspect`: what is in a recording or a capture, and what became of every packet.
 
 mod chart;
+mod caches;
+mod options;
 mod text;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use crate::cli::accounts::accounts;
 use crate::cli::exit::Exit;
+use crate::cli::inspect::options::CacheOptions;
 use crate::cli::load::load;
 use crate::cli::outputs::printable;
 use crate::cli::redact::drawn;
@@ -19,6 +22,8 @@ use crate::recording::Header;
 use crate::recording::file::reader::RecordingReader;
 use crate::recording::redaction::Counted;
 use crate::shape::contents::{Contents, Facts};
+use crate::shape::forecast::{Forecast, forecast};
+use crate::shape::reads::Reads;
 use crate::units::{format_count, format_duration, format_share, format_size};
 
 /// Arguments of `inspect`.
@@ -27,27 +32,35 @@ pub struct Inspect {
     /// The recording, or a capture (which is imported to a scratch file first).
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
-    /// The footer, and under `contents` what was counted, as JSON for programs.
+    /// The footer, under `contents` what was counted, and under `caches` what a cache would do, as
+    /// JSON for programs.
     #[arg(long)]
     json: bool,
+    /// The cache that is forecast.
+    #[command(flatten)]
+    cache: CacheOptions,
 }
 
 /// Runs `inspect`.
 pub fn inspect(command: &Inspect) -> anyhow::Result<Exit> {
     let loaded = load(&command.recording)?;
     let header = loaded.reader.header();
-    let contents = count(&loaded.reader)?;
+    let (contents, reads) = count(&loaded.reader)?;
+    let caches = forecast(&reads, &command.cache.assumed());
+    drop(reads);
+    command.cache.write_ramp(&caches)?;
     let length = Duration::from_nanos(header.duration_ns);
     let facts = contents.facts(length, Duration::from_nanos(header.clock_resolution_ns));
     if command.json {
         let partial = header.ledger.cuts();
         let [in_full, resumed] = header.handshakes.counts();
         let tls_handshakes = (in_full + resumed > 0).then_some(Handshakes { in_full, resumed });
-        let document = Document { header, partial, tls_handshakes, contents: &facts };
+        let document =
+            Document { header, partial, tls_handshakes, contents: &facts, caches: &caches };
         outputs::result(&format!("{}\n", serde_json::to_string_pretty(&document)?));
         return Ok(Exit::Pass);
     }
-    let mut text = described(header, &contents, &facts);
+    let mut text = described(header, &contents, &facts, &caches);
     for warning in &loaded.warnings {
         let _ = writeln!(text, "warning: {warning}");
     }
@@ -66,6 +79,8 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_handshakes: Option<Handshakes>,
     contents: &'a Facts,
+    /// What a cache would do with the recorded reads.
+    caches: &'a Forecast,
 }
 
 /// How connections began to speak TLS.
@@ -81,15 +96,17 @@ const SHOWN: usize = 10;
 /// Characters of a name in a table: a statement may have thousands.
 const NAME: usize = 120;
 
-fn count(reader: &RecordingReader) -> anyhow::Result<Contents> {
-    let mut contents = Contents::default();
+fn count(reader: &RecordingReader) -> anyhow::Result<(Contents, Reads)> {
+    let (mut contents, mut reads) = (Contents::default(), Reads::default());
     for exchange in reader.exchanges(None) {
-        contents.add(&exchange?);
+        let exchange = exchange?;
+        contents.add(&exchange);
+        reads.add_exchange(&exchange);
     }
-    Ok(contents)
+    Ok((contents, reads))
 }
 
-fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
+fn described(header: &Header, contents: &Contents, facts: &Facts, caches: &Forecast) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<20} {value}");
@@ -129,6 +146,7 @@ fn described(header: &Header, contents: &Contents, facts: &Facts) -> String {
     }
     table(&mut text, "statuses", &facts.statuses, header.exchanges);
     table(&mut text, "routes", &facts.routes, header.exchanges);
+    text += &caches::told(caches, header);
     if let Some(redaction) = &header.redaction {
         counted(&mut text, "replaced", &redaction.replaced);
         counted(&mut text, "not searched for secrets", &redaction.not_searched);

@@ -166,6 +166,14 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     line("burstiness", "index of dispersion at 10 ms, 100 ms, 1 s, 10 s");
     line("  recorded", &idc(facts.idc_before));
     line("  planned", &idc(facts.idc_after));
+    if let Some(scaling) = &facts.scaling {
+        line("  not scaled", &idc(scaling.idc_unscaled));
+        line("  scaled", &idc(scaling.idc_scaled));
+        line("  scaled / not", &idc(scaling.ratios()));
+        for sentence in scaling.told() {
+            line("scaling", &sentence);
+        }
+    }
     line("fingerprint", &facts.fingerprint);
     for warning in &facts.warnings {
         line("warning", warning);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::plan::bond::{Bond, Hooked};
 use crate::plan::choice::{Choice, asked};
 use crate::plan::clients::Clients;
+use crate::plan::clones::{Remapping, says_who};
 use crate::plan::fingerprint::Fnv;
 use crate::plan::pending::{Pending, Request};
 use crate::plan::redis;
@@ -51,6 +52,7 @@ pub struct Plan {
     let_in: HashMap<u64, bool>,
     /// Where cookies or tokens are followed.
     clients: Option<Clients>,
+    remapping: Remapping,
     transactions: Transactions,
     touched: Touched,
     names: Names,
@@ -64,6 +66,12 @@ pub(crate) struct Notes {
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Arrivals beyond the first copy of their exchange.
     pub(crate) clones: u64,
+    /// Those of them with identities of their own ...
+    pub(crate) own_identities: u64,
+    /// ... with the cookies or credentials of their originals ...
+    pub(crate) shared_identities: u64,
+    /// ... and with keys of their own.
+    pub(crate) own_keys: u64,
     /// Exchanges whose connection went on in another protocol.
     pub(crate) upgrades: u64,
     /// Exchanges whose credentials were replaced at import.
@@ -80,6 +88,7 @@ impl Plan {
         let broken = choice.redis.as_ref().map(|(_, broken)| broken.clone()).unwrap_or_default();
         Self {
             exchanges,
+            remapping: Remapping::new(choice.clones, choice.seed),
             choice,
             transactions: Transactions::new(broken),
             ahead: BinaryHeap::new(),
@@ -163,8 +172,11 @@ impl Plan {
         for copy in 0..copies {
             let shift = choice.scale.shift(group, copy);
             let at = at.saturating_add(shift);
+            let request = match copy {
+                0 => Arc::clone(&request),
+                copy => self.cloned(exchange, &request, copy),
+            };
             self.ahead_bytes += request.bytes();
-            let request = Arc::clone(&request);
             self.ahead.push(Reverse(Pending { at, shift, ordinal: self.read, copy, request }));
         }
         if self.ahead.len() > MAX_AHEAD || self.ahead_bytes > MAX_AHEAD_BYTES {
@@ -264,6 +276,26 @@ impl Plan {
                 hooked: Hooked::default(),
             },
         }
+    }
+
+    /// The request of a clone: its original's, or one with an identity and keys of its own.
+    fn cloned(&mut self, exchange: &Exchange, original: &Arc<Request>, copy: u32) -> Arc<Request> {
+        let mut cloned = None;
+        // A value that an answer of the target takes the place of is found by what was recorded.
+        let is_tied = original.bond.tokens.as_ref().is_some_and(|tokens| !tokens.uses.is_empty());
+        let other = if is_tied { None } else { self.remapping.other(exchange, copy) };
+        match other.map(|other| (self.rewritten(&other), other)) {
+            Some((Ok(rewritten), other)) => {
+                self.notes.own_identities += 1;
+                cloned = Some(self.prepare(&other, rewritten, original.bond.client));
+            }
+            _ => self.notes.shared_identities += u64::from(says_who(original)),
+        }
+        if !self.remapping.shares_keys() {
+            let request = cloned.get_or_insert_with(|| Request::clone(original));
+            self.notes.own_keys += u64::from(self.remapping.own_keys(request, copy));
+        }
+        cloned.map_or_else(|| Arc::clone(original), Arc::new)
     }
 
     fn arrival(&mut self, pending: &Pending) -> Arrival {

@@ -16,6 +16,7 @@ use crate::recording::Exchange;
 use crate::recording::closings::Closings;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::route::route_of;
+use crate::scenario::clones::Clones;
 use crate::scenario::mapped::{MappedHost, goal_of};
 use crate::scenario::ramp::Ramp;
 use crate::scenario::rewriting::Rewriting;
@@ -36,6 +37,8 @@ pub(crate) struct Choice {
     pub(crate) learned: Option<Arc<Learned>>,
     pub(crate) start: Duration,
     pub(crate) scale: Scale,
+    pub(crate) seed: u64,
+    pub(crate) clones: Clones,
     pub(crate) speed: Speed,
     pub(crate) ramp: Option<Ramp>,
     pub(crate) pace: Pace,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::plan::needs::Needs;
+use crate::plan::scaling::Scaling;
 use crate::shape::Origin;
 
 /// The outline of a plan.
@@ -53,6 +54,9 @@ pub struct Facts {
     /// it is not known.
     #[serde(default, skip_serializing_if = "is_unknown")]
     pub clock_step_ns: u64,
+    /// What `scale` and `speed` did; `None` where both are 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
     /// What a person should know before the run.
     pub warnings: Vec<String>,
 }

@@ -7,8 +7,9 @@ use crate::plan::arrivals::{Notes, Plan};
 use crate::plan::facts::Facts;
 use crate::plan::fingerprint::Fnv;
 use crate::plan::needs::{Needs, Volume};
-use crate::plan::scale::CLONE_SHIFT;
-use crate::plan::select::{Selection, Skip};
+use crate::plan::scale::{CLONE_SHIFT, Speed};
+use crate::plan::scaling::Scaling;
+use crate::plan::select::{Selection, Skip, is_scaled, rise};
 use crate::plan::streamed::Streamed;
 use crate::plan::tally::Counts;
 use crate::plan::{Arrival, PlanError, Totals};
@@ -28,6 +29,10 @@ pub(crate) fn measure(
     scenario: &Scenario,
 ) -> Result<(Facts, Totals), PlanError> {
     let mut tally = Tally::new();
+    if is_scaled(scenario) {
+        let speed = Speed::new(scenario.speed)?;
+        tally.inner = Some((speed.due(rise(scenario)), speed.due(selection.last)));
+    }
     for arrival in &mut plan {
         tally.add(&arrival?)?;
     }
@@ -53,6 +58,7 @@ pub(crate) fn measure(
         fingerprint: format!("{:016x}", tally.fingerprint.finish()),
         idc_before: selection.counts.dispersion(),
         idc_after: tally.counts.dispersion(),
+        scaling: tally.inner.map(|_| scaling(notes, selection, scenario, &tally)),
         warnings: warnings(notes, selection, scenario, &tally),
         skipped,
         window_ns: [0, 0],
@@ -67,6 +73,21 @@ pub(crate) fn measure(
     };
     let arrivals = Some(facts.arrivals);
     Ok((facts, Totals { connections, sessions, arrivals }))
+}
+
+/// What scale and speed did.
+fn scaling(notes: &Notes, selection: &Selection, scenario: &Scenario, tally: &Tally) -> Scaling {
+    Scaling {
+        scale: scenario.scale,
+        speed: scenario.speed,
+        idc_unscaled: selection.replayable.dispersion(),
+        idc_scaled: tally.inner_counts.dispersion(),
+        clones: notes.clones,
+        own_identities: notes.own_identities,
+        shared_identities: notes.shared_identities,
+        follows_cookies: scenario.rewriting.follow_cookies,
+        own_keys: notes.own_keys,
+    }
 }
 
 fn refuse(facts: &Facts, tally: &Tally, scenario: &Scenario) -> Result<(), PlanError> {
@@ -107,6 +128,9 @@ struct Tally {
     bytes: u64,
     last: Duration,
     counts: Counts,
+    /// Where the load is what scaling made of it, and its counts there; `None` without scaling.
+    inner: Option<(Duration, Duration)>,
+    inner_counts: Counts,
     volume: Volume,
     fingerprint: Fnv,
     connections: HashMap<u64, Seen>,
@@ -135,6 +159,8 @@ impl Tally {
             bytes: 0,
             last: Duration::ZERO,
             counts: Counts::default(),
+            inner: None,
+            inner_counts: Counts::default(),
             volume: Volume::default(),
             fingerprint: Fnv::new(),
             connections: HashMap::new(),
@@ -152,6 +178,12 @@ impl Tally {
         self.volume.add(arrival.due, bytes, arrival.recorded.body_bytes.unwrap_or(0));
         self.last = arrival.due;
         self.counts.count(arrival.due);
+        if let Some((from, until)) = self.inner
+            && arrival.due <= until
+            && let Some(at) = arrival.due.checked_sub(from)
+        {
+            self.inner_counts.count(at);
+        }
         self.fingerprint = self
             .fingerprint
             .number(arrival.due.as_secs())
@@ -311,13 +343,6 @@ fn scale_warnings(
             "clones start up to {} later than their originals: the load rises over that time at \
              the beginning, and ebbs away as long at the end",
             format_duration(CLONE_SHIFT.div_f64(scenario.speed))
-        ));
-    }
-    if (scenario.speed - 1.0).abs() > f64::EPSILON {
-        warnings.push(format!(
-            "at a speed of {} users do not think faster, only the plan does: bursts move to other \
-             time-scales (compare the dispersion before and after)",
-            scenario.speed
         ));
     }
     warnings

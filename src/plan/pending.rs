@@ -10,8 +10,8 @@ use crate::plan::bond::Bond;
 use crate::plan::streamed::Streamed;
 use crate::protocol::Protocol;
 
-/// A request as it goes on the wire, shared by its copies.
-#[derive(Debug)]
+/// A request as it goes on the wire, shared by its copies unless they are others.
+#[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) connection: u64,
     pub(crate) protocol: Protocol,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::plan::scale::Scale;
+use crate::plan::scale::{CLONE_SHIFT, Scale};
 use crate::plan::source::{Rows, Source, Span};
 use crate::plan::tally::Counts;
 use crate::plan::{PlanError, redis};
@@ -171,6 +171,11 @@ pub(crate) struct Selection {
     pub(crate) skipped: BTreeMap<String, u64>,
     /// Their counts over time.
     pub(crate) counts: Counts,
+    /// The same of those that can be replayed, from where all clones have begun; empty where
+    /// nothing is scaled.
+    pub(crate) replayable: Counts,
+    /// The last of them, since the window's start.
+    pub(crate) last: Duration,
     /// Group of each connection: the smallest number of a connection in it. Empty when every group
     /// is taken once, so that nobody asks.
     pub(crate) groups: HashMap<u64, u64>,
@@ -203,6 +208,13 @@ pub(crate) fn select(
             Some(_) => redis::skip_reason(protocol, flags),
             None => skip_reason(protocol, flags, method, &scenario.methods),
         };
+        if skip.is_none() && is_scaled(scenario) {
+            let at = outline.at.saturating_sub(start);
+            selection.last = selection.last.max(at);
+            if let Some(at) = at.checked_sub(rise(scenario)) {
+                selection.replayable.count(at);
+            }
+        }
         if let Some(skip) = skip {
             *selection.skipped.entry(skip.name().to_owned()).or_default() += 1;
         }
@@ -212,6 +224,18 @@ pub(crate) fn select(
     }
     (selection.groups, selection.largest_group) = ties.groups();
     Ok(selection)
+}
+
+/// Whether a plan is another load than the recorded one, by its scale or its speed.
+#[expect(clippy::float_cmp, reason = "1 is exact, and anything else is another load")]
+pub(crate) fn is_scaled(scenario: &Scenario) -> bool {
+    scenario.scale != 1.0 || scenario.speed != 1.0
+}
+
+/// For how long the load of clones rises, and ebbs away behind the end of the recording: what it is
+/// in between is what scaling made of it.
+pub(crate) fn rise(scenario: &Scenario) -> Duration {
+    if scenario.scale > 1.0 { CLONE_SHIFT } else { Duration::ZERO }
 }
 
 /// Connections and sessions, tied together where one was used by the other: a forest in which each

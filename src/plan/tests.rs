@@ -2,6 +2,7 @@
 
 mod hosts;
 mod properties;
+mod scaling;
 mod sessions;
 mod streaming;
 mod wire;
@@ -17,18 +18,20 @@ use crate::recording::file::rows::Outline;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::{Exchange, Flags, Response};
 use crate::scenario::acts::Acts;
+use crate::scenario::clones::Clones;
 use crate::scenario::knobs::StageKnobs;
 use crate::scenario::network::Network;
 use crate::scenario::ramp::Ramp;
 use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{Limits, MethodPolicy, Pace, TargetSpec, Tier, Window};
 
-fn scenario() -> Scenario {
+pub(super) fn scenario() -> Scenario {
     Scenario {
         name: "test".to_owned(),
         recording: PathBuf::from("none"),
         window: Window::All,
         scale: 1.0,
+        clones: Clones::default(),
         ramp: None,
         speed: 1.0,
         pace: Pace::Recorded,
@@ -103,7 +106,7 @@ fn in_span(span: Option<source::Span>, at: Duration) -> bool {
     span.is_none_or(|(start, end)| (start..end).contains(&at))
 }
 
-fn planned(
+pub(super) fn planned(
     exchanges: &[Exchange],
     scenario: &Scenario,
 ) -> Result<(Facts, Vec<Arrival>), PlanError> {
@@ -251,7 +254,8 @@ fn speed_divides_time() {
     for (speed, last_ns) in [(0.5, 7_100_000_000), (1.5, 2_366_666_666), (2.0, 1_775_000_000)] {
         let (facts, _) = planned(&exchanges, &Scenario { speed, ..scenario() }).unwrap();
         assert_eq!(facts.duration_ns, last_ns);
-        assert!(facts.warnings.iter().any(|text| text.contains("at a speed of")));
+        let told = facts.scaling.unwrap().told();
+        assert!(told[0].starts_with(&format!("a speed of {speed} is ")), "{told:?}");
     }
 }
 

@@ -8,6 +8,7 @@ pub mod words;
 pub mod commands;
 pub mod exact;
 pub mod effects;
+pub mod keyed;
 
 use std::fmt::Write as _;
 

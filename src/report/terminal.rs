@@ -3,12 +3,14 @@
 
 pub(crate) mod grid;
 mod numbers;
+mod scaling;
 
 use std::path::PathBuf;
 
 use crate::report::model::Report;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::numbers::numbers;
+use crate::report::terminal::scaling::scaling;
 use crate::report::text::{clean, mark, metric_value, ratio, verdict_word};
 use crate::shape::{Metric, MetricOutcome, ShapeReport, ShapeVerdict};
 use crate::verdict::{CheckedExpectation, Finding, Outcome};
@@ -31,6 +33,7 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
     let sections = [
         headline(report, width),
         report.shape.as_ref().map_or_else(String::new, |each| shape(each, width)),
+        scaling(&report.facts, width),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
         if report.has_replay() { numbers(report, width) } else { String::new() },

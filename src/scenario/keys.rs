@@ -8,6 +8,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
 use crate::scenario::acts::ActItem;
+use crate::scenario::clones::CloneFileKeys;
 use crate::scenario::nodes::NodeKeys;
 use crate::scenario::rewriting::{HookKeys, Maybe, PathKeys, TokenList};
 use crate::scenario::tls::TlsKeys;
@@ -23,6 +24,7 @@ pub(crate) struct Keys {
     pub(crate) recording: Text,
     pub(crate) window: Option<Text>,
     pub(crate) scale: Option<Text>,
+    pub(crate) clones: Option<CloneFileKeys>,
     pub(crate) ramp: Option<Text>,
     pub(crate) speed: Option<Text>,
     pub(crate) pace: Option<Text>,

@@ -11,6 +11,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::abort::{AbortRule, MAX_RULES};
 use crate::scenario::acts;
+use crate::scenario::clones;
 use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, StageFileKeys, Text};
@@ -89,6 +90,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         recording: place.read(&keys.recording, recording)?,
         window: place.or(keys.window.as_ref(), Window::All, fields::window)?,
         scale: place.or(keys.scale.as_ref(), 1.0, scale)?,
+        clones: clones::read(place, &keys.clones.unwrap_or_default())?,
         ramp: place.or(keys.ramp.as_ref(), None, |text| Ramp::read(text).map(Some))?,
         speed: place.or(keys.speed.as_ref(), 1.0, speed)?,
         pace: place.or(keys.pace.as_ref(), Pace::Recorded, pace)?,

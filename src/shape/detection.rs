@@ -34,19 +34,35 @@ fn law(seed: u64) -> Vec<f64> {
     sessions(seed).into_iter().map(|request| request.0).collect()
 }
 
+/// The law of the reference simulation at some size.
+pub(crate) struct Law {
+    pub(crate) seconds: f64,
+    /// Sessions a second where the wave is 1, and the most that there ever are.
+    pub(crate) sessions: f64,
+    pub(crate) highest: f64,
+    /// When the rush is.
+    pub(crate) rush: std::ops::Range<f64>,
+}
+
 /// Moments and the sessions that they belong to, in order.
-pub(super) fn sessions(seed: u64) -> Vec<(f64, u64)> {
+pub(crate) fn sessions(seed: u64) -> Vec<(f64, u64)> {
+    sessions_of(&Law { seconds: SECONDS, sessions: 28.0, highest: 65.0, rush: 84.0..99.0 }, seed)
+}
+
+/// The same of any size.
+pub(crate) fn sessions_of(law: &Law, seed: u64) -> Vec<(f64, u64)> {
+    let Law { seconds, sessions, highest, ref rush } = *law;
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut uniform = move || 1.0 - random.random::<f64>();
     let mut moments = Vec::new();
     // Sessions that began up to 200 s before the recording are still there when it begins.
-    let (mut start, highest, mut session) = (-200.0, 65.0, 0);
-    while start < SECONDS {
+    let (mut start, mut session) = (-200.0, 0);
+    while start < seconds {
         start -= uniform().ln() / highest;
         let t = start.max(0.0);
-        let wave = 0.55 + 0.75 * t / SECONDS + 0.15 * (std::f64::consts::TAU * t / 120.0).sin();
-        let rush = if (84.0..99.0).contains(&t) { 1.8 } else { 1.0 };
-        if uniform() * highest > 28.0 * wave * rush {
+        let wave = 0.55 + 0.75 * t / seconds + 0.15 * (std::f64::consts::TAU * t / 120.0).sin();
+        let rushed = if rush.contains(&t) { 1.8 } else { 1.0 };
+        if uniform() * highest > sessions * wave * rushed {
             continue;
         }
         session += 1;
@@ -54,7 +70,7 @@ pub(super) fn sessions(seed: u64) -> Vec<(f64, u64)> {
         loop {
             let mut request = at;
             loop {
-                if (0.0..SECONDS).contains(&request) {
+                if (0.0..seconds).contains(&request) {
                     moments.push((request, session));
                 }
                 request -= uniform().ln() * 0.004;

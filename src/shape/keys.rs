@@ -101,17 +101,10 @@ impl Keys {
     }
 }
 
-/// Spreads a number over all bits, so that a threshold takes a fair share of any numbers.
-pub fn spread(number: u64) -> u64 {
-    // The finaliser of SplitMix64.
-    let mixed = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bytes::spread;
 
     fn filled(most: usize, requests: u64, keys: u64) -> Keys {
         let mut sample = Keys::within(most);

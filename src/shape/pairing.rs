@@ -241,7 +241,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::shape::keys::spread;
+    use crate::bytes::spread;
 
     /// Moments in milliseconds, and what was asked for.
     fn keys(requests: &[(f64, u64)]) -> Keys {

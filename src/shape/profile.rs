@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
-use crate::shape::keys::{Keys, spread};
+use crate::shape::keys::Keys;
 use crate::shape::{MAX_ROUTES, OTHER_ROUTES, Shape, WINDOW_NS};
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::{MAX_SIZE, nanoseconds, record_time, sizes, times};

@@ -34,13 +34,18 @@ impl MissCurve {
 /// The miss-ratio curve of LRU caches by stack distances (Mattson; Olken's tree as a Fenwick tree
 /// over positions), in O(n log n).
 pub fn miss_curve(keys: &[u64]) -> MissCurve {
+    miss_curve_of(keys.iter().copied())
+}
+
+/// The same of keys that stand nowhere together.
+pub fn miss_curve_of(keys: impl ExactSizeIterator<Item = u64>) -> MissCurve {
+    let count = keys.len();
     // A one stands at the last position of each key: the ones since then are the distinct keys.
-    let mut ones = Fenwick::new(keys.len());
+    let mut ones = Fenwick::new(count);
     let mut last: HashMap<u64, usize> = HashMap::new();
-    let mut curve =
-        MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
-    for (position, key) in keys.iter().enumerate() {
-        match last.insert(*key, position) {
+    let mut curve = MissCurve { at_distance: Vec::new(), compulsory: 0, references: count as u64 };
+    for (position, key) in keys.enumerate() {
+        match last.insert(key, position) {
             None => curve.compulsory += 1,
             Some(before) => {
                 let distance = ones.sum_before(position) - ones.sum_before(before);
@@ -57,16 +62,17 @@ pub fn miss_curve(keys: &[u64]) -> MissCurve {
 }
 
 /// Prefix sums of ones that come and go.
-struct Fenwick {
+#[derive(Debug)]
+pub(super) struct Fenwick {
     sums: Vec<u32>,
 }
 
 impl Fenwick {
-    fn new(length: usize) -> Self {
+    pub(super) fn new(length: usize) -> Self {
         Self { sums: vec![0; length + 1] }
     }
 
-    fn add(&mut self, position: usize, one: bool) {
+    pub(super) fn add(&mut self, position: usize, one: bool) {
         let mut index = position + 1;
         while index < self.sums.len() {
             let sum = &mut self.sums[index];
@@ -75,7 +81,7 @@ impl Fenwick {
         }
     }
 
-    fn sum_before(&self, position: usize) -> usize {
+    pub(super) fn sum_before(&self, position: usize) -> usize {
         let (mut index, mut sum) = (position, 0);
         while index > 0 {
             sum += self.sums[index] as usize;
@@ -196,25 +202,11 @@ pub fn first_touches(references: impl Iterator<Item = (usize, u64)>) -> Vec<[u64
     bins
 }
 
-/// The hit ratio of an infinite cache after `references` references, from popularity alone:
-/// `H(N) = Σ p (1 − e^(−pN))`. Shares need not add up to 1.
-pub fn hit_ratio_after(shares: &[f64], references: f64) -> f64 {
-    let total: f64 = shares.iter().sum();
-    let of = |share: &f64| {
-        let p = share / total;
-        p * (1.0 - (-p * references).exp())
-    };
-    if total > 0.0 { shares.iter().map(of).sum() } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rand::rngs::ChaCha8Rng;
-    use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::stats::counts::as_index;
 
     /// The plainest LRU there is: a list with the newest key first.
     fn brute_force_misses(keys: &[u64], size: usize) -> u64 {
@@ -289,37 +281,5 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|size| curve.misses(size)), [5, 4, 4, 3]);
         assert_eq!((curve.compulsory, curve.references), (3, 5));
         assert_eq!(miss_curve(&[]).miss_ratio(1), None);
-    }
-
-    /// Zipf 0.99 over 100 000 keys, as the reference calculation of the cold curve has it: the
-    /// hits of the first 10 000, 100 000 and 300 000 references, predicted and simulated.
-    #[test]
-    fn popularity_alone_predicts_the_cold_curve() {
-        let shares: Vec<f64> = (1..=100_000_u32).map(|rank| f64::from(rank).powf(-0.99)).collect();
-        let mut cumulated = Vec::with_capacity(shares.len());
-        let mut sum = 0.0;
-        for share in &shares {
-            sum += share;
-            cumulated.push(sum);
-        }
-        let mut random = ChaCha8Rng::seed_from_u64(7);
-        let mut cache = Lru::new(None, None);
-        let (mut done, mut recent) = (0_u32, Vec::new());
-        for (references, predicted) in [(10_000, 0.639), (100_000, 0.830), (300_000, 0.912)] {
-            let ratio = hit_ratio_after(&shares, f64::from(references));
-            assert!((ratio - predicted).abs() < 0.001, "{references}: {ratio}");
-            while done < references {
-                let at = random.random::<f64>() * sum;
-                let key = cumulated.partition_point(|&sum| sum < at);
-                recent.push(cache.touch(key as u64, Duration::ZERO));
-                done += 1;
-            }
-            // The ratio at this point, by the last tenth of all references.
-            let tail = &recent[recent.len() - as_index(f64::from(references) / 10.0)..];
-            let hits = tail.iter().filter(|hit| **hit).count();
-            let simulated = as_f64(hits as u64) / as_f64(tail.len() as u64);
-            assert!((simulated - predicted).abs() < 0.03, "{references}: {simulated}");
-        }
-        assert!(hit_ratio_after(&[], 10.0).abs() < 1e-12);
     }
 }

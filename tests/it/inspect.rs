@@ -60,7 +60,7 @@ fn a_real_capture_is_told_with_its_load() {
         assert!(text.lines().any(|line| line.starts_with(name)), "{name}: {text}");
     }
     let chart: Vec<&str> = text.lines().filter(|line| line.contains(" |")).collect();
-    assert_eq!(chart.len(), 6, "{text}");
+    assert_eq!(chart.len(), 12, "the rate, and what caches miss: {text}");
     assert!(chart.iter().any(|line| line.contains('█')), "{text}");
     assert!(chart.iter().all(|line| line.chars().count() <= 80), "{text}");
 }

@@ -56,6 +56,7 @@ mod databases; // Redis, MariaDB and PostgreSQL through the same proxy.
 mod access_logs; // Access logs of every format: what a line says and when it arrived.
 mod access_log_files; // The same through the program, and logs with oracles.
 mod inspect; // What is told about a recording, in text and in JSON.
+mod caches; // What caches would do with recorded reads, as inspect and the act cold tell it.
 mod synth; // A recording becomes a model without anybody's data, and a model a recording.
 mod clocks; // Zones of logs that name none, and files whose clocks did not agree.
 mod captures; // The repository's captures hold what their READMEs say.
@@ -93,6 +94,7 @@ mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
 mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
+mod scaling; // What scale and speed do to bursts, and what clones share with their originals.
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.
 mod probe; // Probes of real servers: what they see, and what is said of it.

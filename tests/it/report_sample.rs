@@ -172,6 +172,7 @@ fn sample_with(sample: &Sample, change: impl FnOnce(&mut Summary)) -> Report {
         fingerprint: "9f86d081884c7d65".to_owned(),
         idc_before: [Some(2.14), Some(3.81), Some(4.43), None],
         idc_after: [Some(2.14), Some(3.81), Some(4.43), None],
+        scaling: None,
         warnings: vec!["the plan opens 640 connections; 1 024 files are allowed".to_owned()],
     };
     let health = Health {

@@ -8,7 +8,7 @@ use crate::stats::counts::as_f64;
 use crate::units::{format_count, format_duration};
 
 /// Width of the chart; with its axis it fits a terminal of 80 columns.
-const COLUMNS: usize = 60;
+pub(super) const COLUMNS: usize = 60;
 
 /// Height of the chart in lines.
 const ROWS: usize = 6;
@@ -23,21 +23,37 @@ pub(super) fn chart(series: &Series, length: Duration) -> String {
     if most <= 0.0 {
         return String::new();
     }
-    let mut text = String::from("\nrequests a second\n");
+    let heights: Vec<f64> = rates.iter().map(|rate| *rate / most).collect();
+    let axis = Axis { title: "requests a second", top: rate(most), start: "0".to_owned() };
+    drawn(&heights, &axis, &format_duration(length))
+}
+
+/// What stands around a chart.
+pub(super) struct Axis {
+    pub(super) title: &'static str,
+    /// Of the upper end of a full column.
+    pub(super) top: String,
+    /// Of the first column.
+    pub(super) start: String,
+}
+
+/// A chart of columns, each a share of the full height; `end` is where the last one ends.
+pub(super) fn drawn(heights: &[f64], axis: &Axis, end: &str) -> String {
+    let mut text = format!("\n{}\n", axis.title);
     for row in (0..ROWS).rev() {
         let label = match row {
-            _ if row == ROWS - 1 => rate(most),
-            0 => "0".to_owned(),
-            _ => String::new(),
+            _ if row == ROWS - 1 => axis.top.as_str(),
+            0 => "0",
+            _ => "",
         };
         let _ = write!(text, "{label:>12} |");
-        let line: String = rates.iter().map(|rate| part(*rate / most, row)).collect();
+        let line: String = heights.iter().map(|height| part(*height, row)).collect();
         let _ = writeln!(text, "{}", line.trim_end());
     }
     let _ = writeln!(text, "{:>12} +{}", "", "-".repeat(COLUMNS));
-    let end = format_duration(length);
-    let room = COLUMNS.saturating_sub(end.chars().count() + 1);
-    let _ = writeln!(text, "{:>13} 0{}{end}", "", " ".repeat(room));
+    let start = &axis.start;
+    let room = COLUMNS.saturating_sub(end.chars().count() + start.chars().count());
+    let _ = writeln!(text, "{:>13} {start}{}{end}", "", " ".repeat(room));
     text
 }
 

@@ -99,13 +99,22 @@ fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
     let listed = if run.other_routes.arrivals == 0 { run.routes.as_slice() } else { &[] };
     let routes = listed.iter().map(|row| (Arc::from(row.route.as_str()), row.arrivals));
     let name = path.display();
+    let mut warnings = vec![format!(
+        "{name}: a saved run keeps whole seconds, and neither sizes nor keys; its own report \
+         judged it request by request"
+    )];
+    if let Some(scaling) = &run.facts.scaling {
+        warnings.push(format!(
+            "{name}: this run was another load on purpose, by a scale of {} and a speed of {}: {}",
+            scaling.scale,
+            scaling.speed,
+            scaling.bursts()
+        ));
+    }
     Ok(Read {
         profile: Profile::of_seconds(&seconds, routes.collect()),
         clock_step_ns: RUN_STEP_NS,
         lost: 0.0,
-        warnings: vec![format!(
-            "{name}: a saved run keeps whole seconds, and neither sizes nor keys; its own report \
-             judged it request by request"
-        )],
+        warnings,
     })
 }

@@ -10,6 +10,7 @@ use crate::plan::choice::Choice;
 use crate::plan::scale::{Scale, Speed};
 use crate::plan::tests::exchange;
 use crate::plan::{PlanError, Totals};
+use crate::scenario::clones::Clones;
 use crate::scenario::rewriting::Rewriting;
 use crate::scenario::{MethodPolicy, Pace};
 
@@ -29,6 +30,8 @@ fn no_more_is_read_than_the_next_arrival_needs() {
         learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
+        seed: 1,
+        clones: Clones::default(),
         speed: Speed::new(1.0).unwrap(),
         ramp: None,
         pace: Pace::Recorded,
@@ -57,6 +60,8 @@ fn a_damaged_recording_ends_the_plan_with_an_error() {
         learned: None,
         start: Duration::ZERO,
         scale: Scale::new(2.0, 1).unwrap(),
+        seed: 1,
+        clones: Clones::default(),
         speed: Speed::new(1.0).unwrap(),
         ramp: None,
         pace: Pace::Recorded,

@@ -5,6 +5,7 @@ use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
 use crate::report::html::probes;
+use crate::report::html::scaling;
 use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
     time,
@@ -257,19 +258,8 @@ fn plan(facts: &Facts) -> Vec<TableView> {
     ];
     let rows: Vec<_> = looked_at.into_iter().chain(planned).collect();
     let outline = facts_table("Outline", &rows);
-    let dispersion = |name: &str, values: &[Option<f64>; 4]| {
-        let figure = |value: &Option<f64>| value.map_or_else(dash, |v| numeric(number(v, 3)));
-        std::iter::once(text(name)).chain(values.iter().map(figure)).collect()
-    };
-    let recorded = is_recorded.then(|| dispersion("recorded", &facts.idc_before));
-    let planned = dispersion("planned", &facts.idc_after);
-    let burstiness = TableView {
-        caption: "Index of dispersion for counts: 1 is random, more is bursty".to_owned(),
-        columns: vec!["series", "10 ms", "100 ms", "1 s", "10 s"],
-        rows: recorded.into_iter().chain([planned]).collect(),
-        kind: Kind::Plain,
-    };
-    let mut tables = vec![outline, burstiness];
+    let mut tables = vec![outline];
+    tables.extend(scaling::tables(facts));
     if is_recorded {
         let caption = "Not replayed, by reason";
         tables.push(counts_table(caption, "reason", &facts.skipped, facts.exchanges));

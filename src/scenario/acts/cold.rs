@@ -25,6 +25,8 @@ pub struct ColdOptions {
     pub origin_capacity: Option<f64>,
     /// Reads of the origin for each miss of the cache.
     pub reads_per_miss: f64,
+    /// What a miss takes, for the forecast of stampedes; what production took where absent.
+    pub miss_time: Option<Duration>,
     /// What a request may take: slower ones and errors are violations.
     pub slo: Option<Duration>,
     /// Share of requests that may violate it while caches are cold.
@@ -67,6 +69,7 @@ impl Default for ColdOptions {
             origin: None,
             origin_capacity: None,
             reads_per_miss: 1.0,
+            miss_time: None,
             slo: None,
             budget: 0.01,
             warmup: Duration::from_mins(10),
@@ -86,6 +89,7 @@ pub(crate) struct ColdKeys {
     origin: Option<Text>,
     origin_capacity: Option<Text>,
     reads_per_miss: Option<Text>,
+    miss_time: Option<Text>,
     slo: Option<Text>,
     budget: Option<Text>,
     warmup: Option<Text>,
@@ -109,22 +113,18 @@ pub(crate) fn read(place: Place<'_>, keys: ColdKeys) -> Result<ColdOptions, Scen
         move |text: &str| fields::duration(text, from..=to).map(Some)
     };
     let cache = keys.cache.unwrap_or_default();
-    let kept = |text: &str| {
-        let keys = fields::whole(text, 1..=1_000_000_000)?;
-        Ok(usize::try_from(keys).ok())
-    };
     let millisecond = Duration::from_millis(1);
     Ok(ColdOptions {
         reset: place.or(keys.reset.as_ref(), None, |text| command(text).map(Some))?,
         cache: CacheSize {
-            keys: place.or(cache.keys.as_ref(), None, kept)?,
-            ttl: place.or(cache.ttl.as_ref(), None, some(millisecond, 24 * HOUR))?,
+            keys: place.or(cache.keys.as_ref(), None, |text| cache_keys(text).map(Some))?,
+            ttl: place.or(cache.ttl.as_ref(), None, |text| cache_ttl(text).map(Some))?,
         },
         origin: place.or(keys.origin.as_ref(), None, |text| origin(place, text).map(Some))?,
         origin_capacity: place
             .or(keys.origin_capacity.as_ref(), None, |text| rate(text).map(Some))?,
-        reads_per_miss: place
-            .or(keys.reads_per_miss.as_ref(), 1.0, |text| fields::factor(text, 0.001..=10_000.0))?,
+        reads_per_miss: place.or(keys.reads_per_miss.as_ref(), 1.0, reads_per_miss)?,
+        miss_time: place.or(keys.miss_time.as_ref(), None, |text| miss_time(text).map(Some))?,
         slo: place.or(keys.slo.as_ref(), None, some(millisecond, HOUR))?,
         budget: place.or(keys.budget.as_ref(), default.budget, |text| Ok(parse_share(text)?))?,
         warmup: place.or(keys.warmup.as_ref(), default.warmup, |text| {
@@ -137,6 +137,27 @@ pub(crate) fn read(place: Place<'_>, keys: ColdKeys) -> Result<ColdOptions, Scen
         })?,
         recovery: place.or(keys.recovery.as_ref(), None, some(SECOND, HOUR))?,
     })
+}
+
+/// Keys that a cache keeps.
+pub(crate) fn cache_keys(text: &str) -> Result<usize, Mistake> {
+    let keys = fields::whole(text, 1..=1_000_000_000)?;
+    usize::try_from(keys).map_err(|_| Mistake::new("the number is out of range", "write less"))
+}
+
+/// How long it keeps them.
+pub(crate) fn cache_ttl(text: &str) -> Result<Duration, Mistake> {
+    fields::duration(text, Duration::from_millis(1)..=Duration::from_hours(24))
+}
+
+/// Reads of the origin for each miss.
+pub(crate) fn reads_per_miss(text: &str) -> Result<f64, Mistake> {
+    fields::factor(text, 0.001..=10_000.0)
+}
+
+/// What a miss takes.
+pub(crate) fn miss_time(text: &str) -> Result<Duration, Mistake> {
+    fields::duration(text, Duration::from_micros(1)..=Duration::from_mins(1))
 }
 
 /// Bins are whole seconds, because the summary of a replay keeps a row each second.
@@ -160,7 +181,7 @@ fn command(text: &str) -> Result<String, Mistake> {
 }
 
 /// `500/s`, or `500`.
-fn rate(text: &str) -> Result<f64, Mistake> {
+pub(crate) fn rate(text: &str) -> Result<f64, Mistake> {
     let number = text.strip_suffix("/s").unwrap_or(text).trim();
     fields::factor(number, 0.001..=1e9).map_err(|mistake| {
         Mistake::new(mistake.message, "write the reads per second it stands, such as `500/s`")
@@ -197,6 +218,7 @@ mod tests {
         let read = scenario(
             "cold: { reset: 'flush it', cache: { keys: 10_000, ttl: 5m }, slo: 250ms, \
              origin: 'mysql://u:s3cret@db:3307', origin_capacity: 500/s, reads_per_miss: 2, \
+             miss_time: 20ms, \
              budget: 0.5%, warmup: 2m, bins: 2s, trickle: 0s, recovery: 3m }",
         );
         let cold = read.unwrap().acts.cold.unwrap();
@@ -209,6 +231,7 @@ mod tests {
         assert!((cold.budget - 0.005).abs() < 1e-12 && (cold.reads_per_miss - 2.0).abs() < 1e-12);
         assert_eq!((cold.warmup, cold.trickle), (Duration::from_mins(2), Duration::ZERO));
         assert_eq!(cold.recovery, Some(Duration::from_mins(3)));
+        assert_eq!(cold.miss_time, Some(Duration::from_millis(20)));
         assert_eq!(
             (cold.bins, cold.slo),
             (Some(Duration::from_secs(2)), Some(Duration::from_millis(250)))

@@ -58,7 +58,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::shape::keys::spread;
+    use crate::bytes::spread;
 
     fn keys(most: usize, ask: impl Fn(u64) -> u64) -> Keys {
         let mut keys = Keys::within(most);

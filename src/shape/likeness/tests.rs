@@ -7,9 +7,9 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
+use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
 use crate::shape::detection::{SECONDS, sessions};
-use crate::shape::keys::spread;
 use crate::shape::profile::Profiler;
 use crate::shape::tolerance::{CI, STANDARD};
 use crate::stats::counts::as_f64;

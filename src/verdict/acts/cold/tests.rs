@@ -2,11 +2,13 @@
 //! is unknown.
 
 use super::*;
-use crate::act::cold::forecast::Forecast;
-use crate::act::cold::forecast::{Reads, forecast, ramp_csv};
+use crate::act::cold::forecast::{add, assumed};
 use crate::act::cold::recovery::Recovery;
 use crate::act::cold::warming::tests::simulated;
 use crate::scenario::acts::cold::{CacheSize, ColdOptions};
+use crate::shape::forecast::ramp::ramp_csv;
+use crate::shape::forecast::{Forecast, forecast};
+use crate::shape::reads::Reads;
 use crate::summary::examples::arrival;
 
 const BOUNDS: Bounds = Bounds { warmup_ns: 120_000_000_000, slo_ns: None, budget: 0.01 };
@@ -219,13 +221,13 @@ fn reads(seconds: u64, keys: u64) -> Reads {
         let mut arrival = arrival(index, Duration::from_millis(10 * index));
         let head = format!("GET /item/{} HTTP/1.1\r\nHost: h\r\n\r\n", index % keys);
         arrival.head = head.into();
-        reads.add(&arrival);
+        add(&mut reads, &arrival);
     }
     reads
 }
 
 fn forecast_of(reads: &Reads, options: &ColdOptions) -> Finding {
-    let evidence = Cold { forecast: Some(forecast(reads, options)), ..Cold::default() };
+    let evidence = Cold { forecast: Some(forecast(reads, &assumed(options))), ..Cold::default() };
     judge(&evidence)[1].clone()
 }
 
@@ -233,7 +235,7 @@ fn forecast_of(reads: &Reads, options: &ColdOptions) -> Finding {
 fn a_forecast_above_the_capacity_fails_and_its_ramp_stays_below_it() {
     let reads = reads(60, 1_000);
     let options = ColdOptions { origin_capacity: Some(20.0), ..ColdOptions::default() };
-    let foreseen = forecast(&reads, &options);
+    let foreseen = forecast(&reads, &assumed(&options));
     assert_eq!((foreseen.reads, foreseen.keys), (6_000, 1_000));
     assert!((foreseen.cold_reads - 1_000.0).abs() < 1e-9 && foreseen.warm_reads.abs() < 1e-9);
     assert!((foreseen.peak_cold - 100.0).abs() < 1e-9, "every read of the first second misses");
@@ -260,7 +262,7 @@ fn a_cache_that_is_too_small_misses_when_warm_as_well() {
     // In turn is the worst order for an LRU cache: with a key too few it never hits.
     let cache = CacheSize { keys: Some(99), ttl: None };
     let small = ColdOptions { cache, reads_per_miss: 2.0, ..ColdOptions::default() };
-    let foreseen = forecast(&reads(30, 100), &small);
+    let foreseen = forecast(&reads(30, 100), &assumed(&small));
     assert!((foreseen.cold_reads - 6_000.0).abs() < 1e-9);
     assert!((foreseen.warm_reads - 6_000.0).abs() < 1e-9);
     let curve: Vec<f64> = foreseen.curve.iter().map(|(_, ratio)| *ratio).collect();
@@ -268,16 +270,30 @@ fn a_cache_that_is_too_small_misses_when_warm_as_well() {
     assert!((curve.last().unwrap() - 100.0 / 3_000.0).abs() < 1e-9, "{curve:?}");
     let ttl = CacheSize { keys: None, ttl: Some(Duration::from_secs(10)) };
     let expiring = ColdOptions { cache: ttl, ..ColdOptions::default() };
-    let foreseen = forecast(&reads(30, 100), &expiring);
+    let foreseen = forecast(&reads(30, 100), &assumed(&expiring));
     assert!((foreseen.cold_reads - 300.0).abs() < 1e-9, "three lives of ten seconds");
 }
 
 #[test]
 fn keys_that_are_asked_for_while_they_are_read_are_counted_with_their_route() {
-    let with = |keys: u64| forecast(&reads(30, keys), &ColdOptions::default());
-    // Production took 2 ms, or what is assumed: 50 ms, in which a key is asked for five times.
-    let hot = with(1);
-    assert_eq!(hot.stampede_keys, 1);
+    let with = |keys: u64, miss_ms: Option<u64>| {
+        let miss_time = miss_ms.map(Duration::from_millis);
+        let options = ColdOptions { miss_time, ..ColdOptions::default() };
+        forecast(&reads(30, keys), &assumed(&options))
+    };
+    // 100 reads a second of one key: five come while a miss of 50 ms is read.
+    let hot = with(1, Some(50));
+    assert_eq!((hot.stampede_keys, hot.stampedes.len()), (1, 1));
     assert_eq!(hot.stampede_routes, [("GET /item/*".to_owned(), 1)]);
-    assert_eq!(with(10).stampede_keys, 0);
+    assert!((hot.stampedes[0].expected - 5.0).abs() < 1e-9, "{:?}", hot.stampedes);
+    assert_eq!(with(10, Some(50)).stampede_keys, 0, "half a read each");
+    // Production took 2 ms.
+    assert_eq!((with(1, None).stampede_keys, with(1, None).miss_seconds), (0, Some(0.002)));
+    let told = |forecast: Forecast| {
+        let evidence = Cold { forecast: Some(forecast), ..Cold::default() };
+        judge(&evidence)[1].evidence.join("\n")
+    };
+    assert!(told(hot).contains("GET /item/* #"), "the worst is named");
+    let unknown = Forecast { miss_seconds: None, ..with(1, None) };
+    assert!(told(unknown).contains("no answer says how long it took"));
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::act::cold::compare::Comparison;
-use crate::act::cold::forecast::Forecast;
 use crate::act::cold::warming::{Ratio, Warming};
+use crate::shape::forecast::{Forecast, Stampede};
 use crate::stats::changes::Course;
 use crate::units::{format_count, format_duration, format_share};
 
@@ -88,26 +88,46 @@ pub(super) fn foreseen_lines(foreseen: &Forecast, ramp_file: Option<&str>) -> Ve
     if foreseen.seconds_above > 0.0 {
         lines.push(format!("above what the origin stands for {:.0} s", foreseen.seconds_above));
     }
-    if foreseen.stampede_keys > 0 {
-        let routes: Vec<&str> =
-            foreseen.stampede_routes.iter().map(|(route, _)| route.as_str()).collect();
-        lines.push(format!(
-            "{} keys are asked for again while they are still read ({}): without a lock each such \
-             request reads the origin, too; a miss is taken to last {:.0} ms",
-            format_count(foreseen.stampede_keys),
-            routes.join(", "),
-            foreseen.miss_seconds * 1e3
-        ));
-    }
+    lines.push(format!(
+        "{} of the reads are the first of their key: no cache that begins empty hits them",
+        format_share(foreseen.first_share)
+    ));
+    lines.extend(stampedes(foreseen));
     if let Some((file, after)) = ramp_file.zip(foreseen.full_after()) {
         lines.push(format!(
             "{file} admits users so that it stands it: everybody after {}",
             format_duration(after)
         ));
     }
-    if foreseen.beyond > 0 {
-        let beyond = format_count(foreseen.beyond);
-        lines.push(format!("{beyond} further reads were not looked at"));
+    if foreseen.sampled < 1.0 {
+        lines.push(format!(
+            "forecast from a sample of {} of the keys: {} reads are too many to be kept",
+            format_share(foreseen.sampled),
+            format_count(foreseen.reads)
+        ));
     }
     lines
+}
+
+/// Keys that many ask for at once.
+fn stampedes(foreseen: &Forecast) -> Option<String> {
+    let Some(miss_seconds) = foreseen.miss_seconds else {
+        return Some(
+            "whether a key is asked for again while it is read is not known: no answer says how \
+             long it took; set `miss_time` of the act `cold`"
+                .to_owned(),
+        );
+    };
+    let worst = foreseen.stampedes.first()?;
+    let routes: Vec<&str> =
+        foreseen.stampede_routes.iter().map(|(route, _)| route.as_str()).collect();
+    let Stampede { route, key, per_second, expected } = worst;
+    Some(format!(
+        "{} keys are asked for again while they are still read ({}): without a lock each such \
+         request reads the origin, too; a miss is taken to last {:.0} ms; the worst is {route} \
+         #{key}, {per_second:.1} reads/s: {expected:.1} more while the first is read",
+        format_count(foreseen.stampede_keys),
+        routes.join(", "),
+        miss_seconds * 1e3
+    ))
 }
