@@ -34,26 +34,40 @@ impl MissCurve {
 /// The miss-ratio curve of LRU caches by stack distances (Mattson; Olken's tree as a Fenwick tree
 /// over positions), in O(n log n).
 pub fn miss_curve(keys: &[u64]) -> MissCurve {
+    let mut curve =
+        MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
+    stack_distances(keys.iter().copied(), &mut |distance| {
+        let Some(distance) = distance else {
+            curve.compulsory += 1;
+            return;
+        };
+        if curve.at_distance.len() <= distance {
+            curve.at_distance.resize(distance + 1, 0);
+        }
+        curve.at_distance[distance] += 1;
+    });
+    curve
+}
+
+/// The stack distance of each reference in turn: how many distinct keys were touched since the last
+/// touch of the same key, itself included; `None` for a first touch.
+pub fn stack_distances(
+    keys: impl ExactSizeIterator<Item = u64>,
+    take: &mut dyn FnMut(Option<usize>),
+) {
     // A one stands at the last position of each key: the ones since then are the distinct keys.
     let mut ones = Fenwick::new(keys.len());
     let mut last: HashMap<u64, usize> = HashMap::new();
-    let mut curve =
-        MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
-    for (position, key) in keys.iter().enumerate() {
-        match last.insert(*key, position) {
-            None => curve.compulsory += 1,
-            Some(before) => {
-                let distance = ones.sum_before(position) - ones.sum_before(before);
-                if curve.at_distance.len() <= distance {
-                    curve.at_distance.resize(distance + 1, 0);
-                }
-                curve.at_distance[distance] += 1;
-                ones.add(before, false);
-            }
+    for (position, key) in keys.enumerate() {
+        let before = last.insert(key, position);
+        if let Some(before) = before {
+            take(Some(ones.sum_before(position) - ones.sum_before(before)));
+            ones.add(before, false);
+        } else {
+            take(None);
         }
         ones.add(position, true);
     }
-    curve
 }
 
 /// Prefix sums of ones that come and go.
