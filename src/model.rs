@@ -120,9 +120,11 @@ pub struct Keys {
     pub exponent: f64,
     /// Share of requests whose key is asked for once and never again.
     pub once: f64,
+    /// Share of the others whose key was not asked for lately, beyond what popularity says.
+    pub fresh: f64,
     /// How far back the key of one of the others was asked for, among different ones: up to so many,
-    /// and farther than the one before, and the share. Those of no distance are for keys that were
-    /// not asked for lately, by their popularity; empty where all are by their popularity alone.
+    /// and farther than the one before, and the share, beyond what popularity says. What is left of
+    /// all shares is asked for by popularity alone.
     pub recent: Vec<(u64, f64)>,
 }
 

@@ -271,7 +271,7 @@ mod tests {
         // Seconds are told apart as far as there are some thousand of them.
         let second: Vec<Stretch> = (12_000..12_100)
             .step_by(7)
-            .map(|start| Stretch { start, length: 7, mean: as_f64(start as u64) })
+            .map(|start| Stretch { start, length: 7, mean: as_f64(start as u64 - 11_000) })
             .collect();
         let told = levels(&second, 1.0, (&starts, begun.owners), &begun);
         assert_eq!(told.len(), second.len());
@@ -321,12 +321,19 @@ mod tests {
     /// Draws of a law that the recording went through a few times would be all calm or all busy.
     #[test]
     fn a_switching_process_is_a_law_only_where_it_was_gone_through_often() {
-        let seldom = fitted(&switching(6, 240.0, 12.0), 240.0, 1e-6);
-        assert_eq!(seldom.bursts, None, "ten times: {seldom:?}");
-        assert!(seldom.dispersion.iter().any(|(_, index)| *index > 2.0), "{seldom:?}");
-        let often = fitted(&switching(6, 3_000.0, 12.0), 3_000.0, 1e-6);
-        let bursts = often.bursts.unwrap();
-        assert!((bursts.calm_lasts + bursts.busy_lasts) * LEAST_SWITCHES < 3_000.0, "{bursts:?}");
+        // The rate is told as even, so that nothing of it is taken for changes of the rate.
+        let found = |length: f64| {
+            let starts = switching(6, length, 12.0);
+            let sessions = as_f64(starts.len() as u64) / length;
+            let even = [Level { from: 0.0, sessions, busiest: 0 }];
+            bursts(&starts, length, 1e-6, &even)
+        };
+        let (dispersion, seldom) = found(300.0);
+        assert!(dispersion.iter().any(|(_, index)| *index > 2.0), "{dispersion:?}");
+        assert_eq!(seldom, None, "some twelve times");
+        let (_, often) = found(6_000.0);
+        let often = often.unwrap();
+        assert!((often.calm_lasts + often.busy_lasts) * LEAST_SWITCHES < 6_000.0, "{often:?}");
     }
 
     #[test]

@@ -55,11 +55,11 @@ connections:
 
 const ROUTES: &str = "
 # What is asked for. Keys stand for the stars: the key of rank r is asked for in proportion to
-# r^-exponent; once is the share of requests whose key never comes again; of the others, recent
-# says that the key of so large a share was among the last so many different ones, and not among
-# those of the pair before: [[1, 0.1], [8, 0.2]]. A tail of sizes is a power law: a share x^-index
-# of it is larger than x times its start. Status none is no response; first_byte and rest are times
-# of the response.
+# r^-exponent; once is the share of requests whose key never comes again. Of the others, more than
+# popularity says have a key among the last so many different ones, and not among those of the pair
+# before, such as recent: [[1, 0.1], [8, 0.2]]; fresh is the share of those, beyond what it says,
+# that were not asked for lately. A tail of sizes is a power law: a share x^-index of it is larger
+# than x times its start. Status none is no response; first_byte and rest are times of the response.
 routes:
 ";
 
@@ -154,12 +154,13 @@ fn connections(text: &mut String, connections: &Connections) {
 
 fn route(text: &mut String, route: &Route) {
     let _ = writeln!(text, "  - route: {}", quoted(&route.name));
-    if let Some(Keys { count, exponent, once, recent }) = &route.keys {
+    if let Some(Keys { count, exponent, once, fresh, recent }) = &route.keys {
         let recent = recent.iter().map(|(most, share)| format!("[{most}, {share}]"));
         let recent = recent.collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             text,
-            "    keys: {{ count: {count}, exponent: {exponent}, once: {once}, recent: [{recent}] }}"
+            "    keys: {{ count: {count}, exponent: {exponent}, once: {once}, fresh: {fresh}, \
+             recent: [{recent}] }}"
         );
     }
     let _ = writeln!(text, "    head: {}", sketch(&route.head));

@@ -23,7 +23,8 @@ const NO_MATTER: f64 = 0.01;
 
 /// Keys of a route of which nothing may be told, and of routes that nobody asked for yet: usual
 /// ones.
-pub const USUAL: Keys = Keys { count: 1_000, exponent: 0.8, once: 0.0, recent: Vec::new() };
+pub const USUAL: Keys =
+    Keys { count: 1_000, exponent: 0.8, once: 0.0, fresh: 0.0, recent: Vec::new() };
 
 /// Fits the keys of a route: requests by key, and some of them in their order with who asked.
 /// `None` where there is but one. Where one client asked for too much, or was the first to ask for
@@ -44,13 +45,12 @@ pub fn fit<S: BuildHasher>(
     let once = by_rank.iter().filter(|count| **count == 1).count() as u64;
     let distinct = by_rank.len() as u64;
     if once == distinct {
-        return Some(Keys { count: 1, exponent: 0.0, once: 1.0, recent: Vec::new() });
+        return Some(Keys { count: 1, exponent: 0.0, once: 1.0, ..USUAL });
     }
     let exponent = rounded(exponent(&by_rank).unwrap_or(0.0));
     let (count, share_once) = population(as_f64(all), as_f64(distinct), as_f64(once), exponent);
-    let mut keys =
-        Keys { count: told(count), exponent, once: rounded(share_once), recent: Vec::new() };
-    keys.recent = recent(&keys, references);
+    let mut keys = Keys { count: told(count), exponent, once: rounded(share_once), ..USUAL };
+    (keys.recent, keys.fresh) = recent(&keys, references);
     if !keys.recent.is_empty() {
         keys.count = told(as_many(&keys, references));
     }
@@ -159,6 +159,12 @@ impl Distances {
         found
     }
 
+    /// The share of references whose key was not asked for before, or too long ago.
+    fn rest(&self, references: usize) -> f64 {
+        let hits: usize = self.hits.iter().map(Vec::len).sum();
+        1.0 - as_f64(hits as u64) / as_f64(references.max(1) as u64)
+    }
+
     fn share(&self, at: usize) -> f64 {
         let (hits, chances) = (self.hits.get(at).map_or(0, Vec::len), self.chances.get(at));
         as_f64(hits as u64) / as_f64(chances.copied().unwrap_or(0).max(1))
@@ -170,9 +176,9 @@ fn place_of(distance: usize) -> usize {
     distance.saturating_sub(1).checked_ilog2().map_or(0, |log| log as usize + 1)
 }
 
-/// How far back keys come again, as shares of requests, where their popularity alone does not say
-/// so. Each distance is one that enough clients asked at.
-fn recent(keys: &Keys, references: &[(u64, u32)]) -> Vec<(u64, f64)> {
+/// How far back keys come again more often than their popularity alone says, as shares of requests,
+/// and the share of those that were not asked for lately, beyond what it says.
+fn recent(keys: &Keys, references: &[(u64, u32)]) -> (Vec<(u64, f64)>, f64) {
     let seen = Distances::of(references);
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let mut independent = KeyDraw::new(keys);
@@ -180,20 +186,26 @@ fn recent(keys: &Keys, references: &[(u64, u32)]) -> Vec<(u64, f64)> {
         references.iter().map(|_| (independent.draw(&mut random), 0)).collect();
     let expected = Distances::of(&drawn);
     let told = (place_of(seen.keys) + 1).min(DISTANCES);
-    let (mut apart, mut most) = (0.0_f64, 0.0_f64);
-    for at in 0..told {
-        apart += seen.share(at) - expected.share(at);
-        most = most.max(apart.abs());
-    }
+    let shares: Vec<[f64; 2]> = (0..told).map(|at| [seen.share(at), expected.share(at)]).collect();
+    let mut apart = 0.0_f64;
+    let sums = shares.iter().map(|[seen, expected]| {
+        apart += seen - expected;
+        apart.abs()
+    });
     // Chance alone makes some difference, and so does a popularity that is nearly right.
     let chance = 3.0 * (0.25 / as_f64(references.len().max(1) as u64)).sqrt();
-    if most <= chance.max(NO_MATTER) {
-        return Vec::new();
+    if sums.fold(0.0, f64::max) <= chance.max(NO_MATTER) {
+        return (Vec::new(), 0.0);
     }
+    let rest = [&seen, &expected].map(|of| of.rest(references.len()) - keys.once);
+    // So much of what popularity says is there at every distance that it says much of.
+    let ratios = shares.iter().chain([&rest]).filter(|it| it[1] >= TELLING);
+    let popular = ratios.map(|[seen, expected]| seen / expected).fold(1.0, f64::min).max(0.0);
+    let beyond = |[seen, expected]: &[f64; 2]| (seen - popular * expected).max(0.0);
     let (mut recent, mut share, mut owners) = (Vec::new(), 0.0, Vec::new());
     let others = (1.0 - keys.once).max(f64::MIN_POSITIVE);
-    for at in 0..told {
-        share += seen.share(at) / others;
+    for (at, of) in shares.iter().enumerate() {
+        share += beyond(of) / others;
         owners.extend(seen.hits.get(at).into_iter().flatten().copied());
         // That nobody asked at a distance tells of nobody.
         if owners.is_empty() || are_common(owners.iter().copied()) {
@@ -201,9 +213,17 @@ fn recent(keys: &Keys, references: &[(u64, u32)]) -> Vec<(u64, f64)> {
             (share, owners) = (0.0, Vec::new());
         }
     }
-    let all: f64 = recent.iter().map(|(_, share)| share).sum();
-    recent.into_iter().map(|(most, share)| (most, rounded(share / all.max(1.0)))).collect()
+    let fresh = if recent.is_empty() { 0.0 } else { beyond(&rest) / others };
+    while fresh <= 0.0 && recent.last().is_some_and(|(_, share)| *share <= 0.0) {
+        recent.pop();
+    }
+    let all = recent.iter().map(|(_, share)| share).sum::<f64>() + fresh;
+    let told = |share: f64| rounded(share / all.max(1.0));
+    (recent.into_iter().map(|(most, share)| (most, told(share))).collect(), told(fresh))
 }
+
+/// The share of requests from which on a distance tells how much of it is popularity alone.
+const TELLING: f64 = 0.04;
 
 /// How many keys there must be for as many different ones to be asked for as were, by what is drawn
 /// of them.

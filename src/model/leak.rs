@@ -175,7 +175,7 @@ fn nothing() -> Model {
     let law = || Law::LogNormal { median: 1.0, sigma: 1.0, most: 1.0 };
     let tail = Some(PowerTail { share: 0.1, start: 1.0, index: 1.0 });
     let sizes = || Sizes { empty: 0.0, middle: law(), tail, most: 1.0 };
-    let keys = Keys { count: 1, exponent: 0.0, once: 0.0, recent: vec![(1, 0.1)] };
+    let keys = Keys { count: 1, exponent: 0.0, once: 0.0, fresh: 0.1, recent: vec![(1, 0.1)] };
     Model {
         fitted: Fitted::default(),
         duration: 1.0,

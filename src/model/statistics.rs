@@ -103,7 +103,9 @@ pub struct Tally {
     pub seconds: Vec<u32>,
     /// Requests by route.
     pub mix: BTreeMap<usize, u64>,
-    sessions: HashMap<u64, u64>,
+    visits: HashMap<u64, Visit>,
+    /// Requests of visits that are over.
+    lengths: Vec<u32>,
     connections: HashSet<u64>,
     keys: HashMap<u64, u64>,
     references: Vec<u64>,
@@ -121,6 +123,15 @@ pub struct Tally {
 
 /// Mean time for which the servers hold each request, in nanoseconds.
 const HELD_NS: f64 = 1e9;
+
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    requests: u32,
+    last_ns: u64,
+}
+
+/// After so long a silence, what comes is another visit, as it is for a model (`observe`).
+const TIMEOUT_NS: u64 = 1_800_000_000_000;
 
 /// What is under way at once.
 #[derive(Debug, Default)]
@@ -147,7 +158,8 @@ impl Default for Tally {
             bins: Vec::new(),
             seconds: Vec::new(),
             mix: BTreeMap::new(),
-            sessions: HashMap::new(),
+            visits: HashMap::new(),
+            lengths: Vec::new(),
             connections: HashSet::new(),
             keys: HashMap::new(),
             references: Vec::new(),
@@ -173,12 +185,11 @@ impl Tally {
         raise(&mut self.bins, point.at_ns / 10_000_000, MAX_BINS);
         raise(&mut self.seconds, point.at_ns / 1_000_000_000, MAX_SECONDS);
         *self.mix.entry(point.route).or_default() += 1;
-        for (counts, key) in [(&mut self.sessions, point.session), (&mut self.keys, point.key)] {
-            if let Some(count) = counts.get_mut(&key) {
-                *count += 1;
-            } else if counts.len() < MAX_FOLLOWED {
-                counts.insert(key, 1);
-            }
+        self.visit(point);
+        if let Some(count) = self.keys.get_mut(&point.key) {
+            *count += 1;
+        } else if self.keys.len() < MAX_FOLLOWED {
+            self.keys.insert(point.key, 1);
         }
         if self.connections.len() < MAX_FOLLOWED {
             self.connections.insert(point.connection);
@@ -197,6 +208,25 @@ impl Tally {
         self.held.add(point.at_ns, as_index(exponential * HELD_NS).max(1) as u64);
     }
 
+    /// A session is a visit: after a long silence another one begins, as the model has it.
+    fn visit(&mut self, point: &Point) {
+        let has_room = self.visits.len() + self.lengths.len() < MAX_FOLLOWED;
+        let Some(visit) = self.visits.get_mut(&point.session) else {
+            if has_room {
+                self.visits.insert(point.session, Visit { requests: 1, last_ns: point.at_ns });
+            }
+            return;
+        };
+        if point.at_ns.saturating_sub(visit.last_ns) > TIMEOUT_NS {
+            if has_room {
+                self.lengths.push(visit.requests);
+            }
+            visit.requests = 0;
+        }
+        visit.requests = visit.requests.saturating_add(1);
+        visit.last_ns = point.at_ns;
+    }
+
     /// Distinct keys among the references that are kept.
     pub fn distinct(&self) -> usize {
         self.references.iter().collect::<HashSet<_>>().len()
@@ -207,7 +237,7 @@ impl Tally {
     pub fn values(&self, resolution: f64, keys: usize) -> Values {
         let mut values: Values = vec![
             (Statistic::Requests, as_f64(self.count)),
-            (Statistic::Sessions, as_f64(self.sessions.len() as u64)),
+            (Statistic::Sessions, as_f64((self.visits.len() + self.lengths.len()) as u64)),
         ];
         self.bursts(resolution, &mut values);
         self.lengths(&mut values);
@@ -254,9 +284,8 @@ impl Tally {
     }
 
     fn lengths(&self, values: &mut Values) {
-        let mut lengths: Vec<u32> =
-            self.sessions.values().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect();
-        lengths.sort_unstable();
+        let mut lengths = self.lengths.clone();
+        lengths.extend(self.visits.values().map(|visit| visit.requests));
         for (statistic, share) in Statistic::LENGTHS.into_iter().zip([0.5, 0.9, 0.99]) {
             values.extend(quantile(&lengths, share).map(|length| (statistic, length)));
         }

@@ -103,8 +103,17 @@ fn the_load_of_a_recording_is_in_its_model_and_in_what_is_drawn_of_it() {
     let told = checked(&fit, &exchanges, 20);
     let rows = &told.statistics;
     let far: Vec<_> = rows.iter().filter(|row| !row.fits).collect();
-    // A sum of heavy tails is mostly its largest, and steps of a rate are no sine.
-    let may_be_far = ["response bytes", "response p99.9", "rate curve (WAPE)"];
+    // A sum of heavy tails is mostly its largest, and steps of a rate are no sine; what is beyond
+    // three deviations of 0.002 from the misses of a cache is no more than 0.01 away.
+    let may_be_far = [
+        "response bytes",
+        "response p99.9",
+        "rate curve (WAPE)",
+        "misses, cache of 25% of keys",
+        "misses, cache of 50% of keys",
+    ];
+    let misses = rows.iter().filter(|row| row.name.starts_with("misses"));
+    assert!(misses.clone().count() == 5 && misses.clone().all(|row| row.error < 0.02), "{rows:#?}");
     assert!(rows.len() > 25, "{rows:#?}");
     assert!(far.iter().all(|row| may_be_far.contains(&row.name)), "{far:#?}");
     let again = drawn(model, 3, None);
@@ -189,23 +198,26 @@ fn the_same_seed_is_the_same_recording_and_another_one_is_not() {
 #[test]
 fn what_if_changes_what_it_says() {
     let law = Law { seconds: 60.0, ..Law::default() };
-    let mut model = fitted(&recorded(&law, 1), law.seconds, 1e-6).unwrap().model;
-    let before = drawn(&model, 1, None);
-    let text = write(&model).replace(
+    let plain = fitted(&recorded(&law, 1), law.seconds, 1e-6).unwrap().model;
+    let text = write(&plain).replace(
         "edits:\n  sessions: 1\n",
         "edits:\n  sessions: 2\n  crowds: [{ at: 20, lasts: 5, times: 4 }]\n  routes: [{ route: \
          \"GET /new/*\", share: 0.05 }]\n  outliers: [{ bytes: 40000000, every: 10 }]\n",
     );
-    model = from_text(&text, "m.yaml").unwrap();
+    let model = from_text(&text, "m.yaml").unwrap();
     let after = drawn(&model, 1, None);
-    let within = |all: &[Exchange], from: u64, to: u64| {
+    // Of several recordings: in a few seconds of one there are a few hundred sessions.
+    let within = |model: &Model, from: u64, to: u64| {
         let span = Duration::from_secs(from)..Duration::from_secs(to);
-        let count = all.iter().filter(|one| span.contains(&one.at)).count() as u64;
-        as_f64(count)
+        let count = |seed| {
+            let all = drawn(model, seed, Some(to));
+            all.iter().filter(|one| span.contains(&one.at)).count() as u64
+        };
+        as_f64((1..=4).map(count).sum())
     };
-    let twice = within(&after, 0, 20) / within(&before, 0, 20);
-    assert!((1.6..2.6).contains(&twice), "{twice}");
-    let crowd = within(&after, 20, 25) / within(&before, 20, 25);
+    let twice = within(&model, 0, 20) / within(&plain, 0, 20);
+    assert!((1.7..2.5).contains(&twice), "{twice}");
+    let crowd = within(&model, 20, 25) / within(&plain, 20, 25);
     assert!(crowd > 2.3, "{crowd}");
     let new = as_f64(after.iter().filter(|one| one.route == "/new/*").count() as u64);
     assert!((new / as_f64(after.len() as u64) - 0.05).abs() < 0.01, "{new}");

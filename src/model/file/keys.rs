@@ -106,6 +106,7 @@ pub(super) struct KeyKeys {
     pub(super) count: Text,
     pub(super) exponent: Text,
     pub(super) once: Text,
+    pub(super) fresh: Option<Text>,
     pub(super) recent: Option<Spanned<Vec<Spanned<Vec<Text>>>>>,
 }
 

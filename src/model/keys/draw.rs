@@ -9,9 +9,10 @@ use crate::stats::counts::{as_f64, as_index};
 
 /// Keys that are drawn: numbers, the most popular is 1.
 ///
-/// A key is drawn from among those asked for lately, as often as each distance is drawn, and there
-/// by its popularity; or from all others by their popularity alone. So keys that are independent
-/// of one another stay so, and those that come again soon do.
+/// A key is drawn by its popularity alone, from all; or from among those asked for lately, at a
+/// distance and there by its popularity; or from those that were not asked for lately. The latter
+/// two are what is seen more often than popularity says: so keys that are independent of one
+/// another stay so, and those that come again soon do.
 #[derive(Debug)]
 pub struct KeyDraw {
     exponent: f64,
@@ -21,6 +22,8 @@ pub struct KeyDraw {
     popularity: Option<Zipf<f64>>,
     /// Distances from the one before on to this one, and the share up to it.
     recent: Vec<(usize, f64)>,
+    /// The share up to which keys are such that were not asked for lately.
+    fresh: f64,
     stack: Option<Stack>,
     next_once: u64,
 }
@@ -47,6 +50,7 @@ impl KeyDraw {
             once: keys.once,
             popularity: Zipf::new(as_f64(keys.count.max(1)), keys.exponent).ok(),
             stack: recent.last().map(|(most, _)| Stack::new(*most)),
+            fresh: sum + keys.fresh,
             recent,
             next_once: keys.count,
         }
@@ -62,9 +66,11 @@ impl KeyDraw {
             return self.next_once;
         }
         let Some(mut stack) = self.stack.take() else { return self.popular(random) };
-        let (key, weight) = self.again(&stack, random).unwrap_or_else(|| {
+        let chance: f64 = random.random();
+        let (key, weight) = self.again(&stack, chance, random).unwrap_or_else(|| {
             let mut key = self.popular(random);
-            for _ in 1..TRIES {
+            let tries = if chance < self.fresh { TRIES } else { 1 };
+            for _ in 1..tries {
                 if !stack.has(key) {
                     break;
                 }
@@ -77,9 +83,9 @@ impl KeyDraw {
         key
     }
 
-    /// One of those asked for lately; `None` where it is to be another one, or none is so far back.
-    fn again(&self, stack: &Stack, random: &mut impl Rng) -> Option<(u64, u64)> {
-        let chance: f64 = random.random();
+    /// One of those asked for lately; `None` where it is to be another one, or none is so far back:
+    /// then it is one that was not.
+    fn again(&self, stack: &Stack, chance: f64, random: &mut impl Rng) -> Option<(u64, u64)> {
         let at = self.recent.partition_point(|(_, sum)| *sum <= chance);
         let (to, _) = self.recent.get(at)?;
         let from = at.checked_sub(1).and_then(|at| self.recent.get(at)).map_or(1, |(to, _)| to + 1);

@@ -82,9 +82,10 @@ fn what_of_a_recording_its_model_does_not_have_is_listed() {
         let limit = row.tolerance.unwrap_or(f64::INFINITY);
         let is_within = row.z.is_none_or(|z| z.abs() <= FAR) && row.error <= limit;
         assert_eq!(row.fits, is_within, "{row:?}");
-        let spread = FLOORS * row.deviation;
         // No limit is wider than what the table of tolerances has, or what chance does.
-        assert!(limit <= 0.25 || limit <= 1.001 * spread / row.mean || limit <= 1.001 * spread);
+        let spread = 1.001 * FLOORS * row.deviation;
+        let is_chance = row.tolerance.is_none_or(|limit| limit <= spread.max(spread / row.mean));
+        assert!(limit <= 0.25 || is_chance, "{row:?}");
     }
     let outside: Vec<&str> =
         told.statistics.iter().filter(|row| !row.fits).map(|row| row.name).collect();
@@ -110,5 +111,5 @@ fn a_model_that_is_read_again_draws_the_same() {
     assert_eq!(drawn(&model, 5, None), drawn(&again, 5, None));
     let keys = model.routes.iter().filter_map(|route| route.keys.as_ref());
     let shares = keys.map(|keys| keys.recent.iter().map(|(_, share)| share).sum::<f64>());
-    assert!(shares.fold(0.0, f64::max) > 0.3, "{:?}", as_f64(model.fitted.requests));
+    assert!(shares.fold(0.0, f64::max) > 0.2, "{:?}", as_f64(model.fitted.requests));
 }

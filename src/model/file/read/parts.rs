@@ -83,6 +83,7 @@ fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, Mode
             count: as_index(place.number(&keys.count, 1.0..=MAX_COUNT)?) as u64,
             exponent: place.number(&keys.exponent, 0.0..=MAX_EXPONENT)?,
             once: place.share(&keys.once)?,
+            fresh: keys.fresh.as_ref().map_or(Ok(0.0), |share| place.share(share))?,
             recent: keys.recent.as_ref().map_or(Ok(Vec::new()), |keys| recent(place, keys))?,
         })
     });
@@ -138,8 +139,7 @@ fn recent(
         return Err(place.mistake(
             keys,
             format!("the shares of `recent` add up to {sum:.3}"),
-            "they are at most 1: what is left is for keys that were not asked for lately"
-                .to_owned(),
+            "they are at most 1: what is left is asked for by popularity alone".to_owned(),
         ));
     }
     Ok(recent)
