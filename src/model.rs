@@ -69,8 +69,8 @@ pub struct Level {
     pub from: f64,
     /// Sessions that begin in a second.
     pub sessions: f64,
-    /// Most requests that were recorded in one of its seconds, of those with enough clients; 0 where
-    /// there is none. For people, who see what the mean hides.
+    /// Most requests that were recorded in one of its seconds, of those with enough clients; 0
+    /// where there is none. For people, who see what the mean hides.
     pub busiest: u64,
 }
 
@@ -122,9 +122,9 @@ pub struct Keys {
     pub once: f64,
     /// Share of the others whose key was not asked for lately, beyond what popularity says.
     pub fresh: f64,
-    /// How far back the key of one of the others was asked for, among different ones: up to so many,
-    /// and farther than the one before, and the share, beyond what popularity says. What is left of
-    /// all shares is asked for by popularity alone.
+    /// How far back the key of one of the others was asked for, among different ones: up to so
+    /// many, and farther than the one before, and the share, beyond what popularity says. What is
+    /// left of all shares is asked for by popularity alone.
     pub recent: Vec<(u64, f64)>,
 }
 

@@ -260,7 +260,9 @@ mod tests {
     fn stretches_of_a_long_recording_begin_one_after_the_other() {
         let rate = |now: f64| if (now / 7.0).floor() % 2.0 < 1.0 { 400.0 } else { 100.0 };
         let mut starts = drawn(4, 100.0, &rate);
-        starts.iter_mut().for_each(|start| *start += 12_000.0);
+        for start in &mut starts {
+            *start += 12_000.0;
+        }
         let begun = Begun {
             owners: &(0..).take(starts.len()).collect::<Vec<u32>>(),
             starts: &starts,

@@ -240,11 +240,15 @@ fn state(
     }
     for (embedded, steps) in [false, true].into_iter().zip(merged) {
         let mut all = Followed::default();
-        steps.iter().for_each(|(_, step)| all.merge(step));
+        for (_, step) in &steps {
+            all.merge(step);
+        }
         if !all.owners.are_enough() {
             continue;
         }
-        steps.iter().for_each(|(to, step)| rare.entry(*to).or_default().merge(step));
+        for (to, step) in steps {
+            rare.entry(to).or_default().merge(step);
+        }
         let gap = Law::fit(&mut all.gaps.kept).unwrap_or_else(|| usual(embedded));
         told.push((None, embedded, all.count, gap));
     }

@@ -126,8 +126,11 @@ fn drawn<T: Send>(draws: u64, one: &(dyn Fn(u64) -> T + Sync)) -> Vec<T> {
             })
             .collect();
         // A check of fewer draws than it says would be none.
-        let ended = workers.into_iter().map(|worker| worker.join());
-        ended.flat_map(|all| all.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        let mut kept = Vec::new();
+        for worker in workers {
+            kept.extend(worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        kept
     });
     kept.sort_by_key(|(seed, _)| *seed);
     kept.into_iter().map(|(_, kept)| kept).collect()

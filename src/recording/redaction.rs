@@ -26,6 +26,7 @@ mod heads;
 mod json;
 mod declared;
 mod multipart;
+mod drawn;
 pub mod bodies;
 
 use std::sync::Arc;
@@ -75,27 +76,8 @@ pub struct Redaction {
     pub not_searched: Vec<Counted>,
 }
 
-/// The policy of recordings that were drawn from a model.
-const DRAWN: &str = "drawn from a model";
-
 impl Redaction {
-    /// Of a recording that was drawn from a model: nothing that anybody sent was ever in it.
-    pub fn of_nothing_recorded() -> Self {
-        Self {
-            policy: DRAWN.to_owned(),
-            key: KeySource::Random,
-            replaced: Vec::new(),
-            not_searched: Vec::new(),
-        }
-    }
-
-    /// There was nothing to replace: it was drawn from a model.
-    pub fn is_of_nothing_recorded(&self) -> bool {
-        self.policy == DRAWN
-    }
-
-    /// Adds what was done to another recording, if anything was, to what was done so far. That one
-    /// was drawn says nothing of the others.
+    /// Adds what was done to another recording, if anything was recorded in it, to what was so far.
     pub fn join(all: &mut Option<Self>, more: Option<&Self>) {
         match (all, more.filter(|more| !more.is_of_nothing_recorded())) {
             (_, None) => {}

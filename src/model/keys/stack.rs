@@ -191,7 +191,8 @@ mod tests {
                 prop_assert_eq!(stack.len(), list.len());
                 for (distance, key) in (1..).zip(&list) {
                     prop_assert!(stack.has(*key));
-                    prop_assert_eq!(stack.pick(distance, distance, &mut random), Some((*key, key + 1)));
+                    let picked = stack.pick(distance, distance, &mut random);
+                    prop_assert_eq!(picked, Some((*key, key + 1)));
                 }
                 prop_assert_eq!(stack.pick(list.len() + 1, 99, &mut random), None);
             }

@@ -133,18 +133,27 @@ fn sequences(sessions: &[&[Event]]) -> HashSet<Sequence> {
 struct Walker {
     begins: Choice<usize>,
     elsewhere: Choice<usize>,
-    /// By route: where to, `None` being elsewhere; nowhere is the end.
-    next: Vec<Choice<Option<Option<usize>>>>,
+    /// By route.
+    next: Vec<Choice<To>>,
     random: ChaCha8Rng,
+}
+
+/// Where a step leads.
+#[derive(Clone, Copy)]
+enum To {
+    Route(usize),
+    Elsewhere,
+    End,
 }
 
 impl Walker {
     fn new(chain: &Group, routes: usize) -> Self {
         let mut next: Vec<_> = (0..routes).map(|_| Choice::of(std::iter::empty())).collect();
         for state in &chain.states {
-            let steps = state.next.iter().map(|step| (Some(step.to), step.share));
+            let steps = state.next.iter();
+            let steps = steps.map(|step| (step.to.map_or(To::Elsewhere, To::Route), step.share));
             if let Some(choice) = next.get_mut(state.from) {
-                *choice = Choice::of(steps.chain([(None, state.ends)]));
+                *choice = Choice::of(steps.chain([(To::End, state.ends)]));
             }
         }
         Self {
@@ -160,11 +169,11 @@ impl Walker {
         let mut at = self.begins.pick(&mut self.random).copied();
         while let Some(route) = at.filter(|_| steps.len() < LONGEST) {
             steps.push(u16::try_from(route).unwrap_or(u16::MAX));
-            let step = self.next.get(route).and_then(|next| next.pick(&mut self.random)).copied();
-            at = match step.flatten() {
-                Some(Some(to)) => Some(to),
-                Some(None) => self.elsewhere.pick(&mut self.random).copied(),
-                None => None,
+            let step = self.next.get(route).and_then(|next| next.pick(&mut self.random));
+            at = match step {
+                Some(To::Route(to)) => Some(*to),
+                Some(To::Elsewhere) => self.elsewhere.pick(&mut self.random).copied(),
+                Some(To::End) | None => None,
             };
         }
         steps

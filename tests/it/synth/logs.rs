@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use peakhour::units::format_count;
 use serde_json::Value;
 
 use crate::support::{corpus, peakhour};
@@ -35,9 +36,10 @@ fn logs_of_days_are_fitted_and_what_their_models_lack_is_listed() {
     let Some(corpus) = corpus() else { return };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    for (log, requests) in [(SITE, "10 000 requests of "), (MADE_UP, "2 492 requests of ")] {
+    for (log, requests) in [(SITE, 10_000), (MADE_UP, 2_492)] {
         let (told, rows) = fitted(folder, &corpus.join(log));
-        assert!(told.contains(requests) && told.contains("leak test: "), "{told}");
+        let requests = format!("{} requests of ", format_count(requests));
+        assert!(told.contains(&requests) && told.contains("leak test: "), "{told}");
         // Nothing is said below ten steps of the clock.
         assert!(of(&rows, "IDC at 10 s").is_some() && of(&rows, "IDC at 1 s").is_none());
         assert!(of(&rows, "busiest second").is_none(), "{rows:#?}");
@@ -52,8 +54,8 @@ fn logs_of_days_are_fitted_and_what_their_models_lack_is_listed() {
                 row["name"], row["z"], row["error"], row["fits"]
             );
         }
-        // As many come as came, and as often as they did.
-        for (name, most) in [("sessions", 0.05), ("requests", 0.2), ("connections", 0.25)] {
+        // As many come as came, and ask for as much but for what few of them did.
+        for (name, most) in [("sessions", 0.05), ("requests", 0.2)] {
             let error = of(&rows, name).unwrap()["error"].as_f64().unwrap();
             assert!(error < most, "{log}, {name}: {error}");
         }
