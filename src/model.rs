@@ -10,7 +10,9 @@
 //! from route to route ([`State`]); each request has a key, sizes, a status and times that depend
 //! on its route alone ([`Route`]); requests share connections ([`Connections`]).
 
+pub mod owners;
 pub mod sketch;
+pub mod sample;
 pub mod sizes;
 pub mod edit;
 pub mod file;
@@ -54,9 +56,9 @@ pub struct Model {
 /// What a model was fitted to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fitted {
-    /// Requests.
+    /// Requests, in four digits.
     pub requests: u64,
-    /// Sessions.
+    /// Visits, in four digits.
     pub sessions: u64,
 }
 
@@ -67,7 +69,8 @@ pub struct Level {
     pub from: f64,
     /// Sessions that begin in a second.
     pub sessions: f64,
-    /// Most requests that were recorded in one second of it; for people, and for checks.
+    /// Most requests that were recorded in one of its seconds, of those with enough clients; 0
+    /// where there is none. For people, who see what the mean hides.
     pub busiest: u64,
 }
 
@@ -105,11 +108,11 @@ pub struct Route {
     pub rest: Option<Law>,
 }
 
-/// The route of everything that too few sessions asked for to be told apart.
+/// The route of everything that too few clients asked for to be told apart.
 pub const OTHER: &str = "OTHER";
 
 /// What of a route is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Keys {
     /// Keys that are asked for again and again.
     pub count: u64,
@@ -117,13 +120,16 @@ pub struct Keys {
     pub exponent: f64,
     /// Share of requests whose key is asked for once and never again.
     pub once: f64,
-    /// Share of the others whose key was among the last [`RECENT`] different ones, beyond what
-    /// popularity explains.
-    pub recent: f64,
+    /// Share of the others whose key was not asked for lately, beyond what popularity says.
+    pub fresh: f64,
+    /// How far back the key of one of the others was asked for, among different ones: up to so
+    /// many, and farther than the one before, and the share, beyond what popularity says. What is
+    /// left of all shares is asked for by popularity alone.
+    pub recent: Vec<(u64, f64)>,
 }
 
-/// Keys that count as recent.
-pub const RECENT: usize = 64;
+/// Farthest distance at which keys count as asked for lately: 200 routes of so many are 150 MB.
+pub const MOST_RECENT: usize = 1 << 14;
 
 /// Sessions of like behaviour: a Markov chain over routes.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +138,7 @@ pub struct Group {
     pub share: f64,
     /// First routes and their shares, by their position among the routes.
     pub begins: Vec<(usize, f64)>,
-    /// Where steps lead that too few sessions took to be told apart.
+    /// Where steps lead that too few clients took to be told apart.
     pub elsewhere: Vec<(usize, f64)>,
     /// What follows each route.
     pub states: Vec<State>,
@@ -177,7 +183,7 @@ pub struct Connections {
     pub held: Option<Law>,
 }
 
-/// Sessions that must have something in common before a model says it.
+/// Clients that must have something in common before a model says it.
 pub const ANONYMOUS: usize = 20;
 
 /// Routes told apart; further ones are [`OTHER`].

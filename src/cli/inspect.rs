@@ -157,6 +157,9 @@ fn described(header: &Header, contents: &Contents, facts: &Facts, caches: &Forec
 /// By which policy, and how. Recordings of before there were policies have filler.
 fn of_policy(header: &Header) -> String {
     match &header.redaction {
+        Some(redaction) if redaction.is_of_nothing_recorded() => {
+            "nothing: it was drawn from a model, and holds what nobody ever sent".to_owned()
+        }
         Some(redaction) => {
             format!("policy {}; pseudonyms drawn {}", redaction.policy, drawn(redaction.key))
         }

@@ -1,14 +1,17 @@
 //! When sessions begin: a rate from moment to moment, and bursts where a Poisson process has none.
 
+use std::borrow::Cow;
+
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use crate::model::owners::{Alone, Owners, Ratio, shared};
 use crate::model::{Bursts, Level, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::dispersion::index_of_dispersion;
 use crate::stats::mmpp::{self, Seen, third_moment};
 use crate::stats::poisson::{INTERVAL, Tests, poisson_tests};
-use crate::stats::rates::stretches;
+use crate::stats::rates::{Stretch, stretches};
 
 /// Most bins that changes of the rate are looked for in; they are whole seconds.
 const MAX_BINS: f64 = 4_000.0;
@@ -18,6 +21,9 @@ const INTERVAL_OF_CHANGE: f64 = 10.0;
 
 /// The dispersion of beginnings from which on they come in bursts (science: arrival layer).
 const BURSTY: f64 = 1.2;
+
+/// Most times as many sessions as on average when busy: a file has no more (`file::read`).
+pub const MOST_TIMES: f64 = 1e4;
 
 /// What was found of beginnings.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,50 +38,101 @@ pub struct Arrivals {
     pub dispersion: Vec<(f64, f64)>,
 }
 
-/// Fits beginnings (seconds, ascending) in a recording of a length, on a clock of a resolution,
-/// and the requests of each of its seconds.
-pub fn fit(starts: &[f64], length: f64, resolution: f64, per_second: &[u32]) -> Arrivals {
-    let spread = unrounded(starts, length, resolution);
-    let starts = if resolution > 1e-3 { spread.as_slice() } else { starts };
+/// What a recording has of beginnings.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun<'a> {
+    /// When sessions began: seconds, ascending.
+    pub starts: &'a [f64],
+    /// Whose they were.
+    pub owners: &'a [u32],
+    /// Length of the recording in seconds.
+    pub length: f64,
+    /// Smallest step of its clock in seconds.
+    pub resolution: f64,
+    /// Requests of each of its seconds that may be told.
+    pub busiest: &'a [u32],
+}
+
+/// Fits beginnings.
+pub fn fit(begun: &Begun<'_>) -> Arrivals {
+    let Begun { length, resolution, .. } = *begun;
+    let (starts, owners) = if resolution > 1e-3 {
+        let (starts, owners) = unrounded(begun);
+        (Cow::Owned(starts), Cow::Owned(owners))
+    } else {
+        (Cow::Borrowed(begun.starts), Cow::Borrowed(begun.owners))
+    };
     let bin = (length / MAX_BINS).ceil().max(1.0);
-    let counts = counted(starts, length, bin);
+    let counts = counted(&starts, length, bin);
     let dispersion = index_of_dispersion(&counts, bin).unwrap_or(1.0);
-    let rate: Vec<Level> = stretches(&counts, dispersion)
-        .into_iter()
-        .map(|stretch| {
-            let from = as_f64(stretch.start as u64) * bin;
-            let until = from + as_f64(stretch.length as u64) * bin;
-            // The last bin may not be whole.
-            let lasts = until.min(length) - from;
-            let all = stretch.mean * as_f64(stretch.length as u64);
-            let seconds = per_second.get(as_index(from)..).unwrap_or(&[]);
-            let busiest = seconds.iter().take(as_index(until - from)).max().copied();
-            Level {
-                from: rounded(from),
-                sessions: if lasts > 0.0 { rounded(all / lasts) } else { 0.0 },
-                busiest: busiest.unwrap_or(0).into(),
-            }
-        })
-        .collect();
+    let rate = levels(&stretches(&counts, dispersion), bin, (&starts, &owners), begun);
     // Where the rate changes, it changes by less in shorter intervals.
     let interval = if rate.len() > 1 { INTERVAL_OF_CHANGE } else { INTERVAL };
-    let tests = poisson_tests(starts, interval);
-    let (dispersion, bursts) = bursts(starts, length, resolution, &rate);
+    let tests = poisson_tests(&starts, interval);
+    let (dispersion, bursts) = bursts(&starts, length, resolution, &rate);
     Arrivals { rate, bursts, tests, dispersion }
 }
 
+/// The rate in stretches. Where too few clients began a session, it is that of the stretches that
+/// are most like it, together, and where these are too few, it is none: what at most nineteen
+/// clients began is missing then.
+fn levels(
+    stretches: &[Stretch],
+    bin: f64,
+    (starts, owners): (&[f64], &[u32]),
+    begun: &Begun<'_>,
+) -> Vec<Level> {
+    let mut ratios = Vec::with_capacity(stretches.len());
+    let (mut levels, mut from_start) = (Vec::with_capacity(stretches.len()), 0);
+    for stretch in stretches {
+        // Whole seconds, exactly: rounded, two of them might be one.
+        let from = as_f64(stretch.start as u64) * bin;
+        let until = from + as_f64(stretch.length as u64) * bin;
+        let is_last = until >= begun.length;
+        let until_start =
+            if is_last { starts.len() } else { starts.partition_point(|start| *start < until) };
+        let of = owners.get(from_start..until_start.max(from_start)).unwrap_or(&[]);
+        from_start = until_start;
+        ratios.push(Ratio {
+            part: stretch.mean * as_f64(stretch.length as u64),
+            // The last bin may not be whole.
+            whole: until.min(begun.length) - from,
+            owners: of.iter().copied().collect::<Owners>(),
+        });
+        let seconds = begun.busiest.get(as_index(from)..).unwrap_or(&[]);
+        let busiest = seconds.iter().take(as_index(until - from)).max().copied().unwrap_or(0);
+        levels.push(Level { from, sessions: 0.0, busiest: busiest.into() });
+    }
+    let rates = shared(&ratios, Alone::Nothing).unwrap_or_default();
+    for (level, rate) in levels.iter_mut().zip(&rates) {
+        level.sessions = rounded(*rate);
+    }
+    levels.dedup_by(|next, level| {
+        let is_same = next.sessions.total_cmp(&level.sessions).is_eq();
+        if is_same {
+            level.busiest = level.busiest.max(next.busiest);
+        }
+        is_same
+    });
+    levels
+}
+
 /// Moments of a coarse clock, spread evenly over its steps: otherwise every test sees the clock.
-fn unrounded(starts: &[f64], length: f64, resolution: f64) -> Vec<f64> {
+fn unrounded(begun: &Begun<'_>) -> (Vec<f64>, Vec<u32>) {
+    let Begun { length, resolution, .. } = *begun;
     let mut random = ChaCha8Rng::seed_from_u64(2);
-    let mut spread: Vec<f64> = starts
+    let owners = begun.owners.iter().copied();
+    let mut spread: Vec<(f64, u32)> = begun
+        .starts
         .iter()
-        .map(|start| {
+        .zip(owners)
+        .map(|(start, owner)| {
             let floor = (start / resolution).floor() * resolution;
-            (floor + resolution * random.random::<f64>()).min(length)
+            ((floor + resolution * random.random::<f64>()).min(length), owner)
         })
         .collect();
-    spread.sort_unstable_by(f64::total_cmp);
-    spread
+    spread.sort_by(|a, b| a.0.total_cmp(&b.0));
+    spread.into_iter().unzip()
 }
 
 fn counted(starts: &[f64], length: f64, bin: f64) -> Vec<u64> {
@@ -136,7 +193,10 @@ fn bursts(
         }
     }
     let found = if is_bursty { mmpp::fit(&seen) } else { None };
-    let found = found.filter(|process| is_seen(process, length));
+    let is_law = |process: &mmpp::Mmpp2| {
+        is_seen(process, length) && process.busy <= MOST_TIMES * process.mean()
+    };
+    let found = found.filter(is_law);
     let bursts = found.map(|process| Bursts {
         calm: rounded(process.calm / process.mean()),
         busy: rounded(process.busy / process.mean()),
@@ -178,10 +238,15 @@ mod tests {
         }
     }
 
+    fn fitted(starts: &[f64], length: f64, resolution: f64) -> Arrivals {
+        let owners: Vec<u32> = (0..).take(starts.len()).collect();
+        fit(&Begun { starts, owners: &owners, length, resolution, busiest: &[] })
+    }
+
     #[test]
     fn a_poisson_process_whose_rate_changes_has_no_bursts() {
         let rate = |now: f64| if (100.0..115.0).contains(&now) { 54.0 } else { 30.0 };
-        let found = fit(&drawn(1, 300.0, &rate), 300.0, 1e-6, &[]);
+        let found = fitted(&drawn(1, 300.0, &rate), 300.0, 1e-6);
         assert_eq!(found.bursts, None, "{found:?}");
         assert!(found.tests.unwrap().lewis < 0.03, "{found:?}");
         let levels: Vec<f64> = found.rate.iter().map(|level| level.from).collect();
@@ -189,18 +254,95 @@ mod tests {
         assert!((levels[1] - 100.0).abs() <= 1.0 && (levels[2] - 115.0).abs() <= 1.0);
     }
 
+    /// Stretches of the rate have places of their own, however late: a file in which two begin at
+    /// the same moment is refused.
     #[test]
-    fn what_a_recording_went_through_a_few_times_is_no_law_of_it() {
-        let process = mmpp::Mmpp2 { calm: 20.0, busy: 80.0, rises: 0.1, falls: 0.1 };
-        assert!(!is_seen(&process, 120.0), "six times");
-        assert!(is_seen(&process, 400.0), "twenty times");
+    fn stretches_of_a_long_recording_begin_one_after_the_other() {
+        let rate = |now: f64| if (now / 7.0).floor() % 2.0 < 1.0 { 400.0 } else { 100.0 };
+        let mut starts = drawn(4, 100.0, &rate);
+        for start in &mut starts {
+            *start += 12_000.0;
+        }
+        let begun = Begun {
+            owners: &(0..).take(starts.len()).collect::<Vec<u32>>(),
+            starts: &starts,
+            length: 12_100.0,
+            resolution: 1e-6,
+            busiest: &[],
+        };
+        // Seconds are told apart as far as there are some thousand of them.
+        let second: Vec<Stretch> = (12_000..12_100)
+            .step_by(7)
+            .map(|start| Stretch { start, length: 7, mean: as_f64(start as u64 - 11_000) })
+            .collect();
+        let told = levels(&second, 1.0, (&starts, begun.owners), &begun);
+        assert_eq!(told.len(), second.len());
+        assert!(told.windows(2).all(|pair| pair[0].from < pair[1].from), "{told:?}");
+        assert!((told[1].from - 12_007.0).abs() < 1e-9);
+    }
+
+    /// Sessions of few clients in a night, of many in the day.
+    #[test]
+    fn what_few_began_in_a_quiet_stretch_is_not_told_on_its_own() {
+        let stretch = |start, length, mean| Stretch { start, length, mean };
+        let stretches = [stretch(0, 100, 1.0), stretch(100, 100, 0.05), stretch(200, 100, 0.0)];
+        let starts: Vec<f64> = (0..100_u32)
+            .map(f64::from)
+            .chain((100..105).map(|n: u32| f64::from(n) + 0.5))
+            .collect();
+        let owners: Vec<u32> = (0..).take(starts.len()).collect();
+        let told = |owners: &[u32]| -> Vec<f64> {
+            let begun =
+                Begun { starts: &starts, owners, length: 300.0, resolution: 1e-6, busiest: &[] };
+            let levels = levels(&stretches, 1.0, (&starts, owners), &begun);
+            levels.iter().map(|level| level.sessions).collect()
+        };
+        // Five in the second stretch are not told, and the first keeps its rate.
+        assert_eq!(told(&owners), [1.0, 0.0]);
+        // The first is one client's, too: then there is nothing to tell at all.
+        assert_eq!(told(&[7; 105]), [0.0]);
+    }
+
+    /// A process that is calm and busy for some time each.
+    fn switching(seed: u64, length: f64, lasts: f64) -> Vec<f64> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut until, mut is_busy, mut switches) = (0.0, false, Vec::new());
+        while until < length {
+            let exponential: f64 = random.sample(Exp1);
+            until += exponential * lasts;
+            switches.push((until, is_busy));
+            is_busy = !is_busy;
+        }
+        let rate = |now: f64| {
+            let at = switches.partition_point(|(until, _)| *until <= now);
+            if switches.get(at).is_some_and(|(_, is_busy)| *is_busy) { 44.0 } else { 30.0 }
+        };
+        drawn(seed, length, &rate)
+    }
+
+    /// Draws of a law that the recording went through a few times would be all calm or all busy.
+    #[test]
+    fn a_switching_process_is_a_law_only_where_it_was_gone_through_often() {
+        // The rate is told as even, so that nothing of it is taken for changes of the rate.
+        let found = |length: f64| {
+            let starts = switching(6, length, 12.0);
+            let sessions = as_f64(starts.len() as u64) / length;
+            let even = [Level { from: 0.0, sessions, busiest: 0 }];
+            bursts(&starts, length, 1e-6, &even)
+        };
+        let (dispersion, seldom) = found(300.0);
+        assert!(dispersion.iter().any(|(_, index)| *index > 2.0), "{dispersion:?}");
+        assert_eq!(seldom, None, "some twelve times");
+        let (_, often) = found(6_000.0);
+        let often = often.unwrap();
+        assert!((often.calm_lasts + often.busy_lasts) * LEAST_SWITCHES < 6_000.0, "{often:?}");
     }
 
     #[test]
     fn a_rate_that_switches_every_few_hundred_milliseconds_has_bursts() {
         // Busy for a quarter of each 400 ms, four times as much as otherwise.
         let rate = |now: f64| if (now * 2.5).fract() < 0.25 { 80.0 } else { 20.0 };
-        let found = fit(&drawn(2, 300.0, &rate), 300.0, 1e-6, &[]);
+        let found = fitted(&drawn(2, 300.0, &rate), 300.0, 1e-6);
         let bursts = found.bursts.unwrap();
         assert!(bursts.calm < 1.0 && bursts.busy > 1.5, "{bursts:?}");
         assert!(bursts.busy_lasts < 2.0, "{bursts:?}");
@@ -209,7 +351,7 @@ mod tests {
     #[test]
     fn a_coarse_clock_is_taken_out_first() {
         let starts: Vec<f64> = drawn(3, 600.0, &|_| 20.0).iter().map(|at| at.floor()).collect();
-        let found = fit(&starts, 600.0, 1.0, &[]);
+        let found = fitted(&starts, 600.0, 1.0);
         assert!(found.tests.unwrap().pass(), "{found:?}");
         assert_eq!(found.bursts, None);
         assert!((mean_rate(&found.rate, 0.0, 600.0) - 20.0).abs() < 1.0);

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use rand::SeedableRng;
+use rand::rngs::ChaCha8Rng;
+
 use crate::model::observe::{Event, SESSION_TIMEOUT};
-use crate::model::sketch::{Law, Owned};
-use crate::model::{ANONYMOUS, Group, State, Step, rounded};
+use crate::model::owners::{Alone, Owners, Ratio, shared};
+use crate::model::sample::Sample;
+use crate::model::sketch::Law;
+use crate::model::{Group, State, Step, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::tails::at_share;
-
-/// Values kept of the gaps of one step.
-const MAX_GAPS: usize = 20_000;
 
 /// Sessions as ranges of events, which are sorted by session here.
 pub fn by_session(events: &mut [Event]) -> Vec<Range<usize>> {
@@ -71,6 +73,22 @@ pub struct Limits {
     pub ended_before: f64,
 }
 
+/// What is known of visits besides their requests, by their number.
+#[derive(Clone, Copy, Debug)]
+pub struct Visits<'a> {
+    /// When each was last heard of, in seconds.
+    pub lasts: &'a [f64],
+    /// Whose it was.
+    pub owners: &'a [u32],
+}
+
+impl Visits<'_> {
+    /// Whose visit a request was part of.
+    pub fn owner(&self, event: &Event) -> u32 {
+        usize::try_from(event.session).ok().and_then(|at| self.owners.get(at)).copied().unwrap_or(0)
+    }
+}
+
 /// Steps from one route: where to, and within a page or not.
 type Taken = BTreeMap<(u16, bool), Followed>;
 
@@ -78,105 +96,175 @@ type Taken = BTreeMap<(u16, bool), Followed>;
 #[derive(Default)]
 struct Left {
     taken: Taken,
-    ends: u64,
+    ends: Followed,
+    owners: Owners,
 }
 
 #[derive(Default)]
 struct Followed {
     count: u64,
-    sessions: usize,
-    last_session: Option<u32>,
-    gaps: Vec<Owned>,
+    owners: Owners,
+    gaps: Sample,
 }
 
 impl Followed {
-    fn add(&mut self, event: &Event) {
+    fn count(&mut self, owner: u32) {
         self.count += 1;
-        if self.last_session.replace(event.session) != Some(event.session) {
-            self.sessions += 1;
-        }
-        if self.gaps.len() < MAX_GAPS {
-            self.gaps.push((f64::from(event.gap), event.session));
-        }
+        self.owners.add(owner);
+    }
+
+    fn add(&mut self, event: &Event, owner: u32, random: &mut ChaCha8Rng) {
+        self.count(owner);
+        self.gaps.add(f64::from(event.gap), owner, random);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.owners.merge(&other.owners);
+        self.gaps.seen += other.gaps.seen;
+        self.gaps.kept.extend(&other.gaps.kept);
     }
 }
 
-/// Fits the chain of a group. `lasts` is when each session was last heard of, by its number.
-pub fn fit(
-    sessions: &[&[Event]],
-    lasts: &[f64],
-    limits: Limits,
-    routes: usize,
-    share: f64,
-) -> Group {
-    let mut begins: BTreeMap<u16, Followed> = BTreeMap::new();
-    let mut states: BTreeMap<u16, Left> = BTreeMap::new();
+/// What sessions of a group did, before it is decided what may be told.
+#[derive(Default)]
+pub struct Seen {
+    begins: BTreeMap<usize, Followed>,
+    states: BTreeMap<usize, Left>,
+    sessions: u64,
+    requests: u64,
+}
+
+/// Looks at the sessions of a group.
+pub fn seen(sessions: &[&[Event]], visits: Visits<'_>, limits: Limits) -> Seen {
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let mut seen = Seen::default();
     for session in sessions {
-        if let Some(first) = session.first() {
-            begins.entry(first.route).or_default().add(first);
-        }
+        let Some(first) = session.first() else { continue };
+        let owner = visits.owner(first);
+        seen.sessions += 1;
+        seen.requests += session.len() as u64;
+        seen.begins.entry(first.route.into()).or_default().count(owner);
         // Gaps add up to moments from a session's end backwards.
-        let last = session.last().and_then(|last| usize::try_from(last.session).ok());
-        let mut at = last.and_then(|number| lasts.get(number)).copied().unwrap_or(0.0);
+        let number = usize::try_from(first.session).ok();
+        let last = number.and_then(|number| visits.lasts.get(number));
+        let mut at = last.copied().unwrap_or(0.0);
         let mut after: Option<&Event> = None;
         for event in session.iter().rev() {
             at -= after.map_or(0.0, |after| f64::from(after.gap));
             // What was left too late is not known to have ended, so nothing that was left then is
             // counted: pauses that were over in time would count for more otherwise.
             if at <= limits.ended_before {
-                let left = states.entry(event.route).or_default();
+                let left = seen.states.entry(event.route.into()).or_default();
+                left.owners.add(owner);
                 match after {
-                    None => left.ends += 1,
+                    None => left.ends.count(owner),
                     Some(next) => {
                         let embedded = f64::from(next.gap) < limits.embedded_below;
-                        left.taken.entry((next.route, embedded)).or_default().add(next);
+                        let step = left.taken.entry((next.route, embedded)).or_default();
+                        step.add(next, owner, &mut random);
                     }
                 }
             }
             after = Some(event);
         }
     }
-    let other = routes.saturating_sub(1);
-    let mut rare: BTreeMap<usize, Followed> = BTreeMap::new();
-    let states =
-        states.into_iter().map(|(from, left)| state(usize::from(from), left, &mut rare)).collect();
-    Group {
-        share: rounded(share),
-        begins: shares(begins.into_iter().map(|(to, seen)| (usize::from(to), seen)), other),
-        elsewhere: shares(rare.into_iter(), other),
-        states,
-    }
+    seen
 }
 
-fn state(from: usize, left: Left, rare: &mut BTreeMap<usize, Followed>) -> State {
-    let Left { taken, ends } = left;
-    let all = as_f64((taken.values().map(|step| step.count).sum::<u64>() + ends).max(1));
-    let share_of = |count: u64| rounded(as_f64(count) / all);
-    let mut next = Vec::new();
+/// The chain of a group among `routes` routes, the last of which is that of all others. What too
+/// few clients did is told of `parent`, the chain of all sessions, or of nobody.
+pub fn fit(seen: &Seen, routes: usize, share: f64, parent: Option<&Group>) -> Group {
+    let other = routes.saturating_sub(1);
+    let ends = ends(seen);
+    let mut rare: BTreeMap<usize, Followed> = BTreeMap::new();
+    let mut states = Vec::with_capacity(seen.states.len());
+    for ((from, left), ends) in seen.states.iter().zip(ends) {
+        let of_parent = || {
+            let states = parent.map_or(&[][..], |parent| &parent.states);
+            states.iter().find(|state| state.from == *from).cloned()
+        };
+        states.extend(state(*from, left, ends, &mut rare).or_else(of_parent));
+    }
+    let mut elsewhere = shares(&rare, other);
+    let leads_elsewhere = |state: &State| state.next.iter().any(|step| step.to.is_none());
+    if elsewhere.is_empty() && states.iter().any(leads_elsewhere) {
+        elsewhere = parent.map_or_else(Vec::new, |parent| parent.elsewhere.clone());
+    }
+    if elsewhere.is_empty() {
+        elsewhere =
+            states.iter().any(leads_elsewhere).then_some((other, 1.0)).into_iter().collect();
+    }
+    let mut begins = shares(&seen.begins, other);
+    if begins.is_empty() {
+        begins = parent.map_or_else(|| vec![(other, 1.0)], |parent| parent.begins.clone());
+    }
+    Group { share: rounded(share), begins, elsewhere, states }
+}
+
+/// The share of times that a session ends at each of the routes. Where too few clients ended, it
+/// is that of the routes most like it, together; where too few ended at all, sessions are as long
+/// as they were on average.
+fn ends(seen: &Seen) -> Vec<f64> {
+    let ratio = |left: &Left| Ratio {
+        part: as_f64(left.ends.count),
+        whole: as_f64(left.taken.values().map(|step| step.count).sum::<u64>() + left.ends.count),
+        owners: left.ends.owners.clone(),
+    };
+    let ratios: Vec<Ratio> = seen.states.values().map(ratio).collect();
+    shared(&ratios, Alone::Joins).unwrap_or_else(|| {
+        let usual = as_f64(seen.sessions) / as_f64(seen.requests.max(1));
+        vec![usual; ratios.len()]
+    })
+}
+
+/// What follows a route; `None` where too few clients left it to tell.
+fn state(
+    from: usize,
+    left: &Left,
+    ends: f64,
+    rare: &mut BTreeMap<usize, Followed>,
+) -> Option<State> {
+    if !left.owners.are_enough() {
+        return None;
+    }
+    let mut told: Vec<(Option<usize>, bool, u64, Law)> = Vec::new();
     // Within a page, and not.
-    let mut merged = [Followed::default(), Followed::default()];
-    for ((to, embedded), mut seen) in taken {
-        let law = (seen.sessions >= ANONYMOUS).then(|| Law::fit(&mut seen.gaps)).flatten();
-        if let Some(gap) = law {
-            let share = share_of(seen.count);
-            next.push(Step { to: Some(to.into()), share, embedded, gap });
+    let mut merged: [Vec<(usize, &Followed)>; 2] = [Vec::new(), Vec::new()];
+    for ((to, embedded), seen) in &left.taken {
+        let law = seen.owners.are_enough().then(|| Law::fit(&mut seen.gaps.kept.clone())).flatten();
+        match law {
+            Some(gap) => told.push((Some((*to).into()), *embedded, seen.count, gap)),
+            None => merged[usize::from(*embedded)].push(((*to).into(), seen)),
+        }
+    }
+    for (embedded, steps) in [false, true].into_iter().zip(merged) {
+        let mut all = Followed::default();
+        for (_, step) in &steps {
+            all.merge(step);
+        }
+        if !all.owners.are_enough() {
             continue;
         }
-        let into = &mut merged[usize::from(embedded)];
-        into.count += seen.count;
-        into.gaps.extend(&seen.gaps);
-        let place = rare.entry(to.into()).or_default();
-        place.count += seen.count;
-        place.sessions += seen.sessions;
-    }
-    for (embedded, mut seen) in [false, true].into_iter().zip(merged) {
-        if seen.count > 0 {
-            let gap = Law::fit(&mut seen.gaps).unwrap_or_else(|| usual(embedded));
-            let share = share_of(seen.count);
-            next.push(Step { to: None, share, embedded, gap });
+        for (to, step) in steps {
+            rare.entry(to).or_default().merge(step);
         }
+        let gap = Law::fit(&mut all.gaps.kept).unwrap_or_else(|| usual(embedded));
+        told.push((None, embedded, all.count, gap));
     }
-    State { from, ends: share_of(ends), next }
+    let all = as_f64(told.iter().map(|(_, _, count, _)| count).sum::<u64>());
+    if told.is_empty() && ends <= 0.0 {
+        return None;
+    }
+    let ends = if told.is_empty() { 1.0 } else { rounded(ends) };
+    let next = told
+        .into_iter()
+        .map(|(to, embedded, count, gap)| {
+            let share = rounded((1.0 - ends) * as_f64(count) / all);
+            Step { to, share, embedded, gap }
+        })
+        .collect();
+    Some(State { from, ends, next })
 }
 
 /// Gaps of too few sessions to tell of: some milliseconds in a page, some seconds between pages.
@@ -185,85 +273,25 @@ fn usual(embedded: bool) -> Law {
     Law::LogNormal { median, sigma: 1.0, most }
 }
 
-/// Shares of routes; those of too few sessions count as the last one.
-fn shares(seen: impl Iterator<Item = (usize, Followed)>, other: usize) -> Vec<(usize, f64)> {
+/// Shares of routes. Those of too few clients count as the last one, and where all of these
+/// together are too few, they do not count.
+fn shares(seen: &BTreeMap<usize, Followed>, other: usize) -> Vec<(usize, f64)> {
     let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut few = Followed::default();
     for (route, seen) in seen {
-        let told = if seen.sessions >= ANONYMOUS { route } else { other };
-        *counts.entry(told).or_default() += seen.count;
+        if seen.owners.are_enough() {
+            counts.insert(*route, seen.count);
+        } else {
+            few.count += seen.count;
+            few.owners.merge(&seen.owners);
+        }
+    }
+    if few.owners.are_enough() {
+        *counts.entry(other).or_default() += few.count;
     }
     let all = as_f64(counts.values().sum::<u64>().max(1));
     counts.into_iter().map(|(route, count)| (route, rounded(as_f64(count) / all))).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(session: u32, route: u16, gap: f32) -> Event {
-        Event { session, route, gap }
-    }
-
-    const LIMITS: Limits = Limits { embedded_below: 0.1, ended_before: 500.0 };
-
-    #[test]
-    fn steps_have_their_shares_and_gaps() {
-        let mut events: Vec<Event> = Vec::new();
-        for session in 0..100 {
-            events.push(event(session, 0, f32::NAN));
-            events.push(event(session, 1, 0.004));
-            if session % 2 == 0 {
-                events.push(event(session, 0, 5.0));
-            }
-        }
-        let ranges = by_session(&mut events);
-        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
-        let group = fit(&sessions, &[10.0; 100], LIMITS, 3, 1.0);
-        assert_eq!(group.begins, [(0, 1.0)]);
-        let [home, item] = group.states.as_slice() else { panic!("{group:?}") };
-        let [step] = home.next.as_slice() else { panic!("{home:?}") };
-        assert_eq!((step.to, step.embedded, home.ends), (Some(1), true, 0.3333));
-        let [step] = item.next.as_slice() else { panic!("{item:?}") };
-        assert_eq!((step.to, step.embedded, step.share, item.ends), (Some(0), false, 0.5, 0.5));
-    }
-
-    #[test]
-    fn a_step_of_few_sessions_is_not_told_and_leads_elsewhere() {
-        let mut events: Vec<Event> = Vec::new();
-        for session in 0..100 {
-            events.push(event(session, 0, f32::NAN));
-            events.push(event(session, if session < 19 { 1 } else { 2 }, 5.0));
-        }
-        let ranges = by_session(&mut events);
-        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
-        let group = fit(&sessions, &[10.0; 100], LIMITS, 4, 1.0);
-        let told: Vec<Option<usize>> = group.states[0].next.iter().map(|step| step.to).collect();
-        assert_eq!(told, [Some(2), None]);
-        // Route 1 itself is known to nineteen of them only.
-        assert_eq!(group.elsewhere, [(3, 1.0)]);
-        assert!(group.begins == [(0, 1.0)] && group.states[1].ends >= 1.0, "{group:?}");
-    }
-
-    #[test]
-    fn who_may_go_on_has_not_ended() {
-        let mut events = vec![event(0, 0, f32::NAN), event(1, 0, f32::NAN), event(1, 0, 1.0)];
-        let ranges = by_session(&mut events);
-        let sessions: Vec<&[Event]> = ranges.iter().map(|range| &events[range.clone()]).collect();
-        let ends = |lasts: &[f64]| fit(&sessions, lasts, LIMITS, 1, 1.0).states[0].ends;
-        assert!((ends(&[10.0, 20.0]) - 0.6667).abs() < 1e-9);
-        // The second went on at 500 s, and may go on behind 501 s.
-        assert!((ends(&[10.0, 501.0]) - 0.5).abs() < 1e-9);
-    }
-
-    #[test]
-    fn pages_end_where_the_fewest_gaps_are() {
-        let machine = (0..500_u16).map(|n| event(0, 0, 0.001 + 0.00004 * f32::from(n)));
-        let people = (0..500_u16).map(|n| event(0, 0, 0.7 + 0.01 * f32::from(n)));
-        let gaps: Vec<Event> = machine.chain(people).collect();
-        let below = embedded_below(&gaps, 1e-6);
-        assert!((0.03..0.6).contains(&below), "{below}");
-        assert!(embedded_below(&gaps, 1.0) <= 0.0);
-        assert!(ended_after(&gaps, below, 600.0) > 5.0);
-        assert!((ended_after(&gaps, below, 8.0) - 2.0).abs() < 1e-9);
-    }
-}
+mod tests;

@@ -6,7 +6,6 @@
 pub mod begin;
 pub mod choice;
 pub mod exchange;
-pub mod keys;
 pub mod pool;
 
 use std::cmp::Reverse;
@@ -18,10 +17,10 @@ use rand::{RngExt, SeedableRng};
 
 use crate::model::draw::begin::Begin;
 use crate::model::draw::choice::Choice;
-use crate::model::draw::keys::KeyDraw;
 use crate::model::draw::pool::{Link, Pool};
 use crate::model::edit::{Outlier, edited};
 use crate::model::file::read::MAX_RATE;
+use crate::model::keys::draw::KeyDraw;
 use crate::model::{Group, Model};
 use crate::recording::closings::Closings;
 use crate::stats::counts::as_index;
@@ -89,8 +88,10 @@ pub struct Draw {
     chains: Vec<Chain>,
     statuses: Vec<Choice<u16>>,
     keys: Vec<Option<KeyDraw>>,
-    /// New routes by their number, and how often one of them follows a request.
-    added: Vec<(usize, f64)>,
+    /// New routes by their number, with the share of all requests that each of them has, and of
+    /// all of them together.
+    added: Choice<usize>,
+    share_added: f64,
     begin: Begin,
     next_begin: Option<u64>,
     /// By moment and number: which session of `active` is next.
@@ -139,10 +140,9 @@ impl Draw {
             level.sessions = (level.sessions * options.scale).min(MAX_RATE);
         }
         let recorded = model.routes.len() - model.edits.routes.len().min(model.routes.len());
-        let added: Vec<(usize, f64)> = (recorded..model.routes.len())
-            .zip(&model.edits.routes)
-            .map(|(number, new)| (number, new.share / (1.0 - new.share)))
-            .collect();
+        let shares = model.edits.routes.iter().map(|new| new.share);
+        let share_added: f64 = shares.clone().sum();
+        let added = Choice::of((recorded..model.routes.len()).zip(shares));
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let length = options.length.map_or(model.duration, |length| length.as_secs_f64());
         let mut begin = Begin::new(&model, length, &mut random);
@@ -156,8 +156,9 @@ impl Draw {
                 .iter()
                 .map(|route| Choice::of(route.statuses.iter().copied()))
                 .collect(),
-            keys: model.routes.iter().map(|route| route.keys.map(KeyDraw::new)).collect(),
+            keys: model.routes.iter().map(|route| route.keys.as_ref().map(KeyDraw::new)).collect(),
             added,
+            share_added,
             begin,
             next_begin,
             queue: BinaryHeap::new(),
@@ -262,14 +263,14 @@ impl Draw {
             return self.outliers.get(index).map(|(_, outlier)| (active.route, outlier.every));
         }
         let from = active.added.take().unwrap_or(active.route);
-        // Not behind one that was put in: its share is told of all others.
-        if from == active.route {
-            for (number, odds) in &self.added {
-                if self.random.random::<f64>() < *odds {
-                    active.added = Some(from);
-                    return Some((*number, Self::ADDED_AFTER));
-                }
-            }
+        // Behind one that was put in, too: so of all requests as many are new as the shares say,
+        // however large they are.
+        if self.share_added > 0.0
+            && self.random.random::<f64>() < self.share_added
+            && let Some(number) = self.added.pick(&mut self.random)
+        {
+            active.added = Some(from);
+            return Some((*number, Self::ADDED_AFTER));
         }
         let chain = self.chains.get(active.group)?;
         let step = (*chain.steps.get(from)?.as_ref()?.pick(&mut self.random)?)?;

@@ -2,7 +2,7 @@
 
 use crate::model::sizes::{PowerTail, Sizes};
 use crate::model::sketch::Law;
-use crate::model::{Keys, Level, Model, Route, rounded};
+use crate::model::{Level, Model, Route, keys, rounded};
 
 /// Changes, as a file or the command line has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +69,6 @@ const NEW_TAIL: f64 = 0.05;
 /// No size is drawn beyond so many times the largest recorded: what is beyond was never seen.
 const BEYOND: f64 = 2.0;
 
-/// Keys of a new route with stars, and their popularity: usual ones, since none were recorded.
-const NEW_KEYS: Keys = Keys { count: 1_000, exponent: 0.8, once: 0.0, recent: 0.0 };
-
 /// The model with its edits carried out; new routes are behind the others, and outliers stay for
 /// whoever draws.
 pub fn edited(model: &Model) -> Model {
@@ -130,7 +127,7 @@ fn like(routes: &[Route], name: &str) -> Option<Route> {
     let method = |name: &str| name.split(' ').next().unwrap_or_default().to_owned();
     let same = routes.iter().find(|route| method(&route.name) == method(name));
     let route = same.or(routes.first())?;
-    let keys = name.contains('*').then_some(NEW_KEYS);
+    let keys = name.contains('*').then_some(keys::USUAL);
     Some(Route { name: name.to_owned(), keys, ..route.clone() })
 }
 

@@ -6,13 +6,12 @@ pub mod read;
 use std::fmt::Write;
 
 use crate::model::edit::Edits;
-use crate::model::routes::literals;
 use crate::model::sizes::Sizes;
 use crate::model::sketch::{Law, Sketch};
 use crate::model::{Connections, Group, Keys, Model, Route, State};
 
-/// Version of the format.
-pub const VERSION: u64 = 1;
+/// Version of the format: 2 has distances in the place of one share of recent keys.
+pub const VERSION: u64 = 2;
 
 /// The status of requests without a response.
 const NO_RESPONSE: &str = "none";
@@ -25,13 +24,13 @@ const HEAD: &str = "\
 # and draw recordings of it: peakhour synth MODEL.yaml -o RECORDING.parquet
 # Times are in seconds, sizes in bytes, shares from 0 to 1. A distribution is a lognormal, cut at
 # the largest value, or points: [share, value] says that so large a share lies below the value.
-# Words, routes, steps and bins were seen in 20 sessions or more; others are in OTHER and elsewhere.
-model: 1
+# Words, routes, steps and bins are those of 20 clients or more; others are in OTHER and elsewhere.
+model: 2
 ";
 
 const RATE: &str = "
 # Sessions that begin in a second, from a moment on. busiest is the largest number of requests that
-# was recorded in one second of it.
+# was recorded in one second of it, of the seconds in which none of its clients asked for most.
 rate:
 ";
 
@@ -56,9 +55,11 @@ connections:
 
 const ROUTES: &str = "
 # What is asked for. Keys stand for the stars: the key of rank r is asked for in proportion to
-# r^-exponent; once is the share of requests whose key never comes again, recent the share whose
-# key was among the last 64. A tail of sizes is a power law: a share x^-index of it is larger than
-# x times its start. Status none is no response; first_byte and rest are times of the response.
+# r^-exponent; once is the share of requests whose key never comes again. Of the others, more than
+# popularity says have a key among the last so many different ones, and not among those of the pair
+# before, such as recent: [[1, 0.1], [8, 0.2]]; fresh is the share of those, beyond what it says,
+# that were not asked for lately. A tail of sizes is a power law: a share x^-index of it is larger
+# than x times its start. Status none is no response; first_byte and rest are times of the response.
 routes:
 ";
 
@@ -79,11 +80,12 @@ pub fn write(model: &Model) -> String {
     );
     text.push_str(RATE);
     for level in &model.rate {
-        let _ = writeln!(
-            text,
-            "  - {{ from: {}, sessions: {}, busiest: {} }}",
-            level.from, level.sessions, level.busiest
-        );
+        let busiest = match level.busiest {
+            0 => String::new(),
+            busiest => format!(", busiest: {busiest}"),
+        };
+        let (from, sessions) = (level.from, level.sessions);
+        let _ = writeln!(text, "  - {{ from: {from}, sessions: {sessions}{busiest} }}");
     }
     if let Some(bursts) = model.bursts {
         text.push_str(BURSTS);
@@ -152,10 +154,13 @@ fn connections(text: &mut String, connections: &Connections) {
 
 fn route(text: &mut String, route: &Route) {
     let _ = writeln!(text, "  - route: {}", quoted(&route.name));
-    if let Some(Keys { count, exponent, once, recent }) = route.keys {
+    if let Some(Keys { count, exponent, once, fresh, recent }) = &route.keys {
+        let recent = recent.iter().map(|(most, share)| format!("[{most}, {share}]"));
+        let recent = recent.collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             text,
-            "    keys: {{ count: {count}, exponent: {exponent}, once: {once}, recent: {recent} }}"
+            "    keys: {{ count: {count}, exponent: {exponent}, once: {once}, fresh: {fresh}, \
+             recent: [{recent}] }}"
         );
     }
     let _ = writeln!(text, "    head: {}", sketch(&route.head));
@@ -234,12 +239,12 @@ fn quoted(name: &str) -> String {
     format!("\"{name}\"")
 }
 
-/// Every string of a model that is no word of the format: what a leak would be found in.
-pub fn strings(model: &Model) -> Vec<&str> {
-    let new = model.edits.routes.iter().map(|new| &*new.route);
-    let names = model.routes.iter().map(|route| &*route.name);
-    let mut all: Vec<&str> = names.chain(new).flat_map(literals).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+/// The version of the format that a text says it has: a model's first line that is neither empty
+/// nor a comment is `model: 2`. `None` for any other text. Also the number of that line, from 1.
+pub fn version_of(text: &str) -> Option<(u64, usize)> {
+    let is_empty = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
+    let (number, line) =
+        (1..).zip(text.lines().map(str::trim_end)).find(|(_, line)| !is_empty(line))?;
+    let version = line.strip_prefix("model:")?.split('#').next()?;
+    Some((version.trim().parse().ok()?, number))
 }

@@ -1,21 +1,22 @@
 //! A model of a recording.
 
+mod routes;
+
 use std::collections::{BTreeMap, HashMap};
 
-use crate::model::arrivals::{self, Arrivals};
-use crate::model::chains::{self, Limits, by_session};
+use crate::model::arrivals::{self, Arrivals, Begun};
+use crate::model::chains::{self, Limits, Visits, by_session};
 use crate::model::edit::Edits;
+use crate::model::fit::routes::routes;
 use crate::model::groups::assign;
-use crate::model::keys;
-use crate::model::observe::{Asked, Event, Observation, unfit};
+use crate::model::observe::{Event, Observation, unfit};
+use crate::model::owners::MOST_OF_ONE;
 use crate::model::routes::Seen;
-use crate::model::sizes::Sizes;
-use crate::model::sketch::{Law, Sketch, ceiling};
-use crate::model::{ANONYMOUS, Fitted, Group, Model, Route, rounded};
+use crate::model::{ANONYMOUS, Fitted, Group, Model, rounded};
 use crate::recording::Exchange;
 use crate::recording::closings::Closings;
-use crate::stats::counts::as_f64;
-use crate::units::format_count;
+use crate::stats::counts::{as_f64, as_index};
+use crate::units::{format_count, format_share};
 
 /// How a model is to be fitted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +45,8 @@ pub struct Fit {
     pub arrivals: Arrivals,
     /// Requests that it is not made of, by reason.
     pub left_out: BTreeMap<&'static str, u64>,
+    /// The group of each visit whose requests were looked at.
+    pub group_of: Vec<u8>,
     /// Everything that was seen, for checks.
     pub observation: Observation,
 }
@@ -65,13 +68,38 @@ pub enum FitError<E: std::error::Error + 'static> {
     },
     /// Too few clients.
     #[error(
-        "{} sessions are too few: a model tells nothing that fewer than {ANONYMOUS} have in \
-         common, so it would be empty; record for longer, or where more clients are",
-        format_count(*sessions)
+        "{} clients with {} visits are too few: a model tells nothing that fewer than {ANONYMOUS} \
+         have in common, so it would be empty; record for longer, or where more clients are",
+        format_count(*clients),
+        format_count(*visits)
     )]
-    TooFewSessions {
+    TooFewClients {
         /// How many.
-        sessions: u64,
+        clients: u64,
+        /// How often they came.
+        visits: u64,
+    },
+    /// It is one client's.
+    #[error(
+        "{} of {} visits are one client's: with more than {} of them, a model would tell what \
+         that one does; record for longer, or leave it out",
+        format_count(*most),
+        format_count(*visits),
+        format_share(MOST_OF_ONE)
+    )]
+    OneClient {
+        /// Visits of that client.
+        most: u64,
+        /// All visits.
+        visits: u64,
+    },
+    /// Too long.
+    #[error(
+        "its requests span {seconds:.0} s: a model is of a year at most; make a shorter recording"
+    )]
+    TooLong {
+        /// From its beginning to the last request.
+        seconds: f64,
     },
     /// Too few requests.
     #[error(
@@ -119,6 +147,9 @@ pub const LEAST_REQUESTS: u64 = 200;
 /// Shortest recording, in seconds.
 pub const LEAST_SECONDS: f64 = 10.0;
 
+/// Longest recording, in seconds, so that a model's file can say how long it is: a year.
+pub const MOST_SECONDS: f64 = 365.0 * 86_400.0;
+
 /// Fewest steps of the clock in it.
 pub const LEAST_STEPS: f64 = 60.0;
 
@@ -127,6 +158,10 @@ const SHARED: f64 = 0.1;
 
 /// Connections that are looked at for that.
 const MAX_CONNECTIONS: usize = 1 << 20;
+
+/// Requests that are known, and not told apart.
+const OTHER_ROUTES: &str = "are of routes beyond those that are told apart, and count as OTHER";
+const OTHER_LINKS: &str = "are on connections beyond those that are followed";
 
 /// Fits a model. `open` begins the recording anew; it is gone through twice.
 pub fn fit<E, I>(
@@ -156,9 +191,13 @@ where
     let shared = as_f64(several) > SHARED * as_f64(sessions_of.len() as u64);
     drop(sessions_of);
     let mut observation = Observation::new(seen.table(options.hides_routes), shared);
+    let mut beyond = vec![(OTHER_ROUTES, seen.beyond)];
+    drop(seen);
     for exchange in open() {
         observation.add(&exchange?);
     }
+    beyond.push((OTHER_LINKS, observation.links.beyond));
+    observation.beyond.extend(beyond.into_iter().filter(|(_, count)| *count > 0));
     refuse(&observation, about)?;
     Ok(modelled(observation, about))
 }
@@ -167,21 +206,31 @@ fn refuse<E: std::error::Error>(
     observation: &Observation,
     about: About<'_>,
 ) -> Result<(), FitError<E>> {
-    let (requests, sessions) = (observation.requests, observation.starts.len() as u64);
+    let requests = observation.requests;
     if requests == 0 {
         return Err(FitError::Nothing { left_out: observation.left_out.clone() });
     }
     if requests < LEAST_REQUESTS {
         return Err(FitError::TooFewRequests { requests });
     }
-    if sessions < ANONYMOUS as u64 {
-        return Err(FitError::TooFewSessions { sessions });
+    let visits = observation.owners.len() as u64;
+    let mut clients = observation.owners.clone();
+    clients.sort_unstable();
+    let most = clients.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(0) as u64;
+    clients.dedup();
+    if clients.len() < ANONYMOUS {
+        return Err(FitError::TooFewClients { clients: clients.len() as u64, visits });
+    }
+    if as_f64(most) > MOST_OF_ONE * as_f64(visits) {
+        return Err(FitError::OneClient { most, visits });
     }
     let first = observation.starts.first().copied().unwrap_or(0.0);
-    let last = observation.lasts.iter().copied().fold(0.0, f64::max);
-    let seconds = last - first;
+    let seconds = observation.latest - first;
     if seconds < LEAST_SECONDS {
         return Err(FitError::TooShort { seconds });
+    }
+    if observation.latest > MOST_SECONDS {
+        return Err(FitError::TooLong { seconds: observation.latest });
     }
     if about.resolution * LEAST_STEPS > seconds {
         return Err(FitError::TooCoarse { step: about.resolution, seconds });
@@ -191,96 +240,77 @@ fn refuse<E: std::error::Error>(
 
 fn modelled(mut observation: Observation, about: About<'_>) -> Fit {
     // Requests may be later than what a header from elsewhere says.
-    let last = observation.lasts.iter().copied().fold(0.0, f64::max);
-    let length = about.length.clamp(last, last + SILENCE);
-    let arrivals =
-        arrivals::fit(&observation.starts, length, about.resolution, &observation.per_second);
+    let last = observation.latest;
+    // Whole milliseconds: a moment with four digits might be before a stretch of the rate begins.
+    let length = (about.length.clamp(last, last + SILENCE) * 1e3).ceil() / 1e3;
+    let arrivals = arrivals::fit(&Begun {
+        starts: &observation.starts,
+        owners: &observation.owners,
+        length,
+        resolution: about.resolution,
+        busiest: observation.busiest.seconds(),
+    });
     let mut events = std::mem::take(&mut observation.events);
-    let groups = groups(&mut events, &observation, about.resolution, length);
+    let (groups, group_of) = groups(&mut events, &observation, about.resolution, length);
     observation.events = events;
     let mut connections = observation.links.connections();
     connections.held = observation.links.held(about.closings);
-    let routes = observation.table.names.iter().zip(&observation.routes);
-    let routes = routes.map(|(name, asked)| route(name, asked)).collect();
+    let in_digits = |count: u64| as_index(rounded(as_f64(count))) as u64;
     let model = Model {
         fitted: Fitted {
-            requests: observation.requests,
-            sessions: observation.starts.len() as u64,
+            requests: in_digits(observation.requests),
+            sessions: in_digits(observation.starts.len() as u64),
         },
-        duration: rounded(length),
+        duration: length,
         rate: arrivals.rate.clone(),
         bursts: arrivals.bursts,
-        routes,
+        routes: routes(&observation.table.names, &observation.routes),
         groups,
         connections,
         edits: Edits::default(),
     };
     let left_out = observation.left_out.clone();
-    Fit { model, arrivals, left_out, observation }
+    Fit { model, arrivals, left_out, group_of, observation }
 }
 
 /// Seconds without a request at the end of a recording that count as part of it.
 const SILENCE: f64 = 3_600.0;
 
+/// The groups, and which of them each visit with requests belongs to, in the order of visits.
 fn groups(
     events: &mut [Event],
     observation: &Observation,
     resolution: f64,
     length: f64,
-) -> Vec<Group> {
+) -> (Vec<Group>, Vec<u8>) {
     let embedded_below = chains::embedded_below(events, resolution);
     let ended_before = length - chains::ended_after(events, embedded_below, length);
     let limits = Limits { embedded_below, ended_before };
+    let visits = Visits { lasts: &observation.lasts, owners: &observation.owners };
     let ranges = by_session(events);
-    let group_of = assign(events, &ranges);
+    let sessions: Vec<&[Event]> =
+        ranges.iter().filter_map(|range| events.get(range.clone())).collect();
+    let owners: Vec<u32> = sessions
+        .iter()
+        .filter_map(|session| session.first())
+        .map(|first| visits.owner(first))
+        .collect();
+    let group_of = assign(events, &ranges, &owners);
     let count = group_of.iter().max().map_or(0, |most| most + 1);
+    let routes = observation.table.names.len();
+    let all = chains::fit(&chains::seen(&sessions, visits, limits), routes, 1.0, None);
+    if count < 2 {
+        return (vec![all], group_of);
+    }
     let of_group = |group: u8| {
-        let sessions: Vec<&[Event]> = ranges
+        let of: Vec<&[Event]> = sessions
             .iter()
             .zip(&group_of)
             .filter(|(_, of)| **of == group)
-            .filter_map(|(range, _)| events.get(range.clone()))
+            .map(|(session, _)| *session)
             .collect();
-        let share = as_f64(sessions.len() as u64) / as_f64(ranges.len().max(1) as u64);
-        chains::fit(&sessions, &observation.lasts, limits, observation.table.names.len(), share)
+        let share = as_f64(of.len() as u64) / as_f64(sessions.len().max(1) as u64);
+        chains::fit(&chains::seen(&of, visits, limits), routes, share, Some(&all))
     };
-    (0..count).map(of_group).collect()
-}
-
-fn route(name: &str, asked: &Asked) -> Route {
-    let mut head = asked.head.kept.clone();
-    head.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let median = head.get(head.len() / 2).map_or(0.0, |(size, _)| ceiling(*size));
-    let law = |sample: &[(f64, u32)]| Law::fit(&mut sample.to_vec());
-    Route {
-        name: name.to_owned(),
-        keys: keys::fit(&asked.keys, &asked.references),
-        head: Sketch::fit(&head).unwrap_or_else(|| Sketch::constant(median)),
-        body: Sizes::fit(&asked.body.kept),
-        answer: Sizes::fit(&asked.answer.kept),
-        statuses: statuses(asked),
-        first_byte: law(&asked.first_byte.kept),
-        rest: law(&asked.rest.kept),
-    }
-}
-
-/// Statuses with their shares. One that too few sessions got counts as the plainest of its kind.
-fn statuses(asked: &Asked) -> Vec<(u16, f64)> {
-    let mut counts: BTreeMap<u16, u64> = BTreeMap::new();
-    for (status, (count, owners)) in &asked.statuses {
-        let told = if owners.are_enough() { *status } else { plainest(*status) };
-        *counts.entry(told).or_default() += count;
-    }
-    let all = as_f64(counts.values().sum::<u64>().max(1));
-    counts.into_iter().map(|(status, count)| (status, rounded(as_f64(count) / all))).collect()
-}
-
-fn plainest(status: u16) -> u16 {
-    match status {
-        0 => 0,
-        300..400 => 302,
-        400..500 => 400,
-        500.. => 500,
-        _ => 200,
-    }
+    ((0..count).map(of_group).collect(), group_of)
 }

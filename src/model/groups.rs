@@ -5,8 +5,9 @@ use std::ops::Range;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
+use crate::model::MAX_GROUPS;
 use crate::model::observe::Event;
-use crate::model::{ANONYMOUS, MAX_GROUPS};
+use crate::model::owners::are_common;
 use crate::stats::counts::as_f64;
 
 /// Routes that behaviour is told by; the others count as one.
@@ -19,7 +20,8 @@ const LOOKED_AT: usize = 5_000;
 const ROUNDS: usize = 12;
 const BEGINNINGS: u64 = 2;
 
-/// Fewest sessions of a group among those looked at: twice as many as make one anonymous.
+/// Fewest sessions of a group among those looked at: twice as many as make one anonymous, where
+/// each is a client of its own.
 const LEAST: f64 = 40.0;
 
 const COLUMNS: usize = TOLD_BY + 2;
@@ -28,8 +30,9 @@ const CELLS: usize = COLUMNS * COLUMNS;
 /// What a session did, as cells of a matrix of steps and how often.
 type Steps = Vec<(u16, f64)>;
 
-/// The group of each session, from 0. Sessions are ranges of events.
-pub fn assign(events: &[Event], sessions: &[Range<usize>]) -> Vec<u8> {
+/// The group of each session, from 0. Sessions are ranges of events; whose they are is in the same
+/// order.
+pub fn assign(events: &[Event], sessions: &[Range<usize>], owners: &[u32]) -> Vec<u8> {
     let column = columns(events);
     let steps_of = |range: &Range<usize>| steps(events.get(range.clone()).unwrap_or(&[]), &column);
     let every = sessions.len().div_ceil(LOOKED_AT).max(1);
@@ -37,7 +40,7 @@ pub fn assign(events: &[Event], sessions: &[Range<usize>]) -> Vec<u8> {
     let Some(mixture) = best(&looked_at) else { return vec![0; sessions.len()] };
     let mut groups: Vec<u8> =
         sessions.iter().map(|range| mixture.nearest(&steps_of(range))).collect();
-    merge_small(&mut groups);
+    merge_small(&mut groups, owners);
     groups
 }
 
@@ -191,8 +194,9 @@ fn maximised(sessions: &[Steps], weights: &[Vec<f64>], groups: usize) -> Mixture
     Mixture { groups: fitted, likelihood: f64::NEG_INFINITY, numbers, least }
 }
 
-/// A group of few joins the largest one; the others are numbered without gaps, the largest first.
-fn merge_small(groups: &mut [u8]) {
+/// A group of few clients, or mostly of one, joins the largest one; the others are numbered without
+/// gaps, the largest first.
+fn merge_small(groups: &mut [u8], owners: &[u32]) {
     let mut counts = [(0_usize, 0_u8); MAX_GROUPS];
     for (group, count) in (0..).zip(&mut counts) {
         count.1 = group;
@@ -202,10 +206,19 @@ fn merge_small(groups: &mut [u8]) {
             count.0 += 1;
         }
     }
+    let is_common = |group: u8| {
+        let of = groups.iter().zip(owners).filter(|(other, _)| **other == group);
+        are_common(of.map(|(_, owner)| *owner))
+    };
     counts.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     let mut renamed = [0_u8; MAX_GROUPS];
-    for (position, (count, group)) in (0..).zip(counts) {
-        renamed[usize::from(group)] = if count >= ANONYMOUS { position } else { 0 };
+    let mut next = 0;
+    for (position, (_, group)) in counts.iter().enumerate() {
+        // The largest one is a group in any case.
+        if position == 0 || is_common(*group) {
+            renamed[usize::from(*group)] = next;
+            next += 1;
+        }
     }
     for group in groups {
         *group = renamed.get(usize::from(*group)).copied().unwrap_or(0);
@@ -237,11 +250,15 @@ mod tests {
         (events, ranges)
     }
 
+    fn clients(count: u32) -> Vec<u32> {
+        (0..count).collect()
+    }
+
     #[test]
     fn sessions_that_behave_alike_are_one_group() {
         let (events, ranges) = sessions(&[(&[0, 1, 2], 300)]);
-        assert_eq!(assign(&events, &ranges), vec![0; 300]);
-        assert!(assign(&[], &[]).is_empty());
+        assert_eq!(assign(&events, &ranges, &clients(300)), vec![0; 300]);
+        assert!(assign(&[], &[], &[]).is_empty());
     }
 
     /// A chain alone tells apart what has no route in common; these have one.
@@ -250,7 +267,7 @@ mod tests {
     #[test]
     fn sessions_that_do_not_are_told_apart() {
         let (events, ranges) = sessions(&[(TWO[0], 300), (TWO[1], 200)]);
-        let groups = assign(&events, &ranges);
+        let groups = assign(&events, &ranges, &clients(500));
         let right = |range: Range<usize>, group: u8| {
             groups[range].iter().map(|of| usize::from(*of == group)).sum::<usize>()
         };
@@ -261,6 +278,14 @@ mod tests {
     #[test]
     fn a_few_are_no_group() {
         let (events, ranges) = sessions(&[(TWO[0], 300), (TWO[1], 15)]);
-        assert!(assign(&events, &ranges).iter().all(|group| *group == 0));
+        assert!(assign(&events, &ranges, &clients(315)).iter().all(|group| *group == 0));
+    }
+
+    #[test]
+    fn many_visits_of_a_few_clients_are_no_group() {
+        let (events, ranges) = sessions(&[(TWO[0], 300), (TWO[1], 200)]);
+        let client = |visit: u32| if visit < 300 { visit } else { 300 + visit % 3 };
+        let owners: Vec<u32> = (0..500).map(client).collect();
+        assert!(assign(&events, &ranges, &owners).iter().all(|group| *group == 0));
     }
 }

@@ -1,29 +1,43 @@
 //! What of a route is asked for: how popular keys are, how many are asked for once, how soon they
 //! come again.
 
-use std::collections::HashMap;
+pub mod stack;
+pub mod draw;
+
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher;
 
+use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
-use rand_distr::Zipf;
 
-use crate::model::{ANONYMOUS, Keys, RECENT, rounded};
+use crate::model::keys::draw::KeyDraw;
+use crate::model::owners::are_common;
+use crate::model::{ANONYMOUS, Keys, MOST_RECENT, rounded};
 use crate::stats::counts::{as_f64, as_index};
-use crate::stats::lru::miss_curve;
+use crate::stats::lru::stack_distances;
 use crate::stats::zipf::{exponent, zeta};
 
-/// References that are looked at for how soon keys come again.
-const LOOKED_AT: usize = 100_000;
+/// A share of requests that makes no difference to any cache: half of what is tolerated of
+/// miss-ratio curves on shared machines.
+const NO_MATTER: f64 = 0.01;
 
-/// A share of requests that makes no difference to any cache.
-const NO_MATTER: f64 = 0.02;
+/// Keys of a route of which nothing may be told, and of routes that nobody asked for yet: usual
+/// ones.
+pub const USUAL: Keys =
+    Keys { count: 1_000, exponent: 0.8, once: 0.0, fresh: 0.0, recent: Vec::new() };
 
-/// Fits the keys of a route: requests by key, and some of them in their order. `None` where there
-/// is but one.
-pub fn fit<S: BuildHasher>(counts: &HashMap<u64, u64, S>, references: &[u64]) -> Option<Keys> {
+/// Fits the keys of a route: requests by key, and some of them in their order with who asked.
+/// `None` where there is but one. Where one client asked for too much, or was the first to ask for
+/// too many keys, they are [`USUAL`] ones.
+pub fn fit<S: BuildHasher>(
+    counts: &HashMap<u64, u64, S>,
+    references: &[(u64, u32)],
+) -> Option<Keys> {
     if counts.len() < 2 {
         return None;
+    }
+    if !are_told(references) {
+        return Some(USUAL);
     }
     let mut by_rank: Vec<u64> = counts.values().copied().collect();
     by_rank.sort_unstable_by(|a, b| b.cmp(a));
@@ -31,12 +45,28 @@ pub fn fit<S: BuildHasher>(counts: &HashMap<u64, u64, S>, references: &[u64]) ->
     let once = by_rank.iter().filter(|count| **count == 1).count() as u64;
     let distinct = by_rank.len() as u64;
     if once == distinct {
-        return Some(Keys { count: 1, exponent: 0.0, once: 1.0, recent: 0.0 });
+        return Some(Keys { count: 1, exponent: 0.0, once: 1.0, ..USUAL });
     }
     let exponent = rounded(exponent(&by_rank).unwrap_or(0.0));
     let (count, share_once) = population(as_f64(all), as_f64(distinct), as_f64(once), exponent);
-    let keys = Keys { count: told(count), exponent, once: rounded(share_once), recent: 0.0 };
-    Some(Keys { recent: recent(&keys, references), ..keys })
+    let mut keys = Keys { count: told(count), exponent, once: rounded(share_once), ..USUAL };
+    (keys.recent, keys.fresh) = recent(&keys, references);
+    if !keys.recent.is_empty() {
+        keys.count = told(as_many(&keys, references));
+    }
+    Some(keys)
+}
+
+/// How many keys there are tells of what enough clients asked for, not of one who went through all
+/// of them.
+fn are_told(references: &[(u64, u32)]) -> bool {
+    /// Keys from which on each might be one client's.
+    const MANY: usize = 4 * ANONYMOUS;
+    let mut seen = HashSet::new();
+    let first: Vec<u32> =
+        references.iter().filter(|(key, _)| seen.insert(*key)).map(|(_, owner)| *owner).collect();
+    are_common(references.iter().map(|(_, owner)| *owner))
+        && (first.len() < MANY || are_common(first.into_iter()))
 }
 
 /// How many keys there are, and the share of requests for keys that never come again, so that as
@@ -96,36 +126,139 @@ fn told(count: u64) -> u64 {
     if count < ANONYMOUS as u64 { count } else { as_index(rounded(as_f64(count))) as u64 }
 }
 
-/// By how much more often than their popularity says keys come again soon.
-fn recent(keys: &Keys, references: &[u64]) -> f64 {
-    let references = &references[..references.len().min(LOOKED_AT)];
-    let mut random = ChaCha8Rng::seed_from_u64(3);
-    let Ok(zipf) = Zipf::new(as_f64(keys.count), keys.exponent) else { return 0.0 };
-    let mut fresh = u64::MAX;
-    let independent: Vec<u64> = references
-        .iter()
-        .map(|_| {
-            if random.random::<f64>() < keys.once {
-                fresh -= 1;
-                return fresh;
+/// Distances in the stack that are told apart, each twice as far as the one before.
+const DISTANCES: usize = MOST_RECENT.ilog2() as usize + 1;
+
+/// References by how far back their key was asked for last.
+struct Distances {
+    /// Who asked for one at each distance.
+    hits: Vec<Vec<u32>>,
+    /// References at which there was any key so far back.
+    chances: Vec<u64>,
+    /// Different keys.
+    keys: usize,
+}
+
+impl Distances {
+    fn of(references: &[(u64, u32)]) -> Self {
+        let mut found =
+            Self { hits: vec![Vec::new(); DISTANCES], chances: vec![0; DISTANCES], keys: 0 };
+        let mut owners = references.iter().map(|(_, owner)| *owner);
+        stack_distances(references.iter().map(|(key, _)| *key), &mut |distance| {
+            let owner = owners.next().unwrap_or(0);
+            let reached = if found.keys == 0 { 0 } else { place_of(found.keys) + 1 };
+            found.chances.iter_mut().take(reached).for_each(|chances| *chances += 1);
+            let Some(distance) = distance else {
+                found.keys += 1;
+                return;
+            };
+            if let Some(hits) = found.hits.get_mut(place_of(distance)) {
+                hits.push(owner);
             }
-            let rank: f64 = random.sample(zipf);
-            as_index(rank) as u64
-        })
-        .collect();
-    let soon = |keys: &[u64]| 1.0 - miss_curve(keys).miss_ratio(RECENT).unwrap_or(1.0);
-    let (seen, expected) = (soon(references), soon(&independent));
+        });
+        found
+    }
+
+    /// The share of references whose key was not asked for before, or too long ago.
+    fn rest(&self, references: usize) -> f64 {
+        let hits: usize = self.hits.iter().map(Vec::len).sum();
+        1.0 - as_f64(hits as u64) / as_f64(references.max(1) as u64)
+    }
+
+    fn share(&self, at: usize) -> f64 {
+        let (hits, chances) = (self.hits.get(at).map_or(0, Vec::len), self.chances.get(at));
+        as_f64(hits as u64) / as_f64(chances.copied().unwrap_or(0).max(1))
+    }
+}
+
+/// Which of the distances one is: they end at 1, 2, 4, 8, …
+fn place_of(distance: usize) -> usize {
+    distance.saturating_sub(1).checked_ilog2().map_or(0, |log| log as usize + 1)
+}
+
+/// How far back keys come again more often than their popularity alone says, as shares of requests,
+/// and the share of those that were not asked for lately, beyond what it says.
+fn recent(keys: &Keys, references: &[(u64, u32)]) -> (Vec<(u64, f64)>, f64) {
+    let seen = Distances::of(references);
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut independent = KeyDraw::new(keys);
+    let drawn: Vec<(u64, u32)> =
+        references.iter().map(|_| (independent.draw(&mut random), 0)).collect();
+    let expected = Distances::of(&drawn);
+    let told = (place_of(seen.keys) + 1).min(DISTANCES);
+    let shares: Vec<[f64; 2]> = (0..told).map(|at| [seen.share(at), expected.share(at)]).collect();
+    let mut apart = 0.0_f64;
+    let sums = shares.iter().map(|[seen, expected]| {
+        apart += seen - expected;
+        apart.abs()
+    });
     // Chance alone makes some difference, and so does a popularity that is nearly right.
     let chance = 3.0 * (0.25 / as_f64(references.len().max(1) as u64)).sqrt();
-    if seen <= expected + chance.max(NO_MATTER) {
-        return 0.0;
+    if sums.fold(0.0, f64::max) <= chance.max(NO_MATTER) {
+        return (Vec::new(), 0.0);
     }
-    rounded(((seen - expected) / (1.0 - expected)).clamp(0.0, 1.0))
+    let rest = [&seen, &expected].map(|of| of.rest(references.len()) - keys.once);
+    // So much of what popularity says is there at every distance that it says much of.
+    let ratios = shares.iter().chain([&rest]).filter(|it| it[1] >= TELLING);
+    let popular = ratios.map(|[seen, expected]| seen / expected).fold(1.0, f64::min).max(0.0);
+    let beyond = |[seen, expected]: &[f64; 2]| (seen - popular * expected).max(0.0);
+    let (mut recent, mut share, mut owners) = (Vec::new(), 0.0, Vec::new());
+    let others = (1.0 - keys.once).max(f64::MIN_POSITIVE);
+    for (at, of) in shares.iter().enumerate() {
+        share += beyond(of) / others;
+        owners.extend(seen.hits.get(at).into_iter().flatten().copied());
+        // That nobody asked at a distance tells of nobody.
+        if owners.is_empty() || are_common(owners.iter().copied()) {
+            recent.push((1 << at, share));
+            (share, owners) = (0.0, Vec::new());
+        }
+    }
+    let fresh = if recent.is_empty() { 0.0 } else { beyond(&rest) / others };
+    while fresh <= 0.0 && recent.last().is_some_and(|(_, share)| *share <= 0.0) {
+        recent.pop();
+    }
+    let all = recent.iter().map(|(_, share)| share).sum::<f64>() + fresh;
+    let told = |share: f64| rounded(share / all.max(1.0));
+    (recent.into_iter().map(|(most, share)| (most, told(share))).collect(), told(fresh))
+}
+
+/// The share of requests from which on a distance tells how much of it is popularity alone.
+const TELLING: f64 = 0.04;
+
+/// How many keys there must be for as many different ones to be asked for as were, by what is drawn
+/// of them.
+fn as_many(keys: &Keys, references: &[(u64, u32)]) -> u64 {
+    /// References that are drawn for it.
+    const DRAWN: usize = 50_000;
+    /// Rounds, each of which halves the logarithm of what is not known.
+    const ROUNDS: usize = 8;
+    let references = &references[..references.len().min(DRAWN)];
+    let wanted = references.iter().map(|(key, _)| key).collect::<HashSet<_>>().len();
+    let different = |count: f64| {
+        let mut random = ChaCha8Rng::seed_from_u64(5);
+        let mut draw = KeyDraw::new(&Keys { count: as_index(count) as u64, ..keys.clone() });
+        references.iter().map(|_| draw.draw(&mut random)).collect::<HashSet<_>>().len()
+    };
+    let count = as_f64(keys.count);
+    let (mut low, mut high) = ((count / 30.0).max(1.0), count * 30.0);
+    for _ in 0..ROUNDS {
+        let middle = (low * high).sqrt();
+        if different(middle) < wanted {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    as_index((low * high).sqrt().round()).max(1) as u64
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+    use rand_distr::Zipf;
+
     use super::*;
+    use crate::stats::lru::{MissCurve, miss_curve};
 
     fn counted(references: &[u64]) -> HashMap<u64, u64> {
         let mut counts = HashMap::new();
@@ -135,6 +268,16 @@ mod tests {
         counts
     }
 
+    /// Each is asked for by another one of a thousand clients.
+    fn asked(references: &[u64]) -> Vec<(u64, u32)> {
+        references.iter().copied().zip((0..1_000).cycle()).collect()
+    }
+
+    fn fitted(references: &[u64]) -> Option<Keys> {
+        fit(&counted(references), &asked(references))
+    }
+
+    /// Of so large a share one of the last twenty requests is repeated.
     fn drawn(seed: u64, recent: f64) -> Vec<u64> {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let zipf = Zipf::new(5_000.0, 0.9).unwrap();
@@ -156,12 +299,11 @@ mod tests {
 
     #[test]
     fn popularity_and_single_requests_are_found() {
-        let references = drawn(1, 0.0);
-        let keys = fit(&counted(&references), &references).unwrap();
+        let keys = fitted(&drawn(1, 0.0)).unwrap();
         assert!((keys.exponent - 0.9).abs() < 0.05, "{keys:?}");
         assert!((0.07..0.13).contains(&keys.once), "{keys:?}");
         assert!((4_000..=6_000).contains(&keys.count), "{keys:?}");
-        assert!(keys.recent <= 0.0, "{keys:?}");
+        assert!(keys.recent.is_empty(), "{keys:?}");
     }
 
     #[test]
@@ -175,18 +317,68 @@ mod tests {
         assert!(count.abs_diff(5_000) < 500 && (once - 0.0476).abs() < 0.01, "{count} {once}");
     }
 
+    /// The mean distance of two miss-ratio curves, over sizes from one key to all.
+    fn apart(one: &MissCurve, other: &MissCurve) -> f64 {
+        let all = as_f64(one.compulsory.max(other.compulsory));
+        let sizes = (0..=32).map(|step| as_index(all.powf(f64::from(step) / 32.0)));
+        let of = |size: usize| one.miss_ratio(size).unwrap() - other.miss_ratio(size).unwrap();
+        sizes.map(|size| of(size).abs()).sum::<f64>() / 33.0
+    }
+
+    /// Caches miss as often with keys that are drawn as with those that were recorded, whether keys
+    /// come again at once, or the popular ones change over time, or each is asked for in turn.
     #[test]
-    fn what_comes_again_soon_is_found() {
-        let references = drawn(1, 0.4);
-        let keys = fit(&counted(&references), &references).unwrap();
-        assert!((0.3..0.5).contains(&keys.recent), "{keys:?}");
+    fn caches_of_any_size_miss_as_often_with_what_is_drawn() {
+        let mut random = ChaCha8Rng::seed_from_u64(9);
+        let zipf = Zipf::new(2_000.0, 1.0).unwrap();
+        let mut drift = |position: u64| {
+            let rank: f64 = random.sample(zipf);
+            as_index(rank) as u64 + position / 20
+        };
+        let drifting: Vec<u64> = (0..60_000).map(&mut drift).collect();
+        let in_turn: Vec<u64> = (0..60_000).map(|position| position % 300).collect();
+        for (name, references, alone) in [
+            ("again", drawn(1, 0.4), 0.03),
+            ("drifting", drifting, 0.03),
+            ("in turn", in_turn, 0.1),
+        ] {
+            let keys = fitted(&references).unwrap();
+            let curve = |keys: &Keys| {
+                let mut random = ChaCha8Rng::seed_from_u64(10);
+                let mut draw = KeyDraw::new(keys);
+                let drawn: Vec<u64> = references.iter().map(|_| draw.draw(&mut random)).collect();
+                miss_curve(&drawn)
+            };
+            let seen = miss_curve(&references);
+            let found = apart(&seen, &curve(&keys));
+            assert!(found < 0.015, "{name}: {found} {keys:?}");
+            // The broken twin: popularity and nothing else.
+            let popular = apart(&seen, &curve(&Keys { recent: Vec::new(), ..keys }));
+            assert!(popular > alone, "{name}: {popular}");
+        }
     }
 
     #[test]
     fn one_key_is_none_and_keys_that_never_come_again_are_told() {
-        assert_eq!(fit(&counted(&[7, 7, 7]), &[7, 7, 7]), None);
-        let new: Vec<u64> = (0..100).collect();
-        let keys = fit(&counted(&new), &new).unwrap();
-        assert!(keys.once >= 1.0 && keys.recent <= 0.0, "{keys:?}");
+        assert_eq!(fitted(&[7, 7, 7]), None);
+        let keys = fitted(&(0..100).collect::<Vec<u64>>()).unwrap();
+        assert!(keys.once >= 1.0 && keys.recent.is_empty(), "{keys:?}");
+    }
+
+    #[test]
+    fn keys_that_one_client_went_through_are_not_counted() {
+        let references = drawn(1, 0.0);
+        let mut crawled = asked(&references);
+        crawled.extend((0..5_000).map(|item| (50_000_000 + item, 7)));
+        let all: Vec<u64> = crawled.iter().map(|(key, _)| *key).collect();
+        assert_eq!(fit(&counted(&all), &crawled), Some(USUAL));
+        // The twin: the same keys, and as many clients as keys.
+        for (client, (_, owner)) in (0..).zip(crawled.iter_mut().skip(60_000)) {
+            *owner = client;
+        }
+        assert_ne!(fit(&counted(&all), &crawled), Some(USUAL));
+        // And where few clients ask for anything at all.
+        let few: Vec<(u64, u32)> = crawled.iter().map(|(key, owner)| (*key, owner % 19)).collect();
+        assert_eq!(fit(&counted(&all), &few), Some(USUAL));
     }
 }

@@ -1,7 +1,7 @@
 //! Whether anything recorded is in a model's file. It runs on every fit, on the text itself.
 //!
 //! A text of the file that has six or more characters and is no word of the format is either a
-//! segment of paths that enough sessions have, counted here once more, or it must share no six
+//! segment of paths that enough clients have, counted here once more, or it must share no six
 //! characters in a row with anything that was recorded: not with a path, a query, a header, a body,
 //! a host or an address. Numbers are compared with nothing: they are counts, shares and sizes of
 //! four digits.
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use crate::model::ANONYMOUS;
 use crate::model::edit::{Crowd, Edits, NewRoute, Outlier};
 use crate::model::file::write;
-use crate::model::routes::Owners;
+use crate::model::owners::{Owners, owner_of};
 use crate::model::sizes::{PowerTail, Sizes};
 use crate::model::sketch::{Law, Sketch};
 use crate::model::{Bursts, Connections, Fitted, Group, Keys, Level, Model, OTHER, Route};
@@ -29,7 +29,7 @@ pub const LEAST: usize = 6;
 pub struct Leaks {
     /// Texts of the file that were looked at.
     pub texts: usize,
-    /// Those that are segments of paths of enough sessions.
+    /// Those that are segments of paths of enough clients.
     pub common: usize,
     /// Texts of the file that share something with what was recorded, and with what.
     pub found: Vec<Leak>,
@@ -68,7 +68,7 @@ where
             let exchange = exchange?;
             for segment in segments(&exchange.target).chain(segments(&exchange.route)) {
                 if let Some(owners) = owners.get_mut(segment) {
-                    owners.add(exchange.session);
+                    owners.add(owner_of(exchange.session));
                 }
             }
         }
@@ -175,7 +175,7 @@ fn nothing() -> Model {
     let law = || Law::LogNormal { median: 1.0, sigma: 1.0, most: 1.0 };
     let tail = Some(PowerTail { share: 0.1, start: 1.0, index: 1.0 });
     let sizes = || Sizes { empty: 0.0, middle: law(), tail, most: 1.0 };
-    let keys = Keys { count: 1, exponent: 0.0, once: 0.0, recent: 0.0 };
+    let keys = Keys { count: 1, exponent: 0.0, once: 0.0, fresh: 0.1, recent: vec![(1, 0.1)] };
     Model {
         fitted: Fitted::default(),
         duration: 1.0,
@@ -220,7 +220,7 @@ fn nothing() -> Model {
 /// The sentence for people about what the test did.
 pub fn told(leaks: &Leaks) -> String {
     format!(
-        "leak test: {} of {} words in the file are segments of paths that {ANONYMOUS} sessions \
+        "leak test: {} of {} words in the file are segments of paths that {ANONYMOUS} clients \
          have; the others share no {LEAST} characters with anything recorded",
         leaks.common, leaks.texts
     )
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_itself_and_what_enough_sessions_have_is_no_leak() {
+    fn the_format_itself_and_what_enough_clients_have_is_no_leak() {
         assert_eq!(test(&write(&nothing())), Leaks::default());
         let healthy = write(&nothing()).replace("route: \"OTHER\"", "route: \"GET /checkout/*\"");
         let told = test(&healthy);

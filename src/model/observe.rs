@@ -1,75 +1,62 @@
 //! One pass over a recording: everything that a fit needs to know, in bounded memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
+use foldhash::fast::FixedState;
+use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
-use crate::model::routes::{Owners, Table};
-use crate::model::sketch::Owned;
+use crate::model::observe::busiest::Busiest;
+use crate::model::observe::links::{Links, Used};
+use crate::model::owners::{Owners, owner_of};
+use crate::model::routes::Table;
+use crate::model::sample::Sample;
 use crate::protocol::Protocol;
 use crate::recording::file::rows::target_hash;
 use crate::recording::{Exchange, Flags};
 use crate::stats::counts::as_f64;
 
+pub mod busiest;
 pub mod links;
 
-use links::Links;
-
-/// A session is over when nothing came for so long, in seconds; what comes then is another one.
+/// A visit is over when nothing came for so long, in seconds; what comes then is another one.
 pub const SESSION_TIMEOUT: f64 = 1_800.0;
 
 /// Requests that are looked at step by step: 200 MB. Sessions that begin later are counted in the
 /// rate, and not looked at.
 pub const MAX_EVENTS: usize = 12_000_000;
 
+/// Visits whose beginnings are kept: 400 MB.
+pub const MAX_SESSIONS: usize = 1 << 25;
+
 /// Sessions that are followed at once.
 pub const MAX_OPEN: usize = 1 << 20;
 
-/// Values kept of each size and time of a route, drawn evenly from all.
-const MAX_SAMPLE: usize = 20_000;
+/// Seconds after which it is looked for what is over, where no more can be followed: not for each
+/// request anew, since that goes through all of them.
+const LOOKED_FOR: f64 = SESSION_TIMEOUT / 10.0;
 
 /// Different keys counted, over all routes: a hundred megabytes.
 const MAX_KEYS: usize = 2_000_000;
 
 /// References kept of a route in their order, for how soon keys come again.
-const MAX_REFERENCES: usize = 300_000;
+pub const MAX_REFERENCES: usize = 100_000;
 
-/// Longest recording in whole seconds that are counted one by one: a year.
-const MAX_SECONDS: usize = 366 * 86_400;
+/// Longest time and largest size of a model, a month and a fraction of a terabyte: what a hostile
+/// recording says beyond is no time and no size of anything, and a model's file has a limit.
+const LONGEST: f64 = 31.0 * 86_400.0;
+const LARGEST: f64 = 5e11;
 
-/// One request of a session.
+/// One request of a visit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Event {
-    /// The session, numbered in the order of their beginnings.
+    /// The visit, numbered in the order of their beginnings.
     pub session: u32,
     /// The number of its route.
     pub route: u16,
     /// Seconds since the request before; not a number for the first one.
     pub gap: f32,
-}
-
-/// Values of which a bounded number is kept, evenly from all.
-#[derive(Clone, Debug, Default)]
-pub struct Sample {
-    /// All that there were.
-    pub seen: u64,
-    /// Those that were kept.
-    pub kept: Vec<Owned>,
-}
-
-impl Sample {
-    fn add(&mut self, value: f64, owner: u32, random: &mut ChaCha8Rng) {
-        self.seen += 1;
-        if self.kept.len() < MAX_SAMPLE {
-            self.kept.push((value, owner));
-            return;
-        }
-        let place = random.random_range(0..self.seen);
-        if let Some(kept) = usize::try_from(place).ok().and_then(|at| self.kept.get_mut(at)) {
-            *kept = (value, owner);
-        }
-    }
 }
 
 /// What was seen of a route.
@@ -88,9 +75,9 @@ pub struct Asked {
     /// Requests by status; 0 without a response.
     pub statuses: BTreeMap<u16, (u64, Owners)>,
     /// Requests by key.
-    pub keys: HashMap<u64, u64>,
-    /// Keys in their order, as far as they are kept.
-    pub references: Vec<u64>,
+    pub keys: HashMap<u64, u64, FixedState>,
+    /// Keys in their order and who asked for them, as far as they are kept.
+    pub references: Vec<(u64, u32)>,
 }
 
 /// Everything that was seen.
@@ -102,20 +89,28 @@ pub struct Observation {
     pub routes: Vec<Asked>,
     /// Requests that were looked at.
     pub requests: u64,
-    /// The same, by session.
+    /// The same, by visit, as far as they are kept.
     pub events: Vec<Event>,
-    /// When each session began, in seconds, in ascending order.
+    /// When each visit began, in seconds, in ascending order.
     pub starts: Vec<f64>,
-    /// When it was last heard of.
+    /// Whose it was.
+    pub owners: Vec<u32>,
+    /// When it was last heard of, of those whose requests are kept.
     pub lasts: Vec<f64>,
-    /// Requests by second.
-    pub per_second: Vec<u32>,
+    /// When anybody was last heard of.
+    pub latest: f64,
+    /// The busiest seconds.
+    pub busiest: Busiest,
     /// How connections were used.
     pub links: Links,
     /// Requests that a model is not made of, by reason.
     pub left_out: BTreeMap<&'static str, u64>,
-    open: HashMap<u64, Open>,
+    /// Requests that were beyond what is kept of something, by what that is.
+    pub beyond: BTreeMap<&'static str, u64>,
+    open: HashMap<u64, Open, FixedState>,
+    looked_for: f64,
     keys_kept: usize,
+    most_events: usize,
     random: ChaCha8Rng,
 }
 
@@ -130,6 +125,10 @@ const NOT_HTTP1: &str = "not HTTP/1: a model knows no streams and no commands ye
 const FROM_CACHE: &str = "found in the client's cache, never sent";
 const TOO_MANY: &str = "of sessions beyond those that can be followed";
 
+/// What is known of a request but not step by step.
+const NOT_STEPS: &str = "are in the rate and the sizes, and not in what follows what";
+const NOT_KEYS: &str = "are for keys beyond those that are counted";
+
 impl Observation {
     /// Nothing seen yet. `shared` says that connections carry requests of several sessions.
     pub fn new(table: Table, shared: bool) -> Self {
@@ -139,12 +138,17 @@ impl Observation {
             requests: 0,
             events: Vec::new(),
             starts: Vec::new(),
+            owners: Vec::new(),
             lasts: Vec::new(),
-            per_second: Vec::new(),
+            latest: 0.0,
+            busiest: Busiest::default(),
             links: Links::new(shared),
             left_out: BTreeMap::new(),
-            open: HashMap::new(),
+            beyond: BTreeMap::new(),
+            open: HashMap::default(),
+            looked_for: f64::NEG_INFINITY,
             keys_kept: 0,
+            most_events: MAX_EVENTS,
             random: ChaCha8Rng::seed_from_u64(1),
         }
     }
@@ -156,20 +160,24 @@ impl Observation {
             return;
         }
         let at = exchange.at.as_secs_f64();
-        let second = usize::try_from(exchange.at.as_secs()).unwrap_or(usize::MAX).min(MAX_SECONDS);
-        if self.per_second.len() <= second {
-            self.per_second.resize(second + 1, 0);
-        }
-        self.per_second[second] += 1;
+        let owner = owner_of(exchange.session);
+        self.busiest.add(exchange.at.as_secs(), owner);
         let route = self.table.number(&exchange.method, &exchange.route);
-        let Some(owner) = self.step(exchange.session, at, route) else {
+        let Some(session) = self.step(exchange.session, owner, at, route) else {
             *self.left_out.entry(TOO_MANY).or_default() += 1;
             return;
         };
+        self.latest = self.latest.max(at);
         self.requests += 1;
         let response = exchange.response.as_ref();
         let took = response.and_then(|it| it.last_byte.or(it.first_byte)).unwrap_or_default();
-        self.links.add(exchange.connection, u64::from(owner), at, took.as_secs_f64());
+        self.links.add(&Used {
+            connection: exchange.connection,
+            session: session.into(),
+            owner,
+            at,
+            took: seconds(took),
+        });
         self.size_up(exchange, route, owner);
         let key = target_hash(&exchange.authority, &exchange.target);
         let Some(asked) = self.routes.get_mut(route) else { return };
@@ -178,17 +186,19 @@ impl Observation {
         } else if self.keys_kept < MAX_KEYS {
             self.keys_kept += 1;
             asked.keys.insert(key, 1);
+        } else {
+            *self.beyond.entry(NOT_KEYS).or_default() += 1;
         }
         if asked.references.len() < MAX_REFERENCES {
-            asked.references.push(key);
+            asked.references.push((key, owner));
         }
     }
 
-    /// The session goes on, or begins. `None` where it cannot be followed.
-    fn step(&mut self, session: u64, at: f64, route: usize) -> Option<u32> {
+    /// The visit goes on, or another one begins. `None` where it cannot be followed.
+    fn step(&mut self, session: u64, owner: u32, at: f64, route: usize) -> Option<u32> {
         let known = self.open.get(&session).copied();
         let going = known.filter(|open| at - open.last <= SESSION_TIMEOUT);
-        let is_full = self.events.len() >= MAX_EVENTS
+        let is_full = self.starts.len() >= MAX_SESSIONS
             || (known.is_none() && self.open.len() >= MAX_OPEN && !self.forget(at));
         if going.is_none() && is_full {
             return None;
@@ -198,14 +208,19 @@ impl Observation {
         } else {
             let number = u32::try_from(self.starts.len()).ok()?;
             self.starts.push(at);
-            self.lasts.push(at);
+            self.owners.push(owner);
+            if self.events.len() < self.most_events {
+                self.lasts.push(at);
+            }
             number
         };
         #[expect(clippy::cast_possible_truncation, reason = "seven digits of a gap are enough")]
         let gap = going.map_or(f32::NAN, |open| (at - open.last) as f32);
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < self.most_events {
             let route = u16::try_from(route).ok()?;
             self.events.push(Event { session: number, route, gap });
+        } else {
+            *self.beyond.entry(NOT_STEPS).or_default() += 1;
         }
         self.open.insert(session, Open { number, last: at });
         if let Some(last) = usize::try_from(number).ok().and_then(|at| self.lasts.get_mut(at)) {
@@ -216,30 +231,40 @@ impl Observation {
 
     /// Forgets sessions that are over; whether that made room.
     fn forget(&mut self, now: f64) -> bool {
-        self.open.retain(|_, open| now - open.last <= SESSION_TIMEOUT);
-        self.open.len() < MAX_OPEN / 2
+        if now - self.looked_for >= LOOKED_FOR {
+            self.looked_for = now;
+            self.open.retain(|_, open| now - open.last <= SESSION_TIMEOUT);
+        }
+        self.open.len() < MAX_OPEN
     }
 
     fn size_up(&mut self, exchange: &Exchange, route: usize, owner: u32) {
         let random = &mut self.random;
         let Some(asked) = self.routes.get_mut(route) else { return };
-        asked.head.add(as_f64(exchange.request_head.len() as u64), owner, random);
-        asked.body.add(as_f64(exchange.request_body_bytes), owner, random);
+        let bytes = |count: u64| as_f64(count).min(LARGEST);
+        asked.head.add(bytes(exchange.request_head.len() as u64), owner, random);
+        asked.body.add(bytes(exchange.request_body_bytes), owner, random);
         let response = exchange.response.as_ref();
         let status = response.map_or(0, |response| response.status);
+        // What is no status is no answer.
+        let status = if (100..1_000).contains(&status) { status } else { 0 };
         let (count, owners) = asked.statuses.entry(status).or_default();
         *count += 1;
-        owners.add(u64::from(owner));
+        owners.add(owner);
         let Some(response) = response else { return };
-        if let Some(bytes) = response.body_bytes {
-            asked.answer.add(as_f64(bytes), owner, random);
+        if let Some(size) = response.body_bytes {
+            asked.answer.add(bytes(size), owner, random);
         }
         let Some(first) = response.first_byte else { return };
-        asked.first_byte.add(first.as_secs_f64(), owner, random);
+        asked.first_byte.add(seconds(first), owner, random);
         if let Some(last) = response.last_byte {
-            asked.rest.add(last.saturating_sub(first).as_secs_f64(), owner, random);
+            asked.rest.add(seconds(last.saturating_sub(first)), owner, random);
         }
     }
+}
+
+fn seconds(time: Duration) -> f64 {
+    time.as_secs_f64().min(LONGEST)
 }
 
 /// Why an exchange has no part in a model.
@@ -252,3 +277,6 @@ pub fn unfit(exchange: &Exchange) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

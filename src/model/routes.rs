@@ -1,9 +1,10 @@
 //! Templates of routes that tell of nobody: a segment of a path stays as it is only where enough
 //! sessions have it, and a template only where enough sessions asked for it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
-use crate::model::{ANONYMOUS, MAX_ROUTES, OTHER};
+use crate::model::owners::{Owners, owner_of};
+use crate::model::{MAX_ROUTES, OTHER};
 
 /// Methods that a model names; requests with others are [`OTHER`].
 pub const METHODS: [&str; 8] =
@@ -18,36 +19,12 @@ const MAX_SEGMENTS: usize = 12;
 /// Bytes of a segment that is no variable: nobody types a longer one.
 const MAX_LITERAL: usize = 40;
 
-/// The sessions that were seen to have something, as far as that they are enough.
-#[derive(Clone, Debug, Default)]
-pub struct Owners(BTreeSet<u64>);
-
-impl Owners {
-    /// Adds one.
-    pub fn add(&mut self, session: u64) {
-        if self.0.len() < ANONYMOUS {
-            self.0.insert(session);
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        for session in &other.0 {
-            self.add(*session);
-        }
-    }
-
-    /// There are enough of them.
-    pub fn are_enough(&self) -> bool {
-        self.0.len() >= ANONYMOUS
-    }
-}
-
 /// What a recording asks for: a first look at all of it.
 #[derive(Debug, Default)]
 pub struct Seen {
     routes: HashMap<String, HashMap<String, Asked>>,
     kept: usize,
-    /// Requests of routes beyond [`MAX_SEEN`].
+    /// Requests of routes beyond [`MAX_SEEN`], which are told to whoever fits.
     pub beyond: u64,
 }
 
@@ -73,7 +50,7 @@ impl Seen {
                 routes.entry(route.to_owned()).or_default()
             }
         };
-        asked.owners.add(session);
+        asked.owners.add(owner_of(session));
         asked.requests += 1;
     }
 

@@ -1,11 +1,10 @@
 //! Sizes of bodies: none, a middle, and a tail that is a power law where enough was recorded.
 
-use std::collections::BTreeSet;
-
 use rand::{Rng, RngExt};
 
+use crate::model::owners::{Owners, are_common};
+use crate::model::rounded;
 use crate::model::sketch::{Law, Owned, Sketch, ceiling};
-use crate::model::{ANONYMOUS, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::tails::{bounded_index, tail};
 
@@ -54,27 +53,47 @@ impl Sizes {
         Self { empty: 1.0, middle: Law::Points(Sketch::constant(0.0)), tail: None, most: 0.0 }
     }
 
-    /// The sizes of values with their owners. Where those that are not empty have too few owners,
-    /// all that is said is how large half of them are.
-    pub fn fit(values: &[Owned]) -> Self {
+    /// The sizes of values with their owners. What too few have is told of nobody: where nearly
+    /// all have no body, none has one, and where it is mostly one client's, sizes are the `usual`
+    /// ones.
+    pub fn fit(values: &[Owned], usual: &Self) -> Self {
         let mut sizes: Vec<Owned> =
             values.iter().copied().filter(|(size, _)| *size > 0.0).collect();
         if sizes.is_empty() {
             return Self::none();
         }
-        sizes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let owners = |is_empty: bool| -> Owners {
+            let of = values.iter().filter(|(size, _)| (*size <= 0.0) == is_empty);
+            of.map(|(_, owner)| *owner).collect()
+        };
+        let (has_empty, has_sizes) = (owners(true).are_enough(), owners(false).are_enough());
+        if !are_common(values.iter().map(|(_, owner)| *owner)) {
+            return usual.clone();
+        }
+        if !has_sizes {
+            return if has_empty { Self::none() } else { usual.clone() };
+        }
         let all = as_f64(values.len() as u64);
-        let empty = rounded(1.0 - as_f64(sizes.len() as u64) / all);
+        let empty = if has_empty { rounded(1.0 - as_f64(sizes.len() as u64) / all) } else { 0.0 };
+        if empty >= 1.0 {
+            return Self::none();
+        }
+        sizes.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        Self::of_sizes(sizes, empty).unwrap_or_else(|| Self { empty, ..usual.clone() })
+    }
+
+    /// Those that are not empty, in ascending order. `None` where too few have them, or one has
+    /// too many.
+    fn of_sizes(mut sizes: Vec<Owned>, empty: f64) -> Option<Self> {
         let plain: Vec<f64> = sizes.iter().map(|(size, _)| *size).collect();
         let most = ceiling(plain.last().copied().unwrap_or(0.0));
         let found = tail(&plain).filter(|tail| {
             let owners = sizes[sizes.len() - tail.count.min(sizes.len())..].iter();
-            let owners: BTreeSet<u32> = owners.map(|(_, owner)| *owner).collect();
             // The uploads of a few are no law of the others'.
             tail.count >= LEAST_TAIL
                 && tail.distance <= NEAR
                 && HEAVY.contains(&tail.index)
-                && owners.len() >= ANONYMOUS
+                && are_common(owners.map(|(_, owner)| *owner))
         });
         let below = found.map_or(sizes.len(), |tail| sizes.len() - tail.count);
         let count = as_f64(sizes.len() as u64);
@@ -86,14 +105,9 @@ impl Sizes {
             let ends = beyond * as_f64(found.count as u64) > SEVERAL;
             let index = if ends { bounded_index(1.0 / found.index, largest) } else { found.index };
             let tail = PowerTail { share, start: rounded(found.start), index: rounded(index) };
-            return Self { empty, middle, tail: Some(tail), most };
+            return Some(Self { empty, middle, tail: Some(tail), most });
         }
-        let middle = Law::fit(&mut sizes).unwrap_or_else(|| {
-            // The order of magnitude of a few clients, and no size that one of them sent.
-            let median = plain.get(plain.len() / 2).copied().unwrap_or(0.0);
-            Law::Points(Sketch::constant(ceiling(median)))
-        });
-        Self { empty, middle, tail: None, most }
+        Some(Self { empty, middle: Law::fit(&mut sizes)?, tail: None, most })
     }
 
     /// The size of a body.
@@ -135,24 +149,32 @@ mod tests {
             (if is_tail { size } else { size.min(133_000.0) }, index)
         };
         let values: Vec<Owned> = (0..20_000).map(&mut draw).collect();
-        let sizes = Sizes::fit(&values);
+        let sizes = Sizes::fit(&values, &Sizes::none());
         let found = sizes.tail.unwrap();
         assert!((found.index - 1.1).abs() < 0.1, "{found:?}");
         let again: Vec<Owned> = (0..20_000).map(|n| (as_f64(sizes.draw(&mut random)), n)).collect();
-        let again = Sizes::fit(&again).tail.unwrap();
+        let again = Sizes::fit(&again, &Sizes::none()).tail.unwrap();
         assert!((again.index - found.index).abs() < 0.15, "{found:?} {again:?}");
     }
 
     #[test]
-    fn nothing_and_one_size_and_a_few_clients_are_told() {
-        assert_eq!(Sizes::fit(&[]), Sizes::none());
-        assert_eq!(Sizes::fit(&[(0.0, 1), (0.0, 2)]), Sizes::none());
+    fn nothing_and_one_size_and_what_a_few_have_are_told() {
+        let usual = Sizes { empty: 0.5, most: 90.0, ..Sizes::none() };
+        let fit = |values: &[Owned]| Sizes::fit(values, &usual);
+        assert_eq!(fit(&[]), Sizes::none());
+        assert_eq!(fit(&[(0.0, 1), (0.0, 2)]), Sizes::none());
         let same: Vec<Owned> = (0..100).map(|owner| (4_213.0, owner)).collect();
-        let sizes = Sizes::fit(&same);
+        let sizes = fit(&same);
         let mut random = ChaCha8Rng::seed_from_u64(1);
         assert_eq!((sizes.draw(&mut random), sizes.empty.to_bits()), (4_213, 0));
-        // The size that three clients sent is not there to be read.
-        let few = Sizes::fit(&[(41_234_567.0, 1), (41_234_567.0, 2), (0.0, 3), (0.0, 4)]);
-        assert_eq!(few.draw(&mut random) % 1_000_000, 0, "{few:?}");
+        // What three clients sent is nowhere, neither its size nor that there was any.
+        let few = [(41_234_567.0, 1), (41_234_567.0, 2), (41_234_567.0, 3)];
+        let none = (10..60).map(|owner| (0.0, owner));
+        assert_eq!(fit(&none.clone().chain(few).collect::<Vec<_>>()), Sizes::none());
+        assert_eq!(fit(&few), usual);
+        // Of what is mostly one client's, only how often there was none is told.
+        let one = (0..60).map(|n| (900.0 + f64::from(n), if n < 20 { 100 + n } else { 1 }));
+        let mixed: Vec<Owned> = none.clone().chain(none.clone()).chain(none).chain(one).collect();
+        assert_eq!(fit(&mixed), Sizes { empty: 0.7143, ..usual.clone() });
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rand::{Rng, RngExt};
 use rand_distr::StandardNormal;
 
+use crate::model::owners::are_common;
 use crate::model::{ANONYMOUS, rounded};
 use crate::stats::counts::as_f64;
 use crate::stats::tails::{LogNormal, distance_from, lognormal};
@@ -140,13 +141,19 @@ pub enum Law {
 /// Distance from a lognormal up to which one is taken for what is measured.
 const NEAR: f64 = 0.03;
 
+/// Largest deviation of logarithms of a lognormal: 20 is a factor of half a billion.
+pub const MAX_SIGMA: f64 = 20.0;
+
 /// Fewest values for points of their own; fewer are taken for a lognormal, where that is possible.
 const FEW: usize = 4 * ANONYMOUS;
 
 impl Law {
     /// The law of values with their owners, which are sorted here. `None` where they have too few
-    /// owners.
+    /// owners, or one of them has too many of the values.
     pub fn fit(values: &mut [Owned]) -> Option<Self> {
+        if !are_common(values.iter().map(|(_, owner)| *owner)) {
+            return None;
+        }
         values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         let sketch = Sketch::fit(values)?;
         let plain: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
@@ -155,7 +162,7 @@ impl Law {
         };
         let law = LogNormal { mu, sigma };
         let is_near = plain.len() < FEW || distance_from(&plain, &|value| law.below(value)) <= NEAR;
-        if is_near && sigma > 0.0 {
+        if is_near && sigma > 0.0 && sigma <= MAX_SIGMA {
             let most = ceiling(plain.last().copied().unwrap_or(0.0));
             return Some(Self::LogNormal {
                 median: rounded(mu.exp()),
@@ -283,6 +290,22 @@ mod tests {
                 assert!((ratio - 1.0).abs() < 0.15, "{law:?} {at}: {ratio}");
             }
         }
+    }
+
+    #[test]
+    fn a_law_that_is_mostly_one_clients_is_none() {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let law = Normal::new(1.0, 0.8).unwrap();
+        let values: Vec<f64> = (0..4_000).map(|_| random.sample(law)).collect();
+        let of_one = |share: usize| {
+            let mut values = owned(&values, 100);
+            for (_, owner) in values.iter_mut().take(share) {
+                *owner = 7;
+            }
+            Law::fit(&mut values)
+        };
+        assert!(of_one(500).is_some());
+        assert_eq!(of_one(2_000), None);
     }
 
     #[test]

@@ -1,17 +1,23 @@
 //! What a recording and what is drawn are compared by: a fold over requests in the order of time.
 
+pub mod names;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use hdrhistogram::Histogram;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use rand_distr::Exp1;
 
 use crate::bytes::fnv1a;
 use crate::model::draw::Drawn;
 use crate::model::routes::Table;
+use crate::model::statistics::names::Statistic;
 use crate::recording::Exchange;
 use crate::recording::file::rows::target_hash;
 use crate::stats::counts::{as_f64, as_index, coarsen, quantile};
-use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::dispersion::{index_of_dispersion, wape_of_trend};
 use crate::stats::histograms::{MAX_SIZE, sizes};
 use crate::stats::lru::miss_curve;
 use crate::stats::zipf::exponent;
@@ -97,7 +103,9 @@ pub struct Tally {
     pub seconds: Vec<u32>,
     /// Requests by route.
     pub mix: BTreeMap<usize, u64>,
-    sessions: HashMap<u64, u64>,
+    visits: HashMap<u64, Visit>,
+    /// Requests of visits that are over.
+    lengths: Vec<u32>,
     connections: HashSet<u64>,
     keys: HashMap<u64, u64>,
     references: Vec<u64>,
@@ -105,9 +113,43 @@ pub struct Tally {
     answers: Histogram<u64>,
     request_bytes: f64,
     answer_bytes: f64,
-    ends: BinaryHeap<Reverse<u64>>,
-    in_flight: usize,
+    in_flight: InFlight,
+    /// Each request held for a time that has nothing to do with it: the peak of M/G/∞ servers, as
+    /// arrivals alone make it.
+    held: InFlight,
+    random: ChaCha8Rng,
     count: u64,
+}
+
+/// Mean time for which the servers hold each request, in nanoseconds.
+const HELD_NS: f64 = 1e9;
+
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    requests: u32,
+    last_ns: u64,
+}
+
+/// After so long a silence, what comes is another visit, as it is for a model (`observe`).
+const TIMEOUT_NS: u64 = 1_800_000_000_000;
+
+/// What is under way at once.
+#[derive(Debug, Default)]
+struct InFlight {
+    ends: BinaryHeap<Reverse<u64>>,
+    most: usize,
+}
+
+impl InFlight {
+    fn add(&mut self, at_ns: u64, took_ns: u64) {
+        while self.ends.peek().is_some_and(|Reverse(end)| *end <= at_ns) {
+            self.ends.pop();
+        }
+        if took_ns > 0 && self.ends.len() < MAX_FOLLOWED {
+            self.ends.push(Reverse(at_ns.saturating_add(took_ns)));
+        }
+        self.most = self.most.max(self.ends.len());
+    }
 }
 
 impl Default for Tally {
@@ -116,7 +158,8 @@ impl Default for Tally {
             bins: Vec::new(),
             seconds: Vec::new(),
             mix: BTreeMap::new(),
-            sessions: HashMap::new(),
+            visits: HashMap::new(),
+            lengths: Vec::new(),
             connections: HashSet::new(),
             keys: HashMap::new(),
             references: Vec::new(),
@@ -124,15 +167,16 @@ impl Default for Tally {
             answers: sizes(),
             request_bytes: 0.0,
             answer_bytes: 0.0,
-            ends: BinaryHeap::new(),
-            in_flight: 0,
+            in_flight: InFlight::default(),
+            held: InFlight::default(),
+            random: ChaCha8Rng::seed_from_u64(6),
             count: 0,
         }
     }
 }
 
 /// What is looked at, by name; the order is that of tables.
-pub type Values = Vec<(&'static str, f64)>;
+pub type Values = Vec<(Statistic, f64)>;
 
 impl Tally {
     /// Takes the next request.
@@ -141,12 +185,11 @@ impl Tally {
         raise(&mut self.bins, point.at_ns / 10_000_000, MAX_BINS);
         raise(&mut self.seconds, point.at_ns / 1_000_000_000, MAX_SECONDS);
         *self.mix.entry(point.route).or_default() += 1;
-        for (counts, key) in [(&mut self.sessions, point.session), (&mut self.keys, point.key)] {
-            if let Some(count) = counts.get_mut(&key) {
-                *count += 1;
-            } else if counts.len() < MAX_FOLLOWED {
-                counts.insert(key, 1);
-            }
+        self.visit(point);
+        if let Some(count) = self.keys.get_mut(&point.key) {
+            *count += 1;
+        } else if self.keys.len() < MAX_FOLLOWED {
+            self.keys.insert(point.key, 1);
         }
         if self.connections.len() < MAX_FOLLOWED {
             self.connections.insert(point.connection);
@@ -160,13 +203,28 @@ impl Tally {
             self.answers.saturating_record(bytes.min(MAX_SIZE));
             self.answer_bytes += as_f64(bytes);
         }
-        while self.ends.peek().is_some_and(|Reverse(end)| *end <= point.at_ns) {
-            self.ends.pop();
+        self.in_flight.add(point.at_ns, point.took_ns);
+        let exponential: f64 = self.random.sample(Exp1);
+        self.held.add(point.at_ns, as_index(exponential * HELD_NS).max(1) as u64);
+    }
+
+    /// A session is a visit: after a long silence another one begins, as the model has it.
+    fn visit(&mut self, point: &Point) {
+        let has_room = self.visits.len() + self.lengths.len() < MAX_FOLLOWED;
+        let Some(visit) = self.visits.get_mut(&point.session) else {
+            if has_room {
+                self.visits.insert(point.session, Visit { requests: 1, last_ns: point.at_ns });
+            }
+            return;
+        };
+        if point.at_ns.saturating_sub(visit.last_ns) > TIMEOUT_NS {
+            if has_room {
+                self.lengths.push(visit.requests);
+            }
+            visit.requests = 0;
         }
-        if point.took_ns > 0 && self.ends.len() < MAX_FOLLOWED {
-            self.ends.push(Reverse(point.at_ns.saturating_add(point.took_ns)));
-        }
-        self.in_flight = self.in_flight.max(self.ends.len());
+        visit.requests = visit.requests.saturating_add(1);
+        visit.last_ns = point.at_ns;
     }
 
     /// Distinct keys among the references that are kept.
@@ -178,84 +236,70 @@ impl Tally {
     /// are told.
     pub fn values(&self, resolution: f64, keys: usize) -> Values {
         let mut values: Values = vec![
-            ("requests", as_f64(self.count)),
-            ("sessions", as_f64(self.sessions.len() as u64)),
+            (Statistic::Requests, as_f64(self.count)),
+            (Statistic::Sessions, as_f64((self.visits.len() + self.lengths.len()) as u64)),
         ];
-        let windows = [
-            ("IDC at 10 ms", 1, 0.01),
-            ("IDC at 100 ms", 10, 0.1),
-            ("IDC at 1 s", 100, 1.0),
-            ("IDC at 10 s", 1_000, 10.0),
-        ];
-        for (name, factor, window) in windows {
-            let counts = coarsen(&self.bins, factor);
-            let is_told = window >= 10.0 * resolution && counts.len() >= 10;
-            let value = index_of_dispersion(&counts, window).filter(|_| is_told);
-            values.extend(value.map(|value| (name, value)));
-        }
-        if 1.0 >= 10.0 * resolution {
-            values.extend(remembered(&self.seconds).map(|rho| ("memory of a second (ACF)", rho)));
-            let most = self.seconds.iter().max().copied().unwrap_or(0);
-            values.push(("busiest second", f64::from(most)));
-        }
-        if 0.01 >= 10.0 * resolution {
-            values.extend(quantile(&self.bins, 0.9999).map(|most| ("busiest 10 ms", most)));
-        }
+        self.bursts(resolution, &mut values);
         self.lengths(&mut values);
-        for (names, histogram, bytes) in [
-            (
-                ["request p50", "request p99", "request p99.9", "request bytes"],
-                &self.requests,
-                self.request_bytes,
-            ),
-            (
-                ["response p50", "response p99", "response p99.9", "response bytes"],
-                &self.answers,
-                self.answer_bytes,
-            ),
+        for (statistics, histogram, bytes) in [
+            (Statistic::REQUEST_SIZES, &self.requests, self.request_bytes),
+            (Statistic::RESPONSE_SIZES, &self.answers, self.answer_bytes),
         ] {
             let at = |share: f64| as_f64(histogram.value_at_quantile(share));
-            let [median, large, larger, all] = names;
-            values.extend([
-                (median, at(0.5)),
-                (large, at(0.99)),
-                (larger, at(0.999)),
-                (all, bytes),
-            ]);
+            let sizes = [at(0.5), at(0.99), at(0.999), bytes];
+            values.extend(statistics.into_iter().zip(sizes));
         }
         self.caches(keys, &mut values);
-        values.push(("in flight at most", as_f64(self.in_flight as u64)));
-        let connections = as_f64(self.connections.len() as u64);
-        values.push(("connections", connections));
+        values.push((Statistic::InFlight, as_f64(self.in_flight.most as u64)));
+        values.push((Statistic::Held, as_f64(self.held.most as u64)));
+        values.push((Statistic::Connections, as_f64(self.connections.len() as u64)));
         values
     }
 
+    /// Nothing is told below ten steps of the clock.
+    fn bursts(&self, resolution: f64, values: &mut Values) {
+        let windows = [
+            (Statistic::Dispersion10Ms, 1, 0.01),
+            (Statistic::Dispersion100Ms, 10, 0.1),
+            (Statistic::Dispersion1S, 100, 1.0),
+            (Statistic::Dispersion10S, 1_000, 10.0),
+        ];
+        for (statistic, factor, window) in windows {
+            let counts = coarsen(&self.bins, factor);
+            let is_told = window >= 10.0 * resolution && counts.len() >= 10;
+            let value = index_of_dispersion(&counts, window).filter(|_| is_told);
+            values.extend(value.map(|value| (statistic, value)));
+        }
+        if 1.0 >= 10.0 * resolution {
+            values.extend(remembered(&self.seconds).map(|rho| (Statistic::Memory, rho)));
+            let counts = coarsen(&self.seconds, 1);
+            values.extend(wape_of_trend(&counts, 1.0).map(|noise| (Statistic::Noise, noise)));
+            let most = self.seconds.iter().max().copied().unwrap_or(0);
+            values.push((Statistic::BusiestSecond, f64::from(most)));
+        }
+        if 0.01 >= 10.0 * resolution {
+            let most = quantile(&self.bins, 0.9999);
+            values.extend(most.map(|most| (Statistic::Busiest10Ms, most)));
+        }
+    }
+
     fn lengths(&self, values: &mut Values) {
-        let mut lengths: Vec<u32> =
-            self.sessions.values().map(|count| u32::try_from(*count).unwrap_or(u32::MAX)).collect();
-        lengths.sort_unstable();
-        let names = ["session length p50", "session length p90", "session length p99"];
-        for (name, share) in names.into_iter().zip([0.5, 0.9, 0.99]) {
-            values.extend(quantile(&lengths, share).map(|length| (name, length)));
+        let mut lengths = self.lengths.clone();
+        lengths.extend(self.visits.values().map(|visit| visit.requests));
+        for (statistic, share) in Statistic::LENGTHS.into_iter().zip([0.5, 0.9, 0.99]) {
+            values.extend(quantile(&lengths, share).map(|length| (statistic, length)));
         }
     }
 
     fn caches(&self, keys: usize, values: &mut Values) {
         let curve = miss_curve(&self.references);
-        let names = [
-            "misses, cache of 1% of keys",
-            "misses, cache of 5% of keys",
-            "misses, cache of 10% of keys",
-            "misses, cache of 25% of keys",
-            "misses, cache of 50% of keys",
-        ];
-        for (name, share) in names.into_iter().zip(CACHES) {
+        for (statistic, share) in Statistic::MISSES.into_iter().zip(CACHES) {
             let size = as_index(as_f64(keys as u64) * share).max(1);
-            values.extend(curve.miss_ratio(size).map(|ratio| (name, ratio)));
+            values.extend(curve.miss_ratio(size).map(|ratio| (statistic, ratio)));
         }
         let mut counts: Vec<u64> = self.keys.values().copied().collect();
         counts.sort_unstable_by(|a, b| b.cmp(a));
-        values.extend(exponent(&counts).map(|s| ("popularity of keys (Zipf)", s)));
+        values.extend(exponent(&counts).map(|s| (Statistic::Popularity, s)));
     }
 }
 

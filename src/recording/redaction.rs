@@ -26,6 +26,7 @@ mod heads;
 mod json;
 mod declared;
 mod multipart;
+mod drawn;
 pub mod bodies;
 
 use std::sync::Arc;
@@ -76,9 +77,9 @@ pub struct Redaction {
 }
 
 impl Redaction {
-    /// Adds what was done to another recording, if anything was, to what was done so far.
+    /// Adds what was done to another recording, if anything was recorded in it, to what was so far.
     pub fn join(all: &mut Option<Self>, more: Option<&Self>) {
-        match (all, more) {
+        match (all, more.filter(|more| !more.is_of_nothing_recorded())) {
             (_, None) => {}
             (Some(all), Some(more)) => all.merge(more),
             (all, Some(more)) => *all = Some(more.clone()),

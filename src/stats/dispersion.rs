@@ -15,23 +15,33 @@ const TREND_SECONDS: f64 = 30.0;
 ///
 /// `None` without requests.
 pub fn index_of_dispersion(counts: &[u64], window_seconds: f64) -> Option<f64> {
-    let total = as_f64(counts.iter().sum());
-    if total <= 0.0 || window_seconds <= 0.0 {
-        return None;
-    }
-    let windows = as_f64(counts.len() as u64);
-    let means = if windows * window_seconds < TREND_SECONDS {
-        vec![total / windows; counts.len()]
-    } else {
-        // An odd number of windows, so that the mean is centred.
-        let half = as_index(TREND_SECONDS / window_seconds / 2.0);
-        moving_mean(counts, half)
-    };
+    let means = trend(counts, window_seconds)?;
     let (squares, sum) = counts.iter().zip(&means).fold((0.0, 0.0), |(squares, sum), (&n, &mu)| {
         let distance = as_f64(n) - mu;
         (squares + distance * distance, sum + mu)
     });
     Some(squares / sum)
+}
+
+/// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without
+/// requests.
+pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {
+    let means = trend(counts, window_seconds)?;
+    let apart: f64 = counts.iter().zip(&means).map(|(&n, &mu)| (as_f64(n) - mu).abs()).sum();
+    Some(apart / means.iter().sum::<f64>())
+}
+
+fn trend(counts: &[u64], window_seconds: f64) -> Option<Vec<f64>> {
+    let total = as_f64(counts.iter().sum());
+    if total <= 0.0 || window_seconds <= 0.0 {
+        return None;
+    }
+    let windows = as_f64(counts.len() as u64);
+    if windows * window_seconds < TREND_SECONDS {
+        return Some(vec![total / windows; counts.len()]);
+    }
+    // An odd number of windows, so that the mean is centred.
+    Some(moving_mean(counts, as_index(TREND_SECONDS / window_seconds / 2.0)))
 }
 
 /// Mean of each value with `half` neighbours on either side; `b a | a b c | c b` at the edges.
@@ -72,6 +82,18 @@ mod tests {
         near(index_of_dispersion(&[5, 5, 5, 5], 1.0).unwrap(), 0.0, 1e-12);
         assert_eq!(index_of_dispersion(&[], 1.0), None);
         assert_eq!(index_of_dispersion(&[0, 0], 1.0), None);
+    }
+
+    #[test]
+    fn the_error_around_the_trend_is_that_of_the_noise() {
+        // Shorter than the trend, around its mean.
+        near(wape_of_trend(&[1, 3, 1, 3], 1.0).unwrap(), 0.5, 1e-12);
+        // A line is its own trend, but for its edges.
+        let line: Vec<u64> = (100..1_000).collect();
+        assert!(wape_of_trend(&line, 1.0).unwrap() < 0.002);
+        let noisy: Vec<u64> = (100..1_000).map(|n| if n % 2 == 0 { n * 2 } else { 0 }).collect();
+        near(wape_of_trend(&noisy, 1.0).unwrap(), 1.0, 0.05);
+        assert_eq!(wape_of_trend(&[0, 0], 1.0), None);
     }
 
     #[test]

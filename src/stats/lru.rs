@@ -39,26 +39,40 @@ pub fn miss_curve(keys: &[u64]) -> MissCurve {
 
 /// The same of keys that stand nowhere together.
 pub fn miss_curve_of(keys: impl ExactSizeIterator<Item = u64>) -> MissCurve {
-    let count = keys.len();
+    let mut curve =
+        MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
+    stack_distances(keys, &mut |distance| {
+        let Some(distance) = distance else {
+            curve.compulsory += 1;
+            return;
+        };
+        if curve.at_distance.len() <= distance {
+            curve.at_distance.resize(distance + 1, 0);
+        }
+        curve.at_distance[distance] += 1;
+    });
+    curve
+}
+
+/// The stack distance of each reference in turn: how many distinct keys were touched since the last
+/// touch of the same key, itself included; `None` for a first touch.
+pub fn stack_distances(
+    keys: impl ExactSizeIterator<Item = u64>,
+    take: &mut dyn FnMut(Option<usize>),
+) {
     // A one stands at the last position of each key: the ones since then are the distinct keys.
-    let mut ones = Fenwick::new(count);
+    let mut ones = Fenwick::new(keys.len());
     let mut last: HashMap<u64, usize> = HashMap::new();
-    let mut curve = MissCurve { at_distance: Vec::new(), compulsory: 0, references: count as u64 };
     for (position, key) in keys.enumerate() {
-        match last.insert(key, position) {
-            None => curve.compulsory += 1,
-            Some(before) => {
-                let distance = ones.sum_before(position) - ones.sum_before(before);
-                if curve.at_distance.len() <= distance {
-                    curve.at_distance.resize(distance + 1, 0);
-                }
-                curve.at_distance[distance] += 1;
-                ones.add(before, false);
-            }
+        let before = last.insert(key, position);
+        if let Some(before) = before {
+            take(Some(ones.sum_before(position) - ones.sum_before(before)));
+            ones.add(before, false);
+        } else {
+            take(None);
         }
         ones.add(position, true);
     }
-    curve
 }
 
 /// Prefix sums of ones that come and go.

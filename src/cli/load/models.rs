@@ -9,21 +9,23 @@ use crate::model::Model;
 use crate::model::draw::exchange::{HOST, Writer};
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
+use crate::model::file::version_of;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
+use crate::recording::redaction::Redaction;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
 
 /// Bytes at the beginning of a file among which a model says that it is one.
 const LOOKED_AT: u64 = 4_096;
 
-/// A model has a line `model: 1` near its beginning; recordings and captures have none.
+/// A model begins with `model: 2`, behind comments; nothing else does that can be recorded.
 pub fn is_model(path: &Path) -> bool {
     let mut start = Vec::new();
     // What cannot be read is told by whoever reads it next.
     let file = path.is_file().then(|| File::open(path).ok()).flatten();
     let is_read = file.is_some_and(|file| file.take(LOOKED_AT).read_to_end(&mut start).is_ok());
-    is_read && start.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"model:"))
+    is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
 }
 
 /// Draws a recording as long as the model says.
@@ -69,7 +71,7 @@ pub fn drawn(
         connections,
         servers: Servers { authorities: vec![HOST.to_owned()], addresses: Vec::new() },
         redacted_headers: Vec::new(),
-        redaction: None,
+        redaction: Some(Redaction::of_nothing_recorded()),
         ledger,
         // What is open at its end was not closed.
         closings: draw.closings().until(length),

@@ -14,10 +14,11 @@ use crate::cli::outputs::printable;
 use crate::cli::synth::Synth;
 use crate::cli::{Voice, outputs};
 use crate::model::chains::by_session;
-use crate::model::check::{DRAWS, Row, check};
+use crate::model::check::{Check, DRAWS, FAR, FLOORS, Row, check};
+use crate::model::file::read::from_text;
 use crate::model::file::write;
 use crate::model::fit::{About, Fit, Options, fit as fitted};
-use crate::model::leak::copies::{MORE, STEPS, copies};
+use crate::model::leak::copies::{Copies, MORE, STEPS, Tested, tested};
 use crate::model::leak::{leaks, told};
 use crate::model::observe::{Event, unfit};
 use crate::model::statistics::{Point, Tally};
@@ -44,19 +45,19 @@ pub(super) fn fit(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
     outputs::note(voice.quiet, &described(&fit));
     private(&write(&fit.model), &mut fit, &loaded, voice)?;
     // What is added now was typed by whoever may know it.
-    command.edits.apply(&mut fit.model)?;
     fit.model.edits.sessions *= command.scale;
+    command.edits.apply(&mut fit.model)?;
     let text = write(&fit.model);
     if let Some(output) = &command.output {
         put(output, &text)?;
         outputs::note(voice.quiet, &format!("-> {}", output.display()));
     }
     if command.check {
-        let rows = checked(&fit, &loaded, about.resolution)?;
+        let check = checked(&fit, &loaded, about.resolution)?;
         let text = if command.json {
-            format!("{}\n", serde_json::to_string_pretty(&rows)?)
+            format!("{}\n", serde_json::to_string_pretty(&check)?)
         } else {
-            table(&rows)
+            table(&check)
         };
         outputs::result(&text);
     }
@@ -65,6 +66,8 @@ pub(super) fn fit(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
 
 /// What is private must not get into a file: nothing is written where it does.
 fn private(text: &str, fit: &mut Fit, loaded: &Loaded, voice: Voice) -> anyhow::Result<()> {
+    // What is written must be there to be read, whatever was recorded.
+    from_text(text, "the model that was fitted")?;
     let found = leaks(text, &mut || loaded.reader.exchanges(None))?;
     if !found.found.is_empty() {
         bail!(
@@ -73,27 +76,52 @@ fn private(text: &str, fit: &mut Fit, loaded: &Loaded, voice: Voice) -> anyhow::
         );
     }
     outputs::note(voice.quiet, &told(&found));
-    let routes = fit.model.routes.len();
     let ranges = by_session(&mut fit.observation.events);
     let events = &fit.observation.events;
-    let sessions: Vec<&[Event]> =
-        ranges.iter().filter_map(|range| events.get(range.clone())).collect();
-    let Some(copied) = copies(&sessions, routes) else { return Ok(()) };
-    let shares = format!(
-        "of sequences of {STEPS} steps that are drawn, {} are known from the sessions that a model \
-         saw, and {} from others",
-        format_share(copied.seen),
-        format_share(copied.unseen)
-    );
-    if copied.copies() {
+    let sessions: Vec<(&[Event], u8)> = ranges
+        .iter()
+        .zip(&fit.group_of)
+        .filter_map(|(range, group)| Some((events.get(range.clone())?, *group)))
+        .collect();
+    let copied = tested(&sessions, &fit.observation.owners, fit.model.routes.len());
+    if let Some((group, worst)) = copied.worst() {
+        let whose = match group {
+            0 => "all sessions".to_owned(),
+            group => format!("group {group}"),
+        };
         bail!(
-            "the model is not written, since it would repeat what single sessions did: {shares}, \
-             which is more than {} apart; record for longer",
+            "the model is not written, since it would repeat what single clients did: of {whose}, \
+             {}, which is more than {} apart; record for longer",
+            shares(&worst),
             format_share(MORE)
         );
     }
-    outputs::note(voice.quiet, &format!("copy test: {shares}"));
+    outputs::note(voice.quiet, &passed(&copied));
     Ok(())
+}
+
+/// The sentence for people about a copy test that found nothing.
+fn passed(copied: &Tested) -> String {
+    let all = copied.all.as_ref().map_or_else(
+        || format!("too few sessions have {STEPS} steps to tell"),
+        |all| format!("of {}", shares(all)),
+    );
+    let (told, groups) = (copied.groups.iter().flatten().count(), copied.groups.len());
+    let of_groups = match groups {
+        0 => String::new(),
+        _ if told == groups => "; no more of any group".to_owned(),
+        _ => format!("; no more of {told} of {groups} groups, whose others are too few to tell"),
+    };
+    format!("copy test: {all}{of_groups}")
+}
+
+fn shares(copied: &Copies) -> String {
+    format!(
+        "sequences of {STEPS} steps that are drawn, {} are known from the clients that a chain \
+         saw, and {} from others",
+        format_share(copied.seen),
+        format_share(copied.unseen)
+    )
 }
 
 fn put(output: &Path, text: &str) -> anyhow::Result<PathBuf> {
@@ -141,10 +169,13 @@ fn described(fit: &Fit) -> String {
     for (reason, count) in &fit.left_out {
         let _ = write!(text, "\nleft out: {} {reason}", format_count(*count));
     }
+    for (what, count) in &fit.observation.beyond {
+        let _ = write!(text, "\nbeyond what is kept: {} {what}", format_count(*count));
+    }
     text
 }
 
-fn checked(fit: &Fit, loaded: &Loaded, resolution: f64) -> anyhow::Result<Vec<Row>> {
+fn checked(fit: &Fit, loaded: &Loaded, resolution: f64) -> anyhow::Result<Check> {
     let mut recorded = Tally::default();
     for exchange in loaded.reader.exchanges(None) {
         let exchange = exchange?;
@@ -159,23 +190,26 @@ fn checked(fit: &Fit, loaded: &Loaded, resolution: f64) -> anyhow::Result<Vec<Ro
 }
 
 /// The check as a table, with a picture of where the recording lies among those drawn.
-fn table(rows: &[Row]) -> String {
+fn table(check: &Check) -> String {
+    let rows = &check.statistics;
     let mut text = format!(
-        "check of the fit: the recording among {DRAWS} drawn\n{:<28} {:>12} {:>12} {:>10} {:>6}  \
-         {:>5}  {}\n",
-        "", "recorded", "drawn", "±", "z", "rank", "-3σ   drawn   +3σ"
+        "check of the fit: the recording among {DRAWS} drawn\n{:<28} {:>10} {:>10} {:>9} {:>6} \
+         {:>7} {:>7} {:>5}  {}\n",
+        "", "recorded", "drawn", "±", "z", "error", "limit", "rank", "-3σ   drawn   +3σ"
     );
     for row in rows {
         let z = row.z.map_or("-".to_owned(), |z| format!("{z:.1}"));
         let note = if row.fits { "" } else { "  outside" };
         let _ = writeln!(
             text,
-            "{:<28} {:>12} {:>12} {:>10} {:>6}  {:>5}  {}{note}",
+            "{:<28} {:>10} {:>10} {:>9} {:>6} {:>7} {:>7} {:>5}  {}{note}",
             row.name,
             digits(row.recorded),
             digits(row.mean),
             digits(row.deviation),
             z,
+            digits(row.error),
+            row.tolerance.map_or("-".to_owned(), digits),
             format!("{:.0}/{}", row.rank, row.draws),
             picture(row)
         );
@@ -183,10 +217,19 @@ fn table(rows: &[Row]) -> String {
     let outside = rows.iter().filter(|row| !row.fits).count();
     let _ = writeln!(
         text,
-        "{outside} of {} statistics are outside what the model gives (|z| above 3, and more than \
-         2% from the mean)",
+        "{outside} of {} statistics are outside what the model gives (|z| above {FAR}, or an error \
+         above its limit: the tolerance on shared machines, or {FLOORS} times what those drawn are \
+         apart)",
         rows.len()
     );
+    if let Some(all) = check.envelope {
+        let verdict = if all.fits { "within" } else { "outside of" };
+        let _ = writeln!(
+            text,
+            "all {} together: {verdict} the global rank envelope (most extreme rank {}, p {:.2})",
+            all.statistics, all.rank, all.p
+        );
+    }
     text
 }
 
@@ -217,3 +260,6 @@ fn picture(row: &Row) -> String {
     };
     (-HALF..=HALF).map(cell).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,9 @@ use rand_distr::Exp1;
 use crate::model::draw::nanos;
 use crate::model::{Bursts, Level, Model};
 
-/// Sessions in a time of calm and one of busyness, below which the rate counts as even.
+/// Sessions in a time of calm and one of busyness, below which the rate counts as even; and in all
+/// of the rate, below which it is passed at once as often as nothing begins in it. So however long
+/// a recording is and however little begins, some thousand steps are a session.
 const RARE: f64 = 1e-3;
 
 /// Beginnings, in the order of time.
@@ -16,6 +18,8 @@ pub struct Begin {
     bursts: Option<Bursts>,
     /// How long the rate lasts before it begins anew.
     lasts: f64,
+    /// Sessions that are to be expected in that time, where it may be passed at once.
+    rare: Option<f64>,
     until: f64,
     now: f64,
     /// When the rate began last.
@@ -28,23 +32,36 @@ pub struct Begin {
 impl Begin {
     /// Those of a model, up to a moment in seconds.
     pub fn new(model: &Model, until: f64, random: &mut impl Rng) -> Self {
-        let mut begin = Self {
-            rate: model.rate.clone(),
-            bursts: model.bursts,
-            lasts: model.duration,
-            until,
-            now: 0.0,
-            anew: 0.0,
-            level: 0,
-            is_busy: false,
-            switches: f64::INFINITY,
-        };
+        let mut begin = Self::of(model.rate.clone(), model.bursts, model.duration, until);
         if let Some(bursts) = model.bursts {
             let busy = bursts.busy_lasts / (bursts.busy_lasts + bursts.calm_lasts);
             begin.is_busy = random.random::<f64>() < busy;
             begin.switch(bursts, random);
         }
         begin
+    }
+
+    /// The rate as it is in the middle: calm, and with no switch yet.
+    fn of(rate: Vec<Level>, bursts: Option<Bursts>, lasts: f64, until: f64) -> Self {
+        let ends = rate.iter().skip(1).map(|level| level.from).chain([lasts]);
+        let sum: f64 = rate
+            .iter()
+            .zip(ends)
+            .map(|(level, end)| level.sessions * (end.min(lasts) - level.from).max(0.0))
+            .sum();
+        let expected = sum * bursts.map_or(1.0, mean_factor);
+        Self {
+            rate,
+            bursts,
+            lasts,
+            rare: (expected < RARE).then_some(expected),
+            until,
+            now: 0.0,
+            anew: 0.0,
+            level: 0,
+            is_busy: false,
+            switches: f64::INFINITY,
+        }
     }
 
     fn switch(&mut self, bursts: Bursts, random: &mut impl Rng) {
@@ -59,6 +76,9 @@ impl Begin {
         // How much of the rate, summed up over time, lies before the next one.
         let mut left: f64 = random.sample(Exp1);
         while self.now < self.until {
+            if self.level == 0 && self.now <= self.anew {
+                left = self.pass(left)?;
+            }
             let level = self.rate.get(self.level)?;
             let end_of_level = self.anew
                 + self
@@ -66,11 +86,13 @@ impl Begin {
                     .get(self.level + 1)
                     .map_or(self.lasts, |next| next.from.min(self.lasts));
             // Where sessions are much rarer than switches, these make no difference.
-            let is_even = self.bursts.is_none_or(|bursts| {
-                level.sessions * (bursts.calm_lasts + bursts.busy_lasts) < RARE
-            });
+            let mean = self.bursts.map_or(1.0, mean_factor);
+            let is_even = self.rare.is_some()
+                || self.bursts.is_none_or(|bursts| {
+                    level.sessions * mean * (bursts.calm_lasts + bursts.busy_lasts) < RARE
+                });
             let end = if is_even { end_of_level } else { end_of_level.min(self.switches) };
-            let rate = level.sessions * if is_even { 1.0 } else { self.factor() };
+            let rate = level.sessions * if is_even { mean } else { self.factor() };
             let reach = rate * (end - self.now);
             if left < reach {
                 self.now += left / rate;
@@ -92,9 +114,30 @@ impl Begin {
         None
     }
 
+    /// Passes the times of the rate in which nothing begins, where that is nearly all of them;
+    /// what of the sum is left then. `None` where nothing begins any more.
+    fn pass(&mut self, left: f64) -> Option<f64> {
+        let Some(expected) = self.rare else { return Some(left) };
+        let times = ((self.until - self.now) / self.lasts).ceil();
+        let passed = (left / expected).floor();
+        if passed.is_nan() || passed >= times {
+            self.now = self.until;
+            return None;
+        }
+        self.anew += passed * self.lasts;
+        self.now = self.anew;
+        Some(left - passed * expected)
+    }
+
     fn factor(&self) -> f64 {
         self.bursts.map_or(1.0, |bursts| if self.is_busy { bursts.busy } else { bursts.calm })
     }
+}
+
+/// The multiple of the rate over a long time.
+fn mean_factor(bursts: Bursts) -> f64 {
+    let Bursts { calm, busy, calm_lasts, busy_lasts } = bursts;
+    (calm * calm_lasts + busy * busy_lasts) / (calm_lasts + busy_lasts)
 }
 
 #[cfg(test)]
@@ -106,17 +149,10 @@ mod tests {
 
     fn begun(rate: Vec<Level>, bursts: Option<Bursts>, until: f64) -> Vec<f64> {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut begin = Begin {
-            rate,
-            bursts,
-            lasts: 100.0,
-            until,
-            now: 0.0,
-            anew: 0.0,
-            level: 0,
-            is_busy: false,
-            switches: if bursts.is_some() { 0.0 } else { f64::INFINITY },
-        };
+        let mut begin = Begin::of(rate, bursts, 100.0, until);
+        if bursts.is_some() {
+            begin.switches = 0.0;
+        }
         let mut all = Vec::new();
         while let Some(ns) = begin.next(&mut random) {
             all.push(crate::stats::counts::as_f64(ns) / 1e9);
@@ -152,5 +188,21 @@ mod tests {
         let bursts = Bursts { calm: 0.5, busy: 2.5, calm_lasts: 1e-3, busy_lasts: 1e-3 };
         let all = begun(vec![level(0.0, 1e-9)], Some(bursts), 366.0 * 86_400.0);
         assert!(all.len() < 5, "{}", all.len());
+        // Many sessions a second, of which the switches leave none; and many stretches of nothing.
+        let none = Bursts { calm: 0.0, busy: 0.0, ..bursts };
+        assert!(begun(vec![level(0.0, 1e6)], Some(none), 366.0 * 86_400.0).is_empty());
+        let many = (0..100_000_u32).map(|n| level(f64::from(n) * 1e-3, 1e-12)).collect();
+        assert!(begun(many, None, 366.0 * 86_400.0).len() < 5);
+    }
+
+    #[test]
+    fn what_seldom_begins_begins_as_often_as_the_rate_says() {
+        // One in four thousand times of the rate, half of them in its second half.
+        let rate = vec![level(0.0, 1.25e-6), level(50.0, 3.75e-6)];
+        let all = begun(rate, None, 100.0 * 1e6);
+        assert!(all.len().abs_diff(250) < 50, "{}", all.len());
+        let late = all.iter().filter(|at| **at % 100.0 >= 50.0).count();
+        assert!((late * 4).abs_diff(all.len() * 3) < all.len() / 2, "{late} of {}", all.len());
+        assert!(all.is_sorted());
     }
 }

@@ -51,9 +51,9 @@ pub(super) struct BurstKeys {
 pub(super) struct EditKeys {
     pub(super) sessions: Option<Text>,
     pub(super) tail: Option<Text>,
-    pub(super) crowds: Option<Vec<CrowdKeys>>,
-    pub(super) routes: Option<Vec<NewRouteKeys>>,
-    pub(super) outliers: Option<Vec<OutlierKeys>>,
+    pub(super) crowds: Option<Spanned<Vec<CrowdKeys>>>,
+    pub(super) routes: Option<Spanned<Vec<NewRouteKeys>>>,
+    pub(super) outliers: Option<Spanned<Vec<OutlierKeys>>>,
 }
 
 #[derive(Deserialize)]
@@ -106,7 +106,8 @@ pub(super) struct KeyKeys {
     pub(super) count: Text,
     pub(super) exponent: Text,
     pub(super) once: Text,
-    pub(super) recent: Text,
+    pub(super) fresh: Option<Text>,
+    pub(super) recent: Option<Spanned<Vec<Spanned<Vec<Text>>>>>,
 }
 
 #[derive(Deserialize)]

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use serde_yaml::Spanned;
 
-use crate::model::file::VERSION;
 use crate::model::file::keys::{FittedKeys, LevelKeys, ModelKeys, Text};
+use crate::model::file::{VERSION, version_of};
 use crate::model::{Fitted, Level, Model};
 use crate::scenario::problem::{Mistake, Problem, ScenarioError, Source, crop};
 
@@ -44,6 +44,9 @@ const YEAR: f64 = 366.0 * 86_400.0;
 /// Most sessions that begin in a second, over all edits.
 pub(in crate::model) const MAX_RATE: f64 = 1e6;
 
+/// By how much shares that ought to add up to 1 may not, since each was rounded.
+const SLACK: f64 = 0.05;
+
 /// Largest count of anything.
 const MAX_COUNT: f64 = 1e15;
 
@@ -66,9 +69,24 @@ pub fn from_text(text: &str, file: &str) -> Result<Model, ModelError> {
         let mistake = Mistake::new("the file is larger than any model", "was another file meant?");
         return Err(invalid(source.problem(0, 0, mistake)));
     }
+    // Of another version, any key may be unknown: what is wrong is the version.
+    if let Some((version, line)) = version_of(text).filter(|(version, _)| *version != VERSION) {
+        let mistake = of_version(version);
+        return Err(invalid(place.source.problem(line, "model: ".len() + 1, mistake)));
+    }
     let keys: ModelKeys = serde_yaml::from_str_with_options(text, options())
         .map_err(|error| invalid(place.source.yaml_problem(&error)))?;
     model(place, &keys)
+}
+
+fn of_version(version: u64) -> Mistake {
+    Mistake::new(
+        format!("this is version {version} of the format"),
+        format!(
+            "this program reads version {VERSION}; fit the recording again, or use the peakhour \
+             that wrote it"
+        ),
+    )
 }
 
 fn options() -> serde_yaml::Options {
@@ -98,11 +116,8 @@ fn invalid(error: ScenarioError) -> ModelError {
 fn model(place: Place<'_>, keys: &ModelKeys) -> Result<Model, ModelError> {
     let version = place.whole(&keys.model, 0..=u64::MAX)?;
     if version != VERSION {
-        return Err(place.mistake(
-            &keys.model,
-            format!("this is version {version} of the format"),
-            format!("this program reads version {VERSION}; use the peakhour that wrote it"),
-        ));
+        let Mistake { message, hint, .. } = of_version(version);
+        return Err(place.mistake(&keys.model, message, hint));
     }
     let routes = parts::routes(place, &keys.routes)?;
     let names: BTreeMap<&str, usize> =

@@ -1,15 +1,17 @@
-//! Whether a chain repeats what sessions did instead of behaving like them.
+//! Whether a chain repeats what clients did instead of behaving like them.
 //!
-//! A chain is fitted to every other session. Sessions that are drawn of it must not have more
-//! sequences of steps in common with those than with the sessions that it never saw.
+//! A chain is fitted to the sessions of half of all clients. Sessions that are drawn of it must not
+//! have more sequences of steps in common with those than with the sessions that it never saw. It
+//! is asked of all sessions together and of each group, since a group has a chain of its own.
 
 use std::collections::HashSet;
 
+use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
-use rand::{RngExt, SeedableRng};
 
 use crate::model::Group;
-use crate::model::chains::{self, Limits};
+use crate::model::chains::{self, Limits, Visits};
+use crate::model::draw::choice::Choice;
 use crate::model::observe::Event;
 use crate::stats::counts::as_f64;
 
@@ -47,23 +49,59 @@ impl Copies {
     }
 }
 
-type Sequence = [u16; STEPS];
+/// What became of the test, of all sessions and of each group. `None` where too few sequences were
+/// drawn to tell: most sessions have fewer than [`STEPS`] steps, or nobody did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tested {
+    /// Of all sessions.
+    pub all: Option<Copies>,
+    /// Of each group; none where there is but one.
+    pub groups: Vec<Option<Copies>>,
+}
 
-/// Compares. `sessions` are events by session; `None` where there are too few to tell.
-pub fn copies(sessions: &[&[Event]], routes: usize) -> Option<Copies> {
-    let every = sessions.len().div_ceil(SESSIONS).max(1);
-    let halves = |odd: usize| -> Vec<&[Event]> {
-        let all = sessions.iter().step_by(every).enumerate();
-        all.filter(|(index, _)| index % 2 == odd).map(|(_, session)| *session).collect()
+impl Tested {
+    /// The worst of those that copy, and its group, counted from 1; 0 is all sessions.
+    pub fn worst(&self) -> Option<(usize, Copies)> {
+        let all = [self.all].into_iter().chain(self.groups.iter().copied());
+        let copying = (0..).zip(all).filter_map(|(group, told)| Some((group, told?)));
+        copying
+            .filter(|(_, told)| told.copies())
+            .max_by(|(_, a), (_, b)| (a.seen - a.unseen).total_cmp(&(b.seen - b.unseen)))
+    }
+}
+
+/// Tests all sessions, and those of each group. Sessions are events by session, and the group of
+/// each.
+pub fn tested(sessions: &[(&[Event], u8)], owners: &[u32], routes: usize) -> Tested {
+    let all: Vec<&[Event]> = sessions.iter().map(|(session, _)| *session).collect();
+    let count = sessions.iter().map(|(_, group)| *group).max().map_or(0, |most| most + 1);
+    let of_group = |group: u8| {
+        let of = sessions.iter().filter(|(_, of)| *of == group).map(|(session, _)| *session);
+        copies(&of.collect::<Vec<_>>(), owners, routes)
     };
-    let (seen, unseen) = (halves(0), halves(1));
+    let groups = if count > 1 { (0..count).map(of_group).collect() } else { Vec::new() };
+    Tested { all: copies(&all, owners, routes), groups }
+}
+
+/// Compares. `None` where there is too little to tell.
+fn copies(sessions: &[&[Event]], owners: &[u32], routes: usize) -> Option<Copies> {
+    let every = sessions.len().div_ceil(SESSIONS).max(1);
+    let visits = Visits { lasts: &[], owners };
+    // By client: one who did the same in two visits is not known from either to the other.
+    let half = |odd: u32| -> Vec<&[Event]> {
+        let is_of = |session: &&&[Event]| {
+            session.first().is_some_and(|first| visits.owner(first) % 2 == odd)
+        };
+        sessions.iter().step_by(every).filter(is_of).copied().collect()
+    };
+    let (seen, unseen) = (half(0), half(1));
     let limits = Limits { embedded_below: 0.0, ended_before: f64::INFINITY };
-    let chain = chains::fit(&seen, &[], limits, routes, 1.0);
+    let chain = chains::fit(&chains::seen(&seen, visits, limits), routes, 1.0, None);
     let (in_seen, in_unseen) = (sequences(&seen), sequences(&unseen));
-    let mut random = ChaCha8Rng::seed_from_u64(4);
+    let mut walker = Walker::new(&chain, routes);
     let (mut all, mut known, mut known_unseen) = (0, 0, 0);
     for _ in 0..seen.len() {
-        let walk = walk(&chain, routes, &mut random);
+        let walk = walker.walk();
         for sequence in walk.windows(STEPS).filter_map(|steps| steps.first_chunk::<STEPS>()) {
             all += 1;
             known += u64::from(in_seen.contains(sequence));
@@ -74,6 +112,8 @@ pub fn copies(sessions: &[&[Event]], routes: usize) -> Option<Copies> {
     let told = Copies { sequences: all, seen: share(known), unseen: share(known_unseen) };
     (all >= LEAST).then_some(told)
 }
+
+type Sequence = [u16; STEPS];
 
 fn sequences(sessions: &[&[Event]]) -> HashSet<Sequence> {
     let mut all = HashSet::new();
@@ -89,41 +129,61 @@ fn sequences(sessions: &[&[Event]]) -> HashSet<Sequence> {
     all
 }
 
-fn walk(chain: &Group, routes: usize, random: &mut ChaCha8Rng) -> Vec<u16> {
-    let pick = |shares: &[(usize, f64)], random: &mut ChaCha8Rng| {
-        let mut left: f64 = random.random();
-        for (route, share) in shares {
-            left -= share;
-            if left < 0.0 {
-                return *route;
+/// Sessions of a chain, without their times.
+struct Walker {
+    begins: Choice<usize>,
+    elsewhere: Choice<usize>,
+    /// By route.
+    next: Vec<Choice<To>>,
+    random: ChaCha8Rng,
+}
+
+/// Where a step leads.
+#[derive(Clone, Copy)]
+enum To {
+    Route(usize),
+    Elsewhere,
+    End,
+}
+
+impl Walker {
+    fn new(chain: &Group, routes: usize) -> Self {
+        let mut next: Vec<_> = (0..routes).map(|_| Choice::of(std::iter::empty())).collect();
+        for state in &chain.states {
+            let steps = state.next.iter();
+            let steps = steps.map(|step| (step.to.map_or(To::Elsewhere, To::Route), step.share));
+            if let Some(choice) = next.get_mut(state.from) {
+                *choice = Choice::of(steps.chain([(To::End, state.ends)]));
             }
         }
-        shares.last().map_or(routes.saturating_sub(1), |(route, _)| *route)
-    };
-    let mut at = pick(&chain.begins, random);
-    let mut steps = Vec::new();
-    while steps.len() < LONGEST {
-        steps.push(u16::try_from(at).unwrap_or(u16::MAX));
-        let Some(state) = chain.states.iter().find(|state| state.from == at) else { break };
-        let mut left: f64 = random.random::<f64>() - state.ends;
-        if left < 0.0 {
-            break;
+        Self {
+            begins: Choice::of(chain.begins.iter().copied()),
+            elsewhere: Choice::of(chain.elsewhere.iter().copied()),
+            next,
+            random: ChaCha8Rng::seed_from_u64(4),
         }
-        let taken = state.next.iter().find(|step| {
-            left -= step.share;
-            left < 0.0
-        });
-        let Some(step) = taken else { break };
-        at = match step.to {
-            Some(to) => to,
-            None => pick(&chain.elsewhere, random),
-        };
     }
-    steps
+
+    fn walk(&mut self) -> Vec<u16> {
+        let mut steps = Vec::new();
+        let mut at = self.begins.pick(&mut self.random).copied();
+        while let Some(route) = at.filter(|_| steps.len() < LONGEST) {
+            steps.push(u16::try_from(route).unwrap_or(u16::MAX));
+            let step = self.next.get(route).and_then(|next| next.pick(&mut self.random));
+            at = match step {
+                Some(To::Route(to)) => Some(*to),
+                Some(To::Elsewhere) => self.elsewhere.pick(&mut self.random).copied(),
+                Some(To::End) | None => None,
+            };
+        }
+        steps
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::RngExt;
+
     use super::*;
 
     fn sessions(of: &dyn Fn(u32, usize, &mut ChaCha8Rng) -> u16) -> Vec<Vec<Event>> {
@@ -137,13 +197,37 @@ mod tests {
             .collect()
     }
 
+    fn test(all: &[Vec<Event>], groups: &dyn Fn(usize) -> u8) -> Tested {
+        let owners: Vec<u32> = (0..400).collect();
+        let sessions: Vec<(&[Event], u8)> =
+            all.iter().enumerate().map(|(at, one)| (one.as_slice(), groups(at))).collect();
+        tested(&sessions, &owners, 9)
+    }
+
     #[test]
     fn a_chain_of_sessions_that_behave_alike_copies_none() {
         let all = sessions(&|_, _, random| random.random_range(0..4));
-        let all: Vec<&[Event]> = all.iter().map(Vec::as_slice).collect();
-        let told = copies(&all, 5).unwrap();
-        assert!(!told.copies() && told.sequences > 1_000, "{told:?}");
-        assert_eq!(copies(&all[..2], 5), None);
+        let told = test(&all, &|_| 0);
+        assert!(told.all.unwrap().sequences > 1_000 && told.groups.is_empty(), "{told:?}");
+        assert_eq!(told.worst(), None);
+        assert_eq!(test(&all[..2], &|_| 0), Tested { all: None, groups: Vec::new() });
+    }
+
+    /// In each group one half of the clients does what none of the other half does. All together
+    /// look alike, since those of the other group do it the other way round.
+    #[test]
+    fn groups_whose_chains_repeat_their_sessions_are_found_where_all_together_do_not() {
+        let all = sessions(&|session, _, random| {
+            let other = u16::from((session % 2 == 1) != (session >= 200));
+            4 * other + random.random_range(0..4)
+        });
+        let told = test(&all, &|at| u8::from(at >= 200));
+        let (group, copies) = told.worst().unwrap();
+        assert!(group > 0 && copies.seen > 0.2 && copies.unseen < 0.01, "{told:?}");
+        assert!(told.groups.iter().all(|group| group.unwrap().copies()), "{told:?}");
+        assert!(!told.all.unwrap().copies(), "{told:?}");
+        // The twin: one group, whose halves do the same.
+        assert_eq!(test(&all, &|_| 0).worst(), None);
     }
 
     /// The broken twin: what a chain would be that told of single sessions.

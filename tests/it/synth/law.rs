@@ -20,11 +20,13 @@ pub(super) struct Law {
     pub(super) sessions: f64,
     /// When a crowd comes, and for how long.
     pub(super) crowd: (f64, f64),
+    /// Share of pages of items that are one of the last thirty again.
+    pub(super) again: f64,
 }
 
 impl Default for Law {
     fn default() -> Self {
-        Self { seconds: 240.0, sessions: 16.0, crowd: (160.0, 15.0) }
+        Self { seconds: 240.0, sessions: 16.0, crowd: (160.0, 15.0), again: 0.0 }
     }
 }
 
@@ -76,6 +78,9 @@ pub(super) fn recorded(law: &Law, seed: u64) -> Vec<Exchange> {
         }
     }
     all.sort_by_key(|exchange: &Exchange| exchange.at);
+    if law.again > 0.0 {
+        ask_again(&mut all, law.again, &mut random);
+    }
     let mut seqs = std::collections::HashMap::new();
     for exchange in &mut all {
         let seq = seqs.entry(exchange.connection).or_insert(0);
@@ -83,6 +88,18 @@ pub(super) fn recorded(law: &Law, seed: u64) -> Vec<Exchange> {
         *seq += 1;
     }
     all
+}
+
+/// Lets pages be those that somebody looked at a moment ago.
+fn ask_again(all: &mut [Exchange], share: f64, random: &mut ChaCha8Rng) {
+    let mut last: Vec<String> = Vec::new();
+    for one in all.iter_mut().filter(|one| one.route == "/items/*") {
+        if last.len() >= 30 && random.random::<f64>() < share {
+            let place = last.len() - 1 - random.random_range(0..30);
+            one.target.clone_from(&last[place]);
+        }
+        last.push(one.target.clone());
+    }
 }
 
 /// A page is an item or, now and then, an order; what it loads are pictures.

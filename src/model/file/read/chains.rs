@@ -7,12 +7,9 @@ use serde_yaml::Spanned;
 use crate::model::file::ELSEWHERE;
 use crate::model::file::keys::{GroupKeys, StateKeys, Text};
 use crate::model::file::read::parts::law;
-use crate::model::file::read::{ModelError, Place, YEAR};
+use crate::model::file::read::{ModelError, Place, SLACK, YEAR};
 use crate::model::{Group, MAX_GROUPS, MAX_ROUTES, State, Step};
 use crate::scenario::problem::{crop, did_you_mean};
-
-/// By how much shares that ought to add up to 1 may not, since each was rounded.
-const SLACK: f64 = 0.05;
 
 /// Most steps from one route: to each other one within a page and not, and elsewhere.
 const MAX_STEPS: usize = 2 * MAX_ROUTES + 2;

@@ -5,16 +5,17 @@ use std::ops::RangeInclusive;
 
 use serde_yaml::Spanned;
 
+use crate::model::arrivals::MOST_TIMES;
 use crate::model::edit::{Crowd, Edits, MAX_EDITS, NewRoute, Outlier};
 use crate::model::file::NO_RESPONSE;
 use crate::model::file::keys::{
     BurstKeys, ConnectionKeys, EditKeys, LawKeys, RouteKeys, SizeKeys, Text,
 };
-use crate::model::file::read::{MAX_COUNT, MAX_RATE, ModelError, Place, YEAR};
+use crate::model::file::read::{MAX_COUNT, MAX_RATE, ModelError, Place, SLACK, YEAR};
 use crate::model::routes::METHODS;
 use crate::model::sizes::{PowerTail, Sizes};
-use crate::model::sketch::{Law, MAX_POINTS, Sketch};
-use crate::model::{Bursts, Connections, Keys, MAX_ROUTES, OTHER, Route};
+use crate::model::sketch::{Law, MAX_POINTS, MAX_SIGMA, Sketch};
+use crate::model::{Bursts, Connections, Keys, MAX_ROUTES, MOST_RECENT, OTHER, Route};
 use crate::stats::counts::as_index;
 use crate::stats::zipf::MAX_EXPONENT;
 
@@ -82,7 +83,8 @@ fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, Mode
             count: as_index(place.number(&keys.count, 1.0..=MAX_COUNT)?) as u64,
             exponent: place.number(&keys.exponent, 0.0..=MAX_EXPONENT)?,
             once: place.share(&keys.once)?,
-            recent: place.share(&keys.recent)?,
+            fresh: keys.fresh.as_ref().map_or(Ok(0.0), |share| place.share(share))?,
+            recent: keys.recent.as_ref().map_or(Ok(Vec::new()), |keys| recent(place, keys))?,
         })
     });
     let Law::Points(head) = law(place, &keys.head, MAX_BYTES)? else {
@@ -105,6 +107,42 @@ fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, Mode
         first_byte: time(&keys.first_byte)?,
         rest: time(&keys.rest)?,
     })
+}
+
+/// Distances at which keys come again, and their shares.
+fn recent(
+    place: Place<'_>,
+    keys: &Spanned<Vec<Spanned<Vec<Text>>>>,
+) -> Result<Vec<(u64, f64)>, ModelError> {
+    let mut recent: Vec<(u64, f64)> = Vec::new();
+    for pair in &keys.value {
+        let [most, share] = pair.value.as_slice() else {
+            return Err(place.mistake(
+                pair,
+                "this is not a distance and a share".to_owned(),
+                "write `[8, 0.1]`: a tenth asks for one of the last 8 again".to_owned(),
+            ));
+        };
+        let most = place.whole(most, 1..=MOST_RECENT as u64)?;
+        let share = place.share(share)?;
+        if recent.last().is_some_and(|(before, _)| *before >= most) {
+            return Err(place.mistake(
+                pair,
+                "each distance is farther than the one before".to_owned(),
+                "write them in their order: `[[1, 0.1], [8, 0.2]]`".to_owned(),
+            ));
+        }
+        recent.push((most, share));
+    }
+    let sum: f64 = recent.iter().map(|(_, share)| share).sum();
+    if sum > 1.0 + SLACK {
+        return Err(place.mistake(
+            keys,
+            format!("the shares of `recent` add up to {sum:.3}"),
+            "they are at most 1: what is left is asked for by popularity alone".to_owned(),
+        ));
+    }
+    Ok(recent)
 }
 
 fn statuses(
@@ -189,7 +227,7 @@ pub(super) fn law(
         }
         (None, Some(median), Some(sigma), Some(most)) => Ok(Law::LogNormal {
             median: place.number(median, 0.0..=largest)?,
-            sigma: place.number(sigma, 0.0..=20.0)?,
+            sigma: place.number(sigma, 0.0..=MAX_SIGMA)?,
             most: place.number(most, 0.0..=largest)?,
         }),
         _ => Err(refused("this is neither points nor a lognormal")),
@@ -199,8 +237,8 @@ pub(super) fn law(
 pub(super) fn bursts(place: Place<'_>, keys: &BurstKeys) -> Result<Bursts, ModelError> {
     let lasts = |text: &Text| place.number(text, 1e-3..=YEAR);
     Ok(Bursts {
-        calm: place.number(&keys.calm, 0.0..=1e4)?,
-        busy: place.number(&keys.busy, 0.0..=1e4)?,
+        calm: place.number(&keys.calm, 0.0..=MOST_TIMES)?,
+        busy: place.number(&keys.busy, 0.0..=MOST_TIMES)?,
         calm_lasts: lasts(&keys.calm_lasts)?,
         busy_lasts: lasts(&keys.busy_lasts)?,
     })
@@ -244,18 +282,26 @@ pub(super) fn edits(place: Place<'_>, keys: Option<&EditKeys>) -> Result<Edits, 
         edits.sessions = place.number(sessions, 0.0..=MAX_RATE)?;
     }
     edits.tail = keys.tail.as_ref().map(|index| place.number(index, INDEXES)).transpose()?;
-    for crowd in few(keys.crowds.as_deref()) {
+    for crowd in few(place, keys.crowds.as_ref())? {
         edits.crowds.push(Crowd {
             at: place.seconds(&crowd.at)?,
             lasts: place.seconds(&crowd.lasts)?,
             times: place.number(&crowd.times, 0.0..=1e4)?,
         });
     }
-    for new in few(keys.routes.as_deref()) {
+    for new in few(place, keys.routes.as_ref())? {
         let route = name(place, &new.route)?;
-        edits.routes.push(NewRoute { route, share: place.number(&new.share, 0.0..=0.9)? });
+        edits.routes.push(NewRoute { route, share: place.number(&new.share, 0.0..=MOST_NEW)? });
     }
-    for outlier in few(keys.outliers.as_deref()) {
+    let new: f64 = edits.routes.iter().map(|new| new.share).sum();
+    if let Some(routes) = keys.routes.as_ref().filter(|_| new > MOST_NEW + 1e-9) {
+        return Err(place.mistake(
+            routes,
+            format!("new routes have {new:.3} of all requests together"),
+            format!("write shares that add up to {MOST_NEW} at most: the others keep the rest"),
+        ));
+    }
+    for outlier in few(place, keys.outliers.as_ref())? {
         edits.outliers.push(Outlier {
             bytes: as_index(place.number(&outlier.bytes, 0.0..=MAX_BYTES)?) as u64,
             every: place.number(&outlier.every, 1e-3..=YEAR)?,
@@ -264,7 +310,18 @@ pub(super) fn edits(place: Place<'_>, keys: Option<&EditKeys>) -> Result<Edits, 
     Ok(edits)
 }
 
-/// The first of a list: nobody writes more edits than that.
-fn few<T>(all: Option<&[T]>) -> impl Iterator<Item = &T> {
-    all.unwrap_or(&[]).iter().take(MAX_EDITS)
+/// The largest share that all new routes together may have.
+const MOST_NEW: f64 = 0.9;
+
+/// A list of edits that is not too long.
+fn few<'k, T>(place: Place<'_>, all: Option<&'k Spanned<Vec<T>>>) -> Result<&'k [T], ModelError> {
+    let Some(all) = all else { return Ok(&[]) };
+    if all.value.len() > MAX_EDITS {
+        return Err(place.mistake(
+            all,
+            format!("these are {} edits of one kind", all.value.len()),
+            format!("write {MAX_EDITS} at most"),
+        ));
+    }
+    Ok(&all.value)
 }
