@@ -1,10 +1,13 @@
 //! Caches by their keys alone: what an LRU cache of any size would miss, exactly and in one pass,
 //! and what one of a given size misses from empty on.
 
+mod stack;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::stats::counts::as_f64;
+use crate::stats::lru::stack::Stack;
 
 /// The misses of LRU caches of every size, after one look at the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,57 +35,23 @@ impl MissCurve {
 }
 
 /// The miss-ratio curve of LRU caches by stack distances (Mattson; Olken's tree as a Fenwick tree
-/// over positions), in O(n log n).
+/// over positions), in O(n log k) for k distinct keys.
 pub fn miss_curve(keys: &[u64]) -> MissCurve {
-    // A one stands at the last position of each key: the ones since then are the distinct keys.
-    let mut ones = Fenwick::new(keys.len());
-    let mut last: HashMap<u64, usize> = HashMap::new();
+    let mut stack = Stack::new();
     let mut curve =
         MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
-    for (position, key) in keys.iter().enumerate() {
-        match last.insert(*key, position) {
+    for key in keys {
+        match stack.touch(*key) {
             None => curve.compulsory += 1,
-            Some(before) => {
-                let distance = ones.sum_before(position) - ones.sum_before(before);
+            Some(distance) => {
                 if curve.at_distance.len() <= distance {
                     curve.at_distance.resize(distance + 1, 0);
                 }
                 curve.at_distance[distance] += 1;
-                ones.add(before, false);
             }
         }
-        ones.add(position, true);
     }
     curve
-}
-
-/// Prefix sums of ones that come and go.
-struct Fenwick {
-    sums: Vec<u32>,
-}
-
-impl Fenwick {
-    fn new(length: usize) -> Self {
-        Self { sums: vec![0; length + 1] }
-    }
-
-    fn add(&mut self, position: usize, one: bool) {
-        let mut index = position + 1;
-        while index < self.sums.len() {
-            let sum = &mut self.sums[index];
-            *sum = if one { *sum + 1 } else { sum.saturating_sub(1) };
-            index += index & index.wrapping_neg();
-        }
-    }
-
-    fn sum_before(&self, position: usize) -> usize {
-        let (mut index, mut sum) = (position, 0);
-        while index > 0 {
-            sum += self.sums[index] as usize;
-            index &= index - 1;
-        }
-        sum
-    }
 }
 
 /// An LRU cache, simulated: it starts empty, keeps a number of keys, and forgets each of them some
@@ -278,6 +247,20 @@ mod tests {
                     read_at.insert(*key, now);
                 }
                 prop_assert_eq!(cache.touch(*key, Duration::from_secs(now)), expected);
+            }
+        }
+    }
+
+    /// Positions run out many times over, with few keys and with many.
+    #[test]
+    fn a_long_series_has_the_distances_that_it_would_have_on_a_short_stack() {
+        for keys in [3_u64, 700, 5_000] {
+            let all: Vec<u64> = (0..30_000_u64).map(|n| n * n % 7_919 % keys).collect();
+            let curve = miss_curve(&all);
+            for size in [1, 2, 100, 600, 4_000] {
+                let mut cache = Lru::new(Some(size), None);
+                let missed = all.iter().filter(|key| !cache.touch(**key, Duration::ZERO)).count();
+                assert_eq!(curve.misses(size), missed as u64, "{keys} keys, {size}");
             }
         }
     }
