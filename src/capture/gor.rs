@@ -30,7 +30,7 @@ use crate::capture::heads::Draft;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::Kind;
-use crate::recording::ledger::{Ledger, cut};
+use crate::recording::ledger::{Ledger, cut, guess};
 use crate::recording::{Exchange, Flags, Response};
 
 pub use crate::capture::gor::pairs::{WAITING_BYTES_MAX, WAITING_MAX};
@@ -203,8 +203,7 @@ impl<'a> Import<'a> {
         let is_answered = answer.is_some();
         let bucket = if is_answered { "exchange" } else { "request without response" };
         let connection = self.numbers.next(connection_of(&sent));
-        self.ledger
-            .note("requests whose connection is not known", u64::from(connection.1 == ALONE));
+        self.ledger.note(guess::UNNAMED, u64::from(connection.1 == ALONE));
         let mut flags = sent.message.flags;
         let response = answer.map(|answer| respond(&sent, answer, &mut flags));
         let body_bytes = match sent.message.declared {
@@ -250,7 +249,7 @@ impl<'a> Import<'a> {
         }
         self.orphans(orphans);
         let is_random = self.ports.are_random();
-        self.ledger.note("IDs are random: connections are not known", u64::from(is_random));
+        self.ledger.note(guess::RANDOM, u64::from(is_random));
         let servers = self.known.servers(&mut self.ledger);
         Documents {
             ledger: self.ledger,

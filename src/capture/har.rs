@@ -27,7 +27,7 @@ use crate::capture::heads::{Draft, Line, Url, request_head, response_head, url_o
 use crate::capture::lenient::Several;
 use crate::capture::source::Source;
 use crate::protocol::Protocol;
-use crate::recording::ledger::{Ledger, cut};
+use crate::recording::ledger::{Ledger, cut, guess};
 use crate::recording::{Exchange, Flags, Response};
 
 const ENTRIES: &[Pattern] = &[&["log", "entries", "*"]];
@@ -199,7 +199,7 @@ impl Import {
             fnv1a(words.into_bytes().into_iter())
         });
         let is_unknown = key.is_none() && !is_cached(entry);
-        self.ledger.note("entries without connection", u64::from(is_unknown));
+        self.ledger.note(guess::ENTRY, u64::from(is_unknown));
         let connection = self.numbers.next(key);
         let scheme = Some(url.scheme);
         let draft =

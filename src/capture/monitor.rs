@@ -21,7 +21,7 @@ use crate::protocol::Protocol;
 use crate::protocol::resp::command;
 use crate::protocol::resp::commands::first_key;
 use crate::protocol::resp::words::redact;
-use crate::recording::ledger::{Ledger, cut};
+use crate::recording::ledger::{Ledger, cut, guess};
 use crate::recording::route::route_of_key;
 use crate::recording::{Exchange, Flags, Servers};
 
@@ -149,7 +149,7 @@ impl Import<'_> {
         // All who come over a socket of the machine have its path for an address.
         let is_named = !monitored.address.starts_with(b"unix:");
         let (connection, seq) = self.numbers.next(is_named.then(|| monitored.address.to_vec()));
-        self.ledger.note("requests whose connection is not known", u64::from(seq == ALONE));
+        self.ledger.note(guess::UNNAMED, u64::from(seq == ALONE));
         (self.sink)(Exchange {
             at: Duration::from_nanos(u64::try_from(monitored.at_ns).unwrap_or(0)),
             connection,

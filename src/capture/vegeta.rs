@@ -25,7 +25,7 @@ use crate::capture::vegeta::body::{Body, body_of};
 use crate::capture::vegeta::text::Reading;
 use crate::protocol::Protocol;
 use crate::recording::jsonl::{LINE_BYTES_MAX, Length, read_line};
-use crate::recording::ledger::{Ledger, cut};
+use crate::recording::ledger::{Ledger, cut, guess};
 use crate::recording::{Exchange, Flags};
 use crate::units::rate::Rate;
 
@@ -112,7 +112,7 @@ pub fn read_targets(
     }
     let Import { mut ledger, known, .. } = import;
     if pace.connections.is_none() {
-        ledger.note("targets that got a connection each", ledger.messages.total);
+        ledger.note(guess::TARGET, ledger.messages.total);
     }
     let servers = known.servers(&mut ledger);
     Ok(Documents { ledger, servers, clock_resolution_ns: 1, warnings, ..Documents::default() })

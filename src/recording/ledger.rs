@@ -115,10 +115,43 @@ pub mod cut {
         [CAPTURE, COMPRESSED, CEILING, LINE, RECORD, DOCUMENT, DAMAGED_DOCUMENT];
 }
 
+/// Notes of requests whose connection is not known, and that were given one by a rule.
+pub mod guess {
+    /// Of an access log that names neither the port of a client nor a number of its connection.
+    pub const LOG: &str = "requests whose connection is a guess";
+    /// Of formats that name connections, but not this one.
+    pub const UNNAMED: &str = "requests whose connection is not known";
+    /// The same in a HAR.
+    pub const ENTRY: &str = "entries without connection";
+    /// Of targets, which have none.
+    pub const TARGET: &str = "targets that got a connection each";
+    /// Of `GoReplay`, whose IDs may name connections or not.
+    pub const RANDOM: &str = "IDs are random: connections are not known";
+
+    /// All of them.
+    pub const ALL: [&str; 5] = [LOG, UNNAMED, ENTRY, TARGET, RANDOM];
+}
+
+/// How the names of those buckets end in which lines, records and entries are that may each have
+/// been a request, and were not read.
+const UNREAD: [&str; 3] = [" not understood", " too long", " cut off"];
+
 impl Ledger {
     /// Why what was read is only a part of what there was; nothing where it is all of it.
     pub fn cuts(&self) -> Vec<&'static str> {
         cut::ALL.into_iter().filter(|name| self.notes.contains_key(*name)).collect()
+    }
+
+    /// Requests were put on connections by a rule, since nothing says on which they were.
+    pub fn guesses_connections(&self) -> bool {
+        guess::ALL.into_iter().any(|name| self.notes.contains_key(name))
+    }
+
+    /// Lines, records and entries that may each have been a request, and of which none was made.
+    pub fn unread(&self) -> u64 {
+        let is_unread = |bucket: &str| UNREAD.iter().any(|end| bucket.ends_with(end));
+        let buckets = self.frames.buckets.iter().filter(|(bucket, _)| is_unread(bucket));
+        buckets.map(|(_, count)| count).sum()
     }
 
     /// Counts something worth telling.
@@ -201,6 +234,22 @@ mod tests {
         assert_eq!((first.messages.count("exchange"), ledger.messages.count("exchange")), (3, 0));
         assert!(first.reconciles() && ledger.reconciles());
         assert_eq!((first.notes["gaps"], ledger.notes.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_told_from_what_is_no_request() {
+        let mut ledger = Ledger::default();
+        for (bucket, count) in
+            [("exchange line", 7), ("line not understood", 2), ("entry too long", 1)]
+        {
+            ledger.frames.enter(count);
+            ledger.frames.end(bucket, count);
+        }
+        ledger.frames.end("empty line", 5);
+        assert_eq!(ledger.unread(), 3);
+        assert!(!ledger.guesses_connections());
+        ledger.note(guess::LOG, 1);
+        assert!(ledger.guesses_connections());
     }
 
     #[test]

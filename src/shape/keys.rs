@@ -4,10 +4,11 @@
 //! Keys are kept or left out by their hash (SHARDS), so that all requests for a kept key are there,
 //! and two recordings keep the same ones.
 
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+
+use foldhash::fast::FixedState;
 
 use crate::stats::counts::as_f64;
-use crate::stats::histograms::nanoseconds;
 
 /// Requests kept of one recording: 32 MiB. Where there are more, half of the keys are let go, and
 /// again; up to here, all are kept and curves are exact.
@@ -53,14 +54,21 @@ impl Keys {
         Self { kept: Vec::new(), threshold: u64::MAX, most, reads: 0 }
     }
 
-    /// Takes the next request in the order of time.
-    pub fn add(&mut self, hash: u64, is_read: bool, at: Duration) {
+    /// Takes the next request in the order of time; its moment is in nanoseconds.
+    #[inline]
+    pub fn add(&mut self, hash: u64, is_read: bool, at_ns: u64) {
         self.reads += u64::from(is_read);
         let key = hash & !1 | u64::from(is_read);
         if key > self.threshold {
             return;
         }
-        self.kept.push(Kept { key, at_ns: nanoseconds(at) });
+        self.kept.push(Kept { key, at_ns });
+        if self.kept.len() > self.most {
+            self.shrink();
+        }
+    }
+
+    fn shrink(&mut self) {
         while self.kept.len() > self.most && self.threshold > 1 {
             self.lower(self.threshold / 2);
         }
@@ -89,10 +97,19 @@ impl Keys {
     /// Distinct keys among those kept that fit.
     pub fn distinct(&self, fits: impl Fn(Kept) -> bool) -> u64 {
         let kept = self.kept.iter().filter(|kept| fits(**kept));
-        let mut keys: Vec<u64> = kept.map(|kept| kept.key).collect();
-        keys.sort_unstable();
-        keys.dedup();
+        let keys: HashSet<u64, FixedState> = kept.map(|kept| kept.key).collect();
         keys.len() as u64
+    }
+
+    /// The keys up to a threshold that are read, and how often: the most popular first.
+    pub fn popular(&self, threshold: u64) -> Vec<(u64, u64)> {
+        let mut reads: HashMap<u64, u64, FixedState> = HashMap::default();
+        for kept in self.kept.iter().filter(|kept| kept.is_read() && kept.key <= threshold) {
+            *reads.entry(kept.key).or_default() += 1;
+        }
+        let mut popular: Vec<(u64, u64)> = reads.into_iter().collect();
+        popular.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        popular
     }
 
     /// What was kept, in the order of time.
@@ -109,7 +126,7 @@ mod tests {
     fn filled(most: usize, requests: u64, keys: u64) -> Keys {
         let mut sample = Keys::within(most);
         for number in 0..requests {
-            sample.add(spread(number % keys + 1), true, Duration::from_nanos(number));
+            sample.add(spread(number % keys + 1), true, number);
         }
         sample
     }
@@ -129,6 +146,19 @@ mod tests {
         assert!(sample.rate() > 0.02 && sample.rate() < 0.2, "{}", sample.rate());
         let all = filled(20_000, 10_000, 500);
         assert_eq!((all.kept().len(), all.threshold()), (10_000, u64::MAX));
+    }
+
+    #[test]
+    fn the_most_popular_come_first_and_what_is_not_read_does_not() {
+        let mut sample = Keys::within(1_000);
+        for (key, times) in [(20, 3), (30, 9), (40, 3)] {
+            for at_ns in 0..times {
+                sample.add(key, true, at_ns);
+                sample.add(50, false, at_ns);
+            }
+        }
+        assert_eq!(sample.popular(u64::MAX), [(31, 9), (21, 3), (41, 3)]);
+        assert_eq!(sample.popular(35), [(31, 9), (21, 3)]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::shape::gate::failures;
 use crate::shape::judged::{Judged, Kind, faithful_from_ms};
 use crate::shape::likeness::align::aligned;
 use crate::shape::metrics::{MIN_WINDOWS, scale_of_ms};
-use crate::shape::pairing::{LEAST_SHARE, Pairing, pair};
+use crate::shape::pairing::{LEAST_SHARE, Pairing, glance, pair};
 use crate::shape::profile::Profile;
 use crate::shape::tolerance::Tolerances;
 use crate::shape::{Metric, MetricOutcome};
@@ -32,6 +32,11 @@ pub struct Side<'a> {
     pub clock_step_ns: u64,
     /// Requests that were there and are not in it, as a share: what no count can be better than.
     pub lost: f64,
+    /// Which requests shared a connection is known. A log seldom says it, so that whoever reads it
+    /// has to guess.
+    pub knows_connections: bool,
+    /// Connections whose handshake of TLS was seen: in full, and those that resumed a session.
+    pub handshakes: [u64; 2],
 }
 
 /// How the requests of two recordings are set against each other.
@@ -138,7 +143,12 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
         return invalid(reason, tolerances);
     }
     let (pairing, unpaired) = paired(reference.profile, other.profile, pairs);
-    let (profile, shift_ns) = aligned(reference.profile, other.profile, pairing.as_ref());
+    let (mut profile, shift_ns) = aligned(reference.profile, other.profile, pairing.as_ref());
+    let same = reference.profile.of_the_classes_of(other.profile);
+    if let Some(mix) = other.profile.mix.beside(&reference.profile.mix) {
+        profile.set_mix(mix);
+    }
+    let reference = Side { profile: same.as_ref().unwrap_or(reference.profile), ..reference };
     let other = Side { profile: &profile, ..other };
     let (floors, way) = floors(reference.profile, other.profile, pairing.as_ref());
     let pairing = pairing.as_ref();
@@ -237,19 +247,29 @@ fn paired(reference: &Profile, other: &Profile, pairs: Pairs) -> (Option<Pairing
     if pairs == Pairs::Never {
         return (None, "requests were not to be paired".to_owned());
     }
+    let gap = reference.gaps.mean();
+    let no_replay = glance(&reference.keys, &other.keys)
+        .filter(|(pairing, part)| pairing.drift_ns.is_some() && !pairing.is_replay(gap * part));
+    if let Some((pairing, _)) = no_replay {
+        return (None, why_no_replay(&pairing));
+    }
     let Some(pairing) = pair(&reference.keys, &other.keys) else {
         return (None, "the two recordings have no resource in common".to_owned());
     };
-    if pairing.is_replay(reference.gaps.mean()) {
+    if pairing.is_replay(gap) {
         return (Some(pairing), String::new());
     }
-    let reason = if pairing.share < LEAST_SHARE {
+    let reason = why_no_replay(&pairing);
+    (None, reason)
+}
+
+fn why_no_replay(pairing: &Pairing) -> String {
+    if pairing.share < LEAST_SHARE {
         let share = format_share(pairing.share);
         format!("too few requests have a partner ({share}) for one recording to be a replay")
     } else {
         "neighbours do not stay neighbours, as they do in a replay".to_owned()
-    };
-    (None, reason)
+    }
 }
 
 /// Why nothing can be said about two recordings.

@@ -81,7 +81,26 @@ impl Pairing {
 
 /// Pairs two samples of requests. `None` where no request has a partner.
 pub fn pair(reference: &Keys, other: &Keys) -> Option<Pairing> {
-    let threshold = reference.threshold().min(other.threshold());
+    pair_up_to(reference, other, reference.threshold().min(other.threshold()))
+}
+
+/// Requests of which a glance is enough to see that a load is no replay.
+const GLANCE: usize = 1 << 17;
+
+/// Pairs some of the keys of long recordings, which costs a fraction of pairing all of them, and
+/// how many requests each of those stands for. `None` where all of them should be paired at once.
+pub fn glance(reference: &Keys, other: &Keys) -> Option<(Pairing, f64)> {
+    let longer = reference.kept().len().max(other.kept().len());
+    if longer < 4 * GLANCE {
+        return None;
+    }
+    let part = u64::try_from(longer / GLANCE).unwrap_or(u64::MAX);
+    let threshold = reference.threshold().min(other.threshold()) / part;
+    let pairing = pair_up_to(reference, other, threshold)?;
+    Some((pairing, as_f64(part)))
+}
+
+fn pair_up_to(reference: &Keys, other: &Keys, threshold: u64) -> Option<Pairing> {
     let [first, second] = [reference, other].map(|keys| by_key(keys, threshold));
     let smaller = first.len().min(second.len());
     let (mut pairs, unsure) = matched(&first, &second);
@@ -242,6 +261,7 @@ mod tests {
 
     use super::*;
     use crate::bytes::spread;
+    use crate::stats::histograms::nanoseconds;
 
     /// Moments in milliseconds, and what was asked for.
     fn keys(requests: &[(f64, u64)]) -> Keys {
@@ -249,7 +269,7 @@ mod tests {
         sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut keys = Keys::default();
         for (ms, key) in sorted {
-            keys.add(spread(key + 1), true, Duration::from_secs_f64(ms / 1e3));
+            keys.add(spread(key + 1), true, nanoseconds(Duration::from_secs_f64(ms / 1e3)));
         }
         keys
     }
@@ -323,6 +343,26 @@ mod tests {
     }
 
     #[test]
+    fn a_glance_tells_a_replay_from_another_load() {
+        let load = |seed: u64| -> Keys {
+            let mut keys = Keys::default();
+            for number in 0..4 * GLANCE as u64 {
+                let key = spread(spread(number ^ (seed << 40)) % 3_000 + 1);
+                keys.add(key, true, number * 1_000_000 + spread(number + seed) % 900_000);
+            }
+            keys
+        };
+        let (original, other) = (load(1), load(2));
+        let seen = |second: &Keys| {
+            let (pairing, part) = glance(&original, second).unwrap();
+            assert!(pairing.pairs < 3 * GLANCE as u64, "{}", pairing.pairs);
+            pairing.is_replay(1e6 * part)
+        };
+        assert!(seen(&original) && !seen(&other));
+        assert!(glance(&keys(&recorded(1)), &keys(&recorded(1))).is_none(), "it is short");
+    }
+
+    #[test]
     fn requests_for_one_resource_alone_prove_nothing() {
         let same: Vec<(f64, u64)> = recorded(1).iter().map(|&(ms, _)| (ms, 7)).collect();
         let pairing = pair(&keys(&same), &keys(&same)).unwrap();
@@ -336,7 +376,7 @@ mod tests {
         let original = recorded(3);
         let mut small = Keys::within(1_000);
         for &(ms, key) in &original {
-            small.add(spread(key + 1), true, Duration::from_secs_f64(ms / 1e3));
+            small.add(spread(key + 1), true, nanoseconds(Duration::from_secs_f64(ms / 1e3)));
         }
         let pairing = pair(&keys(&original), &small).unwrap();
         assert!((pairing.share - 1.0).abs() < 1e-9, "{pairing:?}");

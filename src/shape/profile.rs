@@ -1,31 +1,21 @@
 //! What is kept of a recording to set its load beside another one's: a fold over its requests in
 //! the order of time, in bounded memory.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod fold;
+pub mod routes;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::bytes::spread;
-use crate::recording::file::sights::Sight;
+use crate::recording::file::sights::names::Names;
+use crate::shape::Shape;
 use crate::shape::keys::Keys;
-use crate::shape::{MAX_ROUTES, OTHER_ROUTES, Shape, WINDOW_NS};
+use crate::shape::profile::fold::Profiler;
+use crate::shape::profile::routes::Mix;
 use crate::stats::counts::as_f64;
-use crate::stats::histograms::{MAX_SIZE, nanoseconds, record_time, sizes, times};
-
-/// Connections followed, by their numbers, which recordings give from 0 on.
-pub const MAX_CONNECTIONS: usize = 1 << 20;
-
-/// Routes whose sizes are kept apart: 27 KiB each at most.
-pub const MAX_SIZED_ROUTES: usize = 200;
-
-/// Sessions counted. Where there are more, half of them are let go by their hash, and again.
-pub const MAX_SESSIONS: usize = 1 << 14;
-
-/// Half a window, which stands before the first request: what is regular begins in the middle of
-/// a window, and a little lateness moves nothing into another one.
-const HALF_A_WINDOW: Duration = Duration::from_millis(5);
 
 /// Windows of 10 ms: as many as [`Shape`] has.
 const MAX_WINDOWS: usize = super::MAX_SECONDS * 100;
@@ -38,8 +28,8 @@ pub struct Profile {
     /// Requests by route, of sessions with an even and with an odd hash: how far two halves of the
     /// same load are apart.
     pub halves: [BTreeMap<Arc<str>, u64>; 2],
-    /// Moment of the first request, since the recording's start.
-    pub first: Option<Duration>,
+    /// Where both come from.
+    pub mix: Mix,
     /// From the first request to the last.
     pub length: Duration,
     /// Between one request and the next, in nanoseconds.
@@ -50,35 +40,56 @@ pub struct Profile {
     pub bytes: [u64; 2],
     /// Bytes of the requests' bodies by route.
     pub route_bytes: BTreeMap<Arc<str>, Histogram<u64>>,
+    /// The largest bodies of requests, the largest first.
+    pub largest: Vec<Largest>,
     /// Requests on a connection.
     pub reuse: Histogram<u64>,
     /// From an answer to the next request on its connection, in nanoseconds.
     pub idle: Histogram<u64>,
-    /// Answers whose end is known, and the sum of the time that they took, in seconds.
+    /// Answers whose end is known, and the sum of the time that they took, in nanoseconds.
     pub answers: u64,
     /// That sum.
-    pub waited: f64,
+    pub waited_ns: u64,
     /// Most requests in flight at once, by windows of 10 ms.
     pub most_in_flight: u64,
+    /// Requests that came when the request of their session before them was answered, and all that
+    /// had one before them whose answer's end is known; of the sessions that were followed.
+    pub dependent: [u64; 2],
     /// Keys in their order.
     pub keys: Keys,
     /// Requests of a session that a request is in, on average: `E[N²]/E[N]`. `None` without
-    /// sessions that were counted.
+    /// sessions that were followed.
     pub cluster: Option<f64>,
-    /// Sessions that were counted with an even and with an odd hash.
+    /// Sessions that were followed with an even and with an odd hash.
     pub sessions: [u64; 2],
     /// Requests on connections beyond [`MAX_CONNECTIONS`].
     pub not_followed: u64,
     /// Requests later than the windows reach, which are in nothing else here.
     pub beyond: u64,
-    gap_moments: [f64; 3],
+    gap_moments: Moments,
+}
+
+/// A large body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Largest {
+    /// Its length.
+    pub bytes: u64,
+    /// Who sent it.
+    pub session: u64,
+}
+
+/// Of gaps in nanoseconds, exactly: all of them together are no longer than the windows reach.
+#[derive(Clone, Copy, Debug, Default)]
+struct Moments {
+    count: u64,
+    sum: u64,
+    squares: u128,
 }
 
 impl Profile {
     /// Of a load of which only the requests in each second and the mix are known.
     pub fn of_seconds(seconds: &[u64], mix: BTreeMap<Arc<str>, u64>) -> Self {
-        let mut profile = Profiler::default().finish(&[]);
-        profile.first = Some(Duration::ZERO);
+        let mut profile = Profiler::default().finish(&Names::default());
         profile.length = Duration::from_secs(seconds.len().min(super::MAX_SECONDS) as u64);
         for second in seconds.iter().take(super::MAX_SECONDS) {
             let requests = u32::try_from(*second).unwrap_or(u32::MAX);
@@ -87,14 +98,31 @@ impl Profile {
             let share = |window: u32| requests / 100 + u32::from(window < requests % 100);
             profile.shape.counts.extend((0..100).map(share));
         }
-        profile.shape.mix = mix;
+        profile.set_mix(Mix::of_counts(mix));
         profile
+    }
+
+    /// Tells the classes apart that a mix does.
+    pub fn set_mix(&mut self, mix: Mix) {
+        let [all, even, odd] = mix.counts();
+        (self.shape.mix, self.halves, self.mix) = (all, [even, odd], mix);
+    }
+
+    /// The same load with the classes that another one tells apart, too; `None` where it is that.
+    pub fn of_the_classes_of(&self, other: &Self) -> Option<Self> {
+        let mix = self.mix.beside(&other.mix)?;
+        let mut same = self.clone();
+        same.set_mix(mix);
+        Some(same)
     }
 
     /// Squared coefficient of variation of the gaps: 1 for a Poisson process.
     pub fn gaps_scv(&self) -> Option<f64> {
-        let [count, mean, squares] = self.gap_moments;
-        (count >= 2.0 && mean > 0.0).then(|| squares / count / (mean * mean))
+        let Moments { count, sum, squares } = self.gap_moments;
+        let (count, sum) = (u128::from(count), u128::from(sum));
+        // n·Σx² − (Σx)² over (Σx)²; it fits, since the sum is at most that of six hours.
+        let spread = count.saturating_mul(squares).saturating_sub(sum.saturating_mul(sum));
+        (count >= 2 && sum > 0).then(|| real(spread) / real(sum.saturating_mul(sum)))
     }
 
     /// Requests a second, from the first to the last one.
@@ -106,7 +134,7 @@ impl Profile {
     /// Requests in flight on average; `None` where no end of an answer is known.
     pub fn mean_in_flight(&self) -> Option<f64> {
         let seconds = self.length.as_secs_f64();
-        (self.answers > 0 && seconds > 0.0).then(|| self.waited / seconds)
+        (self.answers > 0 && seconds > 0.0).then(|| as_f64(self.waited_ns) / 1e9 / seconds)
     }
 
     /// Begins so many windows of 10 ms later (or earlier; what is before the start then is counted
@@ -117,207 +145,9 @@ impl Profile {
     }
 }
 
-/// A profile under construction.
-#[derive(Debug)]
-pub struct Profiler {
-    profile: Profile,
-    routes: Vec<[u64; 2]>,
-    route_bytes: Vec<Histogram<u64>>,
-    connections: Vec<Connection>,
-    /// Requests in flight more or less, by window.
-    flights: Vec<i32>,
-    sessions: HashMap<u64, u64>,
-    /// Sessions whose hash is at most this are counted.
-    threshold: u64,
-    latest: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Connection {
-    requests: u32,
-    /// End of the answer before, in nanoseconds; 0 where it is not known.
-    ended_ns: u64,
-}
-
-impl Default for Profiler {
-    fn default() -> Self {
-        let profile = Profile {
-            shape: Shape::new(),
-            halves: [BTreeMap::new(), BTreeMap::new()],
-            first: None,
-            length: Duration::ZERO,
-            gaps: times(),
-            response_bytes: sizes(),
-            bytes: [0; 2],
-            route_bytes: BTreeMap::new(),
-            reuse: sizes(),
-            idle: times(),
-            answers: 0,
-            waited: 0.0,
-            most_in_flight: 0,
-            keys: Keys::default(),
-            cluster: None,
-            sessions: [0; 2],
-            not_followed: 0,
-            beyond: 0,
-            gap_moments: [0.0; 3],
-        };
-        Self {
-            profile,
-            routes: Vec::new(),
-            route_bytes: Vec::new(),
-            connections: Vec::new(),
-            flights: Vec::new(),
-            sessions: HashMap::new(),
-            threshold: u64::MAX,
-            latest: None,
-        }
-    }
-}
-
-impl Profiler {
-    /// Takes the next request in the order of time. One that is earlier than the one before counts
-    /// as being at its moment.
-    pub fn add(&mut self, seen: &Sight) {
-        let profile = &mut self.profile;
-        let first = *profile.first.get_or_insert(seen.at);
-        let at = seen.at.saturating_sub(first).max(profile.length);
-        if at.as_secs() >= super::MAX_SECONDS as u64 {
-            profile.beyond += 1;
-            return;
-        }
-        if let Some(before) = self.latest.replace(at) {
-            profile.add_gap(at.saturating_sub(before));
-        }
-        profile.length = at;
-        profile.shape.total += 1;
-        super::bump(&mut profile.shape.counts, super::window_of(at + HALF_A_WINDOW), 1);
-        profile.bytes[0] = profile.bytes[0].saturating_add(seen.request_bytes);
-        if let Some(bytes) = seen.response_bytes {
-            profile.response_bytes.saturating_record(bytes.min(MAX_SIZE));
-            profile.bytes[1] = profile.bytes[1].saturating_add(bytes);
-        }
-        profile.keys.add(seen.key, seen.is_read, at);
-        let session = spread(seen.session);
-        self.count_route(seen, session);
-        if session <= self.threshold {
-            *self.sessions.entry(session).or_default() += 1;
-            while self.sessions.len() > MAX_SESSIONS {
-                self.threshold /= 2;
-                self.sessions.retain(|session, _| *session <= self.threshold);
-            }
-        }
-        self.follow(seen, at);
-    }
-
-    fn count_route(&mut self, seen: &Sight, session: u64) {
-        let route = (seen.route as usize).min(MAX_ROUTES);
-        if self.routes.len() <= route {
-            self.routes.resize(route + 1, [0; 2]);
-        }
-        let half = half_of(session);
-        self.routes[route][half] += 1;
-        // Most requests have no body: those are put into the histograms at the end.
-        if seen.request_bytes == 0 {
-            return;
-        }
-        self.profile.shape.request_bytes.saturating_record(seen.request_bytes.min(MAX_SIZE));
-        if route < MAX_SIZED_ROUTES {
-            while self.route_bytes.len() <= route {
-                self.route_bytes.push(route_sizes());
-            }
-            let bytes = seen.request_bytes.min(MAX_SIZE);
-            if self.route_bytes[route].record(bytes).is_err() {
-                self.route_bytes[route].saturating_record(bytes);
-            }
-        }
-    }
-
-    fn follow(&mut self, seen: &Sight, at: Duration) {
-        let at_ns = nanoseconds(at);
-        let took = seen.took.map_or(0, nanoseconds);
-        if seen.took.is_some() {
-            self.profile.answers += 1;
-            self.profile.waited += as_f64(took) / 1e9;
-            let window = |ns: u64| usize::try_from(ns / WINDOW_NS).unwrap_or(usize::MAX);
-            let (begins, ends) = (window(at_ns), window(at_ns.saturating_add(took)));
-            let last = ends.saturating_add(1).min(MAX_WINDOWS);
-            if begins < last {
-                if self.flights.len() <= last {
-                    self.flights.resize(last + 1, 0);
-                }
-                self.flights[begins] += 1;
-                self.flights[last] -= 1;
-            }
-        }
-        let Some(number) =
-            usize::try_from(seen.connection).ok().filter(|&number| number < MAX_CONNECTIONS)
-        else {
-            self.profile.not_followed += 1;
-            return;
-        };
-        if self.connections.len() <= number {
-            self.connections.resize(number + 1, Connection::default());
-        }
-        let connection = &mut self.connections[number];
-        if connection.requests == 0 {
-            super::bump(&mut self.profile.shape.opens, super::second_of(at), 1);
-        } else if connection.ended_ns > 0 && connection.ended_ns <= at_ns {
-            record_time(&mut self.profile.idle, at_ns - connection.ended_ns);
-        }
-        connection.requests = connection.requests.saturating_add(1);
-        connection.ended_ns = if seen.took.is_some() { at_ns.saturating_add(took) } else { 0 };
-    }
-
-    /// The profile, with the names of methods and routes by their numbers.
-    pub fn finish(mut self, names: &[Arc<str>]) -> Profile {
-        let mut profile = self.profile;
-        let other: Arc<str> = Arc::from(OTHER_ROUTES);
-        let name_of = |number: usize| names.get(number).filter(|_| number < MAX_ROUTES);
-        for (number, halves) in self.routes.iter().enumerate() {
-            let name = name_of(number).unwrap_or(&other);
-            *profile.shape.mix.entry(Arc::clone(name)).or_default() += halves.iter().sum::<u64>();
-            for (half, count) in profile.halves.iter_mut().zip(halves) {
-                *half.entry(Arc::clone(name)).or_default() += count;
-            }
-        }
-        profile.shape.mix.retain(|_, count| *count > 0);
-        let empty = profile.shape.total.saturating_sub(profile.shape.request_bytes.len());
-        profile.shape.request_bytes.saturating_record_n(0, empty);
-        self.route_bytes.resize_with(self.routes.len().min(MAX_SIZED_ROUTES), route_sizes);
-        for (bytes, halves) in self.route_bytes.iter_mut().zip(&self.routes) {
-            let empty = halves.iter().sum::<u64>().saturating_sub(bytes.len());
-            bytes.saturating_record_n(0, empty);
-        }
-        for (number, bytes) in self.route_bytes.into_iter().enumerate() {
-            if let Some(name) = name_of(number).filter(|_| !bytes.is_empty()) {
-                profile.route_bytes.insert(Arc::clone(name), bytes);
-            }
-        }
-        for connection in self.connections.iter().filter(|connection| connection.requests > 0) {
-            profile.reuse.saturating_record(u64::from(connection.requests));
-        }
-        let (mut now, mut most) = (0_i64, 0);
-        for change in &self.flights {
-            now += i64::from(*change);
-            most = most.max(now);
-        }
-        profile.most_in_flight = u64::try_from(most).unwrap_or(0);
-        let odd = self.sessions.keys().filter(|session| half_of(**session) == 1).count() as u64;
-        profile.sessions = [self.sessions.len() as u64 - odd, odd];
-        let mut sizes: Vec<u64> = self.sessions.into_values().collect();
-        sizes.sort_unstable();
-        let (sum, squares) = sizes.iter().fold((0.0, 0.0), |(sum, squares), &size| {
-            (sum + as_f64(size), squares + as_f64(size) * as_f64(size))
-        });
-        profile.cluster = (sum > 0.0).then(|| squares / sum);
-        profile
-    }
-}
-
-/// Which half of the load a session is in.
-fn half_of(session: u64) -> usize {
-    usize::from(session % 2 == 1)
+#[expect(clippy::cast_precision_loss, reason = "of two long numbers, only the ratio is wanted")]
+fn real(number: u128) -> f64 {
+    number as f64
 }
 
 fn moved(counts: &mut Vec<u32>, by: i64) {
@@ -333,26 +163,3 @@ fn moved(counts: &mut Vec<u32>, by: i64) {
         None => {}
     }
 }
-
-impl Profile {
-    /// Mean and squared deviations of the gaps, after Welford.
-    fn add_gap(&mut self, gap: Duration) {
-        record_time(&mut self.gaps, nanoseconds(gap));
-        let [count, mean, squares] = &mut self.gap_moments;
-        *count += 1.0;
-        let seconds = gap.as_secs_f64();
-        let distance = seconds - *mean;
-        *mean += distance / *count;
-        *squares += distance * (seconds - *mean);
-    }
-}
-
-/// Bytes with two significant digits; it grows with the largest value.
-fn route_sizes() -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, 2, 2).unwrap_or_else(|_| sizes());
-    histogram.auto(true);
-    histogram
-}
-
-#[cfg(test)]
-mod tests;

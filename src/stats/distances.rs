@@ -82,6 +82,18 @@ pub fn jensen_shannon<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Opt
     Some(divergence.max(0.0))
 }
 
+/// Cramér's V of two distributions over the same classes, as of two samples of one size: the root
+/// of `½ Σ(p − q)²/(p + q)`, 0 to 1. `None` when one of them is empty.
+pub fn cramers_v<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f64> {
+    let (p_total, q_total) = (p.values().sum::<u64>(), q.values().sum::<u64>());
+    if p_total == 0 || q_total == 0 {
+        return None;
+    }
+    let parts = shares(p, q, p_total, q_total).filter(|(p, q)| p + q > 0.0);
+    let sum: f64 = parts.map(|(p, q)| (p - q).powi(2) / (p + q)).sum();
+    Some((sum / 2.0).sqrt())
+}
+
 /// The shares of each class in both.
 fn shares<'a, K: Ord>(
     p: &'a BTreeMap<K, u64>,
@@ -199,5 +211,11 @@ mod tests {
         let expected = 0.5 * (0.5 * (2.0_f64 / 3.0).log2() + 0.5) + 0.5 * (4.0_f64 / 3.0).log2();
         near(jensen_shannon(&planned, &mix(&[("a", 9)])), expected);
         assert_eq!(jensen_shannon(&mix(&[]), &planned), None);
+        near(cramers_v(&planned, &mix(&[("a", 5), ("b", 5)])), 0.0);
+        near(cramers_v(&planned, &mix(&[("c", 1)])), 1.0);
+        // By hand: ½·(0.1²/1.1 + 0.1²/0.9) of shares 0.6 and 0.4.
+        let expected = (0.5_f64 * (0.01 / 1.1 + 0.01 / 0.9)).sqrt();
+        near(cramers_v(&planned, &mix(&[("a", 60), ("b", 40)])), expected);
+        assert_eq!(cramers_v(&mix(&[]), &planned), None);
     }
 }

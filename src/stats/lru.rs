@@ -1,10 +1,13 @@
 //! Caches by their keys alone: what an LRU cache of any size would miss, exactly and in one pass,
 //! and what one of a given size misses from empty on.
 
+pub(super) mod stack;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::stats::counts::as_f64;
+use crate::stats::lru::stack::Stack;
 
 /// The misses of LRU caches of every size, after one look at the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +35,7 @@ impl MissCurve {
 }
 
 /// The miss-ratio curve of LRU caches by stack distances (Mattson; Olken's tree as a Fenwick tree
-/// over positions), in O(n log n).
+/// over positions), in O(n log k) for k distinct keys.
 pub fn miss_curve(keys: &[u64]) -> MissCurve {
     miss_curve_of(keys.iter().copied())
 }
@@ -56,52 +59,10 @@ pub fn miss_curve_of(keys: impl ExactSizeIterator<Item = u64>) -> MissCurve {
 
 /// The stack distance of each reference in turn: how many distinct keys were touched since the last
 /// touch of the same key, itself included; `None` for a first touch.
-pub fn stack_distances(
-    keys: impl ExactSizeIterator<Item = u64>,
-    take: &mut dyn FnMut(Option<usize>),
-) {
-    // A one stands at the last position of each key: the ones since then are the distinct keys.
-    let mut ones = Fenwick::new(keys.len());
-    let mut last: HashMap<u64, usize> = HashMap::new();
-    for (position, key) in keys.enumerate() {
-        let before = last.insert(key, position);
-        if let Some(before) = before {
-            take(Some(ones.sum_before(position) - ones.sum_before(before)));
-            ones.add(before, false);
-        } else {
-            take(None);
-        }
-        ones.add(position, true);
-    }
-}
-
-/// Prefix sums of ones that come and go.
-#[derive(Debug)]
-pub(super) struct Fenwick {
-    sums: Vec<u32>,
-}
-
-impl Fenwick {
-    pub(super) fn new(length: usize) -> Self {
-        Self { sums: vec![0; length + 1] }
-    }
-
-    pub(super) fn add(&mut self, position: usize, one: bool) {
-        let mut index = position + 1;
-        while index < self.sums.len() {
-            let sum = &mut self.sums[index];
-            *sum = if one { *sum + 1 } else { sum.saturating_sub(1) };
-            index += index & index.wrapping_neg();
-        }
-    }
-
-    pub(super) fn sum_before(&self, position: usize) -> usize {
-        let (mut index, mut sum) = (position, 0);
-        while index > 0 {
-            sum += self.sums[index] as usize;
-            index &= index - 1;
-        }
-        sum
+pub fn stack_distances(keys: impl Iterator<Item = u64>, take: &mut dyn FnMut(Option<usize>)) {
+    let mut stack = Stack::new();
+    for key in keys {
+        take(stack.touch(key));
     }
 }
 
@@ -284,6 +245,20 @@ mod tests {
                     read_at.insert(*key, now);
                 }
                 prop_assert_eq!(cache.touch(*key, Duration::from_secs(now)), expected);
+            }
+        }
+    }
+
+    /// Positions run out many times over, with few keys and with many.
+    #[test]
+    fn a_long_series_has_the_distances_that_it_would_have_on_a_short_stack() {
+        for keys in [3_u64, 700, 5_000] {
+            let all: Vec<u64> = (0..30_000_u64).map(|n| n * n % 7_919 % keys).collect();
+            let curve = miss_curve(&all);
+            for size in [1, 2, 100, 600, 4_000] {
+                let mut cache = Lru::new(Some(size), None);
+                let missed = all.iter().filter(|key| !cache.touch(**key, Duration::ZERO)).count();
+                assert_eq!(curve.misses(size), missed as u64, "{keys} keys, {size}");
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use crate::bytes::spread;
 use crate::stats::counts::{as_f64, as_index};
-use crate::stats::lru::Fenwick;
+use crate::stats::lru::stack::Fenwick;
 
 /// Keys in the sample at most (science: prediction from recorded keys): some 3 MB.
 pub const MAX_SAMPLED: usize = 32 * 1024;

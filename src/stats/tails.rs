@@ -1,6 +1,8 @@
 //! Sizes whose largest are rare and huge: where a power law begins, its index, and the lognormal
 //! below it.
 
+use hdrhistogram::Histogram;
+
 use crate::stats::counts::{as_f64, as_index};
 
 /// A Pareto tail: the share of what lies above `start` that is larger than x is `(x/start)^−index`.
@@ -44,7 +46,8 @@ pub fn tail(sorted: &[f64]) -> Option<Tail> {
         // All values that equal the start belong to the tail.
         let at = sorted.partition_point(|value| *value < start);
         let beyond = sums[at] - as_f64((count - at) as u64) * start.ln();
-        if beyond <= 1e-9 {
+        // Equal values, but for the rounding of their sums.
+        if beyond <= 1e-9 * as_f64((count - at) as u64) {
             continue;
         }
         let index = as_f64((count - at) as u64) / beyond;
@@ -54,6 +57,30 @@ pub fn tail(sorted: &[f64]) -> Option<Tail> {
         }
     }
     best
+}
+
+/// Most values that stand for a histogram.
+const RANKED: u64 = 20_000;
+
+/// The values of a histogram that are not 0, in ascending order: at most [`RANKED`] of them, evenly
+/// by their rank.
+pub fn ranked(histogram: &Histogram<u64>) -> Vec<f64> {
+    let buckets = || histogram.iter_recorded().filter(|bucket| bucket.value_iterated_to() > 0);
+    let count: u64 = buckets().map(|bucket| bucket.count_since_last_iteration()).sum();
+    let kept = count.min(RANKED);
+    let mut values = Vec::new();
+    let mut passed = 0;
+    for bucket in buckets() {
+        passed += bucket.count_since_last_iteration();
+        // The rank of the next one is in the middle of its share of all.
+        let rank = |next: u64| u128::from(2 * next + 1) * u128::from(count);
+        while (values.len() as u64) < kept
+            && rank(values.len() as u64) < 2 * u128::from(kept) * u128::from(passed)
+        {
+            values.push(as_f64(bucket.value_iterated_to()));
+        }
+    }
+    values
 }
 
 fn distance_from_power_law(tail: &[f64], index: f64) -> f64 {
@@ -236,6 +263,23 @@ mod tests {
         assert!(distance_from(&values, &|value| found.below(value)) < 0.015);
         assert!((normal_below(1.959_964) - 0.975).abs() < 1e-6);
         assert!((normal_below(-1.0) - 0.158_655_25).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_histogram_is_ranked_values_without_the_empty_ones() {
+        let mut histogram = crate::stats::histograms::sizes();
+        for size in [0, 0, 0, 7, 7, 900] {
+            histogram.saturating_record(size);
+        }
+        assert_eq!(ranked(&histogram), [7.0, 7.0, 900.0]);
+        let sorted = surge(1, 50_000);
+        for size in &sorted {
+            histogram.saturating_record(as_index(*size) as u64);
+        }
+        let (few, all) = (tail(&ranked(&histogram)).unwrap(), tail(&sorted).unwrap());
+        assert!((few.index - all.index).abs() < 0.08, "{few:?} {all:?}");
+        assert_eq!(ranked(&histogram).len() as u64, RANKED);
+        assert!(ranked(&crate::stats::histograms::sizes()).is_empty());
     }
 
     #[test]

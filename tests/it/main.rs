@@ -40,6 +40,7 @@ mod targets; // Targets of vegeta: at a rate, with bodies from beside them.
 mod exchanges; // What several modules build on: arbitrary exchanges.
 mod recording_file; // A recording is sorted, atomic, and read back alike.
 mod recording_hostile; // Recordings from elsewhere: damaged, cut, or made to deceive.
+mod recording_rewritten; // Recordings that another program wrote again, in its own encodings.
 mod recording_jsonl; // Recordings as JSON Lines, for other programs.
 mod recording_redaction; // Secrets are replaced before anything is written.
 mod redaction_trailers; // Secrets around the chunks of a body are replaced as well.

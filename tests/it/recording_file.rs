@@ -124,20 +124,20 @@ proptest! {
         let same = |exchange: &Exchange| (exchange.method.clone(), exchange.target.clone());
         for (sight, exchange) in sights.iter().zip(&expected) {
             let response = exchange.response.as_ref();
-            prop_assert_eq!(sight.at, exchange.at);
+            prop_assert_eq!(Duration::from_nanos(sight.at_ns), exchange.at);
             prop_assert_eq!(sight.connection, exchange.connection);
             prop_assert_eq!(sight.session, exchange.session);
-            let name = &reader.names()[sight.route as usize];
+            let name = reader.names().of(sight.class).unwrap();
             let template = match exchange.route.strip_prefix('/') {
                 Some(_) => route_of(&exchange.route),
                 None => exchange.route.clone(),
             };
-            prop_assert_eq!(&**name, format!("{} {template}", exchange.method));
+            prop_assert_eq!(&*name, format!("{} {template}", exchange.method));
             prop_assert_eq!(sight.request_bytes, exchange.request_body_bytes);
             let bytes = response.and_then(|response| response.body_bytes);
             prop_assert_eq!(sight.response_bytes, bytes);
             let took = response.and_then(|response| response.last_byte.or(response.first_byte));
-            prop_assert_eq!(sight.took, took);
+            prop_assert_eq!(sight.took_ns.map(Duration::from_nanos), took);
             let (first, first_sight) = (&expected[0], &sights[0]);
             prop_assert_eq!(sight.key == first_sight.key, same(exchange) == same(first));
         }

@@ -1,5 +1,7 @@
 //! Files that are no recording, are damaged, or were made to deceive.
 
+mod sights;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

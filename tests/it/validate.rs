@@ -102,13 +102,22 @@ fn a_page_and_json_are_written_whole() {
         "IDC ratio 10 s",
         "ACF difference 1 s lags 1–10",
         "Hurst difference",
+        "Hurst difference by R/S",
         "mix TVD",
         "mix JSD",
+        "mix Cramér's V",
         "request body ratio p99.9",
         "request bytes ratio",
+        "sessions above the largest body",
+        "request tail index difference",
+        "response tail index difference",
         "connection opens WAPE 1 s",
         "requests per connection ratio p50",
+        "TLS resumption difference",
         "concurrency ratio mean",
+        "dependency difference",
+        "Zipf exponent difference",
+        "top-100 overlap",
         "miss-ratio curve MAE",
         "overtaken requests",
     ] {
@@ -183,4 +192,45 @@ fn what_is_no_load_is_refused_and_says_what_to_do() {
     let ran = validate(folder, "peak.jsonl", &["--tolerance", "loose"]);
     assert_eq!(ran.code, 104);
     assert!(ran.stderr.contains("strict, standard, ci"), "{}", ran.stderr);
+}
+
+/// A line that cannot be read may have been a request, and whoever reads a log guesses which of
+/// them shared a connection.
+#[test]
+fn what_a_log_does_not_say_is_not_held_against_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let line = |n: u64| {
+        let (minute, second) = (n / 20 / 60, n / 20 % 60);
+        format!(
+            "10.0.0.{} - - [26/Nov/2026:10:{minute:02}:{second:02} +0000] \"GET /item/{} \
+             HTTP/1.1\" 200 5",
+            n % 50,
+            n * n % 97
+        )
+    };
+    let log = |cut: &dyn Fn(u64) -> Option<String>| {
+        (0..6_000).filter_map(cut).fold(String::new(), |text, line| text + &line + "\n")
+    };
+    fs::write(folder.join("peak.log"), log(&|n| Some(line(n)))).unwrap();
+    let is_lost = |n: u64| n % 50 == 7;
+    let damaged = log(&|n| Some(if is_lost(n) { line(n).replace('[', "") } else { line(n) }));
+    fs::write(folder.join("damaged.log"), damaged).unwrap();
+    fs::write(folder.join("lacking.log"), log(&|n| (!is_lost(n)).then(|| line(n)))).unwrap();
+    let metric = |json: &Value, name: &str| {
+        let metrics = json["metrics"].as_array().unwrap();
+        metrics.iter().find(|metric| metric["name"] == name).unwrap().clone()
+    };
+    for (other, expected) in [("damaged.log", "pass"), ("lacking.log", "fail")] {
+        let ran = peakhour(folder, &["validate", "peak.log", other, "--json", "-"]);
+        let json = of_json(&ran);
+        assert_eq!(metric(&json, "completeness")["outcome"], expected, "{other}: {json}");
+        let limits = json["limits"].to_string();
+        let told = "2 % of what was to be the second recording could not be used";
+        assert_eq!(limits.contains(told), other == "damaged.log", "{limits}");
+        let reuse = metric(&json, "requests per connection ratio p50");
+        assert_eq!(reuse["outcome"], "not-evaluable");
+        let note = reuse["note"].as_str().unwrap();
+        assert!(note.contains("does not say which requests shared a connection"), "{note}");
+    }
 }

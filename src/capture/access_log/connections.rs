@@ -32,6 +32,8 @@ pub struct Connections {
     swept: Duration,
     /// Clients that were forgotten before their time.
     pub forgotten: u64,
+    /// Requests of which the log says nothing about their connection.
+    pub guessed: u64,
 }
 
 /// When each connection of a client becomes free, its number, and the position of its next
@@ -58,6 +60,7 @@ impl Connections {
             self.sweep(at);
         }
         let known = exchange.seq;
+        self.guessed += u64::from(known == 0);
         let client = self.clients.entry((exchange.session, known)).or_default();
         // Two moments of one connection overlap where both are only known to a step.
         let free_by = if known == 0 { at } else { at.saturating_add(self.step * 2) };

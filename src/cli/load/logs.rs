@@ -11,6 +11,7 @@ use crate::cli::load::{one_content, ready};
 use crate::recording::closings::Closings;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::handshakes::Handshakes;
+use crate::recording::ledger::guess;
 use crate::recording::redaction::Redactor;
 use crate::recording::{FORMAT_VERSION, Header};
 
@@ -75,6 +76,7 @@ pub(super) fn from_logs(
     let mut imported = read_logs(logs, &mut |exchange| writer.push(ready(exchange, redactor)))?;
     let mut connections = Connections::new(imported.clock_resolution_ns);
     writer.sort(&mut |exchange| connections.place(exchange))?;
+    imported.ledger.note(guess::LOG, connections.guessed);
     imported.ledger.note("clients forgotten while they may have been there", connections.forgotten);
     let header = Header {
         format_version: FORMAT_VERSION,

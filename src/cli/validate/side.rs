@@ -12,7 +12,8 @@ use crate::report::files::RUN_FILE;
 use crate::report::json;
 use crate::report::model::Report;
 use crate::shape::likeness::Side;
-use crate::shape::profile::{Profile, Profiler};
+use crate::shape::profile::Profile;
+use crate::shape::profile::fold::Profiler;
 use crate::stats::counts::as_f64;
 
 /// A saved run keeps whole seconds. Nothing is said below ten steps of a clock, so that this step
@@ -24,12 +25,20 @@ pub(super) struct Read {
     pub(super) profile: Profile,
     clock_step_ns: u64,
     lost: f64,
+    knows_connections: bool,
+    handshakes: [u64; 2],
     pub(super) warnings: Vec<String>,
 }
 
 impl Read {
     pub(super) fn side(&self) -> Side<'_> {
-        Side { profile: &self.profile, clock_step_ns: self.clock_step_ns, lost: self.lost }
+        Side {
+            profile: &self.profile,
+            clock_step_ns: self.clock_step_ns,
+            lost: self.lost,
+            knows_connections: self.knows_connections,
+            handshakes: self.handshakes,
+        }
     }
 }
 
@@ -67,17 +76,21 @@ fn of_recording(path: &Path) -> anyhow::Result<Read> {
         profile: profile(&loaded.reader)?,
         clock_step_ns: header.clock_resolution_ns,
         lost: lost(header),
+        knows_connections: !header.ledger.guesses_connections(),
+        handshakes: header.handshakes.counts(),
         warnings,
     })
 }
 
-/// The share of messages that came in and became no exchange.
+/// The share of messages that came in and became no exchange, and of lines and records that were
+/// not read: any of them may have been a request.
 fn lost(header: &Header) -> f64 {
-    let messages = header.ledger.messages.total;
-    if messages == 0 {
+    let unread = header.ledger.unread();
+    let all = header.ledger.messages.total.saturating_add(unread);
+    if all == 0 {
         return 0.0;
     }
-    as_f64(messages.saturating_sub(header.exchanges)) / as_f64(messages)
+    as_f64(all.saturating_sub(header.exchanges)) / as_f64(all)
 }
 
 fn profile(reader: &RecordingReader) -> anyhow::Result<Profile> {
@@ -86,7 +99,7 @@ fn profile(reader: &RecordingReader) -> anyhow::Result<Profile> {
     for sight in sights.by_ref() {
         profiler.add(&sight?);
     }
-    Ok(profiler.finish(sights.names()))
+    Ok(profiler.finish(&sights.names()))
 }
 
 /// What the target received in a run: the seconds and the mix, which is all that a saved run keeps.
@@ -115,6 +128,8 @@ fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
         profile: Profile::of_seconds(&seconds, routes.collect()),
         clock_step_ns: RUN_STEP_NS,
         lost: 0.0,
+        knows_connections: true,
+        handshakes: [0; 2],
         warnings,
     })
 }

@@ -211,11 +211,6 @@ impl Row<'_> {
         str::from_utf8(self.slice(column)?).map_err(|_| self.wrong(column, "is not UTF-8"))
     }
 
-    /// The bytes of a text that is not looked at: it may not be UTF-8.
-    pub(super) fn raw(&self, column: Column) -> Result<&[u8], RecordingError> {
-        self.slice(column)
-    }
-
     /// A copy, since a slice would keep its whole page in memory for as long as it lives.
     pub(super) fn bytes(&self, column: Column) -> Result<Bytes, RecordingError> {
         self.slice(column).map(Bytes::copy_from_slice)

@@ -15,7 +15,7 @@ use crate::recording::closings::Closings;
 use crate::recording::file::bodies::BodyList;
 use crate::recording::file::columns::{COLUMNS, Column, LAYOUTS, Layout};
 use crate::recording::file::rows::{AllBodySizes, BodySizes, Exchanges, Outline, Outlines, Rows};
-use crate::recording::file::sights::{Sight, Sights};
+use crate::recording::file::sights::Sights;
 use crate::recording::file::{
     BODIES_KEY, CLOSINGS_KEY, FORMAT_VERSION_KEY, HANDSHAKES_KEY, HEADER_KEY, RecordingError, guard,
 };
@@ -77,7 +77,7 @@ impl RecordingReader {
 impl RecordingReader {
     /// What a load shape is made of, from the columns that tell it.
     pub fn sights(&self) -> Sights {
-        Sights::new(Rows::new(Arc::clone(&self.table), Sight::COLUMNS, None))
+        Sights::new(Arc::clone(&self.table))
     }
 
     /// The sizes of all bodies, from their columns alone.

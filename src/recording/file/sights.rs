@@ -1,29 +1,31 @@
 //! Sights: what a load shape is made of, from the columns that tell it, without texts to own.
+//!
+//! They are read by columns, a batch of rows at a time: every column is one of numbers, since texts
+//! become numbers page by page.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
-use std::sync::Arc;
-use std::time::Duration;
+pub mod names;
 
-use foldhash::fast::FixedState;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
-use crate::recording::file::batch::Row;
 use crate::recording::file::columns::Column;
-use crate::recording::file::rows::{Rows, protocol};
-use crate::recording::route::route_of;
+use crate::recording::file::digests::{Digest, FIRST, NO_VALUE, TOO_LONG};
+use crate::recording::file::integers::{Integers, NULL};
+use crate::recording::file::reader::{Table, shielded};
+use crate::recording::file::sights::names::{Class, Names, both, hash, template};
 
 /// What is looked at of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sight {
-    /// First byte of the request, since the recording's start.
-    pub at: Duration,
+    /// First byte of the request, in nanoseconds since the recording's start.
+    pub at_ns: u64,
     /// Number of its connection.
     pub connection: u64,
     /// Hash of its session.
     pub session: u64,
-    /// Number of its method and route, in order of appearance from 0: see [`Sights::names`].
-    pub route: u32,
+    /// Its method and route: see [`Sights::names`].
+    pub class: Class,
     /// Hash of its method and target, without the authority, which a rehearsal changes. It is for
     /// comparing within one process.
     pub key: u64,
@@ -33,172 +35,238 @@ pub struct Sight {
     pub request_bytes: u64,
     /// Bytes of the response's body, when it was whole.
     pub response_bytes: Option<u64>,
-    /// Until the last byte of the answer, or its first one where the last is not known.
-    pub took: Option<Duration>,
+    /// Until the last byte of the answer, or its first one where the last is not known, in
+    /// nanoseconds.
+    pub took_ns: Option<u64>,
 }
 
-impl Sight {
-    pub(super) const COLUMNS: &'static [Column] = &[
-        Column::At,
-        Column::Connection,
-        Column::Session,
-        Column::Protocol,
-        Column::Method,
-        Column::Target,
-        Column::Route,
-        Column::RequestBodyBytes,
-        Column::ResponseBodyBytes,
-        Column::FirstByte,
-        Column::LastByte,
-    ];
-}
+/// The columns, in the order in which a batch has them.
+const COLUMNS: [Column; 11] = [
+    Column::At,
+    Column::Connection,
+    Column::Session,
+    Column::Protocol,
+    Column::Method,
+    Column::Target,
+    Column::Route,
+    Column::RequestBodyBytes,
+    Column::ResponseBodyBytes,
+    Column::FirstByte,
+    Column::LastByte,
+];
 
-/// Most methods and routes that are numbered; further ones share the last number.
-pub const MAX_NAMES: usize = 10_000;
+/// Rows decoded at a time: their numbers stay in a processor's own memory.
+const BATCH_ROWS: u64 = 2048;
 
-/// Slots of the names that were met lately: their number is a power of two.
-const SLOTS: usize = 1 << 10;
-
-/// The sights of a recording, in the order of time.
+/// The sights of a recording, in the order of time. It ends for good after the first error, which
+/// may come before the rows of its batch.
 #[derive(Debug)]
 pub struct Sights {
-    rows: Rows,
-    names: Names,
+    table: Arc<Table>,
+    names: Arc<Mutex<Names>>,
+    columns: [Integers; COLUMNS.len()],
+    /// Number of the next row group.
+    group: usize,
+    /// Number of the batch's first row in the file.
+    first_row: u64,
+    /// Rows in the batch, and the next one of them.
+    batch: usize,
+    next: usize,
+    /// Rows of the open group after the batch.
+    rows_left: u64,
+    latest: i64,
+    done: bool,
+    reads: [u64; 2],
 }
 
 impl Sights {
-    pub(super) fn new(rows: Rows) -> Self {
-        Self { rows, names: Names::default() }
+    pub(super) fn new(table: Arc<Table>) -> Self {
+        Self {
+            table,
+            names: Arc::default(),
+            columns: COLUMNS.map(Integers::of),
+            group: 0,
+            first_row: 0,
+            batch: 0,
+            next: 0,
+            rows_left: 0,
+            latest: i64::MIN,
+            done: false,
+            reads: [b"GET".as_slice(), b"HEAD"].map(hash),
+        }
     }
 
-    /// `METHOD route` of each number that was given so far.
-    pub fn names(&self) -> &[Arc<str>] {
-        &self.names.all
+    /// What the classes of all sights so far stand for.
+    pub fn names(&self) -> Names {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Iterator for Sights {
     type Item = Result<Sight, RecordingError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let names = &mut self.names;
-        self.rows.next_row(|row| sight(row, names))
-    }
-}
-
-fn sight(row: &Row<'_>, names: &mut Names) -> Result<Sight, RecordingError> {
-    let method = row.raw(Column::Method)?;
-    let took = match row.optional_natural(Column::LastByte)? {
-        Some(last) => Some(last),
-        None => row.optional_natural(Column::FirstByte)?,
-    };
-    let is_read = matches!(method, b"GET" | b"HEAD") || protocol(row)?.is_of_commands();
-    let route = match names.met(method, row.raw(Column::Route)?) {
-        Some(number) => number,
-        // Only what is new has to be looked at.
-        None => names.number(row.text(Column::Method)?, row.text(Column::Route)?),
-    };
-    Ok(Sight {
-        at: Duration::from_nanos(row.natural(Column::At)?),
-        connection: row.int(Column::Connection)?.cast_unsigned(),
-        session: row.int(Column::Session)?.cast_unsigned(),
-        route,
-        key: hash(method, row.raw(Column::Target)?),
-        is_read,
-        request_bytes: row.natural(Column::RequestBodyBytes)?,
-        response_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
-        took: took.map(Duration::from_nanos),
-    })
-}
-
-fn hash(method: &[u8], target: &[u8]) -> u64 {
-    FixedState::with_seed(0).hash_one((method, target))
-}
-
-/// A method and a route as they stand in the file, and their number.
-type Met = (Box<str>, Box<str>, u32);
-
-/// Numbers of methods and routes. Paths become templates where a file has them as they are, so that
-/// two files tell the same routes apart.
-#[derive(Debug)]
-struct Names {
-    all: Vec<Arc<str>>,
-    numbers: HashMap<Arc<str>, u32>,
-    /// By a hash: the numbers that were met lately, with what they stand for.
-    slots: Vec<Option<Met>>,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self { all: Vec::new(), numbers: HashMap::new(), slots: vec![None; SLOTS] }
-    }
-}
-
-impl Names {
-    /// The number of a method and route that were met lately: most rows ask for such.
-    fn met(&self, method: &[u8], route: &[u8]) -> Option<u32> {
-        let (its_method, its_route, number) = self.slots[slot(method, route)].as_ref()?;
-        let is_same = its_method.as_bytes() == method && its_route.as_bytes() == route;
-        is_same.then_some(*number)
-    }
-
-    /// The number of a method and route, new or not.
-    fn number(&mut self, method: &str, route: &str) -> u32 {
-        let name = if route.starts_with('/') {
-            format!("{method} {}", route_of(route))
-        } else {
-            format!("{method} {route}")
-        };
-        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
-        let number = match self.numbers.get(name.as_str()) {
-            Some(number) => *number,
-            None if self.all.len() >= MAX_NAMES => next,
-            None => {
-                let name: Arc<str> = Arc::from(name);
-                self.all.push(Arc::clone(&name));
-                self.numbers.insert(name, next);
-                next
+        if self.next == self.batch {
+            match self.next_batch() {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(error) => {
+                    (self.done, self.batch, self.next) = (true, 0, 0);
+                    return Some(Err(error));
+                }
             }
-        };
-        self.slots[slot(method.as_bytes(), route.as_bytes())] =
-            Some((Box::from(method), Box::from(route), number));
-        number
-    }
-}
-
-fn slot(method: &[u8], route: &[u8]) -> usize {
-    usize::try_from(hash(method, route) % SLOTS as u64).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_numbered_in_order_of_appearance_and_bounded() {
-        let mut names = Names::default();
-        assert_eq!(names.met(b"GET", b"/a"), None);
-        assert_eq!(names.number("GET", "/a"), 0);
-        assert_eq!(names.met(b"GET", b"/a"), Some(0));
-        assert_eq!(names.number("GET", "/b"), 1);
-        assert_eq!(names.number("POST", "/a"), 2);
-        assert_eq!(names.number("GET", "/a"), 0);
-        assert_eq!(&*names.all[2], "POST /a");
-        assert_eq!(names.number("GET", "/item/17"), 3);
-        assert_eq!(names.number("GET", "/item/*"), 3, "a path is the template that it has");
-        for route in 0..MAX_NAMES {
-            names.number("PUT", &format!("name {route}"));
         }
-        assert_eq!(names.all.len(), MAX_NAMES);
-        let beyond = u32::try_from(MAX_NAMES).unwrap();
-        assert_eq!(names.number("DELETE", "/new"), beyond);
-        assert_eq!(names.number("GET", "/b"), 1, "those that were there keep their number");
+        let row = self.next;
+        self.next += 1;
+        Some(Ok(self.sight(row)))
+    }
+}
+
+impl Sights {
+    /// A row of the batch, which was checked.
+    #[inline]
+    fn sight(&self, row: usize) -> Sight {
+        let [at, connection, session, protocol, method, target, route, rest @ ..] = &self.columns;
+        let [request_bytes, response_bytes, first_byte, last_byte] = rest;
+        let known = |column: &Integers| {
+            let value = column.values[row];
+            (value != NULL).then_some(value.cast_unsigned())
+        };
+        let method = method.values[row].cast_unsigned();
+        Sight {
+            at_ns: at.values[row].cast_unsigned(),
+            connection: connection.values[row].cast_unsigned(),
+            session: session.values[row].cast_unsigned(),
+            class: Class { method, route: route.values[row].cast_unsigned() },
+            key: both(method, target.values[row].cast_unsigned()),
+            is_read: self.reads.contains(&method)
+                || protocol.values[row].cast_unsigned() == COMMANDS,
+            request_bytes: request_bytes.values[row].cast_unsigned(),
+            response_bytes: known(response_bytes),
+            took_ns: known(last_byte).or_else(|| known(first_byte)),
+        }
     }
 
-    #[test]
-    fn a_method_and_a_target_are_told_apart() {
-        assert_ne!(hash(b"GET", b"/a"), hash(b"HEAD", b"/a"));
-        assert_ne!(hash(b"GET", b"/a"), hash(b"GET", b"/b"));
-        assert_ne!(hash(b"GE", b"T/a"), hash(b"GET", b"/a"));
+    fn next_batch(&mut self) -> Result<bool, RecordingError> {
+        if self.done || (self.rows_left == 0 && !self.open_group()?) {
+            self.done = true;
+            return Ok(false);
+        }
+        self.first_row += self.batch as u64;
+        (self.batch, self.next) = (0, 0);
+        let rows = self.rows_left.min(BATCH_ROWS);
+        let wanted = usize::try_from(rows).unwrap_or(0);
+        for column in &mut self.columns {
+            let (first_row, name) = (self.first_row, column.column.name());
+            let action = || format!("read column `{name}` from row {first_row}");
+            let read = shielded(&self.table.path, action, || column.read(wanted))?;
+            let wrong = |row: usize, problem: &str| RecordingError::Row {
+                path: self.table.path.to_path_buf(),
+                column: name,
+                row: first_row + row as u64,
+                problem: problem.to_owned(),
+            };
+            if read != wanted {
+                return Err(wrong(read, "is not there, although the row group counts it"));
+            }
+            check(column, &mut self.latest).map_err(|(row, problem)| wrong(row, problem))?;
+            column.spread();
+        }
+        self.batch = wanted;
+        self.rows_left -= rows;
+        Ok(true)
     }
+
+    /// Opens the next row group that has rows; false at the end.
+    fn open_group(&mut self) -> Result<bool, RecordingError> {
+        while let Some(metadata) = self.table.metadata.row_groups().get(self.group) {
+            let number = self.group;
+            self.group += 1;
+            self.rows_left = u64::try_from(metadata.num_rows()).unwrap_or(0);
+            if self.rows_left == 0 {
+                continue;
+            }
+            for column in &mut self.columns {
+                let digest = digest(column.column, &self.names);
+                column.open(&self.table, number, digest)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+type Wrong = (usize, &'static str);
+
+/// Every value of a column is one that it may have.
+fn check(column: &Integers, latest: &mut i64) -> Result<(), Wrong> {
+    match column.column {
+        Column::Connection | Column::Session => column.no_nulls(),
+        Column::Protocol | Column::Method | Column::Target | Column::Route => {
+            column.no_nulls()?;
+            let is_text = |value: i64| value.cast_unsigned() >= FIRST;
+            column.all(is_text).map_err(|(row, value)| {
+                let problem = match (value.cast_unsigned(), column.column) {
+                    (TOO_LONG, _) => "is longer than 64 MiB",
+                    (_, Column::Protocol) => "is none that this version knows",
+                    _ => "is not UTF-8",
+                };
+                (row, problem)
+            })
+        }
+        Column::At | Column::RequestBodyBytes => {
+            column.no_nulls()?;
+            if column.column == Column::At {
+                sorted(&column.values, latest)?;
+            }
+            natural(column)
+        }
+        _ => natural(column),
+    }
+}
+
+fn natural(column: &Integers) -> Result<(), Wrong> {
+    column.all(|value| value >= 0).map_err(|(row, _)| (row, "is negative"))
+}
+
+fn sorted(values: &[i64], latest: &mut i64) -> Result<(), Wrong> {
+    for (row, value) in values.iter().enumerate() {
+        if value < latest {
+            return Err((row, "is earlier than the row before: not sorted"));
+        }
+        *latest = *value;
+    }
+    Ok(())
+}
+
+/// In place of a protocol of commands; others are [`FIRST`].
+const COMMANDS: u64 = FIRST + 1;
+
+/// What becomes of the texts of a column; `None` for one of numbers.
+fn digest(column: Column, names: &Arc<Mutex<Names>>) -> Option<Digest> {
+    let names = Arc::clone(names);
+    let met = move |text: &[u8], meet: fn(&mut Names, &str) -> u64| {
+        let Ok(text) = str::from_utf8(text) else { return NO_VALUE };
+        meet(&mut names.lock().unwrap_or_else(PoisonError::into_inner), text)
+    };
+    let digest: Digest = match column {
+        Column::Protocol => {
+            Box::new(|text: &[u8]| match str::from_utf8(text).ok().and_then(Protocol::from_name) {
+                Some(protocol) if protocol.is_of_commands() => COMMANDS,
+                Some(_) => FIRST,
+                None => NO_VALUE,
+            })
+        }
+        // Nobody looks at it, so that it may be no text.
+        Column::Target => Box::new(hash),
+        Column::Method => {
+            Box::new(move |text: &[u8]| met(text, |names, text| names.methods.meet(text)))
+        }
+        Column::Route => {
+            Box::new(move |text: &[u8]| met(text, |names, text| names.routes.meet(&template(text))))
+        }
+        _ => return None,
+    };
+    Some(digest)
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::shape::contents::series::plateau;
 use crate::shape::floor::{Floors, SCALES, dispersion};
-use crate::shape::judged::Judged;
+use crate::shape::judged::{Judged, Kind};
 use crate::shape::likeness::{Input, Side};
+use crate::shape::metrics::scale_name;
 use crate::shape::profile::Profile;
 use crate::shape::{MetricOutcome, Shape};
 use crate::stats::counts::{as_f64, as_index, coarsen};
@@ -38,16 +39,22 @@ pub(super) fn told(input: &Input, judged: &[Judged]) -> Vec<String> {
         told.push(amount(first, second));
     }
     let is_off = failed("WAPE") || failed("max cumulative") || failed("lateness");
+    let pace = pace(first, second).filter(|_| is_off || failed("completeness"));
+    let is_of_one_pace = pace.is_none();
     if is_off {
         told.extend(length(first, second));
     }
+    told.extend(pace);
     if failed("lateness") {
         told.extend(late(input));
     }
     if is_off || failed("IDC") || failed("gaps") || failed("peak") {
         told.extend(flat(first, second));
         told.extend(silence(first, second));
-        told.extend(bursts(first, second, failed("IDC"), failed("gaps") && !is_off));
+    }
+    if is_of_one_pace && (is_off || failed("IDC") || failed("gaps") || failed("peak")) {
+        let scales: Vec<u64> = judged.iter().filter_map(failed_scale).collect();
+        told.extend(bursts(first, second, &scales, failed("gaps") && !is_off));
     }
     if failed("mix") {
         told.extend(routes(&first.shape, &second.shape));
@@ -65,10 +72,13 @@ pub(super) fn told(input: &Input, judged: &[Judged]) -> Vec<String> {
     }
     if failed("miss-ratio") {
         let [before, after] = [first, second].map(distinct);
+        let before = format_count(before);
+        let after = match after {
+            1 => "one resource is".to_owned(),
+            after => format!("some {} resources are", format_count(after)),
+        };
         told.push(format!(
-            "caches will miss other shares: some {} resources are asked for, {} in the reference",
-            format_count(after),
-            format_count(before)
+            "caches will miss other shares: {after} asked for, some {before} in the reference"
         ));
     }
     if told.is_empty() {
@@ -99,6 +109,23 @@ fn length(first: &Profile, second: &Profile) -> Option<String> {
              reference",
             format_duration(rounded(second.length)),
             format_duration(rounded(first.length))
+        )
+    })
+}
+
+/// Mean rates that differ by more than this factor are told, and bursts are not: there are none
+/// that could be compared.
+const PACE: f64 = 2.0;
+
+fn pace(first: &Profile, second: &Profile) -> Option<String> {
+    let [before, after] = [first, second].map(Profile::rate);
+    let shown = |rate: f64| format_count(as_index(rate.round()) as u64);
+    let is_another = after > before * PACE || before > after * PACE;
+    is_another.then(|| {
+        format!(
+            "it sent {} requests a second in the mean, {} in the reference",
+            shown(after),
+            shown(before)
         )
     })
 }
@@ -149,22 +176,31 @@ fn silence(first: &Profile, second: &Profile) -> Option<String> {
     })
 }
 
-fn bursts(first: &Profile, second: &Profile, by_counts: bool, by_gaps: bool) -> Option<String> {
+/// The time-scale of a burst metric that failed, in milliseconds.
+fn failed_scale(judged: &Judged) -> Option<u64> {
+    match judged.kind {
+        Kind::Burst(ms) if judged.metric.outcome == MetricOutcome::Fail => Some(ms),
+        _ => None,
+    }
+}
+
+/// What became of bursts, at those scales that failed.
+fn bursts(first: &Profile, second: &Profile, scales: &[u64], by_gaps: bool) -> Option<String> {
     let dispersion = |profile: &Profile, factor| dispersion(&profile.shape.counts, factor);
     // The scale at which they are farthest apart.
-    let [before, after, factor] = SCALES
+    let apart = SCALES
         .into_iter()
-        .take(3)
+        .filter(|factor| scales.contains(&(*factor as u64 * 10)))
         .filter_map(|factor| {
             let (before, after) = (dispersion(first, factor)?, dispersion(second, factor)?);
-            Some([before.max(0.01), after.max(0.01), as_f64(factor as u64)])
+            Some((before.max(0.01), after.max(0.01), factor))
         })
-        .max_by(|a, b| (a[1] / a[0]).ln().abs().total_cmp(&(b[1] / b[0]).ln().abs()))?;
-    let figures =
-        format!("the dispersion of counts in {} ms is {after:.2}, {before:.2} in the reference", {
-            factor * 10.0
-        });
-    if by_counts {
+        .max_by(|a, b| (a.1 / a.0).ln().abs().total_cmp(&(b.1 / b.0).ln().abs()));
+    if let Some((before, after, factor)) = apart {
+        let figures = format!(
+            "the dispersion of counts in {} is {after:.2}, {before:.2} in the reference",
+            scale_name(factor)
+        );
         return Some(match after / before {
             _ if after < 0.5 && before > 0.5 => {
                 format!("requests are evenly spaced, and bursts are gone: {figures}")
@@ -177,9 +213,14 @@ fn bursts(first: &Profile, second: &Profile, by_counts: bool, by_gaps: bool) -> 
         });
     }
     by_gaps.then(|| {
-        "the gaps between requests are other ones although counts in windows fit: a timer with \
-         coarse steps, or even spacing inside of bursts"
-            .to_owned()
+        let [before, after] = [first, second].map(|profile| {
+            format_duration(Duration::from_nanos(profile.gaps.value_at_quantile(0.5)))
+        });
+        format!(
+            "the gaps between requests are other ones although counts in windows fit (half of them \
+             are below {after}, below {before} in the reference): requests come a little early or \
+             late, at the steps of a coarse timer, or evenly inside of bursts"
+        )
     })
 }
 
@@ -266,7 +307,7 @@ fn of_side(name: &str, side: &Side, is_reference: bool) -> Vec<String> {
     }
     if side.lost > 0.0 {
         limits.push(format!(
-            "{} of the messages of the {name} could not be used",
+            "{} of what was to be the {name} could not be used",
             format_share(side.lost)
         ));
     }
@@ -274,6 +315,14 @@ fn of_side(name: &str, side: &Side, is_reference: bool) -> Vec<String> {
         limits.push(format!(
             "of the {name}, {} after the first six hours were left out",
             format_counted(side.profile.beyond, "request", "requests")
+        ));
+    }
+    let beyond = side.profile.mix.beyond();
+    if beyond > 0 {
+        limits.push(format!(
+            "of the {name}, {} of the requests are for routes beyond those that are told apart, \
+             and count as one",
+            format_share(as_f64(beyond) / as_f64(side.profile.shape.total))
         ));
     }
     let rate = side.profile.keys.rate();

@@ -1,5 +1,9 @@
 //! Every metric of two loads, in the order of the field's table.
 
+mod clients;
+mod contents;
+mod popularity;
+
 use hdrhistogram::Histogram;
 
 use crate::shape::compare::memories;
@@ -7,7 +11,6 @@ use crate::shape::floor::{FACTOR, SCALES};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, counts, other};
 use crate::shape::likeness::Input;
-use crate::shape::likeness::curve::Curve;
 use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
 use crate::stats::counts::{as_f64, as_index, coarsen};
@@ -20,16 +23,13 @@ const STEP_OF_GAP: f64 = 0.1;
 /// One of this many pairs may be unsure.
 const UNSURE: u64 = 200;
 
-/// Fewest requests of a route whose sizes are compared.
-const SIZED_REQUESTS: u64 = 100;
-
 pub(super) fn all(input: &Input) -> Vec<Judged> {
     let mut metrics = amounts(input);
     metrics.extend(gaps(input));
     metrics.extend(bursts(input));
-    metrics.extend(mix_and_sizes(input));
-    metrics.extend(connections(input));
-    metrics.extend(keys(input));
+    metrics.extend(contents::all(input));
+    metrics.extend(clients::all(input));
+    metrics.extend(popularity::all(input));
     metrics
 }
 
@@ -209,181 +209,48 @@ fn bursts(input: &Input) -> Vec<Judged> {
     }
     let [first, second] = [input.reference, input.other].map(|side| &side.profile.shape.counts);
     metrics.extend(memories(both));
-    metrics.push(hurst(first, second));
+    metrics.extend(hurst(first, second));
     metrics
 }
 
-fn hurst(first: &[u32], second: &[u32]) -> Judged {
-    let [before, after]: [Option<Hurst>; 2] =
-        [first, second].map(|counts| hurst_by_variance(&coarsen(counts, 10)));
-    let value = match (before, after) {
-        (Some(before), Some(after)) => Ok(after.value - before.value),
-        _ => Err("an hour of both is needed".to_owned()),
-    };
-    let mut judged = counts(100, "Hurst difference", "", value, Gate::Report);
-    if let (Some(before), Some(after)) = (before, after) {
-        judged.metric.note = format!(
-            "{:.2} ± {:.2} and {:.2} ± {:.2}",
-            before.value, before.within, after.value, after.within
-        );
-        let [before, after] = [first, second].map(|counts| hurst_by_range(&coarsen(counts, 10)));
+type Estimate = fn(&[u64]) -> Option<Hurst>;
+
+/// Two estimates of one thing that are told, and gate nothing.
+fn hurst(first: &[u32], second: &[u32]) -> [Judged; 2] {
+    let estimates: [(&str, Estimate); 2] =
+        [("Hurst difference", hurst_by_variance), ("Hurst difference by R/S", hurst_by_range)];
+    estimates.map(|(name, estimate)| {
+        let [before, after] = [first, second].map(|counts| estimate(&coarsen(counts, 10)));
+        let value = match (before, after) {
+            (Some(before), Some(after)) => Ok(after.value - before.value),
+            _ => Err("an hour of both is needed".to_owned()),
+        };
+        let mut judged = counts(100, name, "", value, Gate::Report);
         if let (Some(before), Some(after)) = (before, after) {
-            let range = format!("; by R/S {:.2} and {:.2}", before.value, after.value);
-            judged.metric.note += &range;
+            judged.metric.note = format!(
+                "{:.2} ± {:.2} and {:.2} ± {:.2}",
+                before.value, before.within, after.value, after.within
+            );
         }
-    }
+        judged
+    })
+}
+
+/// By how much more of something the other load has, with both values behind it: it is told, and
+/// gates nothing.
+fn apart(
+    name: &str,
+    unit: &str,
+    values: [Option<f64>; 2],
+    reason: &str,
+    shown: impl Fn(f64) -> String,
+) -> Judged {
+    let [Some(before), Some(after)] = values else {
+        return other(name, unit, Err(reason.to_owned()), Gate::Report);
+    };
+    let mut judged = other(name, unit, Ok(after - before), Gate::Report);
+    judged.metric.note = format!("{} and {}", shown(before), shown(after));
     judged
-}
-
-fn mix_and_sizes(input: &Input) -> Vec<Judged> {
-    let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
-    let [first, second] = [input.reference.profile, input.other.profile];
-    let mix = supported(both.mix(), floors.mix, ceiling::SHARE);
-    let mut metrics = vec![
-        with_floor(other("mix TVD", "%", mix, at_most(limits.mix, floors.mix)), floors.mix),
-        other("mix JSD", "bits", both.divergence(), Gate::Report),
-    ];
-    let gate = |floor: f64| Gate::Band(band(limits.size, floor));
-    for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)] {
-        let (value, floor) =
-            size_ratio(input, [&first.shape.request_bytes, &second.shape.request_bytes], q);
-        let value = supported(value, floor, ceiling::RATIO);
-        let name = format!("request body ratio {name}");
-        metrics.push(with_floor(other(&name, "", value, gate(floor)), floor));
-    }
-    // The largest of a sample is a matter of luck; that of a replay is not.
-    let largest = if input.pairing.is_some() { gate(0.0) } else { Gate::Report };
-    let sizes = [&first.shape.request_bytes, &second.shape.request_bytes];
-    let most = size_ratio(input, sizes, 1.0).0;
-    metrics.push(other("request body ratio max", "", most, largest));
-    metrics.push(other("request body ratio by route", "", by_route(input), Gate::Report));
-    let bytes = |which: usize| {
-        let [before, after] = [first.bytes[which], second.bytes[which]].map(as_f64);
-        if before > 0.0 {
-            Ok(after / before)
-        } else if after > 0.0 {
-            Err("there are none to compare with".into())
-        } else {
-            Ok(1.0)
-        }
-    };
-    let sum = if input.pairing.is_some() { gate(0.0) } else { Gate::Report };
-    metrics.push(other("request bytes ratio", "", bytes(0), sum));
-    for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
-        let value = size_ratio(input, [&first.response_bytes, &second.response_bytes], q).0;
-        metrics.push(other(&format!("response body ratio {name}"), "", value, Gate::Report));
-    }
-    metrics.push(other("response bytes ratio", "", bytes(1), Gate::Report));
-    metrics
-}
-
-/// The ratio of a quantile, one byte added to both since many bodies are empty; and its noise
-/// floor: how far the first one's own quantiles lie within the error of the rank.
-fn size_ratio(input: &Input, sizes: [&Histogram<u64>; 2], q: f64) -> (Evaluated, f64) {
-    let [first, second] = sizes;
-    if first.is_empty() || second.is_empty() {
-        return (Err("there are none to compare".into()), 0.0);
-    }
-    let at = |histogram: &Histogram<u64>, q: f64| {
-        as_f64(histogram.value_at_quantile(q).min(histogram.max())) + 1.0
-    };
-    let (n, m) = (as_f64(first.len()), as_f64(second.len()));
-    let rank = if input.pairing.is_some() {
-        // Only requests that are missing make a difference.
-        if (n - m).abs() > 0.0 { ((n - m).abs() + 1.0) / n } else { 0.0 }
-    } else {
-        2.0 * (q * (1.0 - q) * input.floors.design * (1.0 / n + 1.0 / m)).sqrt()
-    };
-    if rank > 1.0 {
-        return (Ok(at(second, q) / at(first, q)), f64::INFINITY);
-    }
-    let middle = at(first, q);
-    let high = at(first, (q + rank).min(1.0)) / middle;
-    let low = middle / at(first, (q - rank).max(0.0));
-    (Ok(at(second, q) / middle), (high.max(low) - 1.0) / FACTOR)
-}
-
-/// The ratio of the medians that is farthest from one, over the routes with enough requests.
-fn by_route(input: &Input) -> Evaluated {
-    let [first, second] = [input.reference.profile, input.other.profile];
-    let ratios = first.route_bytes.iter().filter_map(|(route, before)| {
-        let after = second.route_bytes.get(route)?;
-        let is_told = before.len() >= SIZED_REQUESTS && after.len() >= SIZED_REQUESTS;
-        let [before, after] =
-            [before, after].map(|sizes| as_f64(sizes.value_at_quantile(0.5)) + 1.0);
-        is_told.then(|| after / before)
-    });
-    ratios
-        .max_by(|a, b| a.ln().abs().total_cmp(&b.ln().abs()))
-        .ok_or_else(|| format!("no route with {SIZED_REQUESTS} requests in both"))
-}
-
-fn connections(input: &Input) -> Vec<Judged> {
-    let (limits, floors) = (input.tolerances, &input.floors);
-    let [first, second] = [input.reference.profile, input.other.profile];
-    let is_followed = || {
-        if first.shape.opens.is_empty() || second.shape.opens.is_empty() {
-            return Err("connections are not in both".to_owned());
-        }
-        let lost = first.not_followed + second.not_followed;
-        if lost > 0 { Err("too many connections to follow all".to_owned()) } else { Ok(()) }
-    };
-    let limit = widened(limits.opens, floors.opens);
-    let opens = is_followed().and_then(|()| pair(input).opens_wape(limit));
-    let opens = supported(opens, floors.opens, ceiling::COARSE);
-    let ratio = |histograms: [&Histogram<u64>; 2], q: f64| -> Evaluated {
-        is_followed()?;
-        let [before, after] = histograms
-            .map(|values| (!values.is_empty()).then(|| as_f64(values.value_at_quantile(q))));
-        match (before, after) {
-            (Some(before), Some(after)) if before > 0.0 => Ok(after / before),
-            _ => Err("there is none to compare".into()),
-        }
-    };
-    let mut metrics = vec![with_floor(
-        counts(1_000, "connection opens WAPE 1 s", "%", opens, Gate::AtMost(limit)),
-        floors.opens,
-    )];
-    for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
-        let name = format!("requests per connection ratio {name}");
-        let value = ratio([&first.reuse, &second.reuse], q);
-        metrics.push(other(&name, "", value, Gate::Report));
-    }
-    let idle = ratio([&first.idle, &second.idle], 0.5);
-    metrics.push(other("idle gap ratio p50", "", idle, Gate::Report));
-    let flights = match (first.mean_in_flight(), second.mean_in_flight()) {
-        (Some(before), Some(after)) if before > 0.0 => Ok(after / before),
-        _ => Err("the ends of answers are not known in both".to_owned()),
-    };
-    let peaks = match (first.most_in_flight, second.most_in_flight) {
-        (0, _) | (_, 0) => Err("the ends of answers are not known in both".to_owned()),
-        (before, after) => Ok(as_f64(after) / as_f64(before)),
-    };
-    // How many wait at once is an outcome of the target's speed, and no shape of the load.
-    metrics.push(other("concurrency ratio mean", "", flights, Gate::Report));
-    metrics.push(other("concurrency ratio peak", "", peaks, Gate::Report));
-    metrics
-}
-
-fn keys(input: &Input) -> Vec<Judged> {
-    let [first, second] = [input.reference.profile, input.other.profile];
-    // Both of the same keys, or one would have the error of a sample and the other none.
-    let threshold = first.keys.threshold().min(second.keys.threshold());
-    let curves = [&first.keys, &second.keys].map(|keys| Curve::of(keys, threshold));
-    let (mean, most) = match &curves {
-        [Some(first), Some(second)] => {
-            let (mean, most) = first.distance(second);
-            (Ok(mean), Ok(most))
-        }
-        _ => (Err("no reads in both".to_owned()), Err("no reads in both".to_owned())),
-    };
-    let floor = input.floors.miss_curve;
-    let mean = supported(mean, floor, ceiling::SHARE);
-    let gate = at_most(input.tolerances.miss_curve, floor);
-    vec![
-        with_floor(other("miss-ratio curve MAE", "", mean, gate), floor),
-        other("miss-ratio curve max distance", "", most, Gate::Report),
-    ]
 }
 
 fn nothing() -> String {

@@ -1,6 +1,8 @@
 //! Every fault of the detection matrix, and what is no fault, as loads that are set side by side.
 
-use std::sync::{Arc, LazyLock};
+mod told;
+
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rand::rngs::ChaCha8Rng;
@@ -9,10 +11,12 @@ use rand::{RngExt, SeedableRng};
 use super::*;
 use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
+use crate::recording::file::sights::names::Names;
 use crate::shape::detection::{SECONDS, sessions};
-use crate::shape::profile::Profiler;
+use crate::shape::profile::fold::Profiler;
 use crate::shape::tolerance::{CI, STANDARD};
 use crate::stats::counts::as_f64;
+use crate::stats::histograms::nanoseconds;
 
 /// A request: its moment in seconds, its session, what it asks for.
 type Request = (f64, u64, u64);
@@ -32,26 +36,29 @@ static PEAK: LazyLock<Vec<Request>> = LazyLock::new(|| law(1));
 fn profile(requests: &[Request]) -> Profile {
     let mut sorted = requests.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut profiler = Profiler::default();
-    for &(at, session, key) in &sorted {
-        profiler.add(&Sight {
-            at: Duration::from_secs_f64(at.max(0.0)),
-            connection: session,
-            session,
-            route: u32::try_from(key % 20).unwrap(),
-            key: spread(key + 1),
-            is_read: true,
-            request_bytes: key,
-            response_bytes: Some(1_000),
-            took: Some(Duration::from_millis(2)),
-        });
+    let (mut profiler, mut names) = (Profiler::default(), Names::default());
+    for request in &sorted {
+        profiler.add(&sight(*request, &mut names));
     }
-    let names: Vec<Arc<str>> = (0..20).map(|route| Arc::from(format!("GET /{route}"))).collect();
     profiler.finish(&names)
 }
 
+fn sight((at, session, key): Request, names: &mut Names) -> Sight {
+    Sight {
+        at_ns: nanoseconds(Duration::from_secs_f64(at.max(0.0))),
+        connection: session,
+        session,
+        class: names.class("GET", &format!("/page-{}", key % 20)),
+        key: spread(key + 1),
+        is_read: true,
+        request_bytes: key,
+        response_bytes: Some(1_000),
+        took_ns: Some(2_000_000),
+    }
+}
+
 fn side(profile: &Profile) -> Side<'_> {
-    Side { profile, clock_step_ns: 1_000, lost: 0.0 }
+    Side { profile, clock_step_ns: 1_000, lost: 0.0, knows_connections: true, handshakes: [0; 2] }
 }
 
 fn judged(other: &[Request], tolerances: &Tolerances) -> Likeness {
@@ -149,7 +156,7 @@ fn a_tool_that_cannot_replay_is_told_what_it_did_otherwise() {
         (0..PEAK.len() as u64).map(|n| (as_f64(n) / rate, n % 50, 0)).collect();
     let likeness = judged(&flat, &STANDARD);
     assert_eq!(likeness.verdict, Verdict::Degraded);
-    for what in ["the rate is flat", "evenly spaced", "GET /0 is 100 %", "50 with 8"] {
+    for what in ["the rate is flat", "evenly spaced", "GET /page-0 is 100 %", "50 with 8"] {
         says(&likeness, what);
     }
     assert!(failed(&likeness).contains(&"miss-ratio curve MAE"), "{:?}", failed(&likeness));
