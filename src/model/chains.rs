@@ -1,6 +1,6 @@
 //! What sessions of a group do: a Markov chain over routes, with the time that each step takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use rand::SeedableRng;
@@ -100,6 +100,16 @@ struct Left {
     owners: Owners,
 }
 
+impl Left {
+    fn merge(&mut self, other: &Self) {
+        for (step, followed) in &other.taken {
+            self.taken.entry(*step).or_default().merge(followed);
+        }
+        self.ends.merge(&other.ends);
+        self.owners.merge(&other.owners);
+    }
+}
+
 #[derive(Default)]
 struct Followed {
     count: u64,
@@ -186,20 +196,71 @@ pub fn fit(seen: &Seen, routes: usize, share: f64, parent: Option<&Group>) -> Gr
         };
         states.extend(state(*from, left, ends, &mut rare).or_else(of_parent));
     }
+    let common = common(seen, &states, &mut rare);
     let mut elsewhere = shares(&rare, other);
     let leads_elsewhere = |state: &State| state.next.iter().any(|step| step.to.is_none());
-    if elsewhere.is_empty() && states.iter().any(leads_elsewhere) {
+    let is_led_to = states.iter().chain([&common]).any(leads_elsewhere);
+    if elsewhere.is_empty() && is_led_to {
         elsewhere = parent.map_or_else(Vec::new, |parent| parent.elsewhere.clone());
     }
     if elsewhere.is_empty() {
-        elsewhere =
-            states.iter().any(leads_elsewhere).then_some((other, 1.0)).into_iter().collect();
+        elsewhere = is_led_to.then_some((other, 1.0)).into_iter().collect();
     }
     let mut begins = shares(&seen.begins, other);
     if begins.is_empty() {
         begins = parent.map_or_else(|| vec![(other, 1.0)], |parent| parent.begins.clone());
     }
+    let steps = states.iter().flat_map(|state| &state.next).filter_map(|step| step.to);
+    let more = common.next.iter().filter_map(|step| step.to);
+    let listed = begins.iter().chain(&elsewhere).map(|(route, _)| *route);
+    let mut reached: BTreeSet<usize> = steps.chain(more).chain(listed).collect();
+    for state in &states {
+        reached.remove(&state.from);
+    }
+    // A route that is reached and not left would end whoever comes there.
+    states.extend(reached.into_iter().map(|from| State { from, ..common.clone() }));
+    states.sort_by_key(|state| state.from);
     Group { share: rounded(share), begins, elsewhere, states }
+}
+
+/// How routes are left that too few clients left for each to be told: all of them together, or
+/// all routes, where even those are too few.
+fn common(seen: &Seen, told: &[State], rare: &mut BTreeMap<usize, Followed>) -> State {
+    let pooled = |is_in: &dyn Fn(usize) -> bool| {
+        let mut pooled = Left::default();
+        for (from, left) in &seen.states {
+            if is_in(*from) {
+                pooled.merge(left);
+            }
+        }
+        pooled
+    };
+    let mut left = pooled(&|from| told.iter().all(|state| state.from != from));
+    if !left.owners.are_enough() {
+        left = pooled(&|_| true);
+    }
+    let taken: u64 = left.taken.values().map(|step| step.count).sum();
+    let ends = if left.ends.owners.are_enough() {
+        as_f64(left.ends.count) / as_f64(taken + left.ends.count)
+    } else {
+        usual_end(seen)
+    };
+    state(0, &left, ends, rare).unwrap_or_else(|| gone_elsewhere(0, ends))
+}
+
+/// A state of which nothing is told but how often it is the last one.
+fn gone_elsewhere(from: usize, ends: f64) -> State {
+    let share = rounded(1.0 - ends);
+    State {
+        from,
+        ends: rounded(ends),
+        next: vec![Step { to: None, share, embedded: false, gap: usual(false) }],
+    }
+}
+
+/// The share of requests that were the last of their session.
+fn usual_end(seen: &Seen) -> f64 {
+    (as_f64(seen.sessions) / as_f64(seen.requests.max(1))).min(1.0)
 }
 
 /// The share of times that a session ends at each of the routes. Where too few clients ended, it
@@ -212,10 +273,7 @@ fn ends(seen: &Seen) -> Vec<f64> {
         owners: left.ends.owners.clone(),
     };
     let ratios: Vec<Ratio> = seen.states.values().map(ratio).collect();
-    shared(&ratios, Alone::Joins).unwrap_or_else(|| {
-        let usual = as_f64(seen.sessions) / as_f64(seen.requests.max(1));
-        vec![usual; ratios.len()]
-    })
+    shared(&ratios, Alone::Joins).unwrap_or_else(|| vec![usual_end(seen); ratios.len()])
 }
 
 /// What follows a route; `None` where too few clients left it to tell.
@@ -256,7 +314,16 @@ fn state(
     if told.is_empty() && ends <= 0.0 {
         return None;
     }
-    let ends = if told.is_empty() { 1.0 } else { rounded(ends) };
+    if told.is_empty() {
+        // Where they went is not told, but that they went on is.
+        let is_last = left.taken.is_empty();
+        return Some(if is_last {
+            State { from, ends: 1.0, next: Vec::new() }
+        } else {
+            gone_elsewhere(from, ends)
+        });
+    }
+    let ends = rounded(ends);
     let next = told
         .into_iter()
         .map(|(to, embedded, count, gap)| {

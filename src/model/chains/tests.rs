@@ -156,3 +156,26 @@ fn pages_end_where_the_fewest_gaps_are() {
     assert!(ended_after(&gaps, below, 600.0) > 5.0);
     assert!((ended_after(&gaps, below, 8.0) - 2.0).abs() < 1e-9);
 }
+
+/// Nobody's session ends because too few clients left the place where it is.
+#[test]
+fn what_is_not_told_of_a_route_does_not_end_sessions() {
+    // Each of a hundred goes to one of ten routes, ten clients each, and on from there ten times.
+    let visit = |session: u32| {
+        let routes = std::iter::once(0).chain((0..10).map(move |_| 1 + (session % 10) as u16));
+        routes
+            .enumerate()
+            .map(move |(at, route)| event(session, route, if at == 0 { f32::NAN } else { 2.0 }))
+    };
+    let mut events: Vec<Event> = (0..100).flat_map(visit).collect();
+    let group = fitted(&mut events, &clients(100), 12);
+    assert!(group.states.iter().all(|state| !(1..=10).contains(&state.from)), "{group:?}");
+    let [home, other] = group.states.as_slice() else { panic!("{group:?}") };
+    assert_eq!(
+        (home.next[0].to, home.ends, group.elsewhere.as_slice()),
+        (None, 0.0, &[(11, 1.0)][..])
+    );
+    // One of ten requests there was the last one, as it was.
+    assert_eq!((other.from, other.next[0].to), (11, None));
+    assert!((other.ends - 0.1).abs() < 1e-9, "{other:?}");
+}

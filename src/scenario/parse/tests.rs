@@ -178,7 +178,12 @@ fn each_mistake_has_a_place_a_message_and_a_hint() {
         ("acts: [{ replay: {} }]", (3, 8), "`replay` is no act with options", ""),
         ("acts: replay", (3, 7), "a list is expected", "`[a, b]`"),
         ("name: ''", (3, 7), "not a name", "checkout peak"),
-        ("expect: [latency p99 = 5ms]", (3, 22), "`=` is not an operator", "<, <=, > and >="),
+        (
+            "expect: [latency p99 = 5ms]",
+            (3, 22),
+            "`=` is not an operator",
+            "<, <=, >, >= and within",
+        ),
         ("expect:\n  - 'errors < 5'", (4, 15), "`5` has no unit", "percentage"),
         ("abort: ['errors > 10%']", (3, 22), "no time to look back", "`over 10s`"),
         ("abort: [errors > 5 over 1s]", (3, 18), "`5` has no unit", "percentage"),

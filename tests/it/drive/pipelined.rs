@@ -196,7 +196,7 @@ fn an_answer_that_nobody_asked_for_is_counted_and_taken_by_nobody() {
             }
             client.wait_for_close();
         });
-        let plan = vec![get(0, 0), due(Duration::from_millis(400), get(0, 1))];
+        let plan = vec![get(0, 0), due(Duration::from_millis(1_500), get(0, 1))];
         let driven = run(server.address, LIMITS, plan);
         let statuses: Vec<_> = driven.summary.statuses.keys().copied().collect();
         assert_eq!((statuses, driven.odd.unasked), (vec![200, 204], 1), "{at_once}");
