@@ -8,7 +8,7 @@
 use crate::shape::keys::Kept;
 use crate::shape::profile::Profile;
 use crate::stats::counts::{as_f64, coarsen};
-use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::dispersion::{index_of_dispersion, successive_dispersion};
 use crate::stats::distances::total_variation;
 use crate::stats::gaps::wasserstein_floor;
 
@@ -23,6 +23,9 @@ pub struct Floors {
     pub total: f64,
     /// WAPE of counts in seconds.
     pub wape: f64,
+    /// The same of two samples of the rate's curve as it is, without what it rises and falls by:
+    /// what is much nearer is no sample but the same seconds.
+    pub wape_near: f64,
     /// The same in ten seconds.
     pub wape_tens: f64,
     /// Cumulative lag in seconds.
@@ -66,6 +69,7 @@ impl Floors {
         let dispersion = |counts: &[u32], factor: usize| dispersion(counts, factor).unwrap_or(1.0);
         let counts = &reference.shape.counts;
         let second = dispersion(counts, 100).max(EVENEST);
+        let near = successive_dispersion(&coarsen(counts, 100)).unwrap_or(1.0).max(EVENEST);
         let whole = dispersion(counts, 1_000).max(second).max(reference.cluster.unwrap_or(1.0));
         let both = 1.0 / n + 1.0 / m;
         let bursty = second.max(1.0);
@@ -78,6 +82,7 @@ impl Floors {
         let floors = Self {
             total: (whole * both).sqrt() * TAIL,
             wape: 2.0 * (second / (std::f64::consts::PI * rate)).sqrt(),
+            wape_near: 2.0 * (near.min(second) / (std::f64::consts::PI * rate)).sqrt(),
             wape_tens: 2.0
                 * (dispersion(counts, 1_000).max(second) / (10.0 * std::f64::consts::PI * rate))
                     .sqrt(),
@@ -106,6 +111,7 @@ impl Floors {
         Self {
             total: known(self.total),
             wape: known(self.wape),
+            wape_near: known(self.wape_near),
             wape_tens: known(self.wape_tens),
             lag_seconds: known(self.lag_seconds),
             peak: known(self.peak),

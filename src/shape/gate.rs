@@ -62,7 +62,19 @@ fn limit_text(unit: &str, gate: Gate) -> String {
         Gate::AtLeast(limit) => format!("≥ {}{space}{unit}", number(limit)),
         Gate::AtMost(limit) => format!("≤ {}{space}{unit}", number(limit)),
         Gate::Band([low, high]) => {
-            let digits = if low > 0.99 { 3 } else { 2 };
+            // As many as there are, of those of a floor four: a value must not look within.
+            let has = |digits: i32| {
+                let scale = 10.0_f64.powi(digits);
+                let is_whole = |value: f64| (value * scale - (value * scale).round()).abs() < 1e-6;
+                is_whole(low) && is_whole(high)
+            };
+            let digits = if has(2) {
+                2
+            } else if has(3) {
+                3
+            } else {
+                4
+            };
             format!("{low:.digits$}–{high:.digits$}")
         }
     }
@@ -111,6 +123,7 @@ mod tests {
         assert_eq!(limit("s", Gate::AtMost(0.2)), "≤ 0.2 s");
         assert_eq!(limit("", Gate::Band([0.9, 1.1])), "0.90–1.10");
         assert_eq!(limit("", Gate::Band([0.999, 1.001])), "0.999–1.001");
+        assert_eq!(limit("", Gate::Band([1.0 / 1.08, 1.08])), "0.9259–1.0800");
         assert_eq!(limit("", Gate::Report), "");
     }
 

@@ -221,7 +221,7 @@ fn floors(
     let floors = Floors::of(reference, other);
     let [first, second] = [reference, other].map(|it| coarsen(&it.shape.counts, 100));
     let apart = wape(&first, &second).filter(|_| first.len() >= MIN_WINDOWS);
-    if apart.is_some_and(|apart| apart < floors.wape * NEAR) {
+    if apart.is_some_and(|apart| apart < floors.wape_near * NEAR) {
         return (Floors::of_pairs(), "second by second");
     }
     (floors, "as samples of a load")

@@ -23,6 +23,16 @@ pub fn index_of_dispersion(counts: &[u64], window_seconds: f64) -> Option<f64> {
     Some(squares / sum)
 }
 
+/// How much counts vary from one window to the next, `Σ(N − N′)² / Σ(N + N′)`: 1 for a Poisson
+/// process whatever its trend, since a trend moves neighbours alike. `None` with fewer than two
+/// windows, or without requests.
+pub fn successive_dispersion(counts: &[u64]) -> Option<f64> {
+    let pairs = counts.windows(2);
+    let squares: f64 = pairs.clone().map(|two| (as_f64(two[0]) - as_f64(two[1])).powi(2)).sum();
+    let sum: f64 = pairs.map(|two| as_f64(two[0]) + as_f64(two[1])).sum();
+    (sum > 0.0).then(|| squares / sum)
+}
+
 /// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without
 /// requests.
 pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {
@@ -73,6 +83,20 @@ mod tests {
 
     fn near(value: f64, expected: f64, tolerance: f64) {
         assert!((value - expected).abs() <= tolerance, "{value} instead of {expected}");
+    }
+
+    /// A load that doubles from one second to the next is as even as it was.
+    #[test]
+    fn a_step_is_no_scatter_from_one_window_to_the_next() {
+        let even: Vec<u64> = (0..60).map(|second| if second < 30 { 100 } else { 200 }).collect();
+        assert!(index_of_dispersion(&even[..29], 1.0).unwrap() < 1e-9);
+        let step = index_of_dispersion(&even, 1.0).unwrap();
+        let near = successive_dispersion(&even).unwrap();
+        assert!(step > 2.0 && near < 1.0, "{step} {near}");
+        let rough: Vec<u64> = (0..60).map(|second| if second % 2 < 1 { 50 } else { 150 }).collect();
+        assert!((successive_dispersion(&rough).unwrap() - 50.0).abs() < 1e-9);
+        assert_eq!(successive_dispersion(&[7]), None);
+        assert_eq!(successive_dispersion(&[0, 0]), None);
     }
 
     #[test]
