@@ -221,3 +221,39 @@ fn another_pace_is_told_as_one_and_one_resource_as_one() {
     let bunched = beside(&profile(&PEAK), &profile(&moved(f64::floor)), Pairs::Never);
     says(&bunched, "bunches");
 }
+
+/// A Poisson process of a rate below 200 a second.
+fn poisson(seed: u64, seconds: f64, rate: impl Fn(f64) -> f64) -> Vec<Request> {
+    let (mut random, mut at, mut all) = (ChaCha8Rng::seed_from_u64(seed), 0.0, Vec::new());
+    loop {
+        at -= (1.0 - random.random::<f64>()).ln() / 200.0;
+        if at >= seconds {
+            return all;
+        }
+        if random.random::<f64>() * 200.0 < rate(at) {
+            let number = all.len() as u64;
+            all.push((at, number, number % 300));
+        }
+    }
+}
+
+/// A rate that steps makes two samples of it no replay of seconds; the counts of one, spaced
+/// evenly, are. Of a few requests a minute nothing is.
+#[test]
+fn samples_of_one_curve_are_told_from_the_same_seconds() {
+    let way = |one: &[Request], other: &[Request]| floors(&profile(one), &profile(other), None).1;
+    let steps = |at: f64| if at < 20.0 { 50.0 } else { 150.0 };
+    let [one, other] = [1, 2].map(|seed| poisson(seed, 60.0, steps));
+    assert_eq!(way(&one, &other), "as samples of a load");
+    let mut even: Vec<Request> = Vec::new();
+    for second in 0..60_u32 {
+        let from = f64::from(second) + one[0].0;
+        let within = one.iter().filter(|(at, ..)| (from..from + 1.0).contains(at)).count();
+        even.extend((0..within).map(|nth| {
+            (from + as_f64(nth as u64) / as_f64(within as u64), nth as u64, nth as u64 % 300)
+        }));
+    }
+    assert_eq!(way(&one, &even), "second by second");
+    let [one, other] = [3, 4].map(|seed| poisson(seed, 20_000.0, |_| 0.03));
+    assert_eq!(way(&one, &other), "as samples of a load");
+}
