@@ -2,7 +2,7 @@
 
 pub(super) mod saved;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::builder::FalseyValueParser as Flag;
@@ -10,7 +10,7 @@ use clap::builder::FalseyValueParser as Flag;
 use crate::cli::compare::saved::read;
 use crate::cli::exit::Exit;
 use crate::cli::report::style;
-use crate::cli::validate::whole;
+use crate::cli::validate::{tell, whole};
 use crate::cli::{Voice, outputs};
 use crate::compare::conditions::Condition;
 use crate::compare::judge::judge;
@@ -126,19 +126,12 @@ pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.html {
         whole(file, |out| write(&compared, out))?;
     }
-    let text = json(&compared)?;
-    let to_stdout = command.json.as_deref() == Some(Path::new("-"));
-    if let Some(file) = command.json.as_ref().filter(|_| !to_stdout) {
-        whole(file, |out| out.write_all(text.as_bytes()))?;
-    }
-    if to_stdout {
-        outputs::result(&text);
-    } else if voice.quiet {
-        let comparison = &compared.comparison;
-        outputs::result(&format!("{}  {}\n", word(comparison.outcome), comparison.statement));
+    let people = if voice.quiet {
+        format!("{}  {}\n", word(compared.comparison.outcome), compared.comparison.statement)
     } else {
-        outputs::result(&terminal(&compared, style(voice)));
-    }
+        terminal(&compared, style(voice))
+    };
+    tell(&json(&compared)?, command.json.as_deref(), &people)?;
     Ok(exit)
 }
 

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use crate::cli::Voice;
 use crate::cli::compare::exit;
 use crate::cli::compare::saved::read;
 use crate::cli::exit::Exit;
 use crate::cli::report::style;
-use crate::cli::validate::whole;
-use crate::cli::{Voice, outputs};
+use crate::cli::validate::{tell, whole};
 use crate::compare::history::{HistoryOptions, history as changes};
 use crate::compare::run::Run;
 use crate::report::comparison::word;
@@ -73,19 +73,12 @@ pub fn history(command: &HistoryCommand, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.html {
         whole(file, |out| write(&series, out))?;
     }
-    let text = json(&series)?;
-    let to_stdout = command.json.as_deref() == Some(Path::new("-"));
-    if let Some(file) = command.json.as_ref().filter(|_| !to_stdout) {
-        whole(file, |out| out.write_all(text.as_bytes()))?;
-    }
-    if to_stdout {
-        outputs::result(&text);
-    } else if voice.quiet {
-        let history = &series.history;
-        outputs::result(&format!("{}  {}\n", word(history.outcome), history.statement));
+    let people = if voice.quiet {
+        format!("{}  {}\n", word(series.history.outcome), series.history.statement)
     } else {
-        outputs::result(&terminal(&series, style(voice)));
-    }
+        terminal(&series, style(voice))
+    };
+    tell(&json(&series)?, command.json.as_deref(), &people)?;
     Ok(exit)
 }
 

@@ -72,20 +72,25 @@ pub fn validate(command: &Validate, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(file) = &command.html {
         whole(file, |out| write(&compared, out))?;
     }
-    let to_stdout = command.json.as_deref() == Some(Path::new("-"));
-    if let Some(file) = command.json.as_ref().filter(|_| !to_stdout) {
-        let text = json(&compared)?;
-        whole(file, |out| out.write_all(text.as_bytes()))?;
-    }
-    if to_stdout {
-        outputs::result(&json(&compared)?);
-    } else if voice.quiet {
+    let people = if voice.quiet {
         let likeness = &compared.likeness;
-        outputs::result(&format!("{}  {}\n", likeness.verdict.word(), likeness.statement));
+        format!("{}  {}\n", likeness.verdict.word(), likeness.statement)
     } else {
-        outputs::result(&terminal(&compared, style(voice)));
-    }
+        terminal(&compared, style(voice))
+    };
+    tell(&json(&compared)?, command.json.as_deref(), &people)?;
     Ok(exit)
+}
+
+/// Writes the JSON to its file, where there is one, and prints what is for people; or prints the
+/// JSON alone, where its file is standard output.
+pub(super) fn tell(json: &str, file: Option<&Path>, people: &str) -> anyhow::Result<()> {
+    let to_stdout = file == Some(Path::new("-"));
+    if let Some(file) = file.filter(|_| !to_stdout) {
+        whole(file, |out| out.write_all(json.as_bytes()))?;
+    }
+    outputs::result(if to_stdout { json } else { people });
+    Ok(())
 }
 
 /// Writes a file that is there whole, or not at all.
