@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn an_expectation_that_may_end_a_run_is_the_opposite_rule() {
+        let of = |text: &str| AbortRule::of(&Expectation::parse(text).unwrap());
+        let rule = of("errors < 10% over 30s after 20s with >= 50 samples abort after 1m").unwrap();
+        assert_eq!((rule.text.as_str(), rule.op), ("errors >= 10% over 30s", Comparison::AtLeast));
+        assert_eq!((rule.what, rule.samples), (AbortOn::Errors, 50));
+        assert_eq!((rule.over.as_secs(), rule.not_before.as_secs()), (30, 60));
+        let plain = of("latency p99 <= 2s after 20s abort").unwrap();
+        assert_eq!((plain.over.as_secs(), plain.not_before.as_secs()), (10, 20));
+        assert_eq!(of("errors < 10% over 30s"), None, "it was not asked for");
+    }
+
+    #[test]
     fn a_mistake_is_pointed_at() {
         for (text, column, message) in [
             ("errors > 10%", 13, "there is no time to look back"),
