@@ -300,6 +300,15 @@ proptest! {
             text.push(b'\n');
         }
         let lines = text.split_inclusive(|byte| *byte == b'\n').count() as u64;
+        // What begins as gzip or zstd begin is a damaged archive: its bytes are not its lines, and
+        // all that is asked of it is that nothing panics.
+        let archives: [&[u8]; 2] = [&[0x1f, 0x8b], &[0x28, 0xb5, 0x2f, 0xfd]];
+        if archives.iter().any(|magic| text.starts_with(magic)) {
+            if let Ok(source) = Source::from_reader("test", Box::new(Cursor::new(text))) {
+                let _ = Log::open(source, None);
+            }
+            return Ok(());
+        }
         for format in every_format() {
             match read_as(&text, Some(&format)) {
                 Ok((imported, _)) => prop_assert_eq!(imported.ledger.frames.total, lines),
