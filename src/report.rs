@@ -15,6 +15,7 @@ pub mod files;
 pub mod terminal;
 pub mod likeness;
 pub mod measured;
+pub mod metrics;
 pub mod comparison;
 pub mod history;
 pub mod progress;

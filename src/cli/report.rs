@@ -29,7 +29,7 @@ pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
     let file = if command.run.is_dir() { command.run.join(RUN_FILE) } else { command.run.clone() };
     let saved = json::read(&file)?;
     if !command.out.is_empty() {
-        command.out.iter().try_for_each(Output::check)?;
+        command.out.iter().try_for_each(Output::check_later)?;
         for output in &command.out {
             if let Some(file) = write_output(&saved, output)? {
                 outputs::note(voice.quiet, &format!("{} is written", file.display()));

@@ -2,8 +2,10 @@
 
 mod acts;
 mod follow;
+mod keep;
 mod labels;
 mod limits;
+mod live;
 mod load;
 mod marks;
 mod network;
@@ -24,11 +26,12 @@ use crate::act::Ground;
 use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::load::load_into;
-use crate::cli::out::{Output, write_output};
-use crate::cli::report::style;
+use crate::cli::out::Output;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::keep::{Kept, told};
 use crate::cli::run::labels::{LabelOptions, Labels};
 use crate::cli::run::limits::LimitOptions;
+use crate::cli::run::live::{Exports, origin};
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::{EXAMPLES, LoadOptions};
 use crate::cli::run::reach::{outside_target, stage_fault, staged, warn};
@@ -37,6 +40,7 @@ use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
+use crate::drive::gauges::Live;
 use crate::drive::health::Health;
 use crate::drive::hold::{Control, Held};
 use crate::plan::arrivals::Plan;
@@ -44,10 +48,8 @@ use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
-use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_with};
-use crate::report::hlog::{self, HLOG_FILE};
-use crate::report::model::{Oddities, Report};
-use crate::report::terminal;
+use crate::report::files::{RUN_FILE, prepare_folder};
+use crate::report::model::Oddities;
 use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
@@ -55,7 +57,6 @@ use crate::scenario::target::{Target, check_way};
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
 use crate::summary::Summary;
-use crate::summary::cells::Cells;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::{Verdict, abort, hold};
 
@@ -86,8 +87,9 @@ pub struct Run {
     /// Keep what the act fingerprint finds, for the next release to be compared with.
     #[arg(long, value_name = "FILE")]
     save_snapshot: Option<PathBuf>,
-    /// Write a report (html, json, junit, markdown, github, gitlab) to FILE, or -; repeatable.
-    #[arg(long, value_name = "KIND=FILE")]
+    /// Write a report (html, json, junit, markdown, github, gitlab) to FILE, or -; repeatable. Or
+    /// send numbers every 5 s while the load goes on: remote-write=URL or otlp=URL.
+    #[arg(long, value_name = "KIND=TARGET")]
     out: Vec<Output>,
     /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
     /// particular order; where the disk is behind, rows are dropped and counted.
@@ -159,10 +161,15 @@ fn scenario(command: &Run, file: &Path, labels: &Labels, voice: Voice) -> anyhow
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
     let samples = command.samples.as_deref();
-    let kept = Kept { folder: &folder, out: &command.out, save, samples, labels, voice };
+    let live = Live::default();
+    let origin = origin(&folder, &scenario.name, labels);
+    let exports = Exports::start(&command.out, &origin, &live, voice)
+        .inspect_err(|_| drop(std::fs::remove_dir(&folder)))?;
+    let kept = Kept { folder: &folder, out: &command.out, save, samples, labels, live, voice };
     let rehearsal =
         Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
     let exit = rehearse(&rehearsal, &kept);
+    exports.finish(exit.as_ref().ok().map(|exit| exit.code()));
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
         let _ = std::fs::remove_file(folder.join(RECORDING_FILE));
@@ -217,19 +224,6 @@ struct Rehearsal<'a> {
     voice: Voice,
 }
 
-/// Where the reports of a run go.
-struct Kept<'a> {
-    folder: &'a Path,
-    out: &'a [Output],
-    /// Where to keep what was found of the nodes.
-    save: Option<&'a Path>,
-    /// Where the samples go.
-    samples: Option<&'a Path>,
-    /// What is written on it.
-    labels: &'a Labels,
-    voice: Voice,
-}
-
 fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> {
     let Rehearsal { scenario, folder, voice, .. } = *rehearsal;
     let unfinished = Unfinished::folder(folder)?;
@@ -246,7 +240,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
     let samples = samples::create(kept.samples)?;
-    let control = samples::control(samples.as_ref());
+    let control = samples::control(samples.as_ref(), &kept.live);
     let control = follow::following(control, scenario, wall_clock::now())?;
     listen(voice, &control);
     let stop = &control.stop;
@@ -333,14 +327,6 @@ fn judged(
     verdict
 }
 
-/// Writes the reports; the result of an hour is told even where it cannot be kept.
-fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
-    let mut written = Vec::new();
-    let outcome = write_all(report, cells, kept, &mut written);
-    outputs::result(&terminal::render(report, style(kept.voice), &written));
-    outcome
-}
-
 /// The acts with all probes watching; `None` where this machine could not carry the plan out,
 /// whatever the target would have done.
 fn watched(
@@ -357,25 +343,6 @@ fn watched(
             Ok(None)
         }
     }
-}
-
-fn write_all(
-    report: &Report,
-    cells: &Cells,
-    kept: &Kept<'_>,
-    written: &mut Vec<PathBuf>,
-) -> anyhow::Result<()> {
-    written.extend(write_reports(report, kept.folder)?);
-    if !cells.is_empty() {
-        write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file))?;
-    }
-    for output in kept.out {
-        written.extend(write_output(report, output)?);
-    }
-    if let Some(file) = kept.save {
-        written.push(snapshot::save(&report.acts, file)?);
-    }
-    Ok(())
 }
 
 fn say(voice: Voice, warnings: &[String]) {

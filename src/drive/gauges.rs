@@ -1,5 +1,6 @@
 //! Live numbers of a run, for people who watch it. The verdict uses the summary, never these.
 
+mod live;
 mod recent;
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -11,6 +12,7 @@ use crate::drive::gauges::recent::Recent;
 use crate::sample::{Fate, Sample};
 use crate::summary::AsRecorded;
 
+pub use live::Live;
 pub use recent::Window;
 
 /// Counters that the driver updates and a display reads, without locks.

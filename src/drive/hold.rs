@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::drive::clock::{Epoch, monotonic_ns};
 use crate::drive::follow::Follow;
+use crate::drive::gauges::Live;
 use crate::drive::hook::Hook;
 use crate::drive::samples::Sink;
 use crate::drive::stop::Stop;
@@ -100,6 +101,8 @@ pub struct Control {
     pub follow: Option<Arc<Follow>>,
     /// What changes requests before they are due.
     pub hook: Option<Hook>,
+    /// Where its gauges are shown.
+    pub live: Live,
 }
 
 impl From<Stop> for Control {

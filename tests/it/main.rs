@@ -66,6 +66,7 @@ mod drive; // A plan over real sockets: connections, fates, bounds, a graceful s
 mod stage; // The embedded stage over real sockets: each knob's broken and healthy twin.
 mod report; // Golden reports: terminal, run.json, HTML.
 mod machine_outputs; // Reports that programs read, and foreign text in them.
+mod metrics_live; // Numbers sent to monitoring systems while a run goes on.
 mod report_sample; // A report to render, with every kind of line in it.
 mod browser; // The HTML report in a real Chromium: charts drawn, no network, tables sort.
 mod readme; // The README's commands, options, codes, faults and example are the program's.

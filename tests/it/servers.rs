@@ -187,6 +187,21 @@ pub(crate) fn nginx(
     }))
 }
 
+/// Prometheus, which takes what is written to it and scrapes nothing.
+pub(crate) fn prometheus() -> Option<Server> {
+    let program = program("prometheus")?;
+    Some(start(|folder, port| {
+        fs::write(folder.join("prometheus.yml"), "global: {}\n").unwrap();
+        let mut command = Command::new(&program);
+        command
+            .args(["--config.file=prometheus.yml", "--web.enable-remote-write-receiver"])
+            .arg("--storage.tsdb.path=data")
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .current_dir(folder);
+        (command, Ready::says(b"GET /-/ready HTTP/1.0\r\n\r\n", b"HTTP/1.0 200"))
+    }))
+}
+
 /// The test server of openssl, which answers each request with a page about its connection and
 /// closes it.
 pub(crate) fn openssl(arguments: &[&str]) -> Option<Server> {

@@ -10,7 +10,7 @@ use crate::act::{Evidence, Ground, Performed, perform};
 use crate::cli::machine::tried;
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
-use crate::drive::gauges::{GaugeSnapshot, Gauges};
+use crate::drive::gauges::{GaugeSnapshot, Gauges, Live};
 use crate::drive::hold::Control;
 use crate::drive::hook::Hooked;
 use crate::drive::{DriveError, Driven};
@@ -142,7 +142,7 @@ fn replayed(
         watching: ground.watching.map(|watching| (watching, ground.epoch)),
         say: &|line| outputs::note(voice.quiet, line),
     };
-    with_progress(planned, voice, |gauges| {
+    with_progress(planned, voice, &control.live, |gauges| {
         guarded(guard, &Arc::clone(&gauges), || {
             let plan = Hooked::new(plan, control.hook.clone(), control.stop.clone());
             replay(plan, ground.target, limits, gauges, control.clone())
@@ -154,9 +154,11 @@ fn replayed(
 pub(super) fn with_progress<T>(
     planned: Duration,
     voice: Voice,
+    live: &Live,
     drive: impl FnOnce(Arc<Gauges>) -> T,
 ) -> T {
     let gauges = Arc::<Gauges>::default();
+    live.show(&gauges);
     let seen = Arc::clone(&gauges);
     let progress = progress::start(progress::choose_mode(voice.quiet), move || {
         snapshot(&seen.snapshot(), planned)

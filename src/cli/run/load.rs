@@ -12,16 +12,19 @@ use crate::act::replay::{replay, replay_closed};
 use crate::cli::exit::Exit;
 use crate::cli::machine::tried;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::keep::{Kept, told};
 use crate::cli::run::labels::Labels;
 use crate::cli::run::limits::LimitOptions;
+use crate::cli::run::live::{Exports, origin};
 use crate::cli::run::network::NetworkOptions;
 use crate::cli::run::options::LoadOptions;
 use crate::cli::run::reach::{Wanted, answering, resolved, warn};
 use crate::cli::run::signals::listen;
-use crate::cli::run::{Kept, file_name, marks, samples, tell_not_valid, told};
+use crate::cli::run::{file_name, marks, samples, tell_not_valid};
 use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Voice, outputs};
 use crate::drive::closed::Closed;
+use crate::drive::gauges::Live;
 use crate::drive::hold::Control;
 use crate::drive::{DriveError, Driven};
 use crate::plan::facts::Facts;
@@ -73,9 +76,12 @@ pub(super) fn run(
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
     let job = Job { load: &load, target: &target, abort: &abort, name: &name, started, voice };
-    let (labels, samples) = (around.labels, around.samples);
-    let kept = Kept { folder: &folder, out: around.out, save: None, samples, labels, voice };
+    let (labels, samples, live) = (around.labels, around.samples, Live::default());
+    let exports = Exports::start(around.out, &origin(&folder, &name, labels), &live, voice)
+        .inspect_err(|_| drop(std::fs::remove_dir(&folder)))?;
+    let kept = Kept { folder: &folder, out: around.out, save: None, samples, labels, live, voice };
     let exit = carried_out(&job, plan, &kept);
+    exports.finish(exit.as_ref().ok().map(|exit| exit.code()));
     if exit.is_err() {
         // Removes the folder only where nothing was written.
         let _ = std::fs::remove_dir(&folder);
@@ -153,7 +159,7 @@ fn carried_out(
 ) -> anyhow::Result<Exit> {
     warn(job.voice, &job.load.target, &job.load.network, &mut facts);
     let samples = samples::create(kept.samples)?;
-    let control = samples::control(samples.as_ref());
+    let control = samples::control(samples.as_ref(), &kept.live);
     listen(job.voice, &control);
     let calibration = tried(&facts, &control.stop, job.voice);
     let (driven, guarded) = driven(job, plan, &control);
@@ -227,7 +233,7 @@ fn driven(
     let say = |line: &str| outputs::note(voice.quiet, line);
     let guard = Guard { rules: job.abort, stop: &control.stop, watching: None, say: &say };
     let limits = &load.limits;
-    with_progress(length, voice, |gauges| {
+    with_progress(length, voice, &control.live, |gauges| {
         guarded(guard, &Arc::clone(&gauges), || match plan {
             Planned::Open(plan) => replay(plan, target, limits, gauges, control.clone()),
             Planned::Closed(closed) => {

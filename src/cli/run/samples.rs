@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 
 use crate::cli::outputs;
+use crate::drive::gauges::Live;
 use crate::drive::hold::Control;
 use crate::drive::samples::{SampleFile, Written};
 use crate::units::format_counted;
@@ -14,9 +15,10 @@ pub(super) fn create(path: Option<&Path>) -> anyhow::Result<Option<SampleFile>> 
     path.map(|path| SampleFile::create(path).context("--samples")).transpose()
 }
 
-/// What steers a run whose samples go to this file.
-pub(super) fn control(file: Option<&SampleFile>) -> Control {
-    Control { samples: file.map(SampleFile::sink), ..Control::default() }
+/// What steers a run whose samples go to this file, and whose gauges are shown there.
+pub(super) fn control(file: Option<&SampleFile>, live: &Live) -> Control {
+    let samples = file.map(SampleFile::sink);
+    Control { samples, live: live.clone(), ..Control::default() }
 }
 
 /// Writes what is left. The reports of the run are written by then, whatever becomes of this.

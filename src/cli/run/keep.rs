@@ -1,0 +1,57 @@
+//! Where what a run yielded is kept, and how it is told.
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::out::{Output, write_output};
+use crate::cli::report::style;
+use crate::cli::run::labels::Labels;
+use crate::cli::run::snapshot;
+use crate::cli::{Voice, outputs};
+use crate::drive::gauges::Live;
+use crate::report::files::{write_reports, write_whole_with};
+use crate::report::hlog::{self, HLOG_FILE};
+use crate::report::model::Report;
+use crate::report::terminal;
+use crate::summary::cells::Cells;
+
+/// Where the reports of a run go.
+pub(super) struct Kept<'a> {
+    pub(super) folder: &'a Path,
+    pub(super) out: &'a [Output],
+    /// Where to keep what was found of the nodes.
+    pub(super) save: Option<&'a Path>,
+    /// Where the samples go.
+    pub(super) samples: Option<&'a Path>,
+    /// What is written on it.
+    pub(super) labels: &'a Labels,
+    /// Where the gauges of its load are shown.
+    pub(super) live: Live,
+    pub(super) voice: Voice,
+}
+
+/// Writes the reports; the result of an hour is told even where it cannot be kept.
+pub(super) fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
+    let mut written = Vec::new();
+    let outcome = write_all(report, cells, kept, &mut written);
+    outputs::result(&terminal::render(report, style(kept.voice), &written));
+    outcome
+}
+
+fn write_all(
+    report: &Report,
+    cells: &Cells,
+    kept: &Kept<'_>,
+    written: &mut Vec<PathBuf>,
+) -> anyhow::Result<()> {
+    written.extend(write_reports(report, kept.folder)?);
+    if !cells.is_empty() {
+        write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file))?;
+    }
+    for output in kept.out {
+        written.extend(write_output(report, output)?);
+    }
+    if let Some(file) = kept.save {
+        written.push(snapshot::save(&report.acts, file)?);
+    }
+    Ok(())
+}
