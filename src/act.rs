@@ -76,7 +76,7 @@ impl Ground<'_> {
 }
 
 /// What a drill has seen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// See [`fingerprint`].
@@ -92,7 +92,7 @@ pub enum Evidence {
 }
 
 /// A drill that was performed.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Performed {
     /// Which.
     pub act: ActName,

@@ -173,7 +173,17 @@ fn bump(counts: &mut Vec<u32>, index: usize, by: u32) {
 }
 
 /// Where a load comes from: sentences about it must claim no more.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// From production, by a recording.
@@ -199,7 +209,7 @@ impl Origin {
 }
 
 /// How far the produced load was from the planned one.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct ShapeReport {
     /// The verdict on the shape alone.
     pub verdict: ShapeVerdict,
@@ -216,7 +226,7 @@ pub struct ShapeReport {
 }
 
 /// Whether the recorded load shape was produced.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ShapeVerdict {
     /// Every evaluable metric is within its tolerance.
@@ -234,7 +244,9 @@ pub enum ShapeVerdict {
 }
 
 /// Who kept the load from being produced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// This program or its machine was late or short of something.
@@ -248,7 +260,7 @@ pub enum Fault {
 }
 
 /// One number about the distance of two shapes.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Metric {
     /// Field name and scale, such as `IDC ratio 100 ms`.
     pub name: String,
@@ -267,7 +279,9 @@ pub struct Metric {
 }
 
 /// What a metric says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetricOutcome {
     /// Within its tolerance.

@@ -23,7 +23,16 @@ use crate::shape::ShapeReport;
 
 /// What a check says. Missing evidence is `Unknown`, never `Pass`.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -36,7 +45,7 @@ pub enum Outcome {
 }
 
 /// What one detector found.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Stable name of the check, such as `connection-limit`.
     pub check: String,
@@ -51,7 +60,7 @@ pub struct Finding {
 }
 
 /// One expectation of the scenario, checked.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct CheckedExpectation {
     /// As written in the scenario.
     pub text: String,
@@ -62,7 +71,9 @@ pub struct CheckedExpectation {
 }
 
 /// The outcome of a whole run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RunOutcome {
     /// The shape was produced and nothing failed: exit code 0.
@@ -76,7 +87,7 @@ pub enum RunOutcome {
 }
 
 /// The verdict on a run.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct Verdict {
     /// The outcome, which decides the exit code.
     pub outcome: RunOutcome,

@@ -21,7 +21,9 @@ use crate::scenario::nodes::Node;
 use crate::scenario::{Scenario, TargetSpec};
 
 /// What the act has seen.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Canary {
     /// Where marked requests were sent, and how they were answered.
     pub sent: Vec<Sent>,
@@ -37,7 +39,9 @@ pub struct Canary {
 }
 
 /// Marked requests of one kind to one server.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Sent {
     /// The node; `None` for the target.
     pub node: Option<String>,
@@ -52,7 +56,9 @@ pub struct Sent {
 }
 
 /// What was seen in a stream.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct StreamSeen {
     /// Its name.
     pub name: String,

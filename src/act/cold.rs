@@ -33,7 +33,9 @@ use crate::shape::reads::Reads;
 use crate::units::format_duration;
 
 /// What the act has seen.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Cold {
     /// What the scenario allows.
     pub bounds: Bounds,
@@ -50,7 +52,16 @@ pub struct Cold {
 }
 
 /// What the scenario allows a cold start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Bounds {
     /// Longest time to the steady state, in nanoseconds.
     pub warmup_ns: u64,

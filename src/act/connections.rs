@@ -26,7 +26,9 @@ use held::Crowd;
 use seen::{Burst, DemandSum, LazyPools, Recovery, StaticLimit};
 
 /// What the act has seen.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Connections {
     /// Every endpoint, the target first.
     pub endpoints: Vec<EndpointSeen>,
@@ -35,7 +37,7 @@ pub struct Connections {
 }
 
 /// What was seen of an endpoint.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct EndpointSeen {
     /// Its name in the scenario.
     pub name: String,

@@ -23,7 +23,9 @@ use crate::scenario::nodes::Node;
 pub type Nodes = BTreeMap<String, BTreeMap<String, Fact>>;
 
 /// What the act has seen.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Fingerprint {
     /// Every node, by name.
     pub nodes: Vec<NodeFacts>,
@@ -36,7 +38,9 @@ pub struct Fingerprint {
 }
 
 /// What a node is made of.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct NodeFacts {
     /// Its name.
     pub name: String,
@@ -49,7 +53,9 @@ pub struct NodeFacts {
 }
 
 /// A fact about a node.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Fact {
     /// What its command printed, sorted.
@@ -61,7 +67,9 @@ pub enum Fact {
 }
 
 /// How far a clock is ahead of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct ClockOffset {
     /// Nanoseconds; negative where it is behind.
     pub offset_ns: i64,
@@ -70,7 +78,9 @@ pub struct ClockOffset {
 }
 
 /// The facts of the last good release.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Snapshot {
     /// Its file.
     pub path: String,
@@ -81,7 +91,9 @@ pub struct Snapshot {
 }
 
 /// How a node answered the requests that every node got.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Behaviour {
     /// Its name.
     pub node: String,

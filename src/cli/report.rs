@@ -13,8 +13,11 @@ use crate::report::terminal::{self, Style};
 #[derive(Debug, clap::Args)]
 pub struct ReportCommand {
     /// The folder of the run, or its run.json.
-    #[arg(value_name = "RUN")]
-    run: PathBuf,
+    #[arg(value_name = "RUN", required_unless_present = "schema")]
+    run: Option<PathBuf>,
+    /// Print the JSON Schema of the run.json that this version writes.
+    #[arg(long, exclusive = true)]
+    schema: bool,
     /// Print the summary only, write nothing.
     #[arg(long)]
     print: bool,
@@ -26,7 +29,11 @@ pub struct ReportCommand {
 
 /// Runs `report`. The exit code is that of the saved verdict.
 pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
-    let file = if command.run.is_dir() { command.run.join(RUN_FILE) } else { command.run.clone() };
+    let Some(run) = &command.run else {
+        outputs::result(&json::schema()?);
+        return Ok(Exit::Pass);
+    };
+    let file = if run.is_dir() { run.join(RUN_FILE) } else { run.clone() };
     let saved = json::read(&file)?;
     if !command.out.is_empty() {
         command.out.iter().try_for_each(Output::check_later)?;

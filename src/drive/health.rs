@@ -9,7 +9,9 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::drive::census::Seen;
 
 /// Facts about this machine during a run. A fact that the system does not offer is `None`.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Health {
     /// Logical processors that this process may use.
     pub processors: u32,
@@ -46,7 +48,9 @@ pub struct Health {
 }
 
 /// What this machine did before a run, sending to a sink on itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Calibration {
     /// Requests a second that were asked of it: twice the plan's peak.
     pub asked_rate: u64,

@@ -7,7 +7,9 @@ use crate::plan::scaling::Scaling;
 use crate::shape::Origin;
 
 /// The outline of a plan.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Facts {
     /// Where the load comes from.
     #[serde(default, skip_serializing_if = "Origin::is_recorded")]

@@ -25,7 +25,17 @@ const MAX_SECONDS: usize = 24 * 60 * 60;
 
 /// What a plan needs at its busiest, if the target is as fast as production was. A slower target
 /// holds connections and requests for longer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Needs {
     /// Connections open at once, each of which is a file descriptor.
     pub connections: u64,

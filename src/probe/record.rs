@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most points of a series; beyond them pairs are merged.
@@ -18,7 +19,7 @@ pub const UNSEEN: &str = "unseen";
 pub const MAX_GAPS: usize = 100;
 
 /// What one probe has seen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Record {
     /// Its name in the scenario.
     pub name: String,
@@ -37,7 +38,7 @@ pub struct Record {
 }
 
 /// One figure over time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Series {
     /// The server's own name for it.
     pub metric: String,
@@ -52,7 +53,7 @@ pub struct Series {
 }
 
 /// How to read a figure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SeriesKind {
     /// A level.
@@ -62,7 +63,7 @@ pub enum SeriesKind {
 }
 
 /// A time without sight.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// The first look that failed, ns since the start.
     pub from_ns: u64,

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 /// An account of one kind of thing. The total is counted where things enter, the buckets where
 /// they end, by different code; [`Account::reconciles`] compares the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Account {
     /// How many entered.
     pub total: u64,
@@ -78,7 +80,9 @@ impl Account {
 }
 
 /// The accounts of one import.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Ledger {
     /// Frames of capture files (or lines of logs): `tcp payload`, `tcp without payload`,
     /// `not ip`, `udp`, `cut by snaplen` ...

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use schemars::generate::SchemaSettings;
 use serde::Deserialize;
 
 use crate::report::ReportError;
@@ -12,6 +13,16 @@ use crate::report::model::{Report, SCHEMA_VERSION};
 /// The report as pretty JSON with a newline at its end. Equal reports give equal bytes.
 pub fn render(report: &Report) -> Result<String, ReportError> {
     let mut text = serde_json::to_string_pretty(report).map_err(ReportError::Serialize)?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// The JSON Schema (2020-12) of what [`render`] writes, from the types that it writes: a field that
+/// this version always writes is required. Later versions may write further fields.
+pub fn schema() -> Result<String, ReportError> {
+    let settings = SchemaSettings::draft2020_12().for_serialize();
+    let schema = settings.into_generator().into_root_schema_for::<Report>();
+    let mut text = serde_json::to_string_pretty(&schema).map_err(ReportError::Serialize)?;
     text.push('\n');
     Ok(text)
 }

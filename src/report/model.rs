@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::act::Performed;
@@ -26,7 +27,7 @@ use crate::verdict::{CheckedExpectation, Finding, RunOutcome};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A run, ready to be reported.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the program that wrote it.
     pub schema_version: u32,
@@ -133,7 +134,7 @@ impl Report {
 }
 
 /// By how much later than planned requests came because earlier answers of their sessions did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionPace {
     /// Sessions.
     pub sessions: u64,
@@ -146,7 +147,7 @@ pub struct SessionPace {
 }
 
 /// What happened on connections that is no request's fate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Oddities {
     /// Requests that were sent a second time, because the target closed an idle connection just as
     /// they were on their way.
@@ -167,7 +168,7 @@ impl Oddities {
 }
 
 /// A load that was never recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LoadFacts {
     /// `constant`, `poisson` or `closed`.
     pub pace: String,
@@ -182,7 +183,7 @@ pub struct LoadFacts {
 pub const MAX_ROUTES: usize = 200;
 
 /// What was replayed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordingFacts {
     /// The file, as the scenario names it.
     pub path: String,
@@ -203,7 +204,7 @@ pub struct RecordingFacts {
 }
 
 /// What was planned, and what became of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Arrivals of the plan.
     pub planned: u64,
@@ -249,7 +250,7 @@ fn is_none(count: &u64) -> bool {
 }
 
 /// A distribution of times, in nanoseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantiles {
     /// Median.
     pub p50_ns: u64,
@@ -271,7 +272,7 @@ pub struct Quantiles {
 }
 
 /// A time of a run, since its start, to be seen in its charts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
     /// What happened, in a word.
     pub name: String,
@@ -282,7 +283,7 @@ pub struct Mark {
 }
 
 /// One second of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecondRow {
     /// Seconds since the start of the run, at the beginning of this one.
     pub second: u64,
@@ -303,7 +304,7 @@ pub struct SecondRow {
 }
 
 /// One route of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteRow {
     /// Method and template, such as `GET /cart/*`.
     pub route: String,
@@ -316,7 +317,7 @@ pub struct RouteRow {
 }
 
 /// Routes that are not listed one by one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OtherRoutes {
     /// How many routes.
     pub routes: u64,

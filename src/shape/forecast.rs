@@ -46,7 +46,9 @@ impl Default for Assumed {
 }
 
 /// What is to be expected of a cold start.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Forecast {
     /// Reads that a cache may answer.
     pub reads: u64,
@@ -117,7 +119,16 @@ fn one() -> f64 {
 }
 
 /// One bin of a forecast.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct ForecastBin {
     /// Reads asked for.
     pub reads: u64,
@@ -131,7 +142,9 @@ pub struct ForecastBin {
 }
 
 /// How full an infinite cache is after some of the reads.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Filling {
     /// Reads so far.
     pub reads: u64,
@@ -142,7 +155,9 @@ pub struct Filling {
 }
 
 /// A key that is asked for again while it is read.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Stampede {
     /// Method and route template.
     pub route: String,
@@ -156,7 +171,16 @@ pub struct Stampede {
 }
 
 /// LRU caches that hit nine of ten reads; `None` where none does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct NineOfTen {
     /// Keys of the smallest one that does while it starts empty, of those in the curve.
     pub from_empty: Option<u64>,
@@ -165,7 +189,9 @@ pub struct NineOfTen {
 }
 
 /// From a moment on, a share of the users may come.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct RampStep {
     /// Seconds since the cold start.
     pub at_seconds: f64,

@@ -53,7 +53,9 @@ pub fn mser5(values: &[f64]) -> Option<usize> {
 }
 
 /// An exponential approach to a steady level: `y = level + excess · e^(−t/time_constant)`.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Exponential {
     /// Where it ends.
     pub level: f64,

@@ -5,6 +5,7 @@
 
 mod support; // Where things are, and how the program is started.
 
+mod schema; // The schema of run.json, and a foreign reader of it.
 mod servers; // Real servers, started on free ports in folders of their own.
 mod wire; // Captures built by hand, byte by byte.
 mod capture_files; // Frames of pcap and pcapng files, whole and damaged.

@@ -19,7 +19,9 @@ use crate::scenario::acts::canary::CanaryOptions;
 use crate::scenario::nodes::Node;
 
 /// What became of the heartbeat.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Beats {
     /// Time from one to the next.
     pub every_ns: u64,
@@ -36,7 +38,9 @@ pub struct Beats {
 }
 
 /// What showed up in a stream.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct StreamBeats {
     /// Its name.
     pub name: String,

@@ -14,7 +14,9 @@ use crate::stats::histograms::{coarse_times, merge};
 use crate::summary::{Second, Summary};
 
 /// Two replays of one plan.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Comparison {
     /// Length of a bin in nanoseconds.
     pub bin_ns: u64,
@@ -35,7 +37,16 @@ pub struct Comparison {
 }
 
 /// The same time of both replays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Bin {
     /// With cold caches.
     pub cold: Side,
@@ -44,7 +55,16 @@ pub struct Bin {
 }
 
 /// What one replay saw of the requests that were due in a bin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Side {
     /// Requests due.
     pub requests: u64,
@@ -68,7 +88,9 @@ pub struct Side {
 }
 
 /// Whether a replay had the recorded shape.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Produced {
     /// The statement on its shape.
     pub statement: String,

@@ -10,7 +10,16 @@ use crate::summary::Summary;
 use crate::units::format_duration;
 
 /// The stack under a few requests a second, after the load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Recovery {
     /// Median latency of the same requests before the load, ns.
     pub before_ns: u64,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 /// How many connections an endpoint admits.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct StaticLimit {
     /// Most that were held at once.
     pub held: u64,
@@ -55,7 +57,9 @@ impl StaticLimit {
 pub const TRIES: u64 = 3;
 
 /// Why a search ended although none was turned away.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// The scenario allows no more.
@@ -69,7 +73,17 @@ pub enum Ended {
 }
 
 /// How a connection was turned away, as its client sees it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// Nobody listens, or a rule resets it.
@@ -108,7 +122,9 @@ impl Refusal {
 }
 
 /// How many connections may come at once.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Burst {
     /// Largest burst that connected at once.
     pub clean: u64,
@@ -125,7 +141,9 @@ pub struct Burst {
 }
 
 /// Connects that took longer than the others of their burst.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Late {
     /// Repeated by the kernel of this machine, by the seconds after which it repeats them.
     pub repeated: BTreeMap<u64, u64>,
@@ -143,7 +161,9 @@ impl Late {
 }
 
 /// How soon an endpoint serves again after all connections were closed.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Recovery {
     /// Connections that were to be served: the limit less one.
     pub wanted: u64,
@@ -160,7 +180,7 @@ pub struct Recovery {
 }
 
 /// The connections that services will need.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct DemandSum {
     /// Of one generation.
     pub connections: u64,
@@ -181,7 +201,9 @@ impl DemandSum {
 }
 
 /// The demand, opened at once from nothing.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct LazyPools {
     /// Generations at once.
     pub generations: u64,

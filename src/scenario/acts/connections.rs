@@ -51,7 +51,9 @@ pub struct ConnectionsOptions {
 }
 
 /// The connections of a service to an endpoint: the product of its numbers.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Demand {
     /// Name of the service, for reports.
     pub service: String,
