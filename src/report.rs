@@ -2,6 +2,7 @@
 //! also what `run.json` holds, so that every report can be written again from a saved run.
 
 pub mod model;
+pub mod figures;
 pub mod assemble;
 pub(crate) mod text;
 pub mod json;
@@ -15,6 +16,7 @@ pub mod files;
 pub mod terminal;
 pub mod likeness;
 pub mod measured;
+pub mod baseline;
 pub mod comparison;
 pub mod history;
 pub mod progress;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::exit::Exit;
 use crate::cli::out::{Output, write_output};
 use crate::cli::{Voice, outputs};
+use crate::report::baseline::baseline;
 use crate::report::files::{RUN_FILE, write_reports};
 use crate::report::json;
 use crate::report::terminal::{self, Style};
@@ -18,6 +19,10 @@ pub struct ReportCommand {
     /// Print the summary only, write nothing.
     #[arg(long)]
     print: bool,
+    /// Draw the percentiles of this run beside those of the page, to be seen at once; `peakhour
+    /// compare` says what a difference is worth.
+    #[arg(long, value_name = "RUN", conflicts_with = "print")]
+    baseline: Option<PathBuf>,
     /// Write this report only, to a place of its own; may be repeated. Kinds are html, json, junit,
     /// markdown, github (annotations of a job) and gitlab (code quality); - is standard output.
     #[arg(long, value_name = "KIND=FILE", conflicts_with = "print")]
@@ -26,8 +31,13 @@ pub struct ReportCommand {
 
 /// Runs `report`. The exit code is that of the saved verdict.
 pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
-    let file = if command.run.is_dir() { command.run.join(RUN_FILE) } else { command.run.clone() };
-    let saved = json::read(&file)?;
+    let file = run_file(&command.run);
+    let mut saved = json::read(&file)?;
+    if let Some(other) = &command.baseline {
+        let other = run_file(other);
+        let name = other.display().to_string();
+        saved.baseline = Some(baseline(&saved, &json::read(&other)?, &name)?);
+    }
     if !command.out.is_empty() {
         command.out.iter().try_for_each(Output::check)?;
         for output in &command.out {
@@ -43,6 +53,11 @@ pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
     let written = if command.print { Vec::new() } else { write_reports(&saved, folder)? };
     outputs::result(&terminal::render(&saved, style(voice), &written));
     Ok(Exit::of(saved.verdict))
+}
+
+/// The saved run of a folder, or the file itself.
+fn run_file(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join(RUN_FILE) } else { run.to_owned() }
 }
 
 /// Terminals of 80 columns are what everything is laid out for.

@@ -1,11 +1,16 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+mod acts;
 pub(crate) mod comparison;
+mod heat;
 pub(crate) mod history;
 pub(crate) mod likeness;
 mod marks;
+mod percentiles;
 mod points;
 mod probes;
+mod situation;
+mod stacked;
 
 use std::cmp::Reverse;
 
@@ -15,7 +20,7 @@ use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
 use crate::report::charts::points::{Point, points, seconds_per_point};
-use crate::report::model::{Mark, Quantiles, Report};
+use crate::report::model::{Mark, Report};
 use crate::report::text::nanos;
 use crate::units::format_count;
 
@@ -40,7 +45,7 @@ pub(crate) struct Chart {
 /// All charts that the report has numbers for.
 pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     let points = points(&report.series);
-    let mut charts = Vec::new();
+    let mut charts: Vec<Chart> = situation::chart(report).into_iter().collect();
     if !points.is_empty() {
         let span = span(report.series.len());
         // A closed load has no rate that it should have had, and is never late.
@@ -53,7 +58,14 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
             charts.push(lateness(&points, &span));
         }
     }
-    charts.extend(percentiles(report));
+    let figures = &report.figures;
+    charts.extend(percentiles::latency(report));
+    charts.extend(heat::chart(figures.heat.as_ref()));
+    charts.extend(stacked::outcomes(&figures.outcomes));
+    charts.extend(stacked::parts(&figures.parts));
+    charts.extend(stacked::dispersion(&figures.dispersion));
+    charts.extend(percentiles::sizes(report));
+    charts.extend(acts::charts(&report.acts));
     charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
     charts
 }
@@ -209,48 +221,6 @@ fn lateness(points: &[Point], span: &str) -> Chart {
     }
 }
 
-fn percentiles(report: &Report) -> Option<Chart> {
-    let curves: Vec<(&'static str, &'static str, &Quantiles)> = [
-        ("latency (due → done)", "--tail", report.latency.as_ref()),
-        ("service (sent → done)", "--typical", report.service.as_ref()),
-        ("recorded in production", "--planned", report.recorded_latency.as_ref()),
-        ("lateness (our own)", "--sent", report.lateness.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, colour, quantiles)| quantiles.map(|q| (name, colour, q)))
-    .collect();
-    let (name, _, first) = curves.first()?;
-    let summary = format!("Logarithmic scale. The p99 of {name} is {}.", nanos(first.p99_ns));
-    let traces = curves.iter().map(|(name, colour, quantiles)| {
-        let y: Vec<f64> = ladder(quantiles).into_iter().map(millis).collect();
-        let x: Vec<&'static str> = LADDER.to_vec();
-        Scatter::new(x, y).name(*name).line(line(colour)) as Box<dyn Trace>
-    });
-    let layout =
-        base_layout().y_axis(log_axis("ms")).x_axis(axis("percentile").type_(AxisType::Category));
-    Some(Chart {
-        id: "chart-percentiles",
-        title: "Latency by percentile",
-        summary,
-        plot: plot_json(traces.collect(), layout),
-        columns: std::iter::once("ms").chain(LADDER).collect(),
-        rows: curves
-            .iter()
-            .map(|(name, _, quantiles)| {
-                let figures = ladder(quantiles).into_iter().map(|ns| millis(ns).to_string());
-                std::iter::once((*name).to_owned()).chain(figures).collect()
-            })
-            .collect(),
-    })
-}
-
-const LADDER: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
-
-fn ladder(quantiles: &Quantiles) -> [u64; 5] {
-    let Quantiles { p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns, .. } = *quantiles;
-    [p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns]
-}
-
 /// Two plots with one time axis: the share of the height of each, from below.
 const LOWER: [f64; 2] = [0.0, 0.24];
 const UPPER: [f64; 2] = [0.32, 1.0];
@@ -292,8 +262,24 @@ fn line(colour: &'static str) -> Line {
     Line::new().color(colour).width(1.5)
 }
 
+/// Foreign text as a chart may show it: the library takes tags for formatting and links, and the
+/// page a leading `--` for a colour.
+fn plain(text: &str) -> String {
+    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    if escaped.starts_with("--") { format!(" {escaped}") } else { escaped }
+}
+
 fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
-    // A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
+    plot_of(traces, layout).to_json()
+}
+
+/// The same, to be completed by what the library has no words for.
+fn plot_value(traces: Vec<Box<dyn Trace>>, layout: Layout) -> serde_json::Value {
+    serde_json::to_value(plot_of(traces, layout)).unwrap_or_default()
+}
+
+/// A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
+fn plot_of(traces: Vec<Box<dyn Trace>>, layout: Layout) -> Plot {
     let mut plot = Plot::new();
     plot.add_traces(traces);
     plot.set_layout(layout);
@@ -304,7 +290,7 @@ fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
             .typeset_math(false)
             .display_mode_bar(DisplayModeBar::Hover),
     );
-    plot.to_json()
+    plot
 }
 
 /// Milliseconds with three decimals, which is what the page's size allows for.
@@ -316,4 +302,15 @@ fn millis(nanos: u64) -> f64 {
 
 fn optional_millis(nanos: Option<u64>) -> String {
     nanos.map_or_else(|| "–".to_owned(), |nanos| millis(nanos).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_no_markup_and_no_colour() {
+        assert_eq!(plain("<a href='x'>&b</a>"), "&lt;a href='x'&gt;&amp;b&lt;/a&gt;");
+        assert_eq!(plain("--bad"), " --bad");
+    }
 }

@@ -20,6 +20,7 @@ use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::flight::Flight;
+use peakhour::summary::parts::Parts;
 use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
@@ -273,6 +274,7 @@ fn summary(sample: &Sample) -> Summary {
         handshakes: [0; 2],
         as_recorded: AsRecorded::default(),
         cells: Cells::new(),
+        parts: parts(),
         connections_opened: 622,
         in_flight_ns: 0,
         flight: Flight::default(),
@@ -296,6 +298,7 @@ fn second_of(second: u32, sample: &Sample) -> Second {
     }
     Second {
         unsent: 0,
+        outcomes: [due - refused, 0, 0, 0, 0, 0, refused, 0, 0, 0],
         due,
         sent: due - held - refused,
         answered: due - held - refused,
@@ -312,6 +315,22 @@ fn merged(seconds: &[Second]) -> Histogram<u64> {
         all.add(&second.latency).unwrap();
     }
     all
+}
+
+/// An answer waits for the most part; a few bytes come back.
+fn parts() -> Parts {
+    let mut parts = Parts::default();
+    for step in 1..=100_u64 {
+        for (histogram, micros) in [
+            (&mut parts.sending, 20 + step),
+            (&mut parts.waiting, 900 + step * step * 4),
+            (&mut parts.receiving, 60 + step * 9),
+        ] {
+            histogram.record(micros * 1_000).unwrap();
+        }
+        parts.response_bytes.record(200 + step * step * 30).unwrap();
+    }
+    parts
 }
 
 /// A distribution so many tenths as long.
