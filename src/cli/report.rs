@@ -8,6 +8,7 @@ use crate::cli::{Voice, outputs};
 use crate::report::baseline::baseline;
 use crate::report::files::{RUN_FILE, write_reports};
 use crate::report::json;
+use crate::report::model::Report;
 use crate::report::terminal::{self, Style};
 
 /// Arguments of `report`.
@@ -51,13 +52,21 @@ pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
     let named = file.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = named.unwrap_or(Path::new("."));
     let written = if command.print { Vec::new() } else { write_reports(&saved, folder)? };
-    outputs::result(&terminal::render(&saved, style(voice), &written));
+    outputs::result(&on_terminal(&saved, voice, &written));
     Ok(Exit::of(saved.verdict))
 }
 
 /// The saved run of a folder, or the file itself.
 fn run_file(run: &Path) -> PathBuf {
     if run.is_dir() { run.join(RUN_FILE) } else { run.to_owned() }
+}
+
+/// The report for people, or a line where they asked for quiet.
+pub(super) fn on_terminal(report: &Report, voice: Voice, written: &[PathBuf]) -> String {
+    if voice.quiet {
+        return terminal::line(report, written);
+    }
+    terminal::render(report, style(voice), written)
 }
 
 /// Terminals of 80 columns are what everything is laid out for.

@@ -25,7 +25,7 @@ use crate::cli::exit::Exit;
 use crate::cli::files::Unfinished;
 use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
-use crate::cli::report::style;
+use crate::cli::report::on_terminal;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
 use crate::cli::run::labels::{LabelOptions, Labels};
 use crate::cli::run::limits::LimitOptions;
@@ -47,7 +47,6 @@ use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_with};
 use crate::report::hlog::{self, HLOG_FILE};
 use crate::report::model::{Oddities, Report};
-use crate::report::terminal;
 use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
@@ -337,7 +336,7 @@ fn judged(
 fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
     let mut written = Vec::new();
     let outcome = write_all(report, cells, kept, &mut written);
-    outputs::result(&terminal::render(report, style(kept.voice), &written));
+    outputs::result(&on_terminal(report, kept.voice, &written));
     outcome
 }
 

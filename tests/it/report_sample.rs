@@ -1,5 +1,6 @@
 //! Made-up runs: one that passes, one that fails, one that is not valid.
 
+pub(crate) mod full;
 mod shapes;
 
 use std::collections::BTreeMap;
@@ -120,6 +121,18 @@ pub(crate) fn invalid() -> Report {
         refused: 0,
         late: true,
     })
+}
+
+/// An expectation asks for what the recording does not hold.
+pub(crate) fn unanswered() -> Report {
+    let mut sample = passing_sample();
+    let asked = "latency p99 < 1.10x recorded";
+    sample.verdict.outcome = RunOutcome::Invalid;
+    sample.verdict.headline = format!("{asked} cannot be answered");
+    sample.verdict.expectations =
+        vec![expectation(asked, Outcome::Unknown, "the recording has no latencies")];
+    sample.exit_code = 98;
+    self::sample(&sample)
 }
 
 /// A passing run with so many routes.

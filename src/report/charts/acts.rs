@@ -28,6 +28,9 @@ pub(super) fn charts(acts: &[Performed]) -> Vec<Chart> {
     of.collect()
 }
 
+/// A figure of one of the two replays.
+type Pick = fn(&Bin) -> (&Side, u64);
+
 /// Latencies of the cold replay and of the warm one, from the start of each.
 fn cold_and_warm(comparison: &Comparison) -> Option<Chart> {
     let bins = &comparison.bins;
@@ -37,7 +40,6 @@ fn cold_and_warm(comparison: &Comparison) -> Option<Chart> {
     let second = |index: usize| millis(comparison.bin_ns.saturating_mul(index as u64)) / 1e3;
     let x: Vec<f64> = (0..bins.len()).map(second).collect();
     let of = |side: &Side, ns: u64| (side.answers > 0).then_some(ns);
-    type Pick = fn(&Bin) -> (&Side, u64);
     let lines: [(&'static str, &'static str, f64, Pick); 4] = [
         ("p50 cold", "--sent", 2.5, |bin| (&bin.cold, bin.cold.p50_ns)),
         ("p50 warm", "--typical", 2.5, |bin| (&bin.warm, bin.warm.p50_ns)),
@@ -145,17 +147,15 @@ mod tests {
 
     #[test]
     fn cold_and_warm_are_lines_and_a_bin_without_answers_is_a_gap() {
-        let side = |answers, p50_ns| Side { answers, p50_ns, p95_ns: p50_ns * 2, ..Side::default() };
+        let side =
+            |answers, p50_ns| Side { answers, p50_ns, p95_ns: p50_ns * 2, ..Side::default() };
         let bins = vec![
             Bin { cold: side(5, 40_000_000), warm: side(5, 1_000_000) },
             Bin { cold: side(0, 0), warm: side(5, 2_000_000) },
         ];
-        let chart = cold_and_warm(&Comparison {
-            bin_ns: 2_000_000_000,
-            bins,
-            ..Comparison::default()
-        })
-        .unwrap();
+        let chart =
+            cold_and_warm(&Comparison { bin_ns: 2_000_000_000, bins, ..Comparison::default() })
+                .unwrap();
         assert!(chart.summary.contains("40 ms cold, 2 ms warm"), "{}", chart.summary);
         assert_eq!(chart.rows[1], ["2", "–", "2", "–", "4"]);
         assert!(chart.plot.contains("[40.0,null]"), "{}", chart.plot);

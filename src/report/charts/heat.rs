@@ -64,9 +64,10 @@ fn begin(row: u64) -> String {
 
 fn told(heat: &Heat) -> String {
     let answers: u64 = heat.columns.iter().flatten().sum();
-    let fullest = heat.columns.iter().zip(0_u64..).filter_map(|(column, at)| {
-        Some((column.iter().rposition(|count| *count > 0)? as u64, at))
-    });
+    let fullest =
+        heat.columns.iter().zip(0_u64..).filter_map(|(column, at)| {
+            Some((column.iter().rposition(|count| *count > 0)? as u64, at))
+        });
     let slowest = fullest.max_by_key(|(row, at)| (*row, std::cmp::Reverse(*at)));
     format!(
         "{} answers by the time in which they were due and by latency; {} a column. The slowest \

@@ -19,14 +19,14 @@ pub(super) fn latency(report: &Report) -> Option<Chart> {
     let mut curves = curves(report);
     let first = curves.first()?;
     let p99 = value_at(first, 2.0).map_or_else(|| "not known: too few answers".to_owned(), nanos);
-    let mut summary = format!("Logarithmic in both directions. The p99 of {} is {p99}.", first.name);
+    let mut told =
+        vec![format!("Logarithmic in both directions. The p99 of {} is {p99}.", first.name)];
     if let Some(baseline) = &report.baseline {
         let then = value_at(&baseline.latency, 2.0).map_or_else(|| "not known".to_owned(), nanos);
         let started = clean(&baseline.started, MAX_NAME);
-        summary.push_str(&format!(" Of the baseline, run at {started}, it is {then}."));
-        for difference in &baseline.differences {
-            summary.push_str(&format!(" The baseline differs: {difference}."));
-        }
+        told.push(format!("Of the baseline, run at {started}, it is {then}."));
+        let differences = baseline.differences.iter();
+        told.extend(differences.map(|difference| format!("The baseline differs: {difference}.")));
         let name = format!("baseline of {started}");
         curves.insert(1, Curve { name, points: baseline.latency.points.clone() });
     }
@@ -47,7 +47,7 @@ pub(super) fn latency(report: &Report) -> Option<Chart> {
     Some(Chart {
         id: "chart-percentiles",
         title: "Latency by percentile",
-        summary,
+        summary: told.join(" "),
         plot: plot_json(traces.collect(), layout),
         columns: std::iter::once("ms").chain(LADDER.map(|(name, _)| name)).collect(),
         rows: curves.iter().map(|curve| numbers(curve, |ns| millis(ns).to_string())).collect(),

@@ -106,13 +106,15 @@ fn chart(id: &'static str, record: &Record, series: &Series, replay_ns: u64) -> 
     );
     let x: Vec<f64> = points.iter().map(|point| point.0).collect();
     let y = points.iter().map(|point| point.1).collect();
-    let mut traces: Vec<Box<dyn Trace>> =
-        vec![Scatter::new(x.clone(), y).name(plain(&format!("{name}: {metric}"))).line(line("--sent"))];
+    let mut traces: Vec<Box<dyn Trace>> = vec![
+        Scatter::new(x.clone(), y).name(plain(&format!("{name}: {metric}"))).line(line("--sent")),
+    ];
     if let Some(limit) = series.limit {
         let y = vec![limit; x.len()];
         traces.push(Scatter::new(x, y).name("limit").line(line("--bad")));
     }
-    let layout = base_layout().y_axis(linear_axis(&plain(&unit))).x_axis(axis("seconds since the start"));
+    let layout =
+        base_layout().y_axis(linear_axis(&plain(&unit))).x_axis(axis("seconds since the start"));
     Chart {
         id,
         title: "What a probe saw",

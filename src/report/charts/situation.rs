@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use plotly::common::{Anchor, Font, Marker};
-use plotly::layout::{Annotation, Axis, Margin, Shape, ShapeLayer, ShapeLine, ShapeType};
+use plotly::common::{Anchor, Font, Marker, Orientation};
+use plotly::layout::{Annotation, Axis, Legend, Margin, Shape, ShapeLayer, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Scatter, Trace};
 use serde_json::Value;
 
@@ -123,6 +123,7 @@ fn of_the_load(report: &Report, points: &[Point]) -> Vec<Row> {
             traces: vec![
                 Bar::new(x, errors)
                     .name("errors")
+                    .show_legend(false)
                     .marker(Marker::new().color("--bad"))
                     .y_axis("y3"),
             ],
@@ -133,6 +134,7 @@ fn of_the_load(report: &Report, points: &[Point]) -> Vec<Row> {
 fn connections_row(points: &[Point], connections: &[u64]) -> Row {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let trace = Scatter::new(x, connections.to_vec()).name("connections").line(line("--residual"));
+    let trace = trace.show_legend(false);
     Row {
         title: "connections in use".to_owned(),
         axis: linear_axis(""),
@@ -148,9 +150,11 @@ fn probe_row(drawn: probes::Drawn<'_>) -> Row {
         let ends = x.first().zip(x.last()).map(|(first, last)| vec![*first, *last]);
         let ends = ends.unwrap_or_default();
         let y = vec![limit; ends.len()];
-        traces.push(Scatter::new(ends, y).name("limit").line(line("--bad")));
+        let limit = Scatter::new(ends, y).name("limit").line(line("--bad"));
+        traces.push(limit.show_legend(false));
     }
-    traces.push(Scatter::new(x, y).name(name.as_str()).line(line("--typical")));
+    let seen = Scatter::new(x, y).name(name.as_str()).line(line("--typical"));
+    traces.push(seen.show_legend(false));
     Row { title: name, axis: linear_axis(""), traces }
 }
 
@@ -175,7 +179,7 @@ fn marked(report: &Report) -> Vec<Marked> {
     let marks = report.marks.iter().map(|mark| (mark, "--doubt"));
     let found = report.figures.moments.iter().map(|mark| (mark, "--bad"));
     let times = marks.chain(found).map(|(mark, colour)| Marked {
-        name: plain(&clean(&mark.name, MAX_NAME)),
+        name: clean(&mark.name, MAX_NAME),
         from: seconds(mark.from_ns),
         to: seconds(mark.to_ns),
         colour,
@@ -187,33 +191,28 @@ fn seconds(ns: u64) -> f64 {
     (Duration::from_nanos(ns).as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-fn told(
-    report: &Report,
-    points: &[Point],
-    marked: &[Marked],
-    rows: usize,
-    width: usize,
-) -> String {
+fn told(report: &Report, points: &[Point], marked: &[Marked], rows: usize, width: usize) -> String {
     let most = |figure: fn(&Point) -> u64| points.iter().map(figure).max().unwrap_or(0);
     let slowest = most(|point| point.p99_ns.unwrap_or(0));
-    let mut told = format!(
+    let mut told = vec![format!(
         "{rows} rows on one axis of time; second 0 is the start of the replay. At most {} due and \
          {} sent in a second, p99 up to {}, {} errors in a second.",
         format_count(most(|point| point.due)),
         format_count(most(|point| point.sent)),
         if slowest > 0 { nanos(slowest) } else { "nothing, as nothing was answered".to_owned() },
         format_count(most(|point| point.errors)),
-    );
+    )];
     if let Some(most) = report.figures.connections.iter().max() {
-        told.push_str(&format!(" At most {} connections in use.", format_count(*most)));
+        told.push(format!("At most {} connections in use.", format_count(*most)));
     }
     if width > 1 {
-        told.push_str(&format!(" Each point is the worst of {width} seconds."));
+        told.push(format!("Each point is the worst of {width} seconds."));
     }
-    for Marked { name, from, to, .. } in marked {
-        told.push_str(&format!(" {name}: second {from:.1} to {to:.1}."));
-    }
-    told
+    let times = marked.iter();
+    told.extend(
+        times.map(|Marked { name, from, to, .. }| format!("{name}: second {from:.1} to {to:.1}.")),
+    );
+    told.join(" ")
 }
 
 /// All rows below each other. The library knows eight axes by name; further ones are added to what
@@ -260,10 +259,11 @@ fn domain(index: usize, count: usize) -> (f64, f64) {
 
 fn layout(rows: usize, titles: Vec<Annotation>, marked: &[Marked]) -> Layout {
     let names = marked.iter().enumerate().map(|(index, mark)| {
-        // Names of times that are close to each other stand above each other.
+        // Names of times that are close to each other stand above each other, and all of them above
+        // the legend.
         let level = f64::from(u32::try_from(index % 3).unwrap_or(0));
-        let name = label(&mark.name).x(mark.from).x_ref("x").y_ref("paper").y(1.0);
-        name.y_shift(14.0 + 15.0 * level).font(Font::new().size(11).color(mark.colour))
+        let name = label(&plain(&mark.name)).x(mark.from).x_ref("x").y_ref("paper").y(1.0);
+        name.y_shift(28.0 + 15.0 * level).font(Font::new().size(11).color(mark.colour))
     });
     let shapes = marked.iter().map(|mark| {
         Shape::new()
@@ -279,10 +279,17 @@ fn layout(rows: usize, titles: Vec<Annotation>, marked: &[Marked]) -> Layout {
             .opacity(0.18)
             .line(ShapeLine::new().color(mark.colour).width(1.0))
     });
+    let above = if marked.is_empty() { 40 } else { 100 };
+    let legend = Legend::new()
+        .orientation(Orientation::Horizontal)
+        .x(1.0)
+        .x_anchor(Anchor::Right)
+        .y(1.0 - GAP / 3.0 / f64::from(u32::try_from(rows).unwrap_or(1)))
+        .y_anchor(Anchor::Bottom);
     base_layout()
         .height(AROUND + ROW * rows)
-        .show_legend(false)
-        .margin(Margin::new().left(64).right(16).top(90).bottom(48))
+        .legend(legend)
+        .margin(Margin::new().left(64).right(16).top(above).bottom(48))
         .shapes(shapes.collect())
         .annotations(titles.into_iter().chain(names).collect())
 }

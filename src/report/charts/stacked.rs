@@ -53,8 +53,7 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
             .line(line(colour).width(0.5))
             .fill_color(colour) as Box<dyn Trace>
     });
-    let total =
-        |group: &Group| group.by_second.iter().copied().map(u64::from).sum::<u64>();
+    let total = |group: &Group| group.by_second.iter().copied().map(u64::from).sum::<u64>();
     let all: u64 = groups.iter().map(total).sum();
     let told: Vec<String> = groups
         .iter()
@@ -71,7 +70,11 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
         title: "Statuses and fates over time",
         summary: format!(
             "Stacked, by the second in which a request was due{}. {}.",
-            if width > 1 { format!("; each point is the mean of {width} seconds") } else { String::new() },
+            if width > 1 {
+                format!("; each point is the mean of {width} seconds")
+            } else {
+                String::new()
+            },
             told.join(", ")
         ),
         plot: plot_json(traces.collect(), layout),

@@ -53,9 +53,7 @@ fn digest(summary: &Summary) -> String {
     let seconds: Vec<_> = summary
         .seconds
         .iter()
-        .map(|row| {
-            (row.due, row.sent, row.answered, row.errors, row.outcomes, row.latency.max())
-        })
+        .map(|row| (row.due, row.sent, row.answered, row.errors, row.outcomes, row.latency.max()))
         .collect();
     let routes: Vec<_> = summary
         .routes
