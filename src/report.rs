@@ -92,6 +92,14 @@ pub enum ReportError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// A saved run has more of something than any run has.
+    #[error("{}: {field} is longer than that of any run; the file is damaged", path.display())]
+    Figures {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
+    },
     /// A saved run comes from a newer program.
     #[error(
         "{} has schema version {found}, this program reads up to {known}; use the newer program",

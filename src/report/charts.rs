@@ -21,7 +21,7 @@ use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
 use crate::report::charts::points::{Point, points, seconds_per_point};
 use crate::report::model::{Mark, Report};
-use crate::report::text::nanos;
+use crate::report::text::{clean, nanos};
 use crate::units::format_count;
 
 /// A chart of the page.
@@ -262,10 +262,18 @@ fn line(colour: &'static str) -> Line {
     Line::new().color(colour).width(1.5)
 }
 
+/// Longest name in a chart.
+const MAX_NAME: usize = 80;
+
+/// A foreign name.
+fn cleaned(text: &str) -> String {
+    clean(text, MAX_NAME)
+}
+
 /// Foreign text as a chart may show it: the library takes tags for formatting and links, and the
 /// page a leading `--` for a colour.
 fn plain(text: &str) -> String {
-    let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let escaped = cleaned(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     if escaped.starts_with("--") { format!(" {escaped}") } else { escaped }
 }
 

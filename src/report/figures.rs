@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::plan::facts::Facts;
 use crate::report::model::{Mark, Quantiles};
-use crate::shape::WINDOW_NS;
+use crate::shape::{MAX_SECONDS, WINDOW_NS};
 use crate::stats::counts::{as_f64, as_index, coarsen};
 use crate::stats::dispersion::index_of_dispersion;
 use crate::summary::Summary;
 use crate::summary::evidence::timeline::Tenth;
-use crate::summary::outcomes::NAMES;
+use crate::summary::outcomes::{GROUPS, NAMES};
 use crate::verdict::Finding;
 use crate::verdict::moments::moments;
 
@@ -93,6 +93,33 @@ pub const ROWS_A_DECADE: u32 = 8;
 
 /// Most columns of a heatmap; a screen shows no more of them.
 pub const MAX_COLUMNS: usize = 240;
+
+/// Most of anything else: kinds of requests, curves, and points of a curve. A run has far fewer.
+const MOST: usize = 300;
+
+impl Figures {
+    /// What there is more of than any run has, so that a page of it would have no bound.
+    pub fn too_many(&self) -> Option<&'static str> {
+        let points = |curves: &[Curve]| {
+            curves.len().max(curves.iter().map(|curve| curve.points.len()).max().unwrap_or(0))
+        };
+        let seconds = self.outcomes.iter().map(|group| group.by_second.len()).max().unwrap_or(0);
+        let columns = self.heat.as_ref().map_or(&[][..], |heat| &heat.columns);
+        let rows = columns.iter().map(Vec::len).max().unwrap_or(0);
+        let counted = [
+            ("figures.moments", self.moments.len(), MOST),
+            ("figures.connections", self.connections.len(), MAX_SECONDS),
+            ("figures.outcomes", self.outcomes.len(), GROUPS),
+            ("figures.outcomes.by_second", seconds, MAX_SECONDS),
+            ("figures.heat.columns", columns.len().max(rows), MAX_COLUMNS),
+            ("figures.curves", points(&self.curves), MOST),
+            ("figures.sizes", points(&self.sizes), MOST),
+            ("figures.parts", self.parts.len(), MOST),
+            ("figures.dispersion", self.dispersion.len(), MOST),
+        ];
+        counted.into_iter().find(|(_, count, most)| count > most).map(|(field, ..)| field)
+    }
+}
 
 /// Gathers them from a run.
 pub fn gather(

@@ -1,5 +1,7 @@
 //! Reports of made-up runs.
 
+mod beside;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -183,6 +185,7 @@ fn without_library(page: &str) -> String {
 fn a_run_without_seconds_has_a_page() {
     let mut report = invalid();
     report.series.clear();
+    report.figures = Figures::default();
     for quantiles in [
         &mut report.latency,
         &mut report.service,
@@ -300,6 +303,10 @@ fn a_saved_run_that_cannot_be_read_says_why() {
     assert!(read("a.json", "{\n  nonsense").contains("line 2 column 3"));
     assert!(read("b.json", "{\"schema_version\": 1}").contains("missing field"));
     assert!(read("c.json", "{\"schema_version\": 99}").contains("use the newer program"));
+    let mut crowded = failing();
+    crowded.figures.heat.as_mut().unwrap().columns = vec![vec![1]; 10_000];
+    let crowded = read("d.json", &json::render(&crowded).unwrap());
+    assert!(crowded.contains("figures.heat.columns is longer"), "{crowded}");
     let missing = json::read(&folder.path().join("none.json")).unwrap_err().to_string();
     assert!(missing.contains("none.json"));
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod full;
 mod shapes;
+mod times;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,11 +22,11 @@ use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
 use peakhour::summary::flight::Flight;
-use peakhour::summary::parts::Parts;
 use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 use crate::report_sample::shapes::{degraded, faithful, late_shape};
+use crate::report_sample::times::{lateness, parts, scaled};
 
 /// Seconds of a made-up run.
 const SECONDS: u32 = 120;
@@ -328,40 +329,6 @@ fn merged(seconds: &[Second]) -> Histogram<u64> {
         all.add(&second.latency).unwrap();
     }
     all
-}
-
-/// An answer waits for the most part; a few bytes come back.
-fn parts() -> Parts {
-    let mut parts = Parts::default();
-    for step in 1..=100_u64 {
-        for (histogram, micros) in [
-            (&mut parts.sending, 20 + step),
-            (&mut parts.waiting, 900 + step * step * 4),
-            (&mut parts.receiving, 60 + step * 9),
-        ] {
-            histogram.record(micros * 1_000).unwrap();
-        }
-        parts.response_bytes.record(200 + step * step * 30).unwrap();
-    }
-    parts
-}
-
-/// A distribution so many tenths as long.
-fn scaled(histogram: &Histogram<u64>, tenths: u64) -> Histogram<u64> {
-    let mut other = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
-    for value in histogram.iter_recorded() {
-        let scaled = value.value_iterated_to() * tenths / 10;
-        other.record_n(scaled, value.count_at_value()).unwrap();
-    }
-    other
-}
-
-fn lateness(late: bool, count: u64) -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
-    let (usual, worst) = if late { (2_100_000, 21_000_000) } else { (34_000, 110_000) };
-    histogram.record_n(usual, count - count / 50).unwrap();
-    histogram.record_n(worst, count / 50).unwrap();
-    histogram
 }
 
 fn empty_shape(total: u64) -> Shape {

@@ -4,7 +4,9 @@
 use plotly::common::TickMode;
 use plotly::{Scatter, Trace};
 
-use crate::report::charts::{Chart, axis, base_layout, line, log_axis, millis, plain, plot_json};
+use crate::report::charts::{
+    Chart, axis, base_layout, cleaned, line, log_axis, millis, plain, plot_json,
+};
 use crate::report::figures::{Curve, LATENCY, coarse_curve};
 use crate::report::model::Report;
 use crate::report::text::{clean, nanos};
@@ -19,8 +21,10 @@ pub(super) fn latency(report: &Report) -> Option<Chart> {
     let mut curves = curves(report);
     let first = curves.first()?;
     let p99 = value_at(first, 2.0).map_or_else(|| "not known: too few answers".to_owned(), nanos);
-    let mut told =
-        vec![format!("Logarithmic in both directions. The p99 of {} is {p99}.", first.name)];
+    let mut told = vec![format!(
+        "Logarithmic in both directions. The p99 of {} is {p99}.",
+        cleaned(&first.name)
+    )];
     if let Some(baseline) = &report.baseline {
         let then = value_at(&baseline.latency, 2.0).map_or_else(|| "not known".to_owned(), nanos);
         let started = clean(&baseline.started, MAX_NAME);
@@ -62,7 +66,12 @@ pub(super) fn sizes(report: &Report) -> Option<Chart> {
         .map(|curve| {
             let at = |nines: f64| value_at(curve, nines).map_or_else(|| "–".into(), format_size);
             let largest = curve.points.last().map_or(0, |point| point.1);
-            format!("{}: median {}, largest {}.", curve.name, at(MEDIAN), format_size(largest))
+            format!(
+                "{}: median {}, largest {}.",
+                cleaned(&curve.name),
+                at(MEDIAN),
+                format_size(largest)
+            )
         })
         .collect();
     if curves.is_empty() {
@@ -119,7 +128,7 @@ const LADDER: [(&str, f64); 8] = [
 fn numbers(curve: &Curve, shown: impl Fn(u64) -> String) -> Vec<String> {
     let figures = LADDER.map(|(_, nines)| value_at(curve, nines).map(&shown));
     let figures = figures.map(|figure| figure.unwrap_or_else(|| "–".to_owned()));
-    std::iter::once(curve.name.clone()).chain(figures).collect()
+    std::iter::once(cleaned(&curve.name)).chain(figures).collect()
 }
 
 /// The value at so many nines: of the nearest point that is not before. None beyond the last one,

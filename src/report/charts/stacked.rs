@@ -6,7 +6,7 @@ use plotly::{Bar, Scatter, Trace};
 
 use crate::report::charts::points::{MAX_POINTS, seconds_per};
 use crate::report::charts::{
-    Chart, axis, base_layout, line, linear_axis, log_axis, millis, plain, plot_json,
+    Chart, axis, base_layout, cleaned, line, linear_axis, log_axis, millis, plain, plot_json,
 };
 use crate::report::figures::{Dispersion, Group, Part};
 use crate::report::text::{nanos, number};
@@ -59,7 +59,7 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
         .iter()
         .map(|group| {
             let share = format_share(as_f64(total(group)) / as_f64(all.max(1)));
-            format!("{}: {} ({share})", group.name, format_count(total(group)))
+            format!("{}: {} ({share})", cleaned(&group.name), format_count(total(group)))
         })
         .collect();
     let layout = base_layout()
@@ -84,7 +84,7 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
             .iter()
             .map(|group| {
                 let most = group.by_second.iter().max().copied().unwrap_or(0);
-                vec![group.name.clone(), total(group).to_string(), most.to_string()]
+                vec![cleaned(&group.name), total(group).to_string(), most.to_string()]
             })
             .collect(),
     })
@@ -117,7 +117,7 @@ pub(super) fn parts(parts: &[Part]) -> Option<Chart> {
         summary: format!(
             "Parts of answered exchanges; connecting is of new connections only, and with the \
              handshake of TLS. The longest p99 is that of {}: {}.",
-            slowest.name,
+            cleaned(&slowest.name),
             nanos(slowest.times.p99_ns)
         ),
         plot: plot_json(traces.collect(), layout),
@@ -127,7 +127,7 @@ pub(super) fn parts(parts: &[Part]) -> Option<Chart> {
             .map(|part| {
                 let times = &part.times;
                 let all = [times.p50_ns, times.p90_ns, times.p99_ns, times.max_ns, times.mean_ns];
-                let mut row = vec![part.name.clone()];
+                let mut row = vec![cleaned(&part.name)];
                 row.extend(all.map(nanos));
                 row.push(format_count(times.count));
                 row
@@ -192,7 +192,8 @@ mod tests {
             by_second: (0..4_000).map(|second| if second < 2_000 { count } else { 0 }).collect(),
         };
         let chart = outcomes(&[group("2xx", 9), group("timed out", 1)]).unwrap();
-        assert!(chart.summary.contains("timed out: 2 000 (10 %)"), "{}", chart.summary);
+        let told = format!("timed out: {} ({})", format_count(2_000), format_share(0.1));
+        assert!(chart.summary.contains(&told), "{}", chart.summary);
         assert!(chart.summary.contains("the mean of 3 seconds"), "{}", chart.summary);
         assert_eq!(chart.plot.matches("\"stackgroup\":\"all\"").count(), 2);
         assert_eq!(chart.rows[0], ["2xx", "18000", "9"]);
