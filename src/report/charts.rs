@@ -19,7 +19,7 @@ use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
-use crate::report::charts::points::{Point, points, seconds_per_point};
+use crate::report::charts::points::{Point, points, points_up_to, seconds_per, seconds_per_point};
 use crate::report::model::{Mark, Report};
 use crate::report::text::{clean, nanos};
 use crate::units::format_count;
@@ -45,17 +45,18 @@ pub(crate) struct Chart {
 /// All charts that the report has numbers for.
 pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     let points = points(&report.series);
+    let rows = points_up_to(&report.series, MAX_ROWS);
     let mut charts: Vec<Chart> = situation::chart(report).into_iter().collect();
     if !points.is_empty() {
         let span = span(report.series.len());
         // A closed load has no rate that it should have had, and is never late.
         if !report.is_closed() {
             let words = if report.load.is_none() { &RECORDED } else { &GENERATED };
-            charts.push(rate(&points, &span, words, &report.marks));
+            charts.push(rate([&points, &rows], &span, words, &report.marks));
         }
-        charts.push(latency(&points, &span, &report.marks));
+        charts.push(latency([&points, &rows], &span, &report.marks));
         if !report.is_closed() {
-            charts.push(lateness(&points, &span));
+            charts.push(lateness([&points, &rows], &span));
         }
     }
     let figures = &report.figures;
@@ -72,11 +73,19 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
 
 /// What a point of the charts over time stands for, when it is not a second.
 fn span(seconds: usize) -> String {
-    match seconds_per_point(seconds) {
+    let point = match seconds_per_point(seconds) {
         1 => String::new(),
         width => format!(" Each point is the worst of {width} seconds."),
+    };
+    match seconds_per(seconds, MAX_ROWS) {
+        1 => point,
+        width => format!("{point} Each row of its table is the worst of {width} seconds."),
     }
 }
+
+/// Most rows of a table of numbers: it is what makes a page of an hour large and slow to open, and
+/// `run.json` has every second.
+const MAX_ROWS: usize = 1_200;
 
 /// What the chart of the rate calls its lines.
 struct Words {
@@ -100,7 +109,7 @@ const GENERATED: Words = Words {
     columns: ["planned", "sent", "sent − planned"],
 };
 
-fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
+fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let due = points.iter().map(|point| point.due).collect();
     let sent = points.iter().map(|point| point.sent).collect();
@@ -134,7 +143,7 @@ fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: std::iter::once("second").chain(words.columns).collect(),
-        rows: points
+        rows: rows
             .iter()
             .map(|p| {
                 vec![
@@ -148,7 +157,7 @@ fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
     }
 }
 
-fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
+fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let p50 = points.iter().map(|point| point.p50_ns.map(millis)).collect();
     let p99 = points.iter().map(|point| point.p99_ns.map(millis)).collect();
@@ -179,7 +188,7 @@ fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: vec!["second", "p50 ms", "p99 ms", "errors"],
-        rows: points
+        rows: rows
             .iter()
             .map(|p| {
                 vec![
@@ -193,7 +202,7 @@ fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
     }
 }
 
-fn lateness(points: &[Point], span: &str) -> Chart {
+fn lateness([points, rows]: [&[Point]; 2], span: &str) -> Chart {
     let x = points.iter().map(|point| point.second).collect();
     let y = points.iter().map(|point| millis(point.max_lateness_ns)).collect();
     let traces: Vec<Box<dyn Trace>> =
@@ -214,7 +223,7 @@ fn lateness(points: &[Point], span: &str) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: vec!["second", "largest lateness ms"],
-        rows: points
+        rows: rows
             .iter()
             .map(|p| vec![p.second.to_string(), format!("{}", millis(p.max_lateness_ns))])
             .collect(),

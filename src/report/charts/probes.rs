@@ -5,7 +5,9 @@ use std::time::Duration;
 use plotly::{Scatter, Trace};
 
 use crate::probe::record::{Record, Series, SeriesKind};
-use crate::report::charts::{Chart, axis, base_layout, line, linear_axis, plain, plot_json};
+use crate::report::charts::{
+    Chart, axis, base_layout, cleaned, line, linear_axis, plain, plot_json,
+};
 use crate::units::format_count;
 
 /// The figures of each probe that say most, the first that it has is drawn.
@@ -85,11 +87,11 @@ fn main(record: &Record) -> Option<&Series> {
 fn chart(id: &'static str, record: &Record, series: &Series, replay_ns: u64) -> Chart {
     let points = points(series, replay_ns);
     let unit = match series.kind {
-        SeriesKind::Gauge => series.unit.clone(),
+        SeriesKind::Gauge => cleaned(&series.unit),
         SeriesKind::Counter => "a second".to_owned(),
     };
     let highest = points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
-    let (name, metric) = (&record.name, &series.metric);
+    let (name, metric) = (cleaned(&record.name), cleaned(&series.metric));
     let limit = series.limit.map_or_else(String::new, |limit| format!(" Its limit is {limit}."));
     let summary = format!(
         "What {name} saw: {metric} {unit}. Highest: {}.{limit} Second 0 is the start of the \

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use plotly::common::{Anchor, Font, Marker, Orientation};
+use plotly::common::{Anchor, Font, Marker, Mode, Orientation};
 use plotly::layout::{Annotation, Axis, Legend, Margin, Shape, ShapeLayer, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Scatter, Trace};
 use serde_json::Value;
@@ -150,7 +150,7 @@ fn probe_row(drawn: probes::Drawn<'_>) -> Row {
         let ends = x.first().zip(x.last()).map(|(first, last)| vec![*first, *last]);
         let ends = ends.unwrap_or_default();
         let y = vec![limit; ends.len()];
-        let limit = Scatter::new(ends, y).name("limit").line(line("--bad"));
+        let limit = Scatter::new(ends, y).name("limit").mode(Mode::Lines).line(line("--bad"));
         traces.push(limit.show_legend(false));
     }
     let seen = Scatter::new(x, y).name(name.as_str()).line(line("--typical"));
@@ -263,7 +263,8 @@ fn layout(rows: usize, titles: Vec<Annotation>, marked: &[Marked]) -> Layout {
         // the legend.
         let level = f64::from(u32::try_from(index % 3).unwrap_or(0));
         let name = label(&plain(&mark.name)).x(mark.from).x_ref("x").y_ref("paper").y(1.0);
-        name.y_shift(28.0 + 15.0 * level).font(Font::new().size(11).color(mark.colour))
+        let colour = if mark.colour == "--planned" { "--muted" } else { mark.colour };
+        name.y_shift(28.0 + 15.0 * level).font(Font::new().size(11).color(colour))
     });
     let shapes = marked.iter().map(|mark| {
         Shape::new()

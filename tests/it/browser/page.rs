@@ -32,23 +32,12 @@ fn each_chart_of_a_full_run_is_drawn() {
     if !has_browser() {
         return;
     }
-    std::fs::write("/tmp/c-work/full.html", html::render(&full()).unwrap()).unwrap();
-    for (name, report) in [
-        ("passing", passing()),
-        ("failing", failing()),
-        ("invalid", invalid()),
-        ("unanswered", unanswered()),
-        ("long", long()),
-    ] {
-        std::fs::write(format!("/tmp/c-work/s-{name}.html"), html::render(&report).unwrap())
-            .unwrap();
-    }
     let mut page = Driven::open(&html::render(&full()).unwrap());
     assert_eq!(page.complaints(), Vec::<String>::new());
     for chart in CHARTS {
         let marks = page.ask(&format!(
-            "document.querySelectorAll('#{chart} .main-svg .plot path, #{chart} .hm image, \
-             #{chart} .heatmaplayer image').length"
+            "document.querySelectorAll('#{chart} .scatterlayer path, #{chart} .bars path, \
+             #{chart} .hm image').length"
         ));
         assert!(marks.as_u64() > Some(0), "{chart} has something on it: {marks}");
         let told = page.ask(&format!("document.getElementById('{chart}').ariaLabel.length"));
