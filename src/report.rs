@@ -2,6 +2,7 @@
 //! also what `run.json` holds, so that every report can be written again from a saved run.
 
 pub mod model;
+pub mod figures;
 pub mod assemble;
 pub(crate) mod text;
 pub mod json;
@@ -16,6 +17,7 @@ pub mod terminal;
 pub mod likeness;
 pub mod measured;
 pub mod metrics;
+pub mod baseline;
 pub mod comparison;
 pub mod history;
 pub mod progress;
@@ -90,6 +92,14 @@ pub enum ReportError {
         path: PathBuf,
         /// Where and why.
         source: serde_json::Error,
+    },
+    /// A saved run has more of something than any run has.
+    #[error("{}: {field} is longer than that of any run; the file is damaged", path.display())]
+    Figures {
+        /// The file.
+        path: PathBuf,
+        /// The field.
+        field: &'static str,
     },
     /// A saved run comes from a newer program.
     #[error(

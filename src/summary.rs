@@ -7,6 +7,8 @@ pub mod flight;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod fold;
+pub mod outcomes;
+pub mod parts;
 mod unread;
 
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
 use crate::summary::flight::Flight;
+use crate::summary::outcomes::Outcomes;
+use crate::summary::parts::Parts;
 
 /// Everything a verdict and a report need to know of a run.
 ///
@@ -64,6 +68,8 @@ pub struct Summary {
     pub routes: BTreeMap<Arc<str>, Route>,
     /// Latency by time, route and class of status.
     pub cells: Cells,
+    /// Which part of an exchange takes the time.
+    pub parts: Parts,
     /// Connections opened.
     pub connections_opened: u64,
     /// TLS handshakes that were made in full, and those that resumed a session.
@@ -107,6 +113,8 @@ pub struct Second {
     pub errors: u32,
     /// Arrivals due in it that never left this machine.
     pub unsent: u32,
+    /// The arrivals due in it by what became of them; together they are `due`.
+    pub outcomes: Outcomes,
     /// Latency (due to done) of the arrivals due in it, two significant digits.
     pub latency: Histogram<u64>,
     /// Largest lateness (due to dispatched) of the arrivals due in it, ns.

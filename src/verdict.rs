@@ -12,6 +12,7 @@ pub mod expectations;
 mod headline;
 mod little;
 mod interference;
+pub mod moments;
 pub mod judge;
 pub mod closed;
 #[cfg(test)]

@@ -1,17 +1,23 @@
 "use strict";
 (() => {
   const root = document.documentElement;
+  const order = new Intl.Collator("en", { numeric: true });
 
   // Colours in plots are names of the page's variables; data arrays are passed on as they are.
-  const themed = (value) => {
+  const themed = (value, key) => {
     if (typeof value === "string" && value.startsWith("--")) {
       return getComputedStyle(root).getPropertyValue(value).trim();
     }
+    if (key === "colorscale" && Array.isArray(value)) {
+      return value.map(([at, colour]) => [at, themed(colour)]);
+    }
     if (Array.isArray(value)) {
-      return typeof value[0] === "object" && value[0] ? value.map(themed) : value;
+      const isPlain = typeof value[0] !== "object" || !value[0] || Array.isArray(value[0]);
+      return isPlain ? value : value.map((inner) => themed(inner));
     }
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner)]));
+      const entries = Object.entries(value).map(([name, inner]) => [name, themed(inner, name)]);
+      return Object.fromEntries(entries);
     }
     return value;
   };
@@ -24,18 +30,47 @@
     modebar: { bgcolor: "rgba(0,0,0,0)", color: "--muted", activecolor: "--ink" },
   };
 
-  const draw = () => {
-    for (const chart of document.querySelectorAll(".chart")) {
-      const plot = JSON.parse(chart.dataset.plot);
-      const layout = { ...plot.layout, ...page };
-      Plotly.react(chart, themed(plot.data), themed(layout), plot.config);
+  const charts = [...document.querySelectorAll(".chart")];
+  // A chart that has several rows says how high it is, before anything is drawn.
+  const plots = new Map();
+  const plotOf = (chart) => {
+    if (!plots.has(chart)) plots.set(chart, JSON.parse(chart.dataset.plot));
+    return plots.get(chart);
+  };
+  const drawOne = (chart) => {
+    const plot = plotOf(chart);
+    if (plot.layout.height) chart.style.height = `${plot.layout.height}px`;
+    const layout = { ...plot.layout, ...page };
+    Plotly.react(chart, themed(plot.data), themed(layout), plot.config);
+  };
+  const draw = () => charts.forEach(drawOne);
+
+  // One chart a task: what stands above the charts is seen and can be used at once.
+  const drawInTurn = (left) => {
+    if (left.length === 0) {
+      performance.mark("charts-drawn");
+      return;
     }
+    drawOne(left[0]);
+    setTimeout(() => drawInTurn(left.slice(1)), 0);
   };
 
-  // Paper is white, whatever the screen is.
+  // Paper is white, whatever the screen is, and nothing can be opened on it.
+  let opened = [];
   const onPaper = (paper) => () => {
     root.toggleAttribute("data-paper", paper);
+    if (paper) {
+      opened = [...document.querySelectorAll("details:not([open], .numbers)")];
+    }
+    for (const details of opened) details.open = paper;
     draw();
+  };
+
+  const tell = (table, text) => {
+    const tools = table.closest(".scroll").previousElementSibling;
+    const rows = [...table.tBodies[0].rows];
+    const shown = rows.filter((row) => !row.hidden).length;
+    tools.querySelector("output").textContent = `${shown} of ${rows.length} rows${text}`;
   };
 
   const sortBy = (header) => {
@@ -43,19 +78,37 @@
     const column = [...header.parentNode.children].indexOf(header);
     const falling = header.getAttribute("aria-sort") !== "descending";
     const key = (row) => row.children[column].dataset.order ?? row.children[column].textContent;
-    const order = new Intl.Collator("en", { numeric: true });
     const rows = [...table.tBodies[0].rows];
     rows.sort((a, b) => order.compare(key(a), key(b)) * (falling ? -1 : 1));
     table.tBodies[0].append(...rows);
-    for (const other of header.parentNode.children) other.removeAttribute("aria-sort");
-    header.setAttribute("aria-sort", falling ? "descending" : "ascending");
+    for (const other of header.parentNode.children) other.setAttribute("aria-sort", "none");
+    const direction = falling ? "descending" : "ascending";
+    header.setAttribute("aria-sort", direction);
+    tell(table, `, by ${header.textContent}, ${direction}`);
   };
 
-  for (const button of document.querySelectorAll("table.sortable th button")) {
-    button.addEventListener("click", () => sortBy(button.closest("th")));
+  const filter = (table, wanted) => {
+    const words = wanted.toLowerCase().split(/\s+/);
+    for (const row of table.tBodies[0].rows) {
+      const name = row.cells[0].textContent.toLowerCase();
+      row.hidden = !words.every((word) => name.includes(word));
+    }
+    tell(table, "");
+  };
+
+  for (const table of document.querySelectorAll("table.sortable")) {
+    for (const button of table.querySelectorAll("th button")) {
+      button.addEventListener("click", () => sortBy(button.closest("th")));
+    }
+    // Without scripts nothing could be searched, so that the field is shown by one.
+    const tools = table.closest(".scroll").previousElementSibling;
+    tools.hidden = false;
+    const search = tools.querySelector("input");
+    search.addEventListener("input", () => filter(table, search.value));
+    tell(table, "");
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", onPaper(true));
   addEventListener("afterprint", onPaper(false));
-  draw();
+  drawInTurn(charts);
 })();

@@ -12,6 +12,7 @@ use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::protocol::resp::ERROR_REPLY;
 use crate::recording::Header;
+use crate::report::figures::gather;
 use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
     SCHEMA_VERSION, SecondRow, SessionPace, Totals,
@@ -111,6 +112,8 @@ pub fn assemble(input: &AssembleInput) -> Report {
         replay_started_ns: input.replay_started_ns,
         marks: Vec::new(),
         series: summary.seconds.iter().zip(0..).map(second_row).collect(),
+        figures: gather(summary, input.facts, &input.verdict.findings, quantiles),
+        baseline: None,
         routes,
         other_routes,
         facts: input.facts.clone(),

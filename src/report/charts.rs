@@ -1,11 +1,16 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+mod acts;
 pub(crate) mod comparison;
+mod heat;
 pub(crate) mod history;
 pub(crate) mod likeness;
 mod marks;
+mod percentiles;
 mod points;
 mod probes;
+mod situation;
+mod stacked;
 
 use std::cmp::Reverse;
 
@@ -14,9 +19,9 @@ use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
 
-use crate::report::charts::points::{Point, points, seconds_per_point};
-use crate::report::model::{Mark, Quantiles, Report};
-use crate::report::text::nanos;
+use crate::report::charts::points::{Point, points, points_up_to, seconds_per, seconds_per_point};
+use crate::report::model::{Mark, Report};
+use crate::report::text::{clean, nanos};
 use crate::units::format_count;
 
 /// A chart of the page.
@@ -40,31 +45,47 @@ pub(crate) struct Chart {
 /// All charts that the report has numbers for.
 pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     let points = points(&report.series);
-    let mut charts = Vec::new();
+    let rows = points_up_to(&report.series, MAX_ROWS);
+    let mut charts: Vec<Chart> = situation::chart(report).into_iter().collect();
     if !points.is_empty() {
         let span = span(report.series.len());
         // A closed load has no rate that it should have had, and is never late.
         if !report.is_closed() {
             let words = if report.load.is_none() { &RECORDED } else { &GENERATED };
-            charts.push(rate(&points, &span, words, &report.marks));
+            charts.push(rate([&points, &rows], &span, words, &report.marks));
         }
-        charts.push(latency(&points, &span, &report.marks));
+        charts.push(latency([&points, &rows], &span, &report.marks));
         if !report.is_closed() {
-            charts.push(lateness(&points, &span));
+            charts.push(lateness([&points, &rows], &span));
         }
     }
-    charts.extend(percentiles(report));
+    let figures = &report.figures;
+    charts.extend(percentiles::latency(report));
+    charts.extend(heat::chart(figures.heat.as_ref()));
+    charts.extend(stacked::outcomes(&figures.outcomes));
+    charts.extend(stacked::parts(&figures.parts));
+    charts.extend(stacked::dispersion(&figures.dispersion));
+    charts.extend(percentiles::sizes(report));
+    charts.extend(acts::charts(&report.acts));
     charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
     charts
 }
 
 /// What a point of the charts over time stands for, when it is not a second.
 fn span(seconds: usize) -> String {
-    match seconds_per_point(seconds) {
+    let point = match seconds_per_point(seconds) {
         1 => String::new(),
         width => format!(" Each point is the worst of {width} seconds."),
+    };
+    match seconds_per(seconds, MAX_ROWS) {
+        1 => point,
+        width => format!("{point} Each row of its table is the worst of {width} seconds."),
     }
 }
+
+/// Most rows of a table of numbers: it is what makes a page of an hour large and slow to open, and
+/// `run.json` has every second.
+const MAX_ROWS: usize = 1_200;
 
 /// What the chart of the rate calls its lines.
 struct Words {
@@ -88,7 +109,7 @@ const GENERATED: Words = Words {
     columns: ["planned", "sent", "sent − planned"],
 };
 
-fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
+fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let due = points.iter().map(|point| point.due).collect();
     let sent = points.iter().map(|point| point.sent).collect();
@@ -122,7 +143,7 @@ fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: std::iter::once("second").chain(words.columns).collect(),
-        rows: points
+        rows: rows
             .iter()
             .map(|p| {
                 vec![
@@ -136,7 +157,7 @@ fn rate(points: &[Point], span: &str, words: &Words, marked: &[Mark]) -> Chart {
     }
 }
 
-fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
+fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let p50 = points.iter().map(|point| point.p50_ns.map(millis)).collect();
     let p99 = points.iter().map(|point| point.p99_ns.map(millis)).collect();
@@ -167,7 +188,7 @@ fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: vec!["second", "p50 ms", "p99 ms", "errors"],
-        rows: points
+        rows: rows
             .iter()
             .map(|p| {
                 vec![
@@ -181,7 +202,7 @@ fn latency(points: &[Point], span: &str, marked: &[Mark]) -> Chart {
     }
 }
 
-fn lateness(points: &[Point], span: &str) -> Chart {
+fn lateness([points, rows]: [&[Point]; 2], span: &str) -> Chart {
     let x = points.iter().map(|point| point.second).collect();
     let y = points.iter().map(|point| millis(point.max_lateness_ns)).collect();
     let traces: Vec<Box<dyn Trace>> =
@@ -202,53 +223,11 @@ fn lateness(points: &[Point], span: &str) -> Chart {
         summary,
         plot: plot_json(traces, layout),
         columns: vec!["second", "largest lateness ms"],
-        rows: points
+        rows: rows
             .iter()
             .map(|p| vec![p.second.to_string(), format!("{}", millis(p.max_lateness_ns))])
             .collect(),
     }
-}
-
-fn percentiles(report: &Report) -> Option<Chart> {
-    let curves: Vec<(&'static str, &'static str, &Quantiles)> = [
-        ("latency (due → done)", "--tail", report.latency.as_ref()),
-        ("service (sent → done)", "--typical", report.service.as_ref()),
-        ("recorded in production", "--planned", report.recorded_latency.as_ref()),
-        ("lateness (our own)", "--sent", report.lateness.as_ref()),
-    ]
-    .into_iter()
-    .filter_map(|(name, colour, quantiles)| quantiles.map(|q| (name, colour, q)))
-    .collect();
-    let (name, _, first) = curves.first()?;
-    let summary = format!("Logarithmic scale. The p99 of {name} is {}.", nanos(first.p99_ns));
-    let traces = curves.iter().map(|(name, colour, quantiles)| {
-        let y: Vec<f64> = ladder(quantiles).into_iter().map(millis).collect();
-        let x: Vec<&'static str> = LADDER.to_vec();
-        Scatter::new(x, y).name(*name).line(line(colour)) as Box<dyn Trace>
-    });
-    let layout =
-        base_layout().y_axis(log_axis("ms")).x_axis(axis("percentile").type_(AxisType::Category));
-    Some(Chart {
-        id: "chart-percentiles",
-        title: "Latency by percentile",
-        summary,
-        plot: plot_json(traces.collect(), layout),
-        columns: std::iter::once("ms").chain(LADDER).collect(),
-        rows: curves
-            .iter()
-            .map(|(name, _, quantiles)| {
-                let figures = ladder(quantiles).into_iter().map(|ns| millis(ns).to_string());
-                std::iter::once((*name).to_owned()).chain(figures).collect()
-            })
-            .collect(),
-    })
-}
-
-const LADDER: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
-
-fn ladder(quantiles: &Quantiles) -> [u64; 5] {
-    let Quantiles { p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns, .. } = *quantiles;
-    [p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns]
 }
 
 /// Two plots with one time axis: the share of the height of each, from below.
@@ -292,8 +271,32 @@ fn line(colour: &'static str) -> Line {
     Line::new().color(colour).width(1.5)
 }
 
+/// Longest name in a chart.
+const MAX_NAME: usize = 80;
+
+/// A foreign name.
+fn cleaned(text: &str) -> String {
+    clean(text, MAX_NAME)
+}
+
+/// Foreign text as a chart may show it: the library takes tags for formatting and links, and the
+/// page a leading `--` for a colour.
+fn plain(text: &str) -> String {
+    let escaped = cleaned(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    if escaped.starts_with("--") { format!(" {escaped}") } else { escaped }
+}
+
 fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
-    // A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
+    plot_of(traces, layout).to_json()
+}
+
+/// The same, to be completed by what the library has no words for.
+fn plot_value(traces: Vec<Box<dyn Trace>>, layout: Layout) -> serde_json::Value {
+    serde_json::to_value(plot_of(traces, layout)).unwrap_or_default()
+}
+
+/// A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
+fn plot_of(traces: Vec<Box<dyn Trace>>, layout: Layout) -> Plot {
     let mut plot = Plot::new();
     plot.add_traces(traces);
     plot.set_layout(layout);
@@ -304,7 +307,7 @@ fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
             .typeset_math(false)
             .display_mode_bar(DisplayModeBar::Hover),
     );
-    plot.to_json()
+    plot
 }
 
 /// Milliseconds with three decimals, which is what the page's size allows for.
@@ -316,4 +319,15 @@ fn millis(nanos: u64) -> f64 {
 
 fn optional_millis(nanos: Option<u64>) -> String {
     nanos.map_or_else(|| "–".to_owned(), |nanos| millis(nanos).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_no_markup_and_no_colour() {
+        assert_eq!(plain("<a href='x'>&b</a>"), "&lt;a href='x'&gt;&amp;b&lt;/a&gt;");
+        assert_eq!(plain("--bad"), " --bad");
+    }
 }

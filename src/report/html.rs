@@ -7,6 +7,7 @@ pub mod likeness;
 pub mod comparison;
 pub mod history;
 mod acts;
+mod first;
 mod probes;
 mod scaling;
 mod table;
@@ -41,6 +42,8 @@ fn page<'a>(report: &Report, script: &'a str) -> Page<'a> {
         word: verdict_word(report.verdict).to_owned(),
         class: verdict_word(report.verdict).to_lowercase(),
         titles: Titles { next: "What to do next", findings: "Findings" },
+        why: Some(first::why(report)),
+        figures: first::figures(report),
         headline: sentence(&report.headline),
         scenario: sentence(&report.scenario),
         about: about(report),
@@ -67,6 +70,8 @@ struct Page<'a> {
     word: String,
     class: String,
     titles: Titles,
+    why: Option<FindingView>,
+    figures: Vec<(&'static str, String)>,
     headline: String,
     scenario: String,
     about: String,
@@ -149,18 +154,19 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
 }
 
 fn findings(findings: &[Finding], passed: bool) -> Vec<FindingView> {
-    findings
-        .iter()
-        .filter(|finding| (finding.outcome == Outcome::Pass) == passed)
-        .map(|finding| FindingView {
-            class: outcome_class(finding.outcome),
-            mark: mark(finding.outcome),
-            check: sentence(&finding.check),
-            title: sentence(&finding.title),
-            evidence: sentences(&finding.evidence),
-            advice: sentence(&finding.advice),
-        })
-        .collect()
+    let of = findings.iter().filter(|finding| (finding.outcome == Outcome::Pass) == passed);
+    of.map(finding_view).collect()
+}
+
+fn finding_view(finding: &Finding) -> FindingView {
+    FindingView {
+        class: outcome_class(finding.outcome),
+        mark: mark(finding.outcome),
+        check: sentence(&finding.check),
+        title: sentence(&finding.title),
+        evidence: sentences(&finding.evidence),
+        advice: sentence(&finding.advice),
+    }
 }
 
 /// The content of the first script element: the chart library. The second, which typesets

@@ -40,7 +40,11 @@ pub fn read(path: &Path) -> Result<Report, ReportError> {
             known: SCHEMA_VERSION,
         });
     }
-    serde_json::from_str(&text).map_err(parse)
+    let report: Report = serde_json::from_str(&text).map_err(parse)?;
+    if let Some(field) = report.figures.too_many() {
+        return Err(ReportError::Figures { path: path.to_owned(), field });
+    }
+    Ok(report)
 }
 
 #[derive(Deserialize)]

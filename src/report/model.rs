@@ -17,6 +17,7 @@ use crate::drive::oddities::Odd;
 use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
+use crate::report::figures::{Curve, Figures};
 use crate::scenario::load::CLOSED;
 use crate::scenario::redis::is_redis;
 use crate::shape::ShapeReport;
@@ -106,6 +107,13 @@ pub struct Report {
     pub marks: Vec<Mark>,
     /// One row a second of the run.
     pub series: Vec<SecondRow>,
+    /// What the charts are drawn from beyond that.
+    #[serde(default)]
+    pub figures: Figures,
+    /// Another run that its percentiles are set beside, in the page alone: it is no part of what
+    /// this run measured, and is not saved with it.
+    #[serde(skip)]
+    pub baseline: Option<Baseline>,
     /// The busiest routes, at most [`MAX_ROUTES`], by falling count and then by name.
     pub routes: Vec<RouteRow>,
     /// The routes beyond them, so that the counts add up.
@@ -280,6 +288,17 @@ pub struct Mark {
     pub from_ns: u64,
     /// Its end.
     pub to_ns: u64,
+}
+
+/// Another run, as far as its percentiles go.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Baseline {
+    /// Wall clock of its start, RFC 3339.
+    pub started: String,
+    /// Its latency.
+    pub latency: Curve,
+    /// In what its conditions differ from those of this run, a sentence each.
+    pub differences: Vec<String>,
 }
 
 /// One second of a run.

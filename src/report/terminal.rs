@@ -3,6 +3,7 @@
 
 pub(crate) mod grid;
 mod numbers;
+mod routes;
 mod scaling;
 
 use std::path::PathBuf;
@@ -10,9 +11,11 @@ use std::path::PathBuf;
 use crate::report::model::Report;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::numbers::numbers;
+use crate::report::terminal::routes::{acts, routes};
 use crate::report::terminal::scaling::scaling;
-use crate::report::text::{clean, mark, metric_value, ratio, verdict_word};
+use crate::report::text::{clean, mark, metric_value, nanos, ratio, verdict_word};
 use crate::shape::{Metric, MetricOutcome, ShapeReport, ShapeVerdict};
+use crate::units::format_count;
 use crate::verdict::{CheckedExpectation, Finding, Outcome};
 
 /// How to write for a terminal.
@@ -36,7 +39,9 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         scaling(&report.facts, width),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
+        acts(&report.acts, width),
         if report.has_replay() { numbers(report, width) } else { String::new() },
+        routes(report, width),
         next(report, written, width),
     ];
     let mut page = String::new();
@@ -47,6 +52,22 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         page.push_str(section);
     }
     if style.colour { paint(&page, verdict_word(report.verdict)) } else { page }
+}
+
+/// The verdict in a line, for scripts and for those who asked for quiet: the word first, then why,
+/// then the figures, and at the end the page.
+pub fn line(report: &Report, written: &[PathBuf]) -> String {
+    let totals = &report.totals;
+    let mut told = vec![clean(&report.headline, MAX_SENTENCE)];
+    if report.has_replay() {
+        let planned = format_count(totals.planned);
+        told.push(format!("{} of {planned} sent", format_count(totals.sent)));
+        told.push(format!("{} errors", format_count(totals.errors)));
+        told.extend(report.latency.as_ref().map(|times| format!("p99 {}", nanos(times.p99_ns))));
+    }
+    let page = written.first().map(|path| clean(&path.display().to_string(), MAX_SENTENCE));
+    told.extend(page);
+    format!("{}  {}\n", verdict_word(report.verdict), told.join(" · "))
 }
 
 /// Longest foreign sentence that is printed; more would push the verdict off the screen.

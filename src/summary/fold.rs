@@ -13,6 +13,8 @@ use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
 use crate::summary::flight::Flight;
+use crate::summary::outcomes::{self, GROUPS};
+use crate::summary::parts::Parts;
 use crate::summary::{AsRecorded, Route, Second, Summary};
 
 impl Summary {
@@ -36,6 +38,7 @@ impl Summary {
             seconds: Vec::new(),
             routes: BTreeMap::new(),
             cells: Cells::new(),
+            parts: Parts::default(),
             connections_opened: 0,
             handshakes: [0; 2],
             as_recorded: AsRecorded::default(),
@@ -67,6 +70,7 @@ impl Summary {
         self.add_shapes(arrival, sample);
         self.add_times(arrival, sample, error);
         self.cells.add(arrival, sample);
+        self.parts.add(sample);
         self.evidence.add(arrival, sample, error);
     }
 
@@ -109,6 +113,7 @@ impl Summary {
         self.request_bytes = self.request_bytes.saturating_add(other.request_bytes);
         self.response_bytes = self.response_bytes.saturating_add(other.response_bytes);
         self.cells.merge(&other.cells);
+        self.parts.merge(&other.parts);
         self.evidence.merge(&other.evidence);
         self.drift.merge(&other.drift);
     }
@@ -179,6 +184,7 @@ impl Summary {
         second.due += 1;
         second.errors += u32::from(error);
         second.unsent += u32::from(is_unsent);
+        second.outcomes[outcomes::group(sample)] += 1;
         second.max_lateness_ns = second.max_lateness_ns.max(lateness.unwrap_or(0));
         second.lateness_ns = second.lateness_ns.saturating_add(lateness.unwrap_or(0));
         let route = self.route(&arrival.route);
@@ -219,9 +225,20 @@ impl Default for Summary {
 impl Second {
     fn new() -> Self {
         let latency = coarse_times();
-        let (max_lateness_ns, lateness_ns) = (0, 0);
         let (due, sent, answered, errors, unsent) = (0, 0, 0, 0, 0);
-        Self { due, sent, answered, errors, unsent, latency, max_lateness_ns, lateness_ns }
+        let outcomes = [0; GROUPS];
+        let (max_lateness_ns, lateness_ns) = (0, 0);
+        Self {
+            due,
+            sent,
+            answered,
+            errors,
+            unsent,
+            outcomes,
+            latency,
+            max_lateness_ns,
+            lateness_ns,
+        }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -230,6 +247,9 @@ impl Second {
         self.answered += other.answered;
         self.errors += other.errors;
         self.unsent += other.unsent;
+        for (count, more) in self.outcomes.iter_mut().zip(other.outcomes) {
+            *count += more;
+        }
         histograms::merge(&mut self.latency, &other.latency);
         self.max_lateness_ns = self.max_lateness_ns.max(other.max_lateness_ns);
         self.lateness_ns = self.lateness_ns.saturating_add(other.lateness_ns);

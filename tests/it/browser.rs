@@ -1,6 +1,9 @@
 //! The page in a real headless browser. Its proxy is a closed port of this machine, so nothing
 //! leaves it; what the page asked for is in the browser's own network log.
 
+mod driven;
+mod page;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -1,13 +1,18 @@
 //! Reports of made-up runs.
 
+mod beside;
+
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use peakhour::report::figures::Figures;
 use peakhour::report::files::{prepare_folder, write_reports, write_whole};
-use peakhour::report::model::{MAX_ROUTES, Report, RouteRow, SecondRow};
-use peakhour::report::terminal::{Style, render};
+use peakhour::report::model::{MAX_ROUTES, Mark, Report, RouteRow, SecondRow};
+use peakhour::report::terminal::{Style, line, render};
 use peakhour::report::{html, json};
 
+use crate::report_sample::full::probe;
 use crate::report_sample::{failing, invalid, passing, with_routes};
 
 const PLAIN: Style = Style { colour: false, width: 80 };
@@ -72,13 +77,26 @@ fn colours_are_only_laid_over_the_same_text() {
 /// A run in which everything foreign attacks the page, the terminal or the size limit.
 pub(crate) fn hostile() -> Report {
     let mut report = failing();
-    let attack = "</script><img src=x onerror=alert(1)>\"'&{{7*7}}\u{1b}[2J\u{202e}";
+    let attack = "</script><img src=x onerror=window.attacked=alert(1)><a href='javascript:1'>\"'&\
+                  {{7*7}}\u{1b}[2J\u{202e}";
     let text = || attack.to_owned();
     report.scenario = text();
     report.target = text();
     report.headline = format!("{attack} {}", "very long ".repeat(10_000));
     report.recording.path = text();
     report.recording.origin = text();
+    report.labels = BTreeMap::from([(text(), text())]);
+    report.marks = vec![Mark { name: text(), from_ns: 0, to_ns: 1_000_000_000 }];
+    report.probes = vec![probe(1)];
+    report.probes[0].name = text();
+    let seen = &mut report.probes[0].series[0];
+    (seen.metric, seen.unit) = (text(), text());
+    let figures = &mut report.figures;
+    figures.moments = report.marks.clone();
+    figures.curves[1].name = text();
+    figures.sizes[0].name = text();
+    figures.parts[0].name = text();
+    figures.outcomes[0].name = text();
     report.findings[0].title = text();
     report.findings[0].evidence = vec![attack.repeat(100); 1_000];
     report.expectations[0].text = text();
@@ -167,6 +185,7 @@ fn without_library(page: &str) -> String {
 fn a_run_without_seconds_has_a_page() {
     let mut report = invalid();
     report.series.clear();
+    report.figures = Figures::default();
     for quantiles in [
         &mut report.latency,
         &mut report.service,
@@ -212,6 +231,15 @@ fn numbers_of_a_saved_run_are_read_to_the_last_digit() {
 fn run_json_is_what_it_was() {
     let mut report = failing();
     report.series.truncate(2);
+    for group in &mut report.figures.outcomes {
+        group.by_second.truncate(2);
+    }
+    let heat = report.figures.heat.as_mut().unwrap();
+    heat.columns.truncate(1);
+    heat.columns[0].truncate(3);
+    for curve in report.figures.curves.iter_mut().chain(&mut report.figures.sizes) {
+        curve.points.truncate(2);
+    }
     assert_golden("fail.json", &json::render(&report).unwrap());
 }
 
@@ -224,6 +252,47 @@ fn totals_reconcile() {
     }
 }
 
+/// A run of a version that had no figures is reported as far as it goes.
+#[test]
+fn a_saved_run_without_figures_has_a_page() {
+    let mut report = failing();
+    report.figures = Figures::default();
+    let page = html::render(&report).unwrap();
+    for chart in ["chart-situation", "chart-percentiles"] {
+        assert!(page.contains(&format!("id=\"{chart}\"")), "{chart}");
+    }
+    for chart in ["chart-heat", "chart-outcomes", "chart-parts", "chart-sizes"] {
+        assert!(!page.contains(&format!("id=\"{chart}\"")), "{chart}");
+    }
+    let text = json::render(&report).unwrap();
+    let mut saved: serde_json::Value = serde_json::from_str(&text).unwrap();
+    saved.as_object_mut().unwrap().remove("figures");
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_whole(folder.path(), "run.json", saved.to_string().as_bytes()).unwrap();
+    assert_eq!(json::render(&json::read(&path).unwrap()).unwrap(), text);
+}
+
+#[test]
+fn groups_of_a_second_are_all_that_was_due_in_it() {
+    for report in [passing(), failing(), invalid()] {
+        for (second, row) in report.series.iter().enumerate() {
+            let groups = report.figures.outcomes.iter().map(|group| group.by_second[second]);
+            assert_eq!(groups.map(u64::from).sum::<u64>(), row.due);
+        }
+    }
+}
+
+#[test]
+fn a_line_for_scripts_begins_with_the_verdict_and_ends_with_the_page() {
+    let written = [PathBuf::from("reports/run/report.html")];
+    assert_eq!(
+        line(&failing(), &written),
+        "FAIL  errors 0.233 %: the target refused connections beyond 64 open at once · \
+         82\u{202f}303 of 82\u{202f}495 sent · 192 errors · p99 64 ms · reports/run/report.html\n"
+    );
+    assert_eq!(line(&hostile(), &[]).lines().count(), 1);
+}
+
 #[test]
 fn a_saved_run_that_cannot_be_read_says_why() {
     let folder = tempfile::tempdir().unwrap();
@@ -234,6 +303,10 @@ fn a_saved_run_that_cannot_be_read_says_why() {
     assert!(read("a.json", "{\n  nonsense").contains("line 2 column 3"));
     assert!(read("b.json", "{\"schema_version\": 1}").contains("missing field"));
     assert!(read("c.json", "{\"schema_version\": 99}").contains("use the newer program"));
+    let mut crowded = failing();
+    crowded.figures.heat.as_mut().unwrap().columns = vec![vec![1]; 10_000];
+    let crowded = read("d.json", &json::render(&crowded).unwrap());
+    assert!(crowded.contains("figures.heat.columns is longer"), "{crowded}");
     let missing = json::read(&folder.path().join("none.json")).unwrap_err().to_string();
     assert!(missing.contains("none.json"));
 }

@@ -1,6 +1,8 @@
 //! Made-up runs: one that passes, one that fails, one that is not valid.
 
+pub(crate) mod full;
 mod shapes;
+mod times;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
 
 use crate::report_sample::shapes::{degraded, faithful, late_shape};
+use crate::report_sample::times::{lateness, parts, scaled};
 
 /// Seconds of a made-up run.
 const SECONDS: u32 = 120;
@@ -119,6 +122,18 @@ pub(crate) fn invalid() -> Report {
         refused: 0,
         late: true,
     })
+}
+
+/// An expectation asks for what the recording does not hold.
+pub(crate) fn unanswered() -> Report {
+    let mut sample = passing_sample();
+    let asked = "latency p99 < 1.10x recorded";
+    sample.verdict.outcome = RunOutcome::Invalid;
+    sample.verdict.headline = format!("{asked} cannot be answered");
+    sample.verdict.expectations =
+        vec![expectation(asked, Outcome::Unknown, "the recording has no latencies")];
+    sample.exit_code = 98;
+    self::sample(&sample)
 }
 
 /// A passing run with so many routes.
@@ -273,6 +288,7 @@ fn summary(sample: &Sample) -> Summary {
         handshakes: [0; 2],
         as_recorded: AsRecorded::default(),
         cells: Cells::new(),
+        parts: parts(),
         connections_opened: 622,
         in_flight_ns: 0,
         flight: Flight::default(),
@@ -296,6 +312,7 @@ fn second_of(second: u32, sample: &Sample) -> Second {
     }
     Second {
         unsent: 0,
+        outcomes: [due - refused, 0, 0, 0, 0, 0, refused, 0, 0, 0],
         due,
         sent: due - held - refused,
         answered: due - held - refused,
@@ -312,24 +329,6 @@ fn merged(seconds: &[Second]) -> Histogram<u64> {
         all.add(&second.latency).unwrap();
     }
     all
-}
-
-/// A distribution so many tenths as long.
-fn scaled(histogram: &Histogram<u64>, tenths: u64) -> Histogram<u64> {
-    let mut other = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
-    for value in histogram.iter_recorded() {
-        let scaled = value.value_iterated_to() * tenths / 10;
-        other.record_n(scaled, value.count_at_value()).unwrap();
-    }
-    other
-}
-
-fn lateness(late: bool, count: u64) -> Histogram<u64> {
-    let mut histogram = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).unwrap();
-    let (usual, worst) = if late { (2_100_000, 21_000_000) } else { (34_000, 110_000) };
-    histogram.record_n(usual, count - count / 50).unwrap();
-    histogram.record_n(worst, count / 50).unwrap();
-    histogram
 }
 
 fn empty_shape(total: u64) -> Shape {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::out::{Output, write_output};
-use crate::cli::report::style;
+use crate::cli::report::on_terminal;
 use crate::cli::run::labels::Labels;
 use crate::cli::run::snapshot;
 use crate::cli::{Voice, outputs};
@@ -11,7 +11,6 @@ use crate::drive::gauges::Live;
 use crate::report::files::{write_reports, write_whole_with};
 use crate::report::hlog::{self, HLOG_FILE};
 use crate::report::model::Report;
-use crate::report::terminal;
 use crate::summary::cells::Cells;
 
 /// Where the reports of a run go.
@@ -33,7 +32,7 @@ pub(super) struct Kept<'a> {
 pub(super) fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
     let mut written = Vec::new();
     let outcome = write_all(report, cells, kept, &mut written);
-    outputs::result(&terminal::render(report, style(kept.voice), &written));
+    outputs::result(&on_terminal(report, kept.voice, &written));
     outcome
 }
 

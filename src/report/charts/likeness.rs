@@ -4,9 +4,9 @@ use plotly::common::Mode;
 use plotly::layout::AxisType;
 use plotly::{Bar, Scatter, Trace};
 
-use crate::report::charts::points::points;
+use crate::report::charts::points::{points, points_up_to};
 use crate::report::charts::{
-    Chart, Words, axis, base_layout, line, log_axis, millis, plot_json, rate, span,
+    Chart, MAX_ROWS, Words, axis, base_layout, line, log_axis, millis, plot_json, rate, span,
 };
 use crate::report::model::SecondRow;
 use crate::report::text::number;
@@ -40,7 +40,8 @@ pub(crate) fn charts(likeness: &Likeness) -> Vec<Chart> {
             max_lateness_ns: 0,
         })
         .collect();
-    let mut charts = vec![rate(&points(&rows), &span(length), &TWO, &[])];
+    let mut charts =
+        vec![rate([&points(&rows), &points_up_to(&rows, MAX_ROWS)], &span(length), &TWO, &[])];
     charts.extend(dispersion(likeness));
     charts.extend(gaps(likeness));
     charts

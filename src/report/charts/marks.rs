@@ -2,7 +2,7 @@
 
 use plotly::{Scatter, Trace};
 
-use crate::report::charts::line;
+use crate::report::charts::{cleaned, line, plain};
 use crate::report::model::Mark;
 use crate::report::text::nanos;
 
@@ -14,7 +14,7 @@ pub(super) fn traces<'a>(
     marks.iter().map(move |mark| {
         let x = vec![seconds(mark.from_ns), seconds(mark.to_ns)];
         let along = line("--bad").width(6.0);
-        let trace = Scatter::new(x, vec![0.0, 0.0]).name(mark.name.as_str());
+        let trace = Scatter::new(x, vec![0.0, 0.0]).name(plain(&mark.name));
         trace.line(along).y_axis(axis) as Box<dyn Trace>
     })
 }
@@ -22,8 +22,11 @@ pub(super) fn traces<'a>(
 /// The same in words.
 pub(super) fn told(marks: &[Mark]) -> String {
     let told = |mark: &Mark| match mark.to_ns - mark.from_ns.min(mark.to_ns) {
-        0 => format!(" {} at {}.", mark.name, nanos(mark.from_ns)),
-        _ => format!(" {} from {} to {}.", mark.name, nanos(mark.from_ns), nanos(mark.to_ns)),
+        0 => format!(" {} at {}.", cleaned(&mark.name), nanos(mark.from_ns)),
+        _ => {
+            let times = (nanos(mark.from_ns), nanos(mark.to_ns));
+            format!(" {} from {} to {}.", cleaned(&mark.name), times.0, times.1)
+        }
     };
     marks.iter().map(told).collect()
 }

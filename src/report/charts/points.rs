@@ -29,13 +29,23 @@ pub(super) const MAX_POINTS: usize = 3_600;
 
 /// How many seconds a point stands for in a run of so many.
 pub(super) fn seconds_per_point(seconds: usize) -> usize {
-    seconds.div_ceil(MAX_POINTS).max(1)
+    seconds_per(seconds, MAX_POINTS)
+}
+
+/// The same where there may be no more than `most` points.
+pub(super) fn seconds_per(seconds: usize, most: usize) -> usize {
+    seconds.div_ceil(most).max(1)
 }
 
 /// The points of a run, at most [`MAX_POINTS`].
 pub(super) fn points(series: &[SecondRow]) -> Vec<Point> {
+    points_up_to(series, MAX_POINTS)
+}
+
+/// The points of a run, at most `most`.
+pub(super) fn points_up_to(series: &[SecondRow], most: usize) -> Vec<Point> {
     series
-        .chunks(seconds_per_point(series.len()))
+        .chunks(seconds_per(series.len(), most))
         .filter_map(|rows| rows.iter().map(point).reduce(worst))
         .collect()
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use plotly::{Scatter, Trace};
 
 use crate::probe::record::{Record, Series, SeriesKind};
-use crate::report::charts::{Chart, axis, base_layout, line, linear_axis, plot_json};
+use crate::report::charts::{
+    Chart, axis, base_layout, cleaned, line, linear_axis, plain, plot_json,
+};
 use crate::units::format_count;
 
 /// The figures of each probe that say most, the first that it has is drawn.
@@ -49,6 +51,35 @@ pub(super) fn charts(records: &[Record], replay_ns: u64) -> Vec<Chart> {
     IDS.into_iter().zip(shown).map(|(id, (of, series))| chart(id, of, series, replay_ns)).collect()
 }
 
+/// What is drawn of a probe.
+pub(super) struct Drawn<'a> {
+    record: &'a Record,
+    /// The figure.
+    pub(super) series: &'a Series,
+    /// Seconds of the run with values.
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+impl Drawn<'_> {
+    /// The probe and its figure with what it counts.
+    pub(super) fn name(&self) -> String {
+        let unit = match self.series.kind {
+            SeriesKind::Gauge => "",
+            SeriesKind::Counter => " a second",
+        };
+        format!("{}: {}{unit}", self.record.name, self.series.metric)
+    }
+}
+
+/// What is drawn of each probe that saw something.
+pub(super) fn drawn(records: &[Record], replay_ns: u64) -> Vec<Drawn<'_>> {
+    let shown = records.iter().filter_map(|record| main(record).map(|series| (record, series)));
+    shown
+        .map(|(record, series)| Drawn { record, series, points: points(series, replay_ns) })
+        .filter(|drawn| !drawn.points.is_empty())
+        .collect()
+}
+
 fn main(record: &Record) -> Option<&Series> {
     MAIN.iter().find_map(|name| record.metric(name)).or(record.series.first())
 }
@@ -56,11 +87,11 @@ fn main(record: &Record) -> Option<&Series> {
 fn chart(id: &'static str, record: &Record, series: &Series, replay_ns: u64) -> Chart {
     let points = points(series, replay_ns);
     let unit = match series.kind {
-        SeriesKind::Gauge => series.unit.clone(),
+        SeriesKind::Gauge => cleaned(&series.unit),
         SeriesKind::Counter => "a second".to_owned(),
     };
     let highest = points.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1));
-    let (name, metric) = (&record.name, &series.metric);
+    let (name, metric) = (cleaned(&record.name), cleaned(&series.metric));
     let limit = series.limit.map_or_else(String::new, |limit| format!(" Its limit is {limit}."));
     let summary = format!(
         "What {name} saw: {metric} {unit}. Highest: {}.{limit} Second 0 is the start of the \
@@ -77,13 +108,15 @@ fn chart(id: &'static str, record: &Record, series: &Series, replay_ns: u64) -> 
     );
     let x: Vec<f64> = points.iter().map(|point| point.0).collect();
     let y = points.iter().map(|point| point.1).collect();
-    let mut traces: Vec<Box<dyn Trace>> =
-        vec![Scatter::new(x.clone(), y).name(format!("{name}: {metric}")).line(line("--sent"))];
+    let mut traces: Vec<Box<dyn Trace>> = vec![
+        Scatter::new(x.clone(), y).name(plain(&format!("{name}: {metric}"))).line(line("--sent")),
+    ];
     if let Some(limit) = series.limit {
         let y = vec![limit; x.len()];
         traces.push(Scatter::new(x, y).name("limit").line(line("--bad")));
     }
-    let layout = base_layout().y_axis(linear_axis(&unit)).x_axis(axis("seconds since the start"));
+    let layout =
+        base_layout().y_axis(linear_axis(&plain(&unit))).x_axis(axis("seconds since the start"));
     Chart {
         id,
         title: "What a probe saw",

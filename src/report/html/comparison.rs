@@ -24,6 +24,8 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
         word: word(comparison.outcome).to_owned(),
         class: class(comparison.outcome).to_owned(),
         titles: Titles { next: "What limits this", findings: "What changed" },
+        why: None,
+        figures: Vec::new(),
         headline: sentence(&comparison.statement),
         scenario: "New runs beside a baseline".to_owned(),
         about: sentence(&compared.about()),

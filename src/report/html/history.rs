@@ -22,6 +22,8 @@ pub fn write(series: &Series, out: &mut dyn io::Write) -> io::Result<()> {
         word: word(history.outcome).to_owned(),
         class: class(history.outcome).to_owned(),
         titles: Titles { next: "What limits this", findings: "Changes" },
+        why: None,
+        figures: Vec::new(),
         headline: sentence(&history.statement),
         scenario: sentence(&history.scenario),
         about: sentence(&series.about()),

@@ -29,6 +29,8 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
         word: likeness.verdict.word(),
         class: class.to_owned(),
         titles: Titles { next: "What limits this", findings: "What is different" },
+        why: None,
+        figures: Vec::new(),
         headline: sentence(&likeness.statement),
         scenario: sentence(&format!("{} by {}", compared.other, compared.reference)),
         about: sentence(&compared.about()),

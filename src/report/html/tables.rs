@@ -341,17 +341,17 @@ fn health(health: &Health) -> TableView {
 }
 
 fn metadata(report: &Report) -> TableView {
-    facts_table(
-        "This run",
-        &[
-            ("scenario", report.scenario.clone()),
-            ("target", report.target.clone()),
-            ("started", report.started.clone()),
-            ("exit code", report.exit_code.to_string()),
-            ("peakhour", report.tool_version.clone()),
-            ("schema version of run.json", report.schema_version.to_string()),
-        ],
-    )
+    let mut rows = vec![
+        ("scenario", report.scenario.clone()),
+        ("target", report.target.clone()),
+        ("started", report.started.clone()),
+        ("exit code", report.exit_code.to_string()),
+        ("peakhour", report.tool_version.clone()),
+        ("schema version of run.json", report.schema_version.to_string()),
+    ];
+    // What the user wrote on it, under the user's own names.
+    rows.extend(report.labels.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    facts_table("This run", &rows)
 }
 
 fn optional<T>(value: Option<T>, write: impl Fn(T) -> String) -> String {

@@ -53,7 +53,7 @@ fn digest(summary: &Summary) -> String {
     let seconds: Vec<_> = summary
         .seconds
         .iter()
-        .map(|row| (row.due, row.sent, row.answered, row.errors, row.latency.max()))
+        .map(|row| (row.due, row.sent, row.answered, row.errors, row.outcomes, row.latency.max()))
         .collect();
     let routes: Vec<_> = summary
         .routes
@@ -69,6 +69,9 @@ fn every_arrival_is_in_one_fate_one_second_and_one_route() {
     assert_eq!(summary.arrivals, 70);
     assert_eq!(summary.fates.values().sum::<u64>(), 70);
     assert_eq!(summary.seconds.iter().map(|second| second.due).sum::<u32>(), 70);
+    for second in &summary.seconds {
+        assert_eq!(second.outcomes.iter().sum::<u32>(), second.due, "each is in one group");
+    }
     assert_eq!(summary.routes.values().map(|route| route.arrivals).sum::<u64>(), 70);
     assert_eq!(summary.statuses.values().sum::<u64>(), summary.fates["answered"]);
     assert_eq!(summary.latency.len(), summary.fates["answered"]);
@@ -91,6 +94,7 @@ fn merging_is_adding() {
         assert!(merged.latency == whole.latency && merged.lateness == whole.lateness);
         assert!(merged.service == whole.service, "cut at {cut}");
         assert!(merged.evidence == whole.evidence, "cut at {cut}");
+        assert!(merged.parts == whole.parts, "cut at {cut}");
     }
 }
 

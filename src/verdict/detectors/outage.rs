@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::summary::Summary;
 use crate::summary::evidence::timeline::{TENTH_NS, Tenth};
 use crate::units::{format_counted, format_duration};
 use crate::verdict::detectors::DetectorInput;
@@ -50,6 +51,12 @@ pub fn detect(input: &DetectorInput) -> Finding {
                     and whether the address is the right one."
             .into();
     found
+}
+
+/// From when to when the target was away.
+pub(crate) fn span(summary: &Summary) -> Option<(Duration, Duration)> {
+    let outage = outage(&summary.evidence.timeline.tenths);
+    (outage.turned_away > 0).then_some((outage.from, outage.to))
 }
 
 /// Connections turned away in silence, and from when to when.

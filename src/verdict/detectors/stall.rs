@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use crate::summary::Summary;
 use crate::summary::evidence::timeline::{TENTH_NS, Tenth};
 use crate::units::{format_count, format_counted, format_duration};
 use crate::verdict::detectors::{DetectorInput, quantile};
@@ -42,14 +43,8 @@ pub fn detect(input: &DetectorInput, event_loop: &Finding) -> Finding {
         let title = format!("{answered} answered: too few to tell");
         return finding(CHECK, Outcome::Unknown, title);
     }
-    let patience = quantile(&summary.service, 0.5) * TIMES_TYPICAL;
     let explained = event_loop.outcome == Outcome::Fail;
-    let longest = silences(&summary.evidence.timeline.tenths, patience)
-        .into_iter()
-        .filter(|silence| silence.length >= MIN_SILENCE && silence.overdue > 0)
-        .filter(|silence| !(explained && silence.beside_large))
-        // Many requests that wait are stronger evidence than one that waits longer.
-        .max_by_key(|silence| (silence.overdue >= MIN_OVERDUE, silence.length));
+    let longest = longest(summary, explained);
     let Some(silence) = longest else {
         let title = format!(
             "answers never stopped for {} while requests waited{}",
@@ -89,6 +84,23 @@ pub fn detect(input: &DetectorInput, event_loop: &Finding) -> Finding {
                     lock, a blocking call in an event loop, a disk flush, a failover."
         .into();
     found
+}
+
+/// From when to when the target stood still longest.
+pub(crate) fn span(summary: &Summary, explained: bool) -> Option<(Duration, Duration)> {
+    let silence = longest(summary, explained)?;
+    Some((silence.from, silence.from.saturating_add(silence.length)))
+}
+
+/// The longest silence that counts; beside large bodies none does where those are `explained`.
+fn longest(summary: &Summary, explained: bool) -> Option<Silence> {
+    let patience = quantile(&summary.service, 0.5) * TIMES_TYPICAL;
+    silences(&summary.evidence.timeline.tenths, patience)
+        .into_iter()
+        .filter(|silence| silence.length >= MIN_SILENCE && silence.overdue > 0)
+        .filter(|silence| !(explained && silence.beside_large))
+        // Many requests that wait are stronger evidence than one that waits longer.
+        .max_by_key(|silence| (silence.overdue >= MIN_OVERDUE, silence.length))
 }
 
 /// Every run of rows without an answer in which something was in flight throughout.
