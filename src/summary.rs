@@ -7,6 +7,7 @@ pub mod flight;
 #[cfg(test)]
 pub(crate) mod examples;
 pub mod fold;
+mod run_in;
 mod unread;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,8 @@ use crate::summary::flight::Flight;
 pub struct Summary {
     /// Arrivals folded; equal to the number planned, always.
     pub arrivals: u64,
+    /// Arrivals of a run-in, which are in no other figure.
+    pub run_in: u64,
     /// Arrivals by fate.
     pub fates: BTreeMap<&'static str, u64>,
     /// Answers by status code.

@@ -73,11 +73,11 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER", default_value = "reports", env = "PEAKHOUR_REPORTS")]
     reports: PathBuf,
     /// Break the embedded stage on purpose: cold-cache, connection-limit, connection-hang,
-    /// body-limit, event-loop, stall.
+    /// body-limit, event-loop, stall, capacity (or such as capacity=500: answers a second).
     #[arg(long, value_name = "KIND")]
     stage_fault: Option<String>,
-    /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold or
-    /// replay.
+    /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold,
+    /// replay or capacity.
     #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
     only: Option<ActName>,
     /// Consent to what acts change in the stack: `reset` of the act `cold` empties its caches.
@@ -252,6 +252,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
+    let check = |summary: &Summary, length| acts::checked(scenario, summary, length);
     let ground = Ground {
         scenario,
         target: &target,
@@ -264,6 +265,8 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         consent: rehearsal.consent,
         watching: None,
         stage: lent.as_ref(),
+        control: &control,
+        check: &check,
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         drop(control);

@@ -100,6 +100,9 @@ pub struct Control {
     pub follow: Option<Arc<Follow>>,
     /// What changes requests before they are due.
     pub hook: Option<Hook>,
+    /// The run-in: what is due before this moment is sent, and is in no figure but
+    /// [`crate::summary::Summary::run_in`]; moments of the summary are since its end.
+    pub run_in: Duration,
 }
 
 impl From<Stop> for Control {

@@ -1,5 +1,6 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
+mod capacity;
 pub(crate) mod comparison;
 pub(crate) mod history;
 pub(crate) mod likeness;
@@ -54,6 +55,7 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
         }
     }
     charts.extend(percentiles(report));
+    charts.extend(capacity::charts(&report.acts));
     charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
     charts
 }

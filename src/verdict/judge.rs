@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
-use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::scenario::expectation::{Expectation, tightest_latency};
 use crate::shape::compare::{ShapeInput, judge_shape};
 
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
@@ -67,7 +67,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         offered: &replayed.summary.offered,
         sent: &replayed.summary.sent,
         lateness: &replayed.summary.lateness,
-        latency_bound_ns: latency_bound_ns(input.expectations),
+        latency_bound_ns: tightest_latency(input.expectations),
         clock_step_ns: replayed.facts.clock_step_ns,
         origin: replayed.facts.origin,
         tolerances: input.tier.tolerances(),
@@ -163,18 +163,6 @@ fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation], o
         expectation.outcome = Outcome::Unknown;
         expectation.actual = format!("{}, but not judged: see above", expectation.actual);
     }
-}
-
-/// The tightest upper bound on a latency quantile: our own lateness must be small beside it.
-fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
-    expectations
-        .iter()
-        .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
-        .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
-        .filter_map(Expectation::compared)
-        .filter(|(op, _)| matches!(op, Comparison::Below | Comparison::AtMost))
-        .map(|(_, value)| value)
-        .min_by(f64::total_cmp)
 }
 
 #[cfg(test)]
