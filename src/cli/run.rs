@@ -246,27 +246,25 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     // From here on an interruption ends the rehearsal early, and is reported.
     drop(unfinished);
     let samples = samples::create(kept.samples)?;
-    let control = samples::control(samples.as_ref());
-    let control = follow::following(control, scenario, wall_clock::now())?;
+    let control =
+        follow::following(samples::control(samples.as_ref()), scenario, wall_clock::now())?;
     listen(voice, &control);
-    let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
-    let check = |summary: &Summary, length| acts::checked(scenario, summary, length);
     let ground = Ground {
         scenario,
         target: &target,
         recording: &recording.reader,
         facts: &facts,
         epoch: Epoch::after(Duration::ZERO),
-        stop,
+        stop: &control.stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
         watching: None,
         stage: lent.as_ref(),
         control: &control,
-        check: &check,
+        check: &|summary, length| acts::checked(scenario, summary, length),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         drop(control);
@@ -274,11 +272,10 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     };
     drop(stage);
 
-    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
+    let verdict = judged(scenario, &target, &facts, &performed, control.stop.is_requested());
     let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
     let oddities = performed.driven.as_ref().and_then(Oddities::of);
     facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
-    let exit = Exit::of(verdict.outcome);
     let (summary, health, held) = performed.driven.map_or_else(
         || (Summary::new(), Health::default(), Held::default()),
         |driven| (driven.summary, driven.health, driven.held),
@@ -297,7 +294,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         probes: &probes,
         replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
-        exit_code: exit.code(),
+        exit_code: Exit::of(verdict.outcome).code(),
         summary: &summary,
         facts: &facts,
         health: &health,
@@ -306,7 +303,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
     drop(control);
     told(&report, &summary.cells, kept)?;
-    samples::finish(samples, voice.quiet).map(|()| exit)
+    samples::finish(samples, voice.quiet).map(|()| Exit::of(verdict.outcome))
 }
 
 /// What all of it means.

@@ -34,7 +34,8 @@ pub(crate) struct Run {
     pub(crate) hold: Hold,
     pub(crate) samples: Option<Sink>,
     pub(crate) follow: Option<Arc<Follow>>,
-    pub(crate) run_in: Duration,
+    /// What is due before this counts in no figure.
+    pub(crate) counts_from: Duration,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     pub(crate) oddities: Oddities,
@@ -61,7 +62,7 @@ impl Run {
             hold,
             samples,
             follow,
-            run_in,
+            counts_from: run_in,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             oddities: Oddities::default(),
@@ -112,7 +113,7 @@ impl Desk {
         self.samples.add(arrival, sample);
         self.run.gauges.settled(sample, fold::is_error(arrival, sample));
         let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
-        summary.add_after(self.run.run_in, arrival, sample);
+        summary.add_after(self.run.counts_from, arrival, sample);
         drop(summary);
         if let Some((turn, settled)) = arrival.turn.zip(self.settled.as_ref()) {
             let at = sample.done.unwrap_or_else(|| self.run.epoch.now());

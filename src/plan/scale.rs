@@ -211,5 +211,9 @@ mod tests {
         let late = shifts.iter().filter(|shift| **shift >= CLONE_SHIFT / 2).count();
         assert!((400..600).contains(&late), "{late}");
         assert_eq!(scale.shift(5, 0), Duration::ZERO);
+        let near = scale.spread(Some(Duration::from_secs(4)));
+        let shifts = (0..1000).map(|group| near.shift(group, 1).as_secs());
+        assert_eq!(shifts.collect::<std::collections::BTreeSet<u64>>(), (0..4).collect());
+        assert_eq!(scale.spread(None), scale);
     }
 }

@@ -273,8 +273,9 @@ fn solve(mut matrix: [[f64; 3]; 3], mut right: [f64; 3]) -> Option<[f64; 3]> {
         }
         for row in column + 1..3 {
             let factor = matrix[row][column] / matrix[column][column];
-            for each in column..3 {
-                matrix[row][each] -= factor * matrix[column][each];
+            let above = matrix[column];
+            for (value, above) in matrix[row].iter_mut().zip(above) {
+                *value -= factor * above;
             }
             right[row] -= factor * right[column];
         }
@@ -438,10 +439,8 @@ mod tests {
     /// A straight line that breaks off: the law bends, the residuals alternate in long runs.
     #[test]
     fn residuals_with_a_pattern_are_doubted() {
-        let points: Vec<Point> = (1..=30)
-            .map(|load| f64::from(load))
-            .map(|load| (load, 100.0 * load.min(24.0)))
-            .collect();
+        let points: Vec<Point> =
+            (1..=30).map(f64::from).map(|load| (load, 100.0 * load.min(24.0))).collect();
         let usl = fit(&points).unwrap();
         assert!(usl.doubt().is_some(), "{usl:?}");
         assert!(usl.signs_by_chance < PATTERN, "{usl:?}");

@@ -12,6 +12,7 @@ use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::units::format_duration;
+use crate::verdict::acts::capacity;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::{Seen, check};
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
@@ -125,6 +126,12 @@ pub fn judge(input: &JudgeInput) -> Verdict {
 /// The verdict on a run without a replay.
 fn judge_drills(input: &JudgeInput) -> Verdict {
     let mut findings = input.drills.to_vec();
+    let searched = findings.iter().any(|each| each.check == capacity::CHECK);
+    let why = if searched {
+        "held against each trial of the act `capacity`"
+    } else {
+        "not judged: nothing was replayed"
+    };
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     let expectations: Vec<CheckedExpectation> = input
         .expectations
@@ -132,7 +139,7 @@ fn judge_drills(input: &JudgeInput) -> Verdict {
         .map(|each| CheckedExpectation {
             text: each.text.clone(),
             outcome: Outcome::Unknown,
-            actual: "not judged: nothing was replayed".to_owned(),
+            actual: why.to_owned(),
         })
         .collect();
     let outcome = if input.interrupted {

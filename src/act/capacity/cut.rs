@@ -32,7 +32,8 @@ pub(super) struct Watch<'a> {
 pub(super) struct Watched {
     /// Why it was ended early.
     pub(super) cut: Option<String>,
-    /// Answers by the second in the time that counts.
+    /// How much of the time that counts it was driven, and answers by the second in it.
+    pub(super) counted: Duration,
     pub(super) answered_rate: f64,
 }
 
@@ -48,7 +49,7 @@ pub(super) fn watched<T>(
     gauges: &Gauges,
     drive: impl FnOnce() -> T,
 ) -> (T, Watched) {
-    gauges.keep_recent(watch.run_in + watch.length + Duration::from_secs(60));
+    gauges.keep_recent(watch.run_in + watch.length + Duration::from_mins(1));
     thread::scope(|scope| {
         let (driving, ended) = mpsc::channel::<()>();
         let follow = scope.spawn(move || follow(watch, gauges, &ended));
@@ -60,7 +61,7 @@ pub(super) fn watched<T>(
 }
 
 fn follow(watch: &Watch<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Watched {
-    let mut watched = Watched::default();
+    let mut watched = Watched { counted: watch.length, ..Watched::default() };
     let (mut first, mut last) = (None, None);
     let end = watch.run_in + watch.length;
     let mut judged = 0;
@@ -70,7 +71,8 @@ fn follow(watch: &Watch<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Watched {
         }
         let now = gauges.snapshot();
         let at = (now.elapsed, now.answered);
-        if now.elapsed >= watch.run_in && now.elapsed <= end + TICK {
+        let is_over = watch.stop.is_requested() || now.elapsed > end + TICK;
+        if now.elapsed >= watch.run_in && !is_over {
             first.get_or_insert(at);
             last = Some(at);
         }
@@ -80,6 +82,7 @@ fn follow(watch: &Watch<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Watched {
             let mut asked = watch.expectations.iter();
             if let Some(why) = asked.find_map(|it| hopeless(it, watch, gauges, second)) {
                 watch.stop.request();
+                watched.counted = now.elapsed.saturating_sub(watch.run_in).min(watch.length);
                 watched.cut = Some(why);
             }
         }
@@ -130,5 +133,65 @@ fn hopeless(
             })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::examples::{answered, arrival};
+
+    const S: Duration = Duration::from_secs(1);
+
+    /// 40 requests a second from second 0 to 10, each of which takes so long; `failed` of ten are
+    /// errors. What is said of an expectation after a second, with a run-in of two seconds.
+    fn said(line: &str, took: Duration, failed: u64, until: u64) -> Option<String> {
+        let gauges = Gauges::default();
+        gauges.keep_recent(60 * S);
+        for index in 0..400_u64 {
+            let due = S / 40 * u32::try_from(index).unwrap();
+            let sample = answered(&arrival(index, due), took);
+            if sample.done.unwrap().as_secs() < until {
+                gauges.settled(&sample, index % 10 < failed);
+            }
+        }
+        let expectations = [Expectation::parse(line).unwrap()];
+        let (wish, stop) = (Stop::new(), Stop::new());
+        let watch = Watch {
+            expectations: &expectations,
+            run_in: 2 * S,
+            length: 8 * S,
+            requests: 400,
+            wish: &wish,
+            stop: &stop,
+        };
+        hopeless(&expectations[0], &watch, &gauges, until)
+    }
+
+    #[test]
+    fn a_percentile_is_hopeless_once_more_are_slow_than_may_be() {
+        let (slow, fast) = (S / 2, S / 20);
+        let late = said("latency p90 < 250ms", slow, 0, 8).unwrap();
+        assert!(late.contains("`latency p90 < 250ms` cannot hold any more"), "{late}");
+        assert_eq!(said("latency p90 < 250ms", fast, 0, 10), None);
+        // 40 of 400 may be slow: those of one second are not enough, and those of the run-in do
+        // not count.
+        assert_eq!(said("latency p90 < 250ms", slow, 0, 4), None);
+        assert_eq!(said("latency p90 < 5s", slow, 0, 10), None);
+        // A median of the rest may still hold.
+        assert_eq!(said("latency p50 < 250ms", slow, 0, 7), None);
+    }
+
+    #[test]
+    fn errors_are_hopeless_once_there_are_too_many() {
+        let fast = S / 20;
+        assert!(said("errors < 1%", fast, 1, 6).unwrap().contains("have failed"));
+        assert_eq!(said("errors < 1%", fast, 0, 10), None);
+        assert_eq!(said("errors < 20%", fast, 1, 10), None);
+        // What is narrowed down, or bounded from below, is judged in the end.
+        for line in ["errors < 1% over 2s", "errors < 1% with >= 9999 samples"] {
+            assert_eq!(said(line, fast, 1, 10), None, "{line}");
+        }
+        assert_eq!(said("latency p50 > 250ms", fast, 0, 10), None);
     }
 }

@@ -91,8 +91,8 @@ pub struct Trial {
     pub reason: String,
     /// The expectations, where it was driven to its end.
     pub expectations: Vec<Checked>,
-    /// It was ended early, since it could not hold any more.
-    pub is_cut: bool,
+    /// How much of the time that counts it was driven, ns: less where it could not hold any more.
+    pub driven_ns: u64,
     /// When it began, ns since the start of the rehearsal.
     pub started_ns: u64,
     /// When its requests that count began.
@@ -185,13 +185,13 @@ pub struct CurvePoint {
 }
 
 impl Capacity {
-    /// The curve from low to high loads, of the trials that were driven to their end by a generator
-    /// that was in time.
+    /// The curve from low to high loads, of the trials that were driven for a second or longer by a
+    /// generator that was in time.
     pub fn curve(&self) -> Vec<CurvePoint> {
         let mut whole: Vec<&Trial> = self
             .trials
             .iter()
-            .filter(|trial| trial.outcome != Outcome::Spoiled && !trial.is_cut)
+            .filter(|trial| trial.outcome != Outcome::Spoiled && trial.driven_ns >= SHORTEST)
             .collect();
         whole.sort_by(|a, b| a.load.total_cmp(&b.load));
         whole.chunk_by(|a, b| a.load.total_cmp(&b.load).is_eq()).filter_map(point).collect()
@@ -226,6 +226,9 @@ impl Capacity {
         self.trials.iter().filter(is_it).filter(|trial| trial.outcome != Outcome::Spoiled)
     }
 }
+
+/// Shorter trials tell no rate.
+const SHORTEST: u64 = 1_000_000_000;
 
 fn point(trials: &[&Trial]) -> Option<CurvePoint> {
     let middle = |of: &dyn Fn(&Trial) -> f64| median(trials.iter().map(|trial| of(trial)));

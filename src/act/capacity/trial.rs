@@ -159,7 +159,8 @@ fn left_behind(gauges: &Gauges) -> u64 {
 
 /// The figures of a trial.
 fn measured(rig: &Rig<'_>, load: f64, summary: &Summary, watched: &Watched) -> Trial {
-    let seconds = rig.options.trial.as_secs_f64();
+    // A trial that was ended early was driven for a part of it.
+    let seconds = watched.counted.as_secs_f64().max(0.001);
     let latency = &summary.latency;
     let at = |quantile: f64| latency.value_at_quantile(quantile);
     let quantiles = [at(0.5), at(0.95), at(0.99), latency.max()];
@@ -172,6 +173,7 @@ fn measured(rig: &Rig<'_>, load: f64, summary: &Summary, watched: &Watched) -> T
         answered_rate: watched.answered_rate,
         latency_ns: (!latency.is_empty()).then_some(quantiles),
         errors: as_f64(summary.errors) / as_f64(sent.max(1)),
+        driven_ns: nanoseconds(watched.counted),
         ..Trial::default()
     }
 }
@@ -193,7 +195,6 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
         .as_ref()
         .map(|aborted| format!("`{}` ended it ({})", aborted.rule, aborted.seen));
     let cut = early.watched.cut.clone().or(aborted);
-    trial.is_cut = driven.interrupted;
     let verdict = if early.wished {
         Err("the run was interrupted".to_owned())
     } else if let Some(cut) = cut {

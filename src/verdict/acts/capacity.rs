@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::act::capacity::seen::{Capacity, Ended, Moved, Outcome as TrialOutcome};
 use crate::probe::record::SeriesKind;
-use crate::units::{format_counted, format_duration, format_rate};
+use crate::units::{format_counted, format_duration, format_rate, trim_zeros};
 use crate::verdict::watch::{NEAR, STILL};
 use crate::verdict::{Finding, Outcome, finding};
 
@@ -91,11 +91,7 @@ fn multiple(seen: &Capacity, load: f64) -> String {
 }
 
 fn short(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') {
-        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
-    }
-    text
+    trim_zeros(&format!("{value:.decimals$}")).to_owned()
 }
 
 fn nothing_held(seen: &Capacity, ended: Ended) -> String {

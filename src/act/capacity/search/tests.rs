@@ -175,8 +175,8 @@ fn a_noisy_limit_is_found_within_five_percent_over_twenty_seeds() {
         }
     }
     errors.sort_by(f64::total_cmp);
-    println!("worst {worst:.4}, p95 {:.4}, most trials {longest}", errors[94]);
-    assert!(errors[94] <= 0.05, "{errors:?}");
+    // Of a hundred searches through noise of a quarter, 95 come so near, and none is far off.
+    assert!(errors[94] <= 0.05 && worst <= 0.08, "{errors:?}");
     assert!(longest <= 26, "{longest}");
 }
 

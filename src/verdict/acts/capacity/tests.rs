@@ -14,6 +14,7 @@ fn trial(load: f64, outcome: TrialOutcome, p99_ms: u64) -> Trial {
     Trial {
         load,
         planned: load,
+        driven_ns: 10 * S,
         sent_rate: rate,
         answered_rate: rate.min(1_200.0),
         latency_ns: Some([1_000_000, 2_000_000, p99_ms * 1_000_000, S]),
