@@ -8,6 +8,7 @@ pub mod payloads;
 pub mod cold;
 pub mod replay;
 pub mod abort;
+pub mod capacity;
 
 mod request;
 mod shell;
@@ -16,8 +17,11 @@ mod wall;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::act::capacity::seen::{Capacity, Checked};
 use crate::drive::clock::{Epoch, nanoseconds};
+use crate::drive::hold::Control;
 use crate::drive::stop::Stop;
 use crate::plan::facts::Facts;
 use crate::probe::Watching;
@@ -26,6 +30,7 @@ use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
 use crate::scenario::endpoint::Endpoint;
 use crate::scenario::target::{Target, TargetError};
+use crate::summary::Summary;
 
 /// What drills stand on.
 #[derive(Clone, Copy)]
@@ -52,6 +57,10 @@ pub struct Ground<'a> {
     pub watching: Option<&'a Watching>,
     /// What the embedded stage lends, where it is the target.
     pub stage: Option<&'a StageHandle>,
+    /// What loads follow of the target's answers, and what changes them.
+    pub control: &'a Control,
+    /// Holds a load of this length against the scenario's expectations.
+    pub check: &'a dyn Fn(&Summary, Duration) -> Vec<Checked>,
 }
 
 /// A handle on the embedded stage, which is ours: to change it needs nobody's consent.
@@ -89,6 +98,8 @@ pub enum Evidence {
     Payloads(payloads::Payloads),
     /// See [`cold`].
     Cold(Box<cold::Cold>),
+    /// See [`capacity`].
+    Capacity(Box<Capacity>),
 }
 
 /// A drill that was performed.
@@ -119,6 +130,9 @@ pub fn perform(act: ActName, ground: &Ground<'_>) -> Option<Performed> {
         }
         ActName::Payloads => Evidence::Payloads(payloads::perform(ground, acts.payloads.as_ref()?)),
         ActName::Cold => Evidence::Cold(Box::new(cold::perform(ground, acts.cold.as_ref()?))),
+        ActName::Capacity => {
+            Evidence::Capacity(Box::new(capacity::perform(ground, acts.capacity.as_ref()?)))
+        }
         ActName::Replay => return None,
     };
     Some(Performed { act, started_ns, ended_ns: nanoseconds(ground.epoch.now()), evidence })

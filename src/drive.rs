@@ -192,7 +192,8 @@ fn driven(
     (ended, seen): (Worked, Vec<Seen>),
 ) -> Result<Driven, DriveError> {
     let Worked { mut summary, run_queue_wait, failure } = ended;
-    assert_eq!(summary.arrivals, arrivals, "every arrival has exactly one sample");
+    let sampled = summary.arrivals + summary.run_in;
+    assert_eq!(sampled, arrivals, "every arrival has exactly one sample");
     if let Some(error) = failure {
         return Err(DriveError::Timer(error));
     }

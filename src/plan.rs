@@ -27,6 +27,7 @@ mod clones;
 mod choice;
 mod tally;
 mod measure;
+pub mod busiest;
 pub mod generate;
 
 use std::collections::HashMap;
@@ -84,7 +85,7 @@ fn outline_source(
     scenario: &Scenario,
     authority: &str,
 ) -> Result<(Facts, Plan), PlanError> {
-    let scale = Scale::new(scenario.scale, scenario.seed)?;
+    let scale = Scale::new(scenario.scale, scenario.seed)?.spread(scenario.clones.spread);
     let speed = Speed::new(scenario.speed)?;
     let span = select::span(source, scenario.window)?;
     let mut selection = select::select(source, span, scenario, scale)?;

@@ -22,3 +22,5 @@ pub mod divisive;
 pub mod poisson;
 pub mod rates;
 pub mod mmpp;
+pub mod usl;
+pub mod kneedle;

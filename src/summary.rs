@@ -9,6 +9,7 @@ pub(crate) mod examples;
 pub mod fold;
 pub mod outcomes;
 pub mod parts;
+mod run_in;
 mod unread;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ use crate::summary::parts::Parts;
 pub struct Summary {
     /// Arrivals folded; equal to the number planned, always.
     pub arrivals: u64,
+    /// Arrivals of a run-in, which are in no other figure.
+    pub run_in: u64,
     /// Arrivals by fate.
     pub fates: BTreeMap<&'static str, u64>,
     /// Answers by status code.

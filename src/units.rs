@@ -220,7 +220,7 @@ fn three_digits(value: f64) -> String {
     trim_zeros(&format!("{value:.decimals$}")).to_owned()
 }
 
-fn trim_zeros(number: &str) -> &str {
+pub(crate) fn trim_zeros(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 

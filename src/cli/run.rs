@@ -74,11 +74,11 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER", default_value = "reports", env = "PEAKHOUR_REPORTS")]
     reports: PathBuf,
     /// Break the embedded stage on purpose: cold-cache, connection-limit, connection-hang,
-    /// body-limit, event-loop, stall.
+    /// body-limit, event-loop, stall, capacity (or such as capacity=500: answers a second).
     #[arg(long, value_name = "KIND")]
     stage_fault: Option<String>,
-    /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold or
-    /// replay.
+    /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold,
+    /// replay or capacity.
     #[arg(long, value_name = "ACT", env = "PEAKHOUR_ONLY", value_parser = parse_act)]
     only: Option<ActName>,
     /// Consent to what acts change in the stack: `reset` of the act `cold` empties its caches.
@@ -243,7 +243,6 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     let control = samples::control(samples.as_ref(), &kept.live);
     let control = follow::following(control, scenario, wall_clock::now())?;
     listen(voice, &control);
-    let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
@@ -252,12 +251,14 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         recording: &recording.reader,
         facts: &facts,
         epoch: Epoch::after(Duration::ZERO),
-        stop,
+        stop: &control.stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
         watching: None,
         stage: lent.as_ref(),
+        control: &control,
+        check: &|summary, length| acts::checked(scenario, summary, length),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         drop(control);
@@ -265,11 +266,10 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     };
     drop(stage);
 
-    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
+    let verdict = judged(scenario, &target, &facts, &performed, control.stop.is_requested());
     let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
     let oddities = performed.driven.as_ref().and_then(Oddities::of);
     facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
-    let exit = Exit::of(verdict.outcome);
     let (summary, health, held) = performed.driven.map_or_else(
         || (Summary::new(), Health::default(), Held::default()),
         |driven| (driven.summary, driven.health, driven.held),
@@ -288,7 +288,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         probes: &probes,
         replay_started_ns: performed.replay_started_ns,
         verdict: &verdict,
-        exit_code: exit.code(),
+        exit_code: Exit::of(verdict.outcome).code(),
         summary: &summary,
         facts: &facts,
         health: &health,
@@ -297,7 +297,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
     drop(control);
     told(&report, &summary.cells, kept)?;
-    samples::finish(samples, voice.quiet).map(|()| exit)
+    samples::finish(samples, voice.quiet).map(|()| Exit::of(verdict.outcome))
 }
 
 /// What all of it means.

@@ -34,6 +34,8 @@ pub(crate) struct Run {
     pub(crate) hold: Hold,
     pub(crate) samples: Option<Sink>,
     pub(crate) follow: Option<Arc<Follow>>,
+    /// What is due before this counts in no figure.
+    pub(crate) counts_from: Duration,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
     pub(crate) oddities: Oddities,
@@ -50,7 +52,7 @@ impl Run {
         gauges: Arc<Gauges>,
         control: Control,
     ) -> Self {
-        let Control { stop, hold, samples, follow, .. } = control;
+        let Control { stop, hold, samples, follow, run_in, .. } = control;
         Self {
             epoch,
             dialler: Dialler::new(way),
@@ -60,6 +62,7 @@ impl Run {
             hold,
             samples,
             follow,
+            counts_from: run_in,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
             oddities: Oddities::default(),
@@ -109,7 +112,9 @@ impl Desk {
     fn settle(&self, arrival: &Arrival, sample: &Sample) {
         self.samples.add(arrival, sample);
         self.run.gauges.settled(sample, fold::is_error(arrival, sample));
-        self.summary.lock().unwrap_or_else(PoisonError::into_inner).add(arrival, sample);
+        let mut summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
+        summary.add_after(self.run.counts_from, arrival, sample);
+        drop(summary);
         if let Some((turn, settled)) = arrival.turn.zip(self.settled.as_ref()) {
             let at = sample.done.unwrap_or_else(|| self.run.epoch.now());
             let (session, position) = (arrival.session, turn.position);

@@ -103,6 +103,9 @@ pub struct Control {
     pub hook: Option<Hook>,
     /// Where its gauges are shown.
     pub live: Live,
+    /// The run-in: what is due before this moment is sent, and is in no figure but
+    /// [`crate::summary::Summary::run_in`]; moments of the summary are since its end.
+    pub run_in: Duration,
 }
 
 impl From<Stop> for Control {

@@ -15,6 +15,8 @@ pub(crate) struct Scale {
     whole: u32,
     /// One more for the groups whose draw is below it, of 2^64.
     threshold: u128,
+    /// Clones are later than their originals by less than this.
+    spread: Duration,
 }
 
 impl Scale {
@@ -26,7 +28,12 @@ impl Scale {
         let whole = factor.floor() as u32;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^64")]
         let threshold = (factor.fract() * 2.0_f64.powi(64)) as u128;
-        Ok(Self { seed, whole, threshold })
+        Ok(Self { seed, whole, threshold, spread: CLONE_SHIFT })
+    }
+
+    /// The same with clones nearer to their originals, or further away, where that is asked for.
+    pub(crate) fn spread(self, spread: Option<Duration>) -> Self {
+        Self { spread: spread.unwrap_or(self.spread), ..self }
     }
 
     /// Every group is played once.
@@ -56,14 +63,14 @@ impl Scale {
     }
 
     /// How much later than recorded a copy of a group is played: nothing for the first one, and
-    /// uniform below [`CLONE_SHIFT`] for the others, so that copies do not add up to bursts that
+    /// uniform below its spread for the others, so that copies do not add up to bursts that
     /// never were.
     pub(crate) fn shift(self, group: u64, copy: u32) -> Duration {
         if copy == 0 {
             return Duration::ZERO;
         }
         let draw = draw(self.seed, group, copy, Purpose::Shift);
-        let ns = (u128::from(draw) * CLONE_SHIFT.as_nanos()) >> 64;
+        let ns = (u128::from(draw) * self.spread.as_nanos()) >> 64;
         Duration::from_nanos(u64::try_from(ns).unwrap_or(0))
     }
 }
@@ -71,7 +78,7 @@ impl Scale {
 /// Largest scale.
 const MAX_COPIES: u32 = 100;
 
-/// Clones are shifted by less than this: long enough to take bursts apart, short against the
+/// Clones are shifted by less than this, where nobody asks for less: long enough to take bursts apart, short against the
 /// minutes in which load changes (science: scaling a recording).
 pub(crate) const CLONE_SHIFT: Duration = Duration::from_secs(30);
 
@@ -204,5 +211,9 @@ mod tests {
         let late = shifts.iter().filter(|shift| **shift >= CLONE_SHIFT / 2).count();
         assert!((400..600).contains(&late), "{late}");
         assert_eq!(scale.shift(5, 0), Duration::ZERO);
+        let near = scale.spread(Some(Duration::from_secs(4)));
+        let shifts = (0..1000).map(|group| near.shift(group, 1).as_secs());
+        assert_eq!(shifts.collect::<std::collections::BTreeSet<u64>>(), (0..4).collect());
+        assert_eq!(scale.spread(None), scale);
     }
 }

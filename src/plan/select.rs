@@ -134,7 +134,7 @@ fn clock_span(started_unix_ns: i64, from: u32, to: u32) -> Span {
 
 /// The earliest of the spans of this length with the most requests, to a thousandth of its length:
 /// requests are counted in buckets, so that memory does not depend on their number.
-fn busiest(outlines: &mut Rows<Outline>, length: Duration) -> Result<Span, PlanError> {
+pub(crate) fn busiest(outlines: &mut Rows<Outline>, length: Duration) -> Result<Span, PlanError> {
     let bucket = length.as_nanos().div_ceil(BUCKETS).max(1);
     let buckets = (length.as_nanos() / bucket).max(1);
     let mut recent: VecDeque<(u128, u64)> = VecDeque::new();
@@ -235,7 +235,8 @@ pub(crate) fn is_scaled(scenario: &Scenario) -> bool {
 /// For how long the load of clones rises, and ebbs away behind the end of the recording: what it is
 /// in between is what scaling made of it.
 pub(crate) fn rise(scenario: &Scenario) -> Duration {
-    if scenario.scale > 1.0 { CLONE_SHIFT } else { Duration::ZERO }
+    let spread = || scenario.clones.spread.unwrap_or(CLONE_SHIFT);
+    if scenario.scale > 1.0 { spread() } else { Duration::ZERO }
 }
 
 /// Connections and sessions, tied together where one was used by the other: a forest in which each

@@ -118,7 +118,18 @@ fn planned_with(
     exchanges: &[Exchange],
     scenario: &Scenario,
 ) -> Result<(Facts, Vec<Arrival>), PlanError> {
-    let source = Source {
+    with_source(closings, exchanges, |source| {
+        let (facts, plan) = outline_source(&source, scenario, "staging")?;
+        Ok((facts, plan.collect::<Result<_, _>>()?))
+    })
+}
+
+pub(super) fn with_source<T>(
+    closings: Closings,
+    exchanges: &[Exchange],
+    with: impl FnOnce(Source<'_>) -> T,
+) -> T {
+    with(Source {
         started_unix_ns: 0,
         closings: Arc::new(closings),
         handshakes: Arc::new(handshakes()),
@@ -130,9 +141,7 @@ fn planned_with(
             let rows = exchanges.iter().filter(|row| in_span(span, row.at)).cloned();
             Box::new(rows.map(Ok).collect::<Vec<_>>().into_iter())
         },
-    };
-    let (facts, plan) = outline_source(&source, scenario, "staging")?;
-    Ok((facts, plan.collect::<Result<_, _>>()?))
+    })
 }
 
 /// The first connection was opened in full, and the second resumed its session.

@@ -1,6 +1,7 @@
 //! The charts of the page: each one a plot, a sentence that says the same, and its numbers.
 
 mod acts;
+mod capacity;
 pub(crate) mod comparison;
 mod heat;
 pub(crate) mod history;
@@ -67,6 +68,7 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     charts.extend(stacked::dispersion(&figures.dispersion));
     charts.extend(percentiles::sizes(report));
     charts.extend(acts::charts(&report.acts));
+    charts.extend(capacity::charts(&report.acts));
     charts.extend(probes::charts(&report.probes, report.replay_started_ns.unwrap_or(0)));
     charts
 }

@@ -2,6 +2,7 @@
 //! and from the keyboard. Everything foreign is escaped by the template engine; the only text that
 //! goes in as it is, is the chart library's script.
 
+mod capacity;
 mod cold;
 pub mod likeness;
 pub mod comparison;

@@ -1,6 +1,7 @@
 //! The report on a terminal: a tired person reads it in ten seconds. The verdict comes first, then
 //! whether the load can be trusted, then what was asked, what was found, the numbers, what to do.
 
+mod capacity;
 pub(crate) mod grid;
 mod numbers;
 mod routes;
@@ -9,6 +10,7 @@ mod scaling;
 use std::path::PathBuf;
 
 use crate::report::model::Report;
+use crate::report::terminal::capacity::capacity;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::numbers::numbers;
 use crate::report::terminal::routes::{acts, routes};
@@ -37,6 +39,7 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         headline(report, width),
         report.shape.as_ref().map_or_else(String::new, |each| shape(each, width)),
         scaling(&report.facts, width),
+        capacity(&report.acts, width),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
         acts(&report.acts, width),

@@ -5,6 +5,7 @@ pub mod canary;
 pub mod connections;
 pub mod payloads;
 pub mod cold;
+pub mod capacity;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ use serde_yaml::Spanned;
 
 use crate::scenario::TargetSpec;
 use crate::scenario::acts::canary::{CanaryKeys, CanaryOptions};
+use crate::scenario::acts::capacity::{CapacityKeys, CapacityOptions};
 use crate::scenario::acts::cold::{ColdKeys, ColdOptions};
 use crate::scenario::acts::connections::{ConnectionsKeys, ConnectionsOptions};
 use crate::scenario::acts::fingerprint::{FingerprintKeys, FingerprintOptions};
@@ -48,18 +50,21 @@ pub enum ActName {
     Cold,
     /// The recorded load.
     Replay,
+    /// The highest multiple of the recorded load that is held.
+    Capacity,
 }
 
 impl ActName {
     /// All of them, from cheap to dear: the order in which they are performed, whatever the order
     /// in the scenario.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Fingerprint,
         Self::Canary,
         Self::Connections,
         Self::Payloads,
         Self::Cold,
         Self::Replay,
+        Self::Capacity,
     ];
 
     /// The name in scenarios and reports.
@@ -71,6 +76,7 @@ impl ActName {
             Self::Payloads => "payloads",
             Self::Cold => "cold",
             Self::Replay => "replay",
+            Self::Capacity => "capacity",
         }
     }
 
@@ -101,6 +107,8 @@ pub struct Acts {
     pub cold: Option<ColdOptions>,
     /// The recorded load.
     pub replay: bool,
+    /// Multiples of it.
+    pub capacity: Option<CapacityOptions>,
 }
 
 impl Acts {
@@ -113,6 +121,7 @@ impl Acts {
             ActName::Payloads => self.payloads.is_some(),
             ActName::Cold => self.cold.is_some(),
             ActName::Replay => self.replay,
+            ActName::Capacity => self.capacity.is_some(),
         }
     }
 
@@ -126,6 +135,7 @@ impl Acts {
             ActName::Payloads => self.payloads = all.payloads,
             ActName::Cold => self.cold = all.cold,
             ActName::Replay => self.replay = all.replay,
+            ActName::Capacity => self.capacity = all.capacity,
         }
     }
 
@@ -142,6 +152,7 @@ impl Acts {
             payloads: None,
             cold: None,
             replay: false,
+            capacity: None,
         }
     }
 }
@@ -154,13 +165,16 @@ pub(crate) enum ActItem {
     Connections(Box<ConnectionsKeys>),
     Payloads(Box<PayloadsKeys>),
     Cold(Box<ColdKeys>),
+    Capacity(Box<CapacityKeys>),
 }
 
-/// Reads the acts. Where a scenario names none, it replays.
+/// Reads the acts. Where a scenario names none, it replays. `expects` says whether it expects
+/// anything.
 pub(crate) fn read(
     place: Place<'_>,
     items: Option<Vec<Spanned<ActItem>>>,
     target: &TargetSpec,
+    expects: bool,
 ) -> Result<Acts, ScenarioError> {
     let Some(items) = items else { return Ok(Acts::replay()) };
     let mut acts = Acts::none();
@@ -174,6 +188,7 @@ pub(crate) fn read(
             ActItem::Connections(_) => ActName::Connections,
             ActItem::Payloads(_) => ActName::Payloads,
             ActItem::Cold(_) => ActName::Cold,
+            ActItem::Capacity(_) => ActName::Capacity,
         };
         if acts.has(name) {
             let mistake = Mistake::new(
@@ -187,6 +202,9 @@ pub(crate) fn read(
         if target.tls().is_some() && speaks_no_tls(&acts, name) {
             return Err(place.mistake(&at, no_tls(name)));
         }
+        if name == ActName::Capacity && !expects {
+            return Err(place.mistake(&at, nothing_expected()));
+        }
     }
     Ok(acts)
 }
@@ -196,8 +214,19 @@ fn speaks_no_tls(acts: &Acts, name: ActName) -> bool {
     match name {
         ActName::Connections => acts.connections.as_ref().is_some_and(|options| options.target),
         ActName::Payloads => true,
-        ActName::Fingerprint | ActName::Canary | ActName::Cold | ActName::Replay => false,
+        ActName::Fingerprint
+        | ActName::Canary
+        | ActName::Cold
+        | ActName::Replay
+        | ActName::Capacity => false,
     }
+}
+
+fn nothing_expected() -> Mistake {
+    Mistake::new(
+        "the act `capacity` looks for the highest load that holds what is expected, and nothing is",
+        "add such as `expect: [ latency p99 < 250ms, errors < 0.1% ]`",
+    )
 }
 
 fn no_tls(name: ActName) -> Mistake {
@@ -224,6 +253,7 @@ fn add(
         ActItem::Connections(keys) => acts.connections = Some(connections::read(place, *keys)?),
         ActItem::Payloads(keys) => acts.payloads = Some(payloads::read(place, *keys)?),
         ActItem::Cold(keys) => acts.cold = Some(cold::read(place, *keys)?),
+        ActItem::Capacity(keys) => acts.capacity = Some(capacity::read(place, &keys)?),
         ActItem::Word(_) => match name {
             ActName::Fingerprint => {
                 acts.fingerprint = Some(fingerprint::read(place, FingerprintKeys::default())?);
@@ -237,6 +267,7 @@ fn add(
             }
             ActName::Cold => acts.cold = Some(cold::read(place, ColdKeys::default())?),
             ActName::Replay => acts.replay = true,
+            ActName::Capacity => acts.capacity = Some(CapacityOptions::default()),
         },
     }
     Ok(())
@@ -267,10 +298,11 @@ impl<'de> Deserialize<'de> for ActItem {
                     "connections" => ActItem::Connections(map.next_value()?),
                     "payloads" => ActItem::Payloads(map.next_value()?),
                     "cold" => ActItem::Cold(map.next_value()?),
+                    "capacity" => ActItem::Capacity(map.next_value()?),
                     _ => {
                         return Err(A::Error::custom(format!(
                             "`{}` is no act with options; those are fingerprint, canary, \
-                             connections, payloads and cold",
+                             connections, payloads, cold and capacity",
                             crop(&name)
                         )));
                     }

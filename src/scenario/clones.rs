@@ -1,5 +1,7 @@
 //! What clones of sessions share with their originals: the block `clones` of a scenario.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::scenario::fields;
@@ -14,6 +16,9 @@ pub struct Clones {
     pub identities: Identities,
     /// What caches know resources by.
     pub keys: CloneKeys,
+    /// How much later than their originals they may be, in recorded time; what suits a whole
+    /// recording where absent. No option of a scenario: short trials have a run-in of this length.
+    pub spread: Option<Duration>,
 }
 
 /// Whose identities are replaced.
@@ -60,6 +65,7 @@ pub(crate) fn read(place: Place<'_>, keys: &CloneFileKeys) -> Result<Clones, Sce
             fields::word(text, &identities)
         })?,
         keys: place.or(keys.keys.as_ref(), default.keys, |text| fields::word(text, &shares))?,
+        spread: None,
     })
 }
 
@@ -75,9 +81,9 @@ mod tests {
             from_text(&text, "t.yaml").map(|it| it.clones).map_err(|error| error.to_string())
         };
         assert_eq!(read(""), Ok(Clones::default()));
-        let own = Clones { identities: Identities::Own, keys: CloneKeys::Own };
+        let own = Clones { identities: Identities::Own, keys: CloneKeys::Own, spread: None };
         assert_eq!(read("clones: { identities: own, keys: own }"), Ok(own));
-        let shared = Clones { identities: Identities::Shared, keys: CloneKeys::Shared };
+        let shared = Clones { identities: Identities::Shared, ..Clones::default() };
         assert_eq!(read("clones: { identities: shared, keys: shared }"), Ok(shared));
         let error = read("clones: { keys: mine }").unwrap_err();
         assert!(error.contains("t.yaml:4") && error.contains("own"), "{error}");

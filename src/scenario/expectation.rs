@@ -151,6 +151,18 @@ impl Expectation {
     }
 }
 
+/// The tightest upper bound on a latency quantile, ns: our own lateness must be small beside it.
+pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
+    expectations
+        .iter()
+        .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
+        .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
+        .filter_map(Expectation::compared)
+        .filter(|(op, _)| op.is_ceiling())
+        .map(|(_, value)| value)
+        .min_by(f64::total_cmp)
+}
+
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
                        completeness, status-changes, rate and throughput";
 

@@ -88,6 +88,7 @@ pub(crate) struct StageFileKeys {
     pub(crate) block_per_byte: Option<Text>,
     pub(crate) stall: Option<StallKeys>,
     pub(crate) retry_storm: Option<RetryStormKeys>,
+    pub(crate) capacity: Option<Text>,
 }
 
 #[derive(Default, Deserialize)]

@@ -21,6 +21,9 @@ pub struct StageKnobs {
     pub stall: Option<Stall>,
     /// Overload that keeps itself going; `None` is healthy.
     pub retry_storm: Option<RetryStorm>,
+    /// Answers a second at most, one after the other, in the order of their requests: what comes
+    /// faster waits. `None` is healthy.
+    pub capacity: Option<u32>,
 }
 
 /// A cache in front of a slow store.
@@ -89,6 +92,7 @@ impl Default for StageKnobs {
             block_ns_per_byte: 0,
             stall: None,
             retry_storm: None,
+            capacity: None,
         }
     }
 }

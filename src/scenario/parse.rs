@@ -76,7 +76,8 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
     let hosts = mapped::read(place, keys.target.hosts.take(), &target)?;
     let (target, hosts) = tls::read(place, (target, hosts), keys.target.tls.take())?;
-    let acts = acts::read(place, keys.acts, &target)?;
+    let expects = keys.expect.as_ref().is_some_and(|lines| !lines.is_empty());
+    let acts = acts::read(place, keys.acts, &target, expects)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;
     let watches = watch::read(place, keys.watch)?;
@@ -326,6 +327,9 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
             length: place.read(&keys.length, up_to_an_hour)?,
         });
     }
+    knobs.capacity = place.or(keys.capacity.as_ref(), None, |text| {
+        count(text.strip_suffix("/s").unwrap_or(text).trim()).map(Some)
+    })?;
     if let Some(keys) = keys.retry_storm {
         knobs.retry_storm = Some(RetryStorm {
             beyond: place.read(&keys.beyond, count)?,

@@ -103,7 +103,7 @@ pub(crate) fn refuse_acts(target: &TargetSpec, acts: &Acts) -> Result<(), Mistak
     let asks_target = |act: &ActName| match act {
         ActName::Canary | ActName::Cold | ActName::Payloads => acts.has(*act),
         ActName::Connections => acts.connections.as_ref().is_some_and(|it| it.target),
-        ActName::Fingerprint | ActName::Replay => false,
+        ActName::Fingerprint | ActName::Replay | ActName::Capacity => false,
     };
     match ActName::ALL.iter().find(|act| asks_target(act)).filter(|_| target.redis().is_some()) {
         None => Ok(()),

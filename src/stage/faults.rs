@@ -22,11 +22,16 @@ pub enum Fault {
     EventLoop,
     /// Everything stands still once.
     Stall,
+    /// So many answers a second, one after the other.
+    Capacity(u32),
 }
 
 /// A name that is not one of a [`Fault`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no fault `{name}`; the faults are {}", Fault::ALL.map(Fault::name).join(", "))]
+#[error(
+    "there is no fault `{name}`; the faults are {} (or such as capacity=500)",
+    Fault::ALL.map(Fault::name).join(", ")
+)]
 pub struct UnknownFault {
     /// What was given.
     pub name: String,
@@ -34,13 +39,14 @@ pub struct UnknownFault {
 
 impl Fault {
     /// All of them, in the order in which they are listed for people.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ColdCache,
         Self::ConnectionLimit,
         Self::ConnectionHang,
         Self::BodyLimit,
         Self::EventLoop,
         Self::Stall,
+        Self::Capacity(DEFAULT_CAPACITY),
     ];
 
     /// The name in commands and reports.
@@ -52,6 +58,7 @@ impl Fault {
             Self::BodyLimit => "body-limit",
             Self::EventLoop => "event-loop",
             Self::Stall => "stall",
+            Self::Capacity(_) => "capacity",
         }
     }
 
@@ -68,15 +75,19 @@ impl Fault {
             Self::BodyLimit => "request bodies above 64 KiB are answered 413",
             Self::EventLoop => "each byte of a request body blocks the event loop for 2 us",
             Self::Stall => "everything stands still for 1.5 s, 3 s after the first request",
+            Self::Capacity(_) => "requests are answered one after the other, so many a second",
         }
     }
 
-    /// The fault of this name.
+    /// The fault of this name; `capacity=500` says how many answers a second.
     pub fn parse(name: &str) -> Result<Self, UnknownFault> {
-        Self::ALL
-            .into_iter()
-            .find(|fault| fault.name() == name)
-            .ok_or_else(|| UnknownFault { name: name.to_owned() })
+        let unknown = || UnknownFault { name: name.to_owned() };
+        if let Some(rate) = name.strip_prefix("capacity=") {
+            let rate = rate.strip_suffix("/s").unwrap_or(rate);
+            let rate = rate.parse().ok().filter(|rate| (1..=1_000_000).contains(rate));
+            return rate.map(Self::Capacity).ok_or_else(unknown);
+        }
+        Self::ALL.into_iter().find(|fault| fault.name() == name).ok_or_else(unknown)
     }
 
     /// Makes the broken twin: changes what belongs to this fault and nothing else.
@@ -99,13 +110,20 @@ impl Fault {
                     length: Duration::from_millis(1_500),
                 });
             }
+            Self::Capacity(rate) => knobs.capacity = Some(rate),
         }
     }
 }
 
+/// Answers a second where the fault says nothing else.
+const DEFAULT_CAPACITY: u32 = 500;
+
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        match self {
+            Self::Capacity(rate) => write!(formatter, "{}={rate}", self.name()),
+            _ => formatter.write_str(self.name()),
+        }
     }
 }
 
@@ -159,9 +177,16 @@ mod tests {
         for fault in Fault::ALL {
             assert_eq!(Fault::parse(fault.name()), Ok(fault));
         }
+        let fault = Fault::parse("capacity=900").unwrap();
+        assert_eq!((fault, fault.to_string().as_str()), (Fault::Capacity(900), "capacity=900"));
+        assert_eq!(Fault::parse("capacity=1200/s"), Ok(Fault::Capacity(1_200)));
+        for wrong in ["capacity=", "capacity=0", "capacity=-3", "capacity=9999999", "stall=3"] {
+            assert!(Fault::parse(wrong).is_err(), "{wrong}");
+        }
         let text = Fault::parse("coldcache").unwrap_err().to_string();
         let expected = "there is no fault `coldcache`; the faults are cold-cache, \
-                        connection-limit, connection-hang, body-limit, event-loop, stall";
+                        connection-limit, connection-hang, body-limit, event-loop, stall, \
+                        capacity (or such as capacity=500)";
         assert_eq!(text, expected);
     }
 
@@ -178,6 +203,7 @@ mod tests {
                 Fault::BodyLimit => broken.body_limit = None,
                 Fault::EventLoop => broken.block_ns_per_byte = 0,
                 Fault::Stall => broken.stall = None,
+                Fault::Capacity(_) => broken.capacity = None,
             }
             assert_eq!(broken, healthy, "{fault}");
         }

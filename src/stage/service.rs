@@ -29,6 +29,8 @@ pub(in crate::stage) struct Shared {
     /// Requests that wait for their answer now.
     waiting: AtomicU32,
     is_storming: AtomicBool,
+    /// When the last answer that was promised is due, where there is a capacity.
+    promised: Mutex<Duration>,
 }
 
 /// A request that waits; it ends with its connection, too.
@@ -62,6 +64,7 @@ impl Shared {
             stall_is_set: AtomicBool::new(false),
             waiting: AtomicU32::new(0),
             is_storming: AtomicBool::new(false),
+            promised: Mutex::new(Duration::ZERO),
             knobs,
         }
     }
@@ -84,6 +87,15 @@ impl Shared {
     fn storm(&self) -> Duration {
         let is_storming = self.is_storming.load(Ordering::Relaxed);
         self.knobs.retry_storm.filter(|_| is_storming).map_or(Duration::ZERO, |storm| storm.adds)
+    }
+
+    /// When a request is answered that comes at a moment: behind all that came before, each of
+    /// which takes its share of a second.
+    fn turn(&self, moment: Duration) -> Duration {
+        let Some(capacity) = self.knobs.capacity else { return moment };
+        let mut promised = self.promised.lock().unwrap_or_else(PoisonError::into_inner);
+        *promised = promised.max(moment).saturating_add(Duration::from_secs(1) / capacity.max(1));
+        *promised
     }
 
     async fn wait_until(&self, moment: Duration) {
@@ -211,6 +223,11 @@ async fn wait_for_answer(shared: &Shared, key: Key, method: &Method) {
                 moment = ready;
             }
         }
+    }
+    let turn = shared.turn(moment);
+    if turn > moment {
+        shared.wait_until(turn).await;
+        moment = turn;
     }
     let storm = shared.storm();
     gauges.stormed.add(u64::from(storm > Duration::ZERO));

@@ -22,6 +22,7 @@ impl Summary {
     pub fn new() -> Self {
         Self {
             arrivals: 0,
+            run_in: 0,
             fates: BTreeMap::new(),
             statuses: BTreeMap::new(),
             errors: 0,
@@ -77,6 +78,7 @@ impl Summary {
     /// Adds the summary of another part of the same run: its moments have the same start.
     pub fn merge(&mut self, other: &Self) {
         self.arrivals += other.arrivals;
+        self.run_in += other.run_in;
         for (&name, &count) in &other.fates {
             *self.fates.entry(name).or_default() += count;
         }

@@ -6,6 +6,7 @@ pub mod heartbeat;
 pub mod connections;
 pub mod payloads;
 pub mod cold;
+pub mod capacity;
 
 use crate::act::{Evidence, Performed};
 use crate::scenario::acts::ActName;
@@ -19,6 +20,7 @@ pub fn judge(performed: &Performed) -> Vec<Finding> {
         Evidence::Connections(evidence) => connections::judge(evidence),
         Evidence::Payloads(evidence) => payloads::judge(evidence),
         Evidence::Cold(evidence) => cold::judge(evidence),
+        Evidence::Capacity(evidence) => vec![capacity::judge(evidence)],
     }
 }
 

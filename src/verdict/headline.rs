@@ -1,6 +1,7 @@
 //! The one sentence on a run that a tired person reads first.
 
 use crate::shape::{Fault, MetricOutcome, Origin, ShapeReport, ShapeVerdict};
+use crate::verdict::acts::capacity;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome};
 
 /// One sentence on a run with a replay: the first thing that a tired person should know.
@@ -71,6 +72,10 @@ pub(super) fn drills_headline(outcome: RunOutcome, findings: &[Finding]) -> Stri
         RunOutcome::Interrupted => "the run was stopped; what was seen is below".to_owned(),
         RunOutcome::Fail => first(Outcome::Fail).map(|each| each.title.clone()).unwrap_or_default(),
         RunOutcome::Pass => {
+            // A search for a number is answered by that number.
+            if let Some(found) = findings.iter().find(|each| each.check == capacity::CHECK) {
+                return found.title.clone();
+            }
             let blind =
                 match findings.iter().filter(|each| each.outcome == Outcome::Unknown).count() {
                     0 => String::new(),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
-use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::scenario::expectation::{Expectation, tightest_latency};
 use crate::shape::compare::{ShapeInput, judge_shape};
 
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::units::format_duration;
+use crate::verdict::acts::capacity;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
 use crate::verdict::expectations::{Seen, check};
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
@@ -67,7 +68,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         offered: &replayed.summary.offered,
         sent: &replayed.summary.sent,
         lateness: &replayed.summary.lateness,
-        latency_bound_ns: latency_bound_ns(input.expectations),
+        latency_bound_ns: tightest_latency(input.expectations),
         clock_step_ns: replayed.facts.clock_step_ns,
         origin: replayed.facts.origin,
         tolerances: input.tier.tolerances(),
@@ -125,6 +126,12 @@ pub fn judge(input: &JudgeInput) -> Verdict {
 /// The verdict on a run without a replay.
 fn judge_drills(input: &JudgeInput) -> Verdict {
     let mut findings = input.drills.to_vec();
+    let searched = findings.iter().any(|each| each.check == capacity::CHECK);
+    let why = if searched {
+        "held against each trial of the act `capacity`"
+    } else {
+        "not judged: nothing was replayed"
+    };
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     let expectations: Vec<CheckedExpectation> = input
         .expectations
@@ -132,7 +139,7 @@ fn judge_drills(input: &JudgeInput) -> Verdict {
         .map(|each| CheckedExpectation {
             text: each.text.clone(),
             outcome: Outcome::Unknown,
-            actual: "not judged: nothing was replayed".to_owned(),
+            actual: why.to_owned(),
         })
         .collect();
     let outcome = if input.interrupted {
@@ -163,18 +170,6 @@ fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation], o
         expectation.outcome = Outcome::Unknown;
         expectation.actual = format!("{}, but not judged: see above", expectation.actual);
     }
-}
-
-/// The tightest upper bound on a latency quantile: our own lateness must be small beside it.
-fn latency_bound_ns(expectations: &[Expectation]) -> Option<f64> {
-    expectations
-        .iter()
-        .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
-        .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
-        .filter_map(Expectation::compared)
-        .filter(|(op, _)| matches!(op, Comparison::Below | Comparison::AtMost))
-        .map(|(_, value)| value)
-        .min_by(f64::total_cmp)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub const SILENT: &str = "watch-silent";
 pub const NEAR: f64 = 0.8;
 
 /// Counters that stand still in a healthy peak.
-const STILL: [&str; 11] = [
+pub(super) const STILL: [&str; 11] = [
     "rejected_connections",
     "evicted_keys",
     "Connection_errors_max_connections",
@@ -43,10 +43,17 @@ const AFTERMATH_NS: u64 = 3_000_000_000;
 pub fn judge(records: &[Record], performed: &[Performed]) -> Vec<Finding> {
     let on_purpose: Vec<(u64, u64)> = performed
         .iter()
-        .filter(|each| matches!(each.act, ActName::Connections | ActName::Payloads | ActName::Cold))
+        .filter(|each| goes_to_limits(each.act))
         .map(|each| (each.started_ns, each.ended_ns.saturating_add(AFTERMATH_NS)))
         .collect();
     records.iter().flat_map(|record| judge_one(record, &on_purpose)).collect()
+}
+
+fn goes_to_limits(act: ActName) -> bool {
+    match act {
+        ActName::Connections | ActName::Payloads | ActName::Cold | ActName::Capacity => true,
+        ActName::Fingerprint | ActName::Canary | ActName::Replay => false,
+    }
 }
 
 fn judge_one(record: &Record, on_purpose: &[(u64, u64)]) -> Vec<Finding> {

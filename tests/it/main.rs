@@ -97,6 +97,7 @@ mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.
 mod incident; // The incident on real servers: healthy passes, each cause is found by its act.
 mod cold; // Cold caches beside warm ones, and what the recorded keys forecast of it.
+mod capacity; // The highest multiple of the recorded load that holds what is expected.
 mod scaling; // What scale and speed do to bursts, and what clones share with their originals.
 mod fingerprint; // Nodes that differ from their peers and from the last good release.
 mod canary; // Marked requests against a real nginx, and the logs that tell of them.

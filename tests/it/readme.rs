@@ -8,7 +8,9 @@ use clap::CommandFactory;
 use peakhour::cli::Arguments;
 use peakhour::cli::exit::{BUG, Exit};
 use peakhour::stage::faults::Fault;
-use peakhour::verdict::acts::{canary, cold, connections, fingerprint, heartbeat, payloads};
+use peakhour::verdict::acts::{
+    canary, capacity, cold, connections, fingerprint, heartbeat, payloads,
+};
 use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
     stall,
@@ -116,6 +118,7 @@ fn the_findings_and_faults_are_those_of_the_program() {
         connections::CHECK,
         connections::DEMAND,
         connections::LAZY_POOLS,
+        capacity::CHECK,
         watch::LIMIT,
         watch::COUNTER,
         watch::SILENT,

@@ -270,6 +270,7 @@ fn summary(sample: &Sample) -> Summary {
     }
     Summary {
         arrivals,
+        run_in: 0,
         fates,
         statuses: BTreeMap::from([(200, answered - 900), (304, 870), (404, 30)]),
         errors,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::canary::heartbeat::Heartbeat;
+use crate::act::capacity::seen::Checked;
 use crate::act::replay::replay;
 use crate::act::{Evidence, Ground, Performed, perform};
 use crate::cli::machine::tried;
@@ -18,8 +19,11 @@ use crate::plan::arrivals::Plan;
 use crate::probe;
 use crate::probe::record::Record;
 use crate::report::progress::{self, ProgressSnapshot};
+use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
+use crate::summary::Summary;
 use crate::verdict::acts::{ends_rehearsal, heartbeat, judge, left_out};
+use crate::verdict::expectations::{Seen, check};
 use crate::verdict::watch;
 use crate::verdict::{Finding, Outcome};
 
@@ -126,6 +130,20 @@ fn told(act: ActName, findings: &[Finding]) -> String {
         || format!("{}: nothing was asked for", act.name()),
         |worst| format!("{} {}: {}", act.name(), word(worst.outcome), worst.title),
     )
+}
+
+/// What the act `capacity` holds a trial against: all that the scenario expects.
+pub(super) fn checked(scenario: &Scenario, summary: &Summary, length: Duration) -> Vec<Checked> {
+    let seen = Seen { summary, length, is_recorded: true };
+    let checked = scenario.expect.iter().map(|each| check(each, &seen));
+    let holds = |outcome: Outcome| match outcome {
+        Outcome::Pass => Some(true),
+        Outcome::Unknown => None,
+        Outcome::Fail => Some(false),
+    };
+    checked
+        .map(|each| Checked { text: each.text, holds: holds(each.outcome), actual: each.actual })
+        .collect()
 }
 
 fn replayed(

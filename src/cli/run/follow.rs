@@ -23,7 +23,8 @@ pub(super) fn following(
     now: Moment,
 ) -> anyhow::Result<Control> {
     let rewriting = &scenario.rewriting;
-    if let Some(hook) = rewriting.hook.as_ref().filter(|_| scenario.acts.has(ActName::Replay)) {
+    let drives = [ActName::Replay, ActName::Capacity].iter().any(|act| scenario.acts.has(*act));
+    if let Some(hook) = rewriting.hook.as_ref().filter(|_| drives) {
         let program = hook.command.first().map_or("", String::as_str);
         let started = Hook::start(hook).with_context(|| {
             format!("cannot start the hook {program}: correct `rewrite.hook`; nothing was sent")

@@ -6,8 +6,9 @@ mod payloads;
 use crate::act::canary::Canary;
 use crate::act::fingerprint::Fingerprint;
 use crate::act::{Evidence, Performed};
-use crate::report::html::cold;
 use crate::report::html::table::{Kind, TableView, amount, dash, text, time};
+use crate::report::html::{capacity, cold};
+use crate::scenario::acts::ActName;
 
 /// The tables of the drills, an overview first.
 pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
@@ -18,8 +19,14 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
             time(performed.ended_ns.saturating_sub(performed.started_ns)),
         ]
     };
+    // It comes last, and what comes before it is all there was until then.
+    let caption = if acts.iter().any(|performed| performed.act == ActName::Capacity) {
+        "The acts beside the replay"
+    } else {
+        "The acts before the replay"
+    };
     let overview = TableView {
-        caption: "The acts before the replay".to_owned(),
+        caption: caption.to_owned(),
         columns: vec!["act", "began after", "took"],
         rows: acts.iter().map(row).collect(),
         kind: Kind::Plain,
@@ -36,6 +43,7 @@ fn details(evidence: &Evidence) -> Vec<TableView> {
         Evidence::Connections(seen) => connections::tables(seen),
         Evidence::Payloads(evidence) => payloads::tables(evidence),
         Evidence::Cold(evidence) => cold::tables(evidence),
+        Evidence::Capacity(evidence) => capacity::tables(evidence),
     }
 }
 

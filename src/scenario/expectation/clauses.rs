@@ -65,6 +65,12 @@ pub(super) fn split_at_clauses(text: &str) -> (&str, Vec<(usize, &str)>) {
 }
 
 impl Clauses {
+    /// Every request of the run counts, over all of it.
+    pub fn are_of_the_whole(&self) -> bool {
+        let Self { over, after, route, samples, .. } = self;
+        over.is_none() && after.is_none() && route.is_none() && samples.is_none()
+    }
+
     /// Reads the words behind the value of a line.
     pub(super) fn parse(words: &[(usize, &str)], line: &str) -> Result<Self, ExpectationError> {
         let mut read = Self::default();

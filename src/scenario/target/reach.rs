@@ -142,7 +142,8 @@ pub fn check_way(spec: &TargetSpec, network: &Network, acts: &Acts) -> Result<()
             "name a target with a host and a port, or leave this out",
         ));
     }
-    let drill = ActName::ALL.into_iter().find(|act| *act != ActName::Replay && acts.has(*act));
+    let drives = |act: &ActName| matches!(act, ActName::Replay | ActName::Capacity);
+    let drill = ActName::ALL.into_iter().find(|act| !drives(act) && acts.has(*act));
     if let (Some(_), Some(drill)) = (&network.unix_socket, drill) {
         return Err(Mistake::new(
             format!("the act `{}` connects to an address, not to a unix socket", drill.name()),

@@ -1,0 +1,216 @@
+//! The act `capacity`: the highest multiple of the recorded load that holds what the scenario
+//! expects, and what broke first beyond it.
+//!
+//! ```text
+//!  search (pure) ──► load ──► trial: plan of cloned sessions, run-in, what counts ──► held or not
+//!        ▲                                                                               │
+//!        └───────────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+mod cut;
+mod moved;
+pub mod search;
+pub mod seen;
+mod trial;
+
+use std::thread::park_timeout;
+use std::time::Duration;
+
+use crate::act::Ground;
+use crate::act::capacity::moved::moved;
+use crate::act::capacity::search::{Bracket, Level, Step, bracket, levels, next};
+use crate::act::capacity::seen::{Asked, Base, Capacity, Ended, Outcome, Trial};
+use crate::act::capacity::trial::{Rig, Tried, base, tried};
+use crate::drive::clock::nanoseconds;
+use crate::plan::busiest::busiest_stretch;
+use crate::scenario::acts::capacity::{CapacityOptions, HIGHEST, LOWEST};
+use crate::stats::counts::as_f64;
+use crate::units::{format_duration, format_rate};
+
+/// Performs the act.
+pub fn perform(ground: &Ground<'_>, options: &CapacityOptions) -> Capacity {
+    let mut seen = Capacity { asked: asked(ground, options), ..Capacity::default() };
+    match rig(ground, options, &mut seen) {
+        Ok(mut rig) => search(&mut rig, &mut seen),
+        Err(reason) => seen.untried = Some(reason),
+    }
+    conclude(ground, &mut seen);
+    seen
+}
+
+fn asked(ground: &Ground<'_>, options: &CapacityOptions) -> Asked {
+    let is_one = |factor: f64| (factor - 1.0).abs() <= f64::EPSILON;
+    Asked {
+        at_least: options.at_least,
+        max: options.max,
+        max_by: None,
+        resolution: options.resolution,
+        trial_ns: nanoseconds(options.trial),
+        run_in_ns: nanoseconds(options.run_in),
+        trials: options.trials,
+        within_ns: nanoseconds(options.within),
+        is_recorded: is_one(ground.scenario.scale) && is_one(ground.scenario.speed),
+    }
+}
+
+/// Fewest requests of a trial at a load of 1: of fewer, neither a percentile nor a rate is known.
+const FEWEST: u64 = 100;
+
+/// What trials are made from, or why there are none.
+fn rig<'a>(
+    ground: &'a Ground<'a>,
+    options: &CapacityOptions,
+    seen: &mut Capacity,
+) -> Result<Rig<'a>, String> {
+    let CapacityOptions { run_in, trial, .. } = *options;
+    let stretch = busiest_stretch(ground.recording, ground.scenario, run_in, trial)
+        .map_err(|error| format!("the recording cannot be planned: {error}"))?
+        .map_err(|short| {
+            format!(
+                "the window holds {}, and a trial needs {}: choose a longer `window` or recording, \
+                 or a shorter `trial` and `run_in` of the act",
+                format_duration(short.holds),
+                format_duration(run_in + trial)
+            )
+        })?;
+    let rig = Rig { ground, options: options.clone(), stretch, base: Base::default() };
+    let (base, facts) = base(&rig)?;
+    if base.requests < FEWEST {
+        return Err(format!(
+            "the busiest {} hold {} requests; at least {FEWEST} are needed to tell a limit: set a \
+             longer `trial` of the act, or a larger `scale`",
+            format_duration(trial),
+            base.requests
+        ));
+    }
+    let mut rig = Rig { base, ..rig };
+    seen.base = rig.base.clone();
+    let limits = &ground.scenario.limits;
+    let share = |limit: u32, of: u64| NEAR * f64::from(limit) / as_f64(of).max(1.0);
+    let (rate, connections) = (limits.max_rate, limits.max_connections);
+    let copies = "a plan, which makes no more than 100 copies of a session".to_owned();
+    for (most, by) in [
+        (HIGHEST / ground.scenario.scale, copies),
+        (share(rate, facts.peak_rate), format!("`limits.max_rate` of {rate}")),
+        (
+            share(connections, facts.peak_connections),
+            format!("`limits.max_connections` of {connections}"),
+        ),
+    ] {
+        if most < rig.options.max {
+            rig.options.max = most.max(LOWEST);
+            seen.asked.max_by = Some(by);
+        }
+    }
+    seen.asked.max = rig.options.max;
+    Ok(rig)
+}
+
+/// Peaks of cloned sessions are not exact multiples: so near to a limit of the scenario is enough.
+const NEAR: f64 = 0.9;
+
+/// Tries loads until the search ends.
+fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
+    let ground = rig.ground;
+    let began = ground.epoch.now();
+    let length = rig.options.run_in + rig.options.trial;
+    loop {
+        let load = match next(&seen.trials, &rig.options) {
+            Step::Done(ended) => {
+                seen.ended = Some(ended);
+                return;
+            }
+            Step::Try(load) => load,
+        };
+        let so_far = ground.epoch.now().saturating_sub(began);
+        let ended = if ground.stop.is_requested() {
+            Some(Ended::Stopped)
+        } else {
+            (so_far + length > rig.options.within).then_some(Ended::Time)
+        };
+        if ended.is_some() {
+            seen.ended = ended;
+            return;
+        }
+        match tried(rig, load) {
+            Tried::Trial(mut trial) => {
+                (ground.say)(&told(&trial));
+                trial.cooled_ns = cool_down(ground, &trial);
+                seen.trials.push(*trial);
+            }
+            Tried::TooMuch(reason) => {
+                // What the scenario's limits forbid is not a limit of the target.
+                let highest = seen.trials.iter().map(|trial| trial.load).filter(|at| *at < load);
+                let Some(highest) = highest.reduce(f64::max) else {
+                    seen.notes.push(reason);
+                    seen.ended = Some(Ended::Broken);
+                    return;
+                };
+                rig.options.max = highest;
+                (seen.asked.max, seen.asked.max_by) = (highest, Some(reason));
+            }
+            Tried::Broken(reason) => {
+                seen.notes.push(reason);
+                seen.ended = Some(Ended::Broken);
+                return;
+            }
+        }
+    }
+}
+
+fn told(trial: &Trial) -> String {
+    let word = match trial.outcome {
+        Outcome::Held => "held",
+        Outcome::Failed => "not held",
+        Outcome::Spoiled => "no evidence",
+    };
+    let rate = format_rate(trial.sent_rate);
+    let why = if trial.reason.is_empty() { "" } else { ": " };
+    format!("capacity: {} ×, {rate}: {word}{why}{}", trial.load, trial.reason)
+}
+
+/// Longest time that the next trial is kept back.
+const LONGEST_COOLING: Duration = Duration::from_secs(20);
+
+/// What a trial left in the target's queues must not burden the next one.
+fn cool_down(ground: &Ground<'_>, trial: &Trial) -> u64 {
+    let wait = Duration::from_nanos(trial.cooled_ns).min(LONGEST_COOLING);
+    let until = ground.epoch.now().saturating_add(wait);
+    loop {
+        let left = until.saturating_sub(ground.epoch.now());
+        if left.is_zero() || ground.stop.is_requested() {
+            return nanoseconds(wait.saturating_sub(left));
+        }
+        park_timeout(left.min(PATIENCE));
+    }
+}
+
+/// How often a wait looks whether the user wishes it to end.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+/// What the trials come to, and what the probes saw of it.
+fn conclude(ground: &Ground<'_>, seen: &mut Capacity) {
+    let trials = seen.asked.trials;
+    let levels = levels(&seen.trials);
+    let Bracket { held, failed } = bracket(&levels, trials);
+    seen.held = held.map(|level| level.load);
+    seen.failed = failed.map(|level| level.load);
+    seen.is_confirmed = held.is_some_and(|level| level.is_held(trials));
+    seen.noisy = levels.iter().filter(|level| level.is_noisy()).count() as u64;
+    if let Some(watching) = ground.watching
+        && let Some(failed) = failed
+    {
+        let spans = |level: Option<Level>, outcome: Outcome| spans(&seen.trials, level, outcome);
+        let both = [spans(held, Outcome::Held), spans(Some(failed), Outcome::Failed)];
+        (seen.probes, seen.moved) = watching.look(|records| moved(records, &both));
+    }
+}
+
+/// The times in which a load was driven with an outcome.
+fn spans(trials: &[Trial], level: Option<Level>, outcome: Outcome) -> Vec<(u64, u64)> {
+    let Some(level) = level else { return Vec::new() };
+    let of = trials
+        .iter()
+        .filter(|trial| trial.load.total_cmp(&level.load).is_eq() && trial.outcome == outcome);
+    of.map(|trial| (trial.counted_ns, trial.ended_ns)).collect()
+}

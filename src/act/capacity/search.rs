@@ -1,0 +1,170 @@
+//! The search for the highest load that is held: a pure function from the trials so far to the
+//! next load, so that it can be tried without a clock, over any target and any noise.
+//!
+//! Loads double until one fails, then what lies between is bisected. A load that fails is tried
+//! again until most of its trials agree; one that holds goes on at once, since a mistake there
+//! only moves the search up, where it is found out; and the load that is told in the end has most
+//! of its trials behind it.
+
+use crate::act::capacity::seen::{Ended, Outcome, Trial};
+use crate::scenario::acts::capacity::{CapacityOptions, LOWEST};
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// Try this multiple of the load.
+    Try(f64),
+    /// The search has ended.
+    Done(Ended),
+}
+
+/// What the trials of a load say together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Level {
+    /// The multiple of the load.
+    pub load: f64,
+    /// Trials that held the expectations.
+    pub held: u32,
+    /// Trials that did not.
+    pub failed: u32,
+    /// Trials that are no evidence.
+    pub spoiled: u32,
+}
+
+impl Level {
+    /// Most of so many trials held.
+    pub fn is_held(&self, trials: u32) -> bool {
+        self.held > trials / 2
+    }
+
+    /// Most of so many trials failed.
+    pub fn is_failed(&self, trials: u32) -> bool {
+        self.failed > trials / 2
+    }
+
+    /// Its trials do not agree.
+    pub fn is_noisy(&self) -> bool {
+        self.held > 0 && self.failed > 0
+    }
+
+    /// It held whenever it was tried, or most of the times.
+    fn seems_held(&self, trials: u32) -> bool {
+        self.is_held(trials) || (self.held > 0 && self.failed == 0)
+    }
+
+    /// It has both held and failed, or failed, and nothing is decided yet.
+    fn is_open(&self, trials: u32) -> bool {
+        self.failed > 0 && !self.is_held(trials) && !self.is_failed(trials)
+    }
+}
+
+/// Trials of one load in which the generator was late: more of them would be late, too.
+pub const MAX_SPOILED: u32 = 3;
+
+/// Most trials of a search, whatever happens.
+pub const MAX_TRIALS: usize = 200;
+
+/// The loads that were tried, from low to high, with what their trials say.
+pub fn levels(trials: &[Trial]) -> Vec<Level> {
+    let mut levels: Vec<Level> = Vec::new();
+    for trial in trials {
+        let at = levels.iter().position(|level| level.load.total_cmp(&trial.load).is_eq());
+        let at = at.unwrap_or_else(|| {
+            levels.push(Level { load: trial.load, ..Level::default() });
+            levels.len() - 1
+        });
+        match trial.outcome {
+            Outcome::Held => levels[at].held += 1,
+            Outcome::Failed => levels[at].failed += 1,
+            Outcome::Spoiled => levels[at].spoiled += 1,
+        }
+    }
+    levels.sort_by(|a, b| a.load.total_cmp(&b.load));
+    levels
+}
+
+/// The highest load that is held, and the lowest above it that is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Bracket {
+    /// Held, as far as is known.
+    pub held: Option<Level>,
+    /// Not held, by most of its trials.
+    pub failed: Option<Level>,
+}
+
+/// The bracket of the levels: what failed lowest, and what held highest below it. Whoever holds
+/// above a load that failed has been lucky.
+pub fn bracket(levels: &[Level], trials: u32) -> Bracket {
+    let failed = levels.iter().find(|level| level.is_failed(trials)).copied();
+    let below = |level: &&Level| failed.is_none_or(|failed| level.load < failed.load);
+    let held = levels.iter().filter(below).rfind(|level| level.seems_held(trials)).copied();
+    Bracket { held, failed }
+}
+
+/// What to try next.
+pub fn next(tried: &[Trial], options: &CapacityOptions) -> Step {
+    let trials = options.trials;
+    let levels = levels(tried);
+    if tried.len() >= MAX_TRIALS {
+        return Step::Done(Ended::Trials);
+    }
+    if let Some(open) = undecided(&levels, trials) {
+        return open;
+    }
+    let Bracket { held, failed } = bracket(&levels, trials);
+    match (held, failed) {
+        (None, None) => Step::Try(options.max.min(1.0)),
+        (None, Some(failed)) if failed.load <= LOWEST => Step::Done(Ended::Lowest),
+        (None, Some(failed)) => Step::Try(rounded((failed.load / 2.0).max(LOWEST))),
+        (Some(held), None) if held.load >= options.max => sure(held, trials, Ended::Max),
+        (Some(held), None) => Step::Try(rounded((held.load * 2.0).min(options.max))),
+        (Some(held), Some(failed)) => between(held, failed, options),
+    }
+}
+
+/// A load that was tried, and of which nothing is known yet: the lowest of them.
+fn undecided(levels: &[Level], trials: u32) -> Option<Step> {
+    let failed = levels.iter().find(|level| level.is_failed(trials)).map(|level| level.load);
+    let matters = |level: &&Level| failed.is_none_or(|failed| level.load < failed);
+    let only_spoiled = |level: &Level| level.held == 0 && level.failed == 0;
+    let open =
+        levels.iter().filter(matters).find(|level| level.is_open(trials) || only_spoiled(level))?;
+    Some(if open.spoiled >= MAX_SPOILED {
+        Step::Done(Ended::Generator)
+    } else {
+        Step::Try(open.load)
+    })
+}
+
+/// A load that is told in the end has most of its trials behind it.
+fn sure(held: Level, trials: u32, ended: Ended) -> Step {
+    if held.is_held(trials) {
+        Step::Done(ended)
+    } else if held.spoiled >= MAX_SPOILED {
+        Step::Done(Ended::Generator)
+    } else {
+        Step::Try(held.load)
+    }
+}
+
+fn between(held: Level, failed: Level, options: &CapacityOptions) -> Step {
+    if failed.load <= held.load * (1.0 + options.resolution) {
+        return sure(held, options.trials, Ended::Found);
+    }
+    let middle = rounded((held.load * failed.load).sqrt());
+    if middle <= held.load || middle >= failed.load {
+        // Closer than multiples are told apart.
+        return sure(held, options.trials, Ended::Found);
+    }
+    Step::Try(middle)
+}
+
+/// Multiples have four digits: more would not be told.
+fn rounded(load: f64) -> f64 {
+    let digits = 3.0 - load.log10().floor();
+    let scale = 10.0_f64.powf(digits);
+    (load * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests;

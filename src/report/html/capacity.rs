@@ -1,0 +1,74 @@
+//! What the act `capacity` tried, and what the probes saw of it.
+
+use crate::act::capacity::seen::{Capacity, Moved, Outcome as TrialOutcome, Trial};
+use crate::probe::record::SeriesKind;
+use crate::report::html::table::{Cell, Kind, TableView, amount, dash, numeric, outcome_class};
+use crate::report::html::table::{text, time};
+use crate::report::text::number;
+use crate::units::{format_rate, format_share};
+use crate::verdict::Outcome;
+use crate::verdict::acts::capacity::law;
+
+/// The tables of the act.
+pub(super) fn tables(seen: &Capacity) -> Vec<TableView> {
+    let mut tables = Vec::new();
+    if !seen.trials.is_empty() {
+        tables.push(TableView {
+            caption: "The trials of the search, in the order of time".to_owned(),
+            columns: vec![
+                "load", "planned", "requests", "sent", "answered", "p50", "p99", "errors", "held",
+                "why not",
+            ],
+            rows: seen.trials.iter().map(trial).collect(),
+            kind: Kind::Sortable,
+        });
+    }
+    if !seen.moved.is_empty() {
+        tables.push(TableView {
+            caption: "Figures of probes that rose beyond the highest load that is held".to_owned(),
+            columns: vec!["probe", "figure", "held", "not held", "limit"],
+            rows: seen.moved.iter().map(moved).collect(),
+            kind: Kind::Sortable,
+        });
+    }
+    tables.push(TableView {
+        caption: "Throughput over load".to_owned(),
+        columns: vec!["what it follows"],
+        rows: vec![vec![text(&law(seen))]],
+        kind: Kind::Facts,
+    });
+    tables
+}
+
+fn trial(trial: &Trial) -> Vec<Cell> {
+    let (outcome, word) = match trial.outcome {
+        TrialOutcome::Held => (Outcome::Pass, "✓ held"),
+        TrialOutcome::Failed => (Outcome::Fail, "✗ not held"),
+        TrialOutcome::Spoiled => (Outcome::Unknown, "? no evidence"),
+    };
+    let latency = |at: usize| trial.latency_ns.map_or_else(dash, |all| time(all[at]));
+    vec![
+        numeric(format!("{} ×", trial.load)),
+        numeric(format!("{} ×", number(trial.planned, 4))),
+        amount(trial.requests),
+        numeric(format_rate(trial.sent_rate)),
+        numeric(format_rate(trial.answered_rate)),
+        latency(0),
+        latency(2),
+        numeric(format_share(trial.errors)),
+        Cell { text: word.to_owned(), class: outcome_class(outcome), order: None },
+        text(&trial.reason),
+    ]
+}
+
+fn moved(moved: &Moved) -> Vec<Cell> {
+    let a_second = if moved.kind == SeriesKind::Counter { "/s" } else { "" };
+    let figure = |value: f64| numeric(format!("{}{a_second}", number(value, 4)));
+    vec![
+        text(&moved.probe),
+        text(&moved.metric),
+        figure(moved.held),
+        figure(moved.failed),
+        moved.limit.map_or_else(dash, |limit| numeric(number(limit, 4))),
+    ]
+}

@@ -1,0 +1,175 @@
+//! The act `capacity` from end to end: a planted limit is found, a stage without one is told as
+//! "at least", and what cannot be searched says why.
+
+use std::fs;
+use std::path::Path;
+
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use crate::rehearsal::alone;
+use crate::support::{Ran, peakhour};
+
+/// Twelve seconds of short sessions, `rate` requests a second, at random moments.
+fn record(folder: &Path, rate: u32) {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let mut rows: Vec<(u64, u32)> = Vec::new();
+    for session in 0..rate * 12 / 3 {
+        let start = random.random_range(0..11_400_000_000_u64);
+        rows.extend((0..3).map(|_| (start + random.random_range(0..600_000_000), session)));
+    }
+    rows.sort_unstable();
+    let line = |(at_ns, session): (u64, u32)| {
+        json!({
+            "at_ns": at_ns, "connection": session, "session": session,
+            "method": "GET", "authority": "production.example",
+            "target": "/item/7", "route": "/item/*", "status": 200,
+        })
+        .to_string()
+    };
+    let lines: Vec<String> = rows.into_iter().map(line).collect();
+    fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
+}
+
+/// The other tests run beside these: where this machine was late, the run says so itself, and is
+/// repeated, but not more often than this.
+const ATTEMPTS: usize = 4;
+
+/// Short trials: what is tested is what is found and told, not how exactly.
+fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
+    let _alone = alone();
+    let text = format!(
+        "# The highest load that is held.\nname: capacity\nrecording: r.jsonl\n\
+         target: {{ url: stage }}\ntolerance: ci\nacts: [ capacity: {{ {act} }} ]\n\
+         expect: [ latency p90 < 250ms, errors < 1% ]\n"
+    );
+    fs::write(folder.join("s.yaml"), text).unwrap();
+    let mut last = None;
+    for attempt in 0..ATTEMPTS {
+        let reports = format!("reports{attempt}");
+        let ran =
+            peakhour(folder, &[&["run", "s.yaml", "--reports", &reports], arguments].concat());
+        let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
+        let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
+        let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        let spoiled = run["acts"][0]["evidence"]["capacity"]["ended"] == "generator";
+        last = Some((ran, run, reports));
+        if !spoiled {
+            break;
+        }
+    }
+    let (ran, run, reports) = last.unwrap();
+    fs::rename(folder.join(reports), folder.join("reports")).unwrap();
+    (ran, run)
+}
+
+fn finding(run: &Value) -> Value {
+    let all = run["findings"].as_array().cloned().unwrap_or_default();
+    all.into_iter().find(|finding| finding["check"] == "capacity").unwrap_or_default()
+}
+
+fn page(folder: &Path) -> String {
+    let run = fs::read_dir(folder.join("reports")).unwrap().next().unwrap().unwrap();
+    fs::read_to_string(run.path().join("report.html")).unwrap()
+}
+
+/// The stage answers 240 times a second, of which the recording asks for 100.
+#[test]
+fn a_planted_limit_is_found_and_told_in_the_users_words() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 100);
+    let act = "trial: 3s, run_in: 1s, resolution: 10%, within: 2m";
+    let (ran, run) = rehearse(folder.path(), act, &["--stage-fault", "capacity=240"]);
+    let found = finding(&run);
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (0, &Value::from("pass")), "{shown}");
+    assert_eq!(seen["ended"], "found", "{shown}");
+    let title = found["title"].as_str().unwrap();
+    assert!(
+        title.contains("× the recorded peak (") && title.contains("no probe saw it"),
+        "{title}"
+    );
+    // Short bursts above the limit are held, and the queue of one second is longer than 250 ms.
+    let trials = seen["trials"].as_array().unwrap();
+    let held: Vec<f64> = trials
+        .iter()
+        .filter(|trial| trial["load"] == seen["held"])
+        .map(|trial| trial["sent_rate"].as_f64().unwrap())
+        .collect();
+    assert!(held.iter().all(|rate| (180.0..290.0).contains(rate)), "{held:?}\n{shown}");
+    for trial in trials {
+        let reason = trial["reason"].as_str().unwrap();
+        assert_eq!(reason.is_empty(), trial["outcome"] == "held", "{trial}");
+        assert!(trial["requests"].as_u64() > Some(0) && trial["latency_ns"].is_array(), "{trial}");
+    }
+    assert!(ran.stdout.contains("Capacity\n") && ran.stdout.contains("→ "), "{shown}");
+    assert!(run["headline"].as_str().unwrap().contains("× the recorded peak"), "{shown}");
+    let page = page(folder.path());
+    assert!(page.contains("The trials of the search") && page.contains("Latency over load"));
+}
+
+/// The twin without a limit.
+#[test]
+fn a_stage_without_a_limit_is_not_searched_further_than_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 60);
+    let act = "max: 3, trial: 3s, run_in: 1s, trials: 1";
+    let (ran, run) = rehearse(folder.path(), act, &[]);
+    let found = finding(&run);
+    let shown = format!("{}\n{}\n{run:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (0, &Value::from("pass")), "{shown}");
+    let title = found["title"].as_str().unwrap();
+    assert!(title.starts_with("at least ") && title.contains("not searched further"), "{title}");
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    assert_eq!((&seen["ended"], &seen["held"]), (&json!("max"), &json!(3.0)), "{shown}");
+    assert_eq!(seen["failed"], Value::Null);
+}
+
+/// The stage answers less often than was recorded.
+#[test]
+fn what_is_held_below_the_recorded_peak_is_searched_downwards_and_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 100);
+    let act = "trial: 3s, run_in: 1s, resolution: 40%, trials: 1";
+    let (ran, run) = rehearse(folder.path(), act, &["--stage-fault", "capacity=50"]);
+    let found = finding(&run);
+    let shown = format!("{}\n{}\n{run:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (99, &Value::from("fail")), "{shown}");
+    let held = run["acts"][0]["evidence"]["capacity"]["held"].as_f64().unwrap();
+    assert!((0.2..0.8).contains(&held), "{shown}");
+    assert!(ran.stdout.contains("FAIL"), "{shown}");
+    assert!(found["title"].as_str().unwrap().starts_with("only "), "{shown}");
+}
+
+#[test]
+fn a_recording_that_is_too_short_says_what_is_needed_and_sends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 30);
+    let (ran, run) = rehearse(folder.path(), "", &[]);
+    let found = finding(&run);
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (98, &Value::from("unknown")), "{shown}");
+    let title = found["title"].as_str().unwrap();
+    assert!(title.contains("a trial needs 14 s") && title.contains("`window`"), "{title}");
+    assert_eq!(run["acts"][0]["evidence"]["capacity"]["trials"], json!([]));
+    // Long enough, but of too few requests.
+    record(folder.path(), 10);
+    fs::remove_dir_all(folder.path().join("reports")).unwrap();
+    let (_, run) = rehearse(folder.path(), "trial: 3s, run_in: 1s", &[]);
+    let title = finding(&run)["title"].as_str().unwrap().to_owned();
+    assert!(title.contains("at least 100 are needed"), "{title}");
+}
+
+/// What the scenario's own limits forbid is no limit of the target.
+#[test]
+fn a_limit_of_the_scenario_is_told_as_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 60);
+    let act = "trial: 3s, run_in: 1s, trials: 1";
+    let (ran, run) = rehearse(folder.path(), act, &["--max-rate", "200"]);
+    let title = finding(&run)["title"].as_str().unwrap().to_owned();
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert!(title.starts_with("at least ") && title.contains("`limits.max_rate`"), "{shown}");
+}
