@@ -1,6 +1,7 @@
 //! A verdict is reported: one file per output. All are written from [`model::Report`], which is
 //! also what `run.json` holds, so that every report can be written again from a saved run.
 
+pub mod responses;
 pub mod model;
 pub mod assemble;
 pub(crate) mod text;

@@ -18,6 +18,7 @@ use crate::shape::Shape;
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::evidence::responses::Responses;
 use crate::summary::flight::Flight;
 
 /// Everything a verdict and a report need to know of a run.
@@ -126,4 +127,6 @@ pub struct Route {
     pub unsent: u64,
     /// Latency (due to done), two significant digits.
     pub latency: Histogram<u64>,
+    /// Its answers beside the recorded ones.
+    pub responses: Responses,
 }

@@ -16,6 +16,7 @@ use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
     SCHEMA_VERSION, SecondRow, SessionPace, Totals,
 };
+use crate::report::responses::Compared;
 use crate::scenario::redis::is_redis;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::stats::histograms::nanoseconds;
@@ -113,6 +114,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         series: summary.seconds.iter().zip(0..).map(second_row).collect(),
         routes,
         other_routes,
+        responses: Compared::of(summary),
         facts: input.facts.clone(),
         health: input.health.clone(),
     }

@@ -8,6 +8,7 @@ pub mod comparison;
 pub mod history;
 mod acts;
 mod probes;
+mod responses;
 mod scaling;
 mod table;
 mod tables;

@@ -3,6 +3,7 @@
 
 pub(crate) mod grid;
 mod numbers;
+mod responses;
 mod scaling;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use crate::report::model::Report;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::numbers::numbers;
+use crate::report::terminal::responses::responses;
 use crate::report::terminal::scaling::scaling;
 use crate::report::text::{clean, mark, metric_value, ratio, verdict_word};
 use crate::shape::{Metric, MetricOutcome, ShapeReport, ShapeVerdict};
@@ -36,6 +38,7 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         scaling(&report.facts, width),
         expectations(&report.expectations, width),
         findings(&report.findings, width),
+        responses(report, width),
         if report.has_replay() { numbers(report, width) } else { String::new() },
         next(report, written, width),
     ];

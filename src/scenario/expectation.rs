@@ -7,6 +7,7 @@ mod tests;
 
 use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
 use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
+use crate::stats::histograms::Stat;
 use crate::units::rate::parse_rate;
 use crate::units::{UnitError, parse_duration, parse_share};
 
@@ -43,21 +44,12 @@ pub enum MetricName {
     Completeness,
     /// Share of answers whose status differs from the recorded one.
     StatusChanges,
+    /// Share of bodies of another size than the recorded one, among answers of the same status.
+    SizeChanges,
     /// Requests sent, each second.
     Rate,
     /// Answers, each second.
     Throughput,
-}
-
-/// A statistic of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stat {
-    /// A percentile, 0 to 100.
-    Percentile(f64),
-    /// The mean.
-    Mean,
-    /// The largest value.
-    Max,
 }
 
 /// What a value must be.
@@ -152,10 +144,10 @@ impl Expectation {
 }
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
-                       completeness, status-changes, rate and throughput";
+                       completeness, status-changes, size-changes, rate and throughput";
 
 impl MetricName {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Latency,
         Self::Service,
         Self::Lateness,
@@ -163,6 +155,7 @@ impl MetricName {
         Self::Errors,
         Self::Completeness,
         Self::StatusChanges,
+        Self::SizeChanges,
         Self::Rate,
         Self::Throughput,
     ];
@@ -177,6 +170,7 @@ impl MetricName {
             Self::Errors => "errors",
             Self::Completeness => "completeness",
             Self::StatusChanges => "status-changes",
+            Self::SizeChanges => "size-changes",
             Self::Rate => "rate",
             Self::Throughput => "throughput",
         }
@@ -189,6 +183,7 @@ impl MetricName {
             Self::Errors
             | Self::Completeness
             | Self::StatusChanges
+            | Self::SizeChanges
             | Self::Rate
             | Self::Throughput => false,
         }

@@ -87,6 +87,7 @@ pub(crate) struct StageFileKeys {
     pub(crate) body_limit: Option<Text>,
     pub(crate) block_per_byte: Option<Text>,
     pub(crate) stall: Option<StallKeys>,
+    pub(crate) answers: Option<Text>,
     pub(crate) retry_storm: Option<RetryStormKeys>,
 }
 

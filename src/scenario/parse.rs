@@ -15,7 +15,9 @@ use crate::scenario::clones;
 use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, StageFileKeys, Text};
-use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
+use crate::scenario::knobs::{
+    BeyondLimit, ConnectionLimit, OtherAnswers, RetryStorm, StageKnobs, Stall,
+};
 use crate::scenario::mapped;
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
@@ -326,6 +328,9 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
             length: place.read(&keys.length, up_to_an_hour)?,
         });
     }
+    let others = [("redirected", OtherAnswers::Redirected), ("halved", OtherAnswers::Halved)];
+    knobs.answers =
+        place.or(keys.answers.as_ref(), None, |text| fields::word(text, &others).map(Some))?;
     if let Some(keys) = keys.retry_storm {
         knobs.retry_storm = Some(RetryStorm {
             beyond: place.read(&keys.beyond, count)?,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
+use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, OtherAnswers, StageKnobs, Stall};
 
 /// A fault with a name, at a size that shows in a rehearsal of minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,10 @@ pub enum Fault {
     EventLoop,
     /// Everything stands still once.
     Stall,
+    /// Half of the targets are answered with a redirection.
+    OtherStatus,
+    /// Half of the targets are answered with half of their body.
+    HalfBody,
 }
 
 /// A name that is not one of a [`Fault`].
@@ -34,13 +38,15 @@ pub struct UnknownFault {
 
 impl Fault {
     /// All of them, in the order in which they are listed for people.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::ColdCache,
         Self::ConnectionLimit,
         Self::ConnectionHang,
         Self::BodyLimit,
         Self::EventLoop,
         Self::Stall,
+        Self::OtherStatus,
+        Self::HalfBody,
     ];
 
     /// The name in commands and reports.
@@ -52,6 +58,8 @@ impl Fault {
             Self::BodyLimit => "body-limit",
             Self::EventLoop => "event-loop",
             Self::Stall => "stall",
+            Self::OtherStatus => "other-status",
+            Self::HalfBody => "half-body",
         }
     }
 
@@ -68,6 +76,8 @@ impl Fault {
             Self::BodyLimit => "request bodies above 64 KiB are answered 413",
             Self::EventLoop => "each byte of a request body blocks the event loop for 2 us",
             Self::Stall => "everything stands still for 1.5 s, 3 s after the first request",
+            Self::OtherStatus => "about half of the targets are answered 302, a redirection",
+            Self::HalfBody => "about half of the targets are answered with half of their body",
         }
     }
 
@@ -99,6 +109,8 @@ impl Fault {
                     length: Duration::from_millis(1_500),
                 });
             }
+            Self::OtherStatus => knobs.answers = Some(OtherAnswers::Redirected),
+            Self::HalfBody => knobs.answers = Some(OtherAnswers::Halved),
         }
     }
 }
@@ -161,7 +173,8 @@ mod tests {
         }
         let text = Fault::parse("coldcache").unwrap_err().to_string();
         let expected = "there is no fault `coldcache`; the faults are cold-cache, \
-                        connection-limit, connection-hang, body-limit, event-loop, stall";
+                        connection-limit, connection-hang, body-limit, event-loop, stall, \
+                        other-status, half-body";
         assert_eq!(text, expected);
     }
 
@@ -178,6 +191,7 @@ mod tests {
                 Fault::BodyLimit => broken.body_limit = None,
                 Fault::EventLoop => broken.block_ns_per_byte = 0,
                 Fault::Stall => broken.stall = None,
+                Fault::OtherStatus | Fault::HalfBody => broken.answers = None,
             }
             assert_eq!(broken, healthy, "{fault}");
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::plan::answers::{Answer, Answers};
 use crate::plan::bond::Bond;
 use crate::plan::{Arrival, Recorded, Touch};
 use crate::protocol::Protocol;
@@ -13,6 +14,7 @@ use crate::sample::{Fate, Sample};
 /// A `GET` of a warmed target, due at `ms` and last on a connection of its own.
 pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
     Arrival {
+        answers: Answers { recorded: Some(answer()), before: Some(answer()) },
         bond: Bond::default(),
         index,
         due,
@@ -40,6 +42,11 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
             failed: false,
         },
     }
+}
+
+/// Production's answer to any of them, whenever it was asked for.
+fn answer() -> Arc<Answer> {
+    Arc::new(Answer { status: 200, body_bytes: Some(1_000) })
 }
 
 /// The same arrival answered with 200 after `service`, sent 50 µs after it was due on a connection

@@ -12,6 +12,7 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, tim
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::evidence::responses::Responses;
 use crate::summary::flight::Flight;
 use crate::summary::{AsRecorded, Route, Second, Summary};
 
@@ -185,6 +186,7 @@ impl Summary {
         route.arrivals += 1;
         route.errors += u64::from(error);
         route.unsent += u64::from(is_unsent);
+        route.responses.add(arrival, sample);
         if let Some(ns) = latency {
             record_time(&mut route.latency, ns);
             record_time(&mut self.second(second_of(sample.due)).latency, ns);
@@ -239,7 +241,8 @@ impl Second {
 impl Route {
     /// None at all.
     pub(crate) fn new() -> Self {
-        Self { arrivals: 0, errors: 0, unsent: 0, latency: coarse_times() }
+        let responses = Responses::default();
+        Self { arrivals: 0, errors: 0, unsent: 0, latency: coarse_times(), responses }
     }
 
     /// Adds others.
@@ -248,6 +251,7 @@ impl Route {
         self.errors += other.errors;
         self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
+        self.responses.merge(&other.responses);
     }
 }
 

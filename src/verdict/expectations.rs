@@ -9,8 +9,10 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::scenario::expectation::clauses::After;
-use crate::scenario::expectation::{Bound, Expectation, MetricName, Stat, Value};
+use crate::scenario::expectation::{Bound, Expectation, MetricName, Value};
 use crate::stats::counts::{as_f64, as_index};
+use crate::stats::histograms::{self, Stat};
+use crate::stats::shares::Share;
 use crate::summary::Summary;
 use crate::units::{format_duration, format_rate, format_share};
 use crate::verdict::expectations::stretches::{Stretch, Stretches};
@@ -194,6 +196,14 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             MetricName::Errors => {
                 share(route.errors, route.arrivals - route.unsent, "no request was sent")
             }
+            MetricName::StatusChanges => {
+                let Share { part, whole } = route.responses.status_changes();
+                share(part, whole, NO_STATUS)
+            }
+            MetricName::SizeChanges => {
+                let Share { part, whole } = route.responses.size_changes();
+                share(part, whole, NO_SIZE)
+            }
             _ => time(&route.latency, route.arrivals),
         };
     }
@@ -208,14 +218,20 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
         MetricName::Completeness => {
             share(summary.sent.total, summary.arrivals, "nothing was planned")
         }
-        MetricName::StatusChanges => share(
-            summary.status_changes,
-            summary.evidence.answers_compared,
-            "there is no answer whose recorded status is known",
-        ),
+        MetricName::StatusChanges => {
+            share(summary.status_changes, summary.evidence.answers_compared, NO_STATUS)
+        }
+        MetricName::SizeChanges => {
+            let changes = summary.routes.values().map(|route| route.responses.size_changes());
+            let Share { part, whole } = Share::sum(&changes.collect::<Vec<_>>());
+            share(part, whole, NO_SIZE)
+        }
         MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
     }
 }
+
+const NO_STATUS: &str = "there is no answer whose recorded status is known";
+const NO_SIZE: &str = "there is no answer whose recorded size is known";
 
 /// As people read it.
 fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
@@ -250,27 +266,10 @@ fn enough(samples: u64, least: Option<u64>) -> Result<(), String> {
     }
 }
 
-/// A statistic of the `requests` of which those in the histogram came to an end, in nanoseconds;
-/// infinite where it lies among the others.
+/// A statistic of times, as [`histograms::time_of`] has it.
 fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Result<f64, String> {
-    if histogram.is_empty() {
-        return Err("there is no answer to measure".into());
-    }
-    let missing = requests.saturating_sub(histogram.len());
-    let missing_share = as_f64(missing) / as_f64(requests.max(1));
-    let beyond = match stat {
-        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
-        Stat::Max => Some(0.0),
-        Stat::Mean => None,
-    };
-    if missing > 0 && beyond.is_some_and(|beyond| missing_share > beyond) {
-        return Ok(f64::INFINITY);
-    }
-    Ok(match stat {
-        Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
-        Stat::Max => as_f64(histogram.max()),
-        Stat::Mean => histogram.mean(),
-    })
+    histograms::time_of(histogram, requests, stat)
+        .ok_or_else(|| "there is no answer to measure".to_owned())
 }
 
 fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> {

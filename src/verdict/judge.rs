@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
-use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::scenario::expectation::{Comparison, Expectation, MetricName};
 use crate::shape::compare::{ShapeInput, judge_shape};
 
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
+use crate::stats::histograms::Stat;
 use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
@@ -231,7 +232,7 @@ mod tests {
         // Detectors without evidence have not found the target healthy, and the headline says so.
         let blind = verdict.findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
         assert!(blind > 0, "{:#?}", verdict.findings);
-        let said = format!("no detector found a fault ({blind} of 9 had too little to go by)");
+        let said = format!("no detector found a fault ({blind} of 11 had too little to go by)");
         assert!(headline.ends_with(&said), "{headline}");
     }
 

@@ -1,11 +1,14 @@
 //! Twin tests: each fault of the stage, switched on, is found first by its own detector; switched
 //! off, nothing is found; and an empty run leaves everything unknown.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::drive::health::Health;
+use crate::plan::Arrival;
+use crate::plan::answers::{Answer, Answers};
 use crate::plan::facts::Facts;
-use crate::sample::Fate;
+use crate::sample::{Fate, Sample};
 use crate::scenario::Tier;
 use crate::scenario::expectation::Expectation;
 use crate::scenario::knobs::{BeyondLimit, CacheKnobs, ConnectionLimit, StageKnobs, Stall};
@@ -88,7 +91,7 @@ fn an_empty_run_is_unknown_throughout() {
     let expectation = Expectation::parse("errors < 1%").unwrap();
     let verdict = verdict_on(&Summary::new(), &[expectation]);
     assert_eq!(verdict.outcome, RunOutcome::Invalid);
-    assert_eq!(verdict.findings.len(), 9);
+    assert_eq!(verdict.findings.len(), 11);
     for finding in &verdict.findings {
         assert_eq!(finding.outcome, Outcome::Unknown, "{finding:#?}");
     }
@@ -166,5 +169,91 @@ fn a_cold_cache_is_found_also_behind_a_slow_pool() {
         let cache = CacheKnobs { warm: false, store_latency, store_pool, warms_over: None };
         let knobs = StageKnobs { cache, ..StageKnobs::default() };
         check(&knobs, "cold-cache", &["first reads took"]);
+    }
+}
+
+/// The answers of a plan, each changed by `change` from what production answered.
+fn answering(change: impl Fn(u64, &mut Arrival, &mut Sample)) -> Verdict {
+    let mut summary = Summary::new();
+    for index in 0..3_000 {
+        let mut arrival = arrival(index, Duration::from_millis(10 * index));
+        let mut sample = answered(&arrival, Duration::from_millis(1));
+        change(index, &mut arrival, &mut sample);
+        summary.add(&arrival, &sample);
+    }
+    verdict_on(&summary, &[])
+}
+
+/// On one route of many requests, where errors of the whole are none.
+#[test]
+fn answers_of_another_class_fail_and_those_that_production_gives_too_do_not() {
+    let redirected = answering(|index, arrival, sample| {
+        if index % 100 == 0 {
+            arrival.route = "GET /account".into();
+            sample.fate = Fate::Answered { status: 302 };
+        }
+    });
+    assert_eq!(failures(&redirected), ["response-status"], "{:#?}", redirected.findings);
+    let finding = named(&redirected, "response-status");
+    let title = "GET /account: 30 of 30 answers (100 %) are 302 where production's are 200";
+    assert_eq!(finding.title, title);
+    assert!(finding.evidence[1].contains("request 1 of the plan"), "{finding:#?}");
+    // What is only sometimes there is so in the recording, too.
+    let sometimes = answering(|index, arrival, sample| {
+        let status = |at: u64| if at % 7 < 3 { 404 } else { 200 };
+        let answer = |status| Some(Arc::new(Answer { status, body_bytes: None }));
+        arrival.answers.before = answer(status(index * 3));
+        arrival.answers.recorded = answer(status(index * 5 + 1));
+        sample.fate = Fate::Answered { status: status(index * 11 + 2) };
+    });
+    let finding = named(&sometimes, "response-status");
+    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
+}
+
+#[test]
+fn errors_that_are_told_already_are_not_told_again() {
+    let broken = answering(|index, _, sample| {
+        if index % 3 == 0 {
+            sample.fate = Fate::Answered { status: 500 };
+        }
+    });
+    assert_eq!(failures(&broken), ["errors"], "{:#?}", broken.findings);
+    // Below what fails a run, a route of its own is told nevertheless.
+    let seldom = answering(|index, arrival, sample| {
+        if index < 2 {
+            sample.fate = Fate::Answered { status: 500 };
+        }
+        if index % 150 == 0 {
+            arrival.route = "GET /terms".into();
+        }
+    });
+    assert!(failures(&seldom).is_empty(), "one of 20 is chance: {:#?}", seldom.findings);
+}
+
+/// A warning, unless an expectation makes it a condition.
+#[test]
+fn bodies_of_another_size_are_told_and_those_that_vary_by_themselves_are_not() {
+    let halved = |index: u64, _: &mut Arrival, sample: &mut Sample| {
+        sample.response_bytes = if index % 2 == 0 { 500 } else { 1_000 };
+    };
+    let verdict = answering(halved);
+    let finding = named(&verdict, "response-size");
+    assert_eq!((verdict.outcome, finding.outcome), (RunOutcome::Pass, Outcome::Unknown));
+    let title = "GET /item/*: 1\u{202f}500 of 3\u{202f}000 bodies (50 %) are smaller than \
+                 recorded; all together are 0.75 times as large";
+    assert_eq!(finding.title, title);
+    let varying = answering(|index, arrival, sample| {
+        let size = |at: u64| 1_000 + at % 7 * 500;
+        let answer = |bytes| Some(Arc::new(Answer { status: 200, body_bytes: Some(bytes) }));
+        arrival.answers.before = answer(size(index * 3));
+        arrival.answers.recorded = answer(size(index * 5 + 1));
+        sample.response_bytes = size(index * 11 + 2);
+    });
+    let finding = named(&varying, "response-size");
+    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
+    // Where the recording has no sizes, none is said to be right.
+    let unknown = answering(|_, arrival, _| arrival.answers = Answers::default());
+    for check in ["response-status", "response-size"] {
+        assert_eq!(named(&unknown, check).outcome, Outcome::Unknown);
     }
 }

@@ -118,9 +118,17 @@ impl Clauses {
             let hint = "latency, errors, rate and throughput are; for the others leave it out";
             return Err(mistake(place, &message, hint));
         }
-        if route.is_some() && !matches!(metric, MetricName::Latency | MetricName::Errors) {
+        let by_route = matches!(
+            metric,
+            MetricName::Latency
+                | MetricName::Errors
+                | MetricName::StatusChanges
+                | MetricName::SizeChanges
+        );
+        if route.is_some() && !by_route {
             let message = format!("`{name}` is not kept by route");
-            return Err(mistake(columns.route, &message, "latency and errors are"));
+            let hint = "latency, errors, status-changes and size-changes are";
+            return Err(mistake(columns.route, &message, hint));
         }
         if route.is_some() && is_windowed && metric == MetricName::Errors {
             let hint = "leave out the time, or the route";
