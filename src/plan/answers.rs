@@ -1,10 +1,11 @@
 //! What production answered to a request, and what it had answered before to the same one: by how
 //! much answers to one request differ by themselves is seen there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::protocol::Protocol;
+use crate::recording::contents::Contents;
 use crate::recording::{Exchange, Response};
 
 /// What an answer was.
@@ -15,6 +16,8 @@ pub struct Answer {
     /// Bytes of its body, de-chunked; `None` where they are not known for sure. Some logs count
     /// heads, too, so that of an answer without a head no size is taken.
     pub body_bytes: Option<u64>,
+    /// What is known of its body.
+    pub contents: Contents,
 }
 
 /// What production answered to the request of an arrival.
@@ -28,10 +31,9 @@ pub struct Answers {
 }
 
 impl Answer {
-    /// What was recorded, where `status` is that of the answer.
-    pub(crate) fn of(exchange: &Exchange, status: Option<u16>) -> Option<Arc<Self>> {
-        let (status, response) = (status?, exchange.response.as_ref()?);
-        Some(Arc::new(Self { status, body_bytes: size(exchange.protocol, response) }))
+    /// Something is known of its body, so that the target's is to be looked at.
+    pub fn has_contents(&self) -> bool {
+        self.contents.digest.is_some() || self.contents.shape.is_some()
     }
 }
 
@@ -44,13 +46,41 @@ fn size(protocol: Protocol, response: &Response) -> Option<u64> {
 #[derive(Debug, Default)]
 pub(crate) struct Latest {
     answers: HashMap<u64, Arc<Answer>>,
+    /// Each once.
+    shapes: HashSet<Arc<str>>,
 }
+
+/// Shapes of bodies that are remembered, of some 4 KiB at most; other bodies have none.
+const MAX_SHAPES: usize = 4096;
 
 /// Targets whose latest answer is remembered: with a quarter of a million, what asks again is
 /// known, and it takes some 20 MB.
 const MAX_TARGETS: usize = 1 << 18;
 
 impl Latest {
+    /// What was recorded, where `status` is that of the answer.
+    pub(crate) fn answer(
+        &mut self,
+        exchange: &Exchange,
+        status: Option<u16>,
+    ) -> Option<Arc<Answer>> {
+        let (status, response) = (status?, exchange.response.as_ref()?);
+        let shape = response.shape.as_ref().and_then(|shape| self.shape(shape));
+        let contents = Contents { digest: response.digest, shape };
+        let body_bytes = size(exchange.protocol, response);
+        Some(Arc::new(Answer { status, body_bytes, contents }))
+    }
+
+    fn shape(&mut self, shape: &Arc<str>) -> Option<Arc<str>> {
+        if let Some(known) = self.shapes.get(shape) {
+            return Some(Arc::clone(known));
+        }
+        (self.shapes.len() < MAX_SHAPES).then(|| {
+            self.shapes.insert(Arc::clone(shape));
+            Arc::clone(shape)
+        })
+    }
+
     /// The answers to the next request for a target.
     pub(crate) fn answers(
         &mut self,
@@ -79,7 +109,7 @@ mod tests {
     use super::*;
 
     fn answer(status: u16) -> Arc<Answer> {
-        Arc::new(Answer { status, body_bytes: Some(u64::from(status)) })
+        Arc::new(Answer { status, body_bytes: Some(u64::from(status)), ..Answer::default() })
     }
 
     #[test]

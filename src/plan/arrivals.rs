@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::plan::answers::{Answer, Latest};
+use crate::plan::answers::Latest;
 use crate::plan::bond::{Bond, Hooked};
 use crate::plan::choice::{Choice, asked};
 use crate::plan::clients::Clients;
@@ -260,7 +260,7 @@ impl Plan {
             head: rewritten.head,
             body,
             streamed: streamed.map(Arc::new),
-            answer: Answer::of(exchange, status),
+            answer: self.latest.answer(exchange, status),
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),

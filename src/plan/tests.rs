@@ -77,6 +77,7 @@ pub(super) fn exchange(at_ms: u64, connection: u64, session: u64) -> Exchange {
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\n\r\n"),
             body_bytes: Some(12),
             digest: None,
+            shape: None,
             first_byte: Some(Duration::from_millis(1)),
             last_byte: Some(Duration::from_millis(2)),
         }),

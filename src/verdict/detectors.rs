@@ -12,6 +12,7 @@ pub mod held_back;
 pub mod outage;
 pub mod response_status;
 pub mod response_size;
+pub mod response_content;
 pub mod stall;
 
 use std::cmp::Reverse;
@@ -63,6 +64,7 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Vec<Finding> {
     if input.facts.origin.is_recorded() {
         findings.push(status);
         findings.push(response_size::detect(input));
+        findings.push(response_content::detect(input));
     }
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     findings

@@ -232,7 +232,7 @@ mod tests {
         // Detectors without evidence have not found the target healthy, and the headline says so.
         let blind = verdict.findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
         assert!(blind > 0, "{:#?}", verdict.findings);
-        let said = format!("no detector found a fault ({blind} of 11 had too little to go by)");
+        let said = format!("no detector found a fault ({blind} of 12 had too little to go by)");
         assert!(headline.ends_with(&said), "{headline}");
     }
 

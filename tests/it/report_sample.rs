@@ -19,6 +19,7 @@ use peakhour::shape::{Origin, Shape};
 use peakhour::summary::cells::Cells;
 use peakhour::summary::drift::Drift;
 use peakhour::summary::evidence::Evidence;
+use peakhour::summary::evidence::responses::Responses;
 use peakhour::summary::flight::Flight;
 use peakhour::summary::{AsRecorded, Route, Second, Summary};
 use peakhour::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
@@ -131,7 +132,8 @@ pub(crate) fn with_routes(count: u64) -> Report {
             .map(|number| {
                 let arrivals = if number + 1 == count { left } else { 1 + number };
                 left -= arrivals;
-                let route = Route { arrivals, errors: 0, unsent: 0, latency: latency.clone() };
+                let (latency, responses) = (latency.clone(), Responses::default());
+                let route = Route { arrivals, errors: 0, unsent: 0, latency, responses };
                 (Arc::from(format!("GET /{number:05}")), route)
             })
             .collect();
@@ -353,7 +355,8 @@ fn routes(arrivals: u64, errors: u64, seconds: &[Second]) -> BTreeMap<Arc<str>, 
     .into_iter()
     .zip(seconds)
     .map(|((name, arrivals, errors), second)| {
-        (Arc::from(name), Route { arrivals, errors, unsent: 0, latency: second.latency.clone() })
+        let (latency, responses) = (second.latency.clone(), Responses::default());
+        (Arc::from(name), Route { arrivals, errors, unsent: 0, latency, responses })
     })
     .collect()
 }

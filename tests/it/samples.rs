@@ -199,6 +199,7 @@ fn sample() -> Sample {
         opened: false,
         beside_large: false,
         response_bytes: 0,
+        contents: None,
         fate: Fate::Refused,
     }
 }

@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,12 +11,17 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Arrival;
 use crate::plan::answers::Answer;
 use crate::protocol::resp::{ERROR_REPLY, REPLY};
+use crate::recording::contents::Contents;
 use crate::sample::{Fate, Sample};
 use crate::stats::shares::Share;
 
 /// Pairs of statuses told apart of a route; further ones are counted as [`OTHER_STATUSES`]. A route
 /// has a handful, and a target that answers nonsense must not fill the memory.
 pub const MAX_PAIRS: usize = 24;
+
+/// Shapes of bodies told apart of a route: each is some 4 KiB at most. Pairs with others are not
+/// compared.
+pub const MAX_SHAPES: usize = 12;
 
 /// Where pairs of statuses beyond [`MAX_PAIRS`] are counted.
 pub const OTHER_STATUSES: (u16, u16) = (u16::MAX, u16::MAX);
@@ -37,6 +43,14 @@ pub struct Responses {
     pub sizes: Sizes,
     /// Sizes of production's bodies beside those before to the same requests.
     pub size_repeats: Ways,
+    /// Bodies whose digest is not the recorded one, of those whose two digests are known.
+    pub digests: Share,
+    /// Of production's bodies, those whose digest is not that of the one before.
+    pub digest_repeats: Share,
+    /// Bodies of JSON by their fields, as [`crate::recording::contents::Contents::shape`] has
+    /// them: how many production answered with, and how many the target. Of a pair of which one
+    /// is not known, neither is counted.
+    pub shapes: BTreeMap<Arc<str>, [u64; 2]>,
     /// The first answer of another class.
     pub status_example: Option<Example>,
     /// The first body of another size.
@@ -88,6 +102,9 @@ impl Responses {
         if class(status) != class(recorded.status) {
             self.status_example = first(self.status_example, example);
         }
+        if let Some(contents) = sample.contents.as_ref().filter(|_| status == recorded.status) {
+            self.add_contents(&recorded.contents, contents);
+        }
         if let Some(bytes) = recorded.body_bytes.filter(|_| status == recorded.status) {
             let order = self.sizes.add(bytes, sample.response_bytes);
             if order != Ordering::Equal {
@@ -96,11 +113,35 @@ impl Responses {
         }
     }
 
+    fn add_contents(&mut self, recorded: &Contents, answered: &Contents) {
+        if let Some((a, b)) = recorded.digest.zip(answered.digest) {
+            count(&mut self.digests, a != b);
+        }
+        if let Some((a, b)) = recorded.shape.as_ref().zip(answered.shape.as_ref()) {
+            self.count_shapes(a, b);
+        }
+    }
+
+    fn count_shapes(&mut self, recorded: &Arc<str>, answered: &Arc<str>) {
+        let unknown = |shape: &Arc<str>| usize::from(!self.shapes.contains_key(shape));
+        let new = unknown(recorded) + unknown(answered);
+        if new > 0 && self.shapes.len() + new > MAX_SHAPES {
+            return;
+        }
+        for (shape, side) in [(recorded, 0), (answered, 1)] {
+            self.shapes.entry(Arc::clone(shape)).or_default()[side] += 1;
+        }
+    }
+
     fn add_repeat(&mut self, before: &Answer, recorded: &Answer) {
         self.status_repeats.count(class(recorded.status).cmp(&class(before.status)));
         let sizes = before.body_bytes.zip(recorded.body_bytes);
         if let Some((a, b)) = sizes.filter(|_| before.status == recorded.status) {
             self.size_repeats.count(beside(a, b));
+        }
+        let digests = before.contents.digest.zip(recorded.contents.digest);
+        if let Some((a, b)) = digests.filter(|_| before.status == recorded.status) {
+            count(&mut self.digest_repeats, a != b);
         }
     }
 
@@ -112,6 +153,14 @@ impl Responses {
         self.status_repeats.merge(other.status_repeats);
         self.size_repeats.merge(other.size_repeats);
         self.sizes.merge(&other.sizes);
+        self.digests = Share::sum(&[self.digests, other.digests]);
+        self.digest_repeats = Share::sum(&[self.digest_repeats, other.digest_repeats]);
+        for (shape, counts) in &other.shapes {
+            if self.shapes.len() < MAX_SHAPES || self.shapes.contains_key(shape) {
+                let sides = self.shapes.entry(Arc::clone(shape)).or_default();
+                *sides = [0, 1].map(|side| sides[side] + counts[side]);
+            }
+        }
         self.status_example = first(self.status_example, other.status_example);
         self.size_example = first(self.size_example, other.size_example);
     }
@@ -130,6 +179,28 @@ impl Responses {
             .filter(|((_, status), _)| counts(*status))
             .map(|(_, count)| count)
             .sum()
+    }
+
+    /// Fields of bodies of JSON: how many of production's bodies had each, and how many of the
+    /// target's. Both are shares of the bodies whose fields are known.
+    pub fn fields(&self) -> BTreeMap<&str, [Share; 2]> {
+        let mut wholes = [0; 2];
+        let mut fields: BTreeMap<&str, [Share; 2]> = BTreeMap::new();
+        for (shape, counts) in &self.shapes {
+            wholes = [0, 1].map(|side| wholes[side] + counts[side]);
+            for field in shape.lines() {
+                let sides = fields.entry(field).or_default();
+                for (share, count) in sides.iter_mut().zip(counts) {
+                    share.part += count;
+                }
+            }
+        }
+        for sides in fields.values_mut() {
+            for (share, whole) in sides.iter_mut().zip(wholes) {
+                share.whole = whole;
+            }
+        }
+        fields
     }
 
     /// Answers whose status is not the recorded one.
@@ -183,6 +254,11 @@ impl Ways {
     }
 }
 
+fn count(share: &mut Share, is_other: bool) {
+    share.part += u64::from(is_other);
+    share.whole += 1;
+}
+
 /// The class that a client sees: an answer that was not modified is the one that it has already,
 /// and stands for a good one.
 pub fn class(status: u16) -> u16 {
@@ -206,26 +282,24 @@ fn first(one: Option<Example>, other: Option<Example>) -> Option<Example> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::summary::examples::{answered, arrival};
 
     fn answer(status: u16, bytes: u64) -> Arc<Answer> {
-        Arc::new(Answer { status, body_bytes: Some(bytes) })
+        Arc::new(Answer { status, body_bytes: Some(bytes), ..Answer::default() })
     }
 
     /// One arrival for each of (recorded, answered), in this order; each is the predecessor of the
     /// next one.
-    fn responses(pairs: &[((u16, u64), (u16, u64))]) -> Responses {
+    fn responses(pairs: &[[(u16, u64); 2]]) -> Responses {
         let (mut responses, mut before) = (Responses::default(), None);
-        for (index, &((recorded, bytes), (status, response_bytes))) in (0..).zip(pairs) {
+        for (index, &[(recorded, bytes), (status, response_bytes)]) in (0..).zip(pairs) {
             let mut arrival = arrival(index, Duration::from_secs(index));
             let recorded = answer(recorded, bytes);
             arrival.answers.before = before.replace(Arc::clone(&recorded));
             arrival.answers.recorded = Some(recorded);
             let fate = Fate::Answered { status };
-            let sample = Sample { fate, response_bytes, ..answered(&arrival, Duration::ZERO) };
+            let sample = Sample { response_bytes, fate, ..answered(&arrival, Duration::ZERO) };
             responses.add(&arrival, &sample);
         }
         responses
@@ -249,11 +323,11 @@ mod tests {
     #[test]
     fn what_differs_is_told_from_what_differs_by_itself() {
         let all = responses(&[
-            ((200, 100), (200, 100)),
-            ((200, 100), (200, 50)),
-            ((404, 100), (302, 10)),
-            ((200, 100), (304, 0)),
-            ((200, 100), (500, 0)),
+            [(200, 100), (200, 100)],
+            [(200, 100), (200, 50)],
+            [(404, 100), (302, 10)],
+            [(200, 100), (304, 0)],
+            [(200, 100), (500, 0)],
         ]);
         assert_eq!(all.compared(), 5);
         assert_eq!(all.status_changes(), Share { part: 3, whole: 5 });
@@ -269,15 +343,34 @@ mod tests {
         assert_eq!(all.size_example.unwrap().index, 1);
     }
 
+    #[test]
+    fn fields_are_counted_on_both_sides() {
+        let of = |shape: &str| Contents { digest: None, shape: Some(shape.into()) };
+        let mut all = Responses::default();
+        all.add_contents(&of("a: number\nb: string"), &of("a: number"));
+        all.add_contents(&of("a: number"), &of("a: number\nc: null"));
+        all.add_contents(&of("a: number"), &Contents::default());
+        let share = |part| Share { part, whole: 2 };
+        let fields: Vec<_> = all.fields().into_iter().collect();
+        let expected = [("a: number", [2, 2]), ("b: string", [1, 0]), ("c: null", [0, 1])];
+        assert_eq!(fields, expected.map(|(name, sides)| (name, sides.map(share))));
+        for at in 0..100 {
+            all.add_contents(&of(&format!("n{at}: null")), &of(&format!("m{at}: null")));
+        }
+        assert!(all.shapes.len() <= MAX_SHAPES);
+        let sums = all.shapes.values().fold([0, 0], |sum, it| [sum[0] + it[0], sum[1] + it[1]]);
+        assert_eq!(sums[0], sums[1], "of a pair both are counted, or none");
+    }
+
     /// for all cuts and orders: the parts merge to the whole.
     #[test]
     fn parts_merge_to_the_whole_in_any_order() {
         let pairs: Vec<_> =
-            (0..40_u16).map(|at| ((200, 100), (200 + at % 30 * 10, u64::from(at) * 9))).collect();
+            (0..40_u16).map(|at| [(200, 100), (200 + at % 30 * 10, u64::from(at) * 9)]).collect();
         let whole = responses(&pairs);
         assert_eq!(whole.compared(), 40, "also beyond the bound");
         assert!(whole.statuses.len() == MAX_PAIRS + 1);
-        let few: Vec<_> = pairs.iter().copied().filter(|(_, (it, _))| *it < 400).collect();
+        let few: Vec<_> = pairs.iter().copied().filter(|[_, (it, _)]| *it < 400).collect();
         let whole = responses(&few);
         for cut in 1..few.len() {
             let mut merged = Responses::default();
