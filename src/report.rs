@@ -16,6 +16,7 @@ pub mod files;
 pub mod terminal;
 pub mod likeness;
 pub mod measured;
+pub mod baseline;
 pub mod comparison;
 pub mod history;
 pub mod progress;

@@ -127,6 +127,8 @@ pub struct Route {
     pub unsent: u64,
     /// Latency (due to done), two significant digits.
     pub latency: Histogram<u64>,
+    /// What production took for those that were answered, where the recording knows.
+    pub recorded_latency: Histogram<u64>,
     /// Its answers beside the recorded ones.
     pub responses: Responses,
 }

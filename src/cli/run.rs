@@ -2,6 +2,7 @@
 
 mod acts;
 mod follow;
+mod judged;
 mod labels;
 mod limits;
 mod load;
@@ -27,6 +28,7 @@ use crate::cli::load::load_into;
 use crate::cli::out::{Output, write_output};
 use crate::cli::report::style;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::judged::{Over, Saved, reported};
 use crate::cli::run::labels::{LabelOptions, Labels};
 use crate::cli::run::limits::LimitOptions;
 use crate::cli::run::network::NetworkOptions;
@@ -37,27 +39,21 @@ use crate::cli::wall_clock::{self, Moment};
 use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
-use crate::drive::health::Health;
-use crate::drive::hold::{Control, Held};
+use crate::drive::hold::Control;
 use crate::plan::arrivals::Plan;
-use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder, write_reports, write_whole_with};
 use crate::report::hlog::{self, HLOG_FILE};
-use crate::report::model::{Oddities, Report};
+use crate::report::model::Report;
 use crate::report::terminal;
 use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::{Target, check_way};
+use crate::scenario::target::check_way;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
-use crate::summary::Summary;
 use crate::summary::cells::Cells;
-use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::{Verdict, abort, hold};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -73,7 +69,7 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER", default_value = "reports", env = "PEAKHOUR_REPORTS")]
     reports: PathBuf,
     /// Break the embedded stage on purpose: cold-cache, connection-limit, connection-hang,
-    /// body-limit, event-loop, stall.
+    /// body-limit, event-loop, stall, other-status, half-body.
     #[arg(long, value_name = "KIND")]
     stage_fault: Option<String>,
     /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold or
@@ -89,6 +85,9 @@ pub struct Run {
     /// Write a report (html, json, junit, markdown, github, gitlab) to FILE, or -; repeatable.
     #[arg(long, value_name = "KIND=FILE")]
     out: Vec<Output>,
+    /// Hold expectations such as `latency p99 < 1.10x baseline` against this run: its folder.
+    #[arg(long, value_name = "RUN", env = "PEAKHOUR_BASELINE", requires = "scenario")]
+    baseline: Option<PathBuf>,
     /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
     /// particular order; where the disk is behind, rows are dropped and counted.
     #[arg(long, value_name = "FILE", env = "PEAKHOUR_SAMPLES")]
@@ -154,14 +153,23 @@ fn scenario(command: &Run, file: &Path, labels: &Labels, voice: Voice) -> anyhow
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
     let fault = stage_fault(command.stage_fault.as_deref(), &scenario, file)?;
+    let baseline = command.baseline.as_ref().or(scenario.baseline.as_ref());
+    let baseline = judged::read(baseline, &scenario.expect)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
     let save = command.save_snapshot.as_deref();
     let samples = command.samples.as_deref();
     let kept = Kept { folder: &folder, out: &command.out, save, samples, labels, voice };
-    let rehearsal =
-        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
+    let rehearsal = Rehearsal {
+        scenario: &scenario,
+        fault,
+        folder: &folder,
+        started,
+        baseline: baseline.as_ref(),
+        consent,
+        voice,
+    };
     let exit = rehearse(&rehearsal, &kept);
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
         // A run that never began leaves nothing; a folder with something in it stays.
@@ -213,6 +221,8 @@ struct Rehearsal<'a> {
     fault: Option<Fault>,
     folder: &'a Path,
     started: Moment,
+    /// What expectations are held against.
+    baseline: Option<&'a Saved>,
     consent: bool,
     voice: Voice,
 }
@@ -225,6 +235,7 @@ struct Kept<'a> {
     save: Option<&'a Path>,
     /// Where the samples go.
     samples: Option<&'a Path>,
+
     /// What is written on it.
     labels: &'a Labels,
     voice: Voice,
@@ -270,67 +281,15 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         return samples::finish(samples, voice.quiet).map(|()| Exit::Invalid);
     };
     drop(stage);
-
-    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
-    let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
-    let oddities = performed.driven.as_ref().and_then(Oddities::of);
-    facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
-    let exit = Exit::of(verdict.outcome);
-    let (summary, health, held) = performed.driven.map_or_else(
-        || (Summary::new(), Health::default(), Held::default()),
-        |driven| (driven.summary, driven.health, driven.held),
-    );
-    let mut report = assemble(&AssembleInput {
-        tool_version: env!("CARGO_PKG_VERSION"),
-        scenario: &scenario.name,
-        started: &rehearsal.started.rfc3339(),
-        sent: Sent::Recording {
-            path: &scenario.recording.display().to_string(),
-            window: &scenario.window.to_string(),
-            header: recording.reader.header(),
-        },
-        target: &target.authority,
-        acts: &performed.acts,
-        probes: &probes,
-        replay_started_ns: performed.replay_started_ns,
-        verdict: &verdict,
-        exit_code: exit.code(),
-        summary: &summary,
-        facts: &facts,
-        health: &health,
-    });
-    (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
-    (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
+    let over = Over { recording: &recording.reader, target: &target, performed: &performed };
+    let report = reported(rehearsal, facts, &over, (&probes, &control));
     drop(control);
-    told(&report, &summary.cells, kept)?;
+    let (mut report, exit) = report;
+    report.labels.clone_from(kept.labels);
+    let nothing = Cells::new();
+    let cells = performed.driven.as_ref().map_or(&nothing, |driven| &driven.summary.cells);
+    told(&report, cells, kept)?;
     samples::finish(samples, voice.quiet).map(|()| exit)
-}
-
-/// What all of it means.
-fn judged(
-    scenario: &Scenario,
-    target: &Target,
-    facts: &Facts,
-    performed: &PerformedAll,
-    interrupted: bool,
-) -> Verdict {
-    let mut verdict = judge(&JudgeInput {
-        replayed: performed.driven.as_ref().map(|driven| Replayed {
-            facts,
-            summary: &driven.summary,
-            health: &driven.health,
-            target_is_here: target.is_here(),
-        }),
-        drills: &performed.findings,
-        tier: scenario.tolerance,
-        expectations: &scenario.expect,
-        interrupted,
-    });
-    abort::add(&mut verdict, &performed.guarded);
-    if let Some(driven) = &performed.driven {
-        hold::add(&mut verdict, &driven.held, &driven.summary);
-    }
-    verdict
 }
 
 /// Writes the reports; the result of an hour is told even where it cannot be kept.

@@ -44,6 +44,7 @@ pub(super) fn scenario() -> Scenario {
         rewriting: Rewriting::default(),
         tolerance: Tier::Standard,
         expect: Vec::new(),
+        baseline: None,
         abort: Vec::new(),
         limits: Limits::default(),
         stage: StageKnobs::default(),

@@ -78,6 +78,8 @@ pub enum Value {
     Absolute(f64),
     /// So many times what the recording shows for the same requests.
     TimesRecorded(f64),
+    /// So many times what the baseline run measured.
+    TimesBaseline(f64),
 }
 
 /// A comparison.
@@ -297,8 +299,14 @@ fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, E
         let hint = "there is one expectation a line; all of them must hold";
         return Err(mistake(column + at - 1, "an expectation ends with its value", hint));
     }
-    if let Some((at, _)) = words.iter().find(|(_, word)| *word == "recorded") {
-        return parse_times(metric, &words, (column, *at));
+    if let Some((at, word)) = words.iter().find(|(_, word)| ["recorded", "baseline"].contains(word))
+    {
+        let is_recorded = *word == "recorded";
+        if is_recorded {
+            check_recorded(metric, column + at - 1)?;
+        }
+        let times = if is_recorded { Value::TimesRecorded } else { Value::TimesBaseline };
+        return parse_factor(&words, column).map(times);
     }
     let refused = |error: UnitError| mistake(column, &error.problem, error.hint);
     if metric.is_time() {
@@ -310,18 +318,19 @@ fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, E
     }
 }
 
-/// `[FACTORx] recorded`, whose words have columns from `column` on.
-fn parse_times(
-    metric: MetricName,
-    words: &[(usize, &str)],
-    (column, recorded): (usize, usize),
-) -> Result<Value, ExpectationError> {
-    if !(metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service)) {
-        let message = format!("there is no `{}` in a recording", metric.name());
-        let hint = "latency, service, rate and throughput can be held against the recording; \
-                    errors are only those that production did not have";
-        return Err(mistake(column + recorded - 1, &message, hint));
+/// Whether a recording tells a metric.
+fn check_recorded(metric: MetricName, column: usize) -> Result<(), ExpectationError> {
+    if metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service) {
+        return Ok(());
     }
+    let message = format!("there is no `{}` in a recording", metric.name());
+    let hint = "latency, service, rate and throughput can be held against the recording; \
+                errors are only those that production did not have";
+    Err(mistake(column, &message, hint))
+}
+
+/// `[FACTORx] recorded` or `[FACTORx] baseline`, whose words have columns from `column` on.
+fn parse_factor(words: &[(usize, &str)], column: usize) -> Result<f64, ExpectationError> {
     let factor = match words {
         [_] => Some(1.0),
         [(_, factor), _] => {
@@ -331,9 +340,11 @@ fn parse_times(
         }
         _ => None,
     };
-    factor.filter(|factor| factor.is_finite()).map(Value::TimesRecorded).ok_or_else(|| {
-        let hint = "write `recorded` or such as `1.10x recorded`";
-        mistake(column, "this is no multiple of what was recorded", hint)
+    factor.filter(|factor| factor.is_finite()).ok_or_else(|| {
+        let word = words.last().map_or("recorded", |(_, word)| *word);
+        let hint = format!("write `{word}` or such as `1.10x {word}`");
+        let what = if word == "baseline" { "the baseline measured" } else { "was recorded" };
+        mistake(column, &format!("this is no multiple of what {what}"), &hint)
     })
 }
 

@@ -34,6 +34,7 @@ pub(crate) struct Keys {
     pub(crate) rewrite: Option<Spanned<RewriteKeys>>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
+    pub(crate) baseline: Option<Text>,
     pub(crate) abort: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,

@@ -105,6 +105,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
             fields::word(text, &fields::TIERS)
         })?,
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
+        baseline: place.or(keys.baseline.as_ref(), None, |text| recording(text).map(Some))?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
         acts,

@@ -187,6 +187,9 @@ impl Summary {
         route.errors += u64::from(error);
         route.unsent += u64::from(is_unsent);
         route.responses.add(arrival, sample);
+        if let Some(ns) = recorded {
+            record_time(&mut route.recorded_latency, ns);
+        }
         if let Some(ns) = latency {
             record_time(&mut route.latency, ns);
             record_time(&mut self.second(second_of(sample.due)).latency, ns);
@@ -208,7 +211,7 @@ impl Summary {
 
     pub(super) fn route(&mut self, route: &Arc<str>) -> &mut Route {
         let route = bounded_route(&self.routes, route);
-        self.routes.entry(route).or_insert_with(Route::new)
+        self.routes.entry(route).or_default()
     }
 }
 
@@ -238,11 +241,23 @@ impl Second {
     }
 }
 
+impl Default for Route {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Route {
     /// None at all.
     pub(crate) fn new() -> Self {
-        let responses = Responses::default();
-        Self { arrivals: 0, errors: 0, unsent: 0, latency: coarse_times(), responses }
+        Self {
+            arrivals: 0,
+            errors: 0,
+            unsent: 0,
+            latency: coarse_times(),
+            recorded_latency: coarse_times(),
+            responses: Responses::default(),
+        }
     }
 
     /// Adds others.
@@ -251,6 +266,7 @@ impl Route {
         self.errors += other.errors;
         self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
+        histograms::merge(&mut self.recorded_latency, &other.recorded_latency);
         self.responses.merge(&other.responses);
     }
 }

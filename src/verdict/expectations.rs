@@ -1,5 +1,6 @@
 //! Holds the scenario's expectations against the summary.
 
+pub mod baseline;
 mod stretches;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use crate::stats::histograms::{self, Stat};
 use crate::stats::shares::Share;
 use crate::summary::Summary;
 use crate::units::{format_duration, format_rate, format_share};
+use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::expectations::stretches::{Stretch, Stretches};
 use crate::verdict::{CheckedExpectation, Outcome};
 
@@ -27,6 +29,8 @@ pub struct Seen<'a> {
     pub length: Duration,
     /// The load is that of a recording, which can be compared with.
     pub is_recorded: bool,
+    /// The run that is compared with; `None` where none is named.
+    pub baseline: Option<&'a Baseline>,
 }
 
 /// Checks one expectation. Without data it is `Unknown`, never met; a route that nobody asked for
@@ -160,6 +164,8 @@ fn in_stretch(expectation: &Expectation, stretch: &Stretch) -> Result<Measured, 
     let held_against = match expectation.bound.value() {
         Value::Absolute(value) => value,
         Value::TimesRecorded(factor) => factor * a_second(stretch.requests),
+        // The line is refused: a saved run has no stretches.
+        Value::TimesBaseline(_) => f64::NAN,
     };
     Ok(Measured { value, held_against })
 }
@@ -169,12 +175,13 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
     let summary = seen.summary;
     let least = expectation.clauses.samples;
     let stat = || expectation.stat.ok_or("it names no statistic such as p99");
-    let time = |histogram: &Histogram<u64>, requests: u64| -> Result<_, Missing> {
+    let time = |histogram: &Histogram<u64>, requests: u64, known| -> Result<_, Missing> {
         enough(requests, least)?;
         let value = time_of(histogram, requests, stat()?)?;
         let held_against = match expectation.bound.value() {
             Value::Absolute(value) => value,
-            Value::TimesRecorded(factor) => factor * recorded(summary, stat()?)?,
+            Value::TimesRecorded(factor) => factor * recorded(known, stat()?)?,
+            Value::TimesBaseline(factor) => factor * of_baseline(expectation, seen)?,
         };
         let missing = requests.saturating_sub(histogram.len());
         let measured = Measured { value, held_against };
@@ -187,6 +194,11 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
         let held_against = match expectation.bound.value() {
             Value::Absolute(value) => value,
             Value::TimesRecorded(_) => f64::NAN,
+            Value::TimesBaseline(factor) => {
+                let of_baseline = of_baseline(expectation, seen)?;
+                let measured = Measured { value, held_against: factor * of_baseline };
+                return Ok((measured, told(expectation, measured, 0.0)));
+            }
         };
         Ok((Measured { value, held_against }, text))
     };
@@ -204,14 +216,15 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
                 let Share { part, whole } = route.responses.size_changes();
                 share(part, whole, NO_SIZE)
             }
-            _ => time(&route.latency, route.arrivals),
+            _ => time(&route.latency, route.arrivals, &route.recorded_latency),
         };
     }
+    let known = &summary.recorded_latency;
     match expectation.metric {
-        MetricName::Latency => time(&summary.latency, summary.arrivals),
-        MetricName::Service => time(&summary.service, summary.sent.total),
-        MetricName::Lateness => time(&summary.lateness, summary.lateness.len()),
-        MetricName::ConnectionWait => time(&summary.connection_wait, summary.offered.total),
+        MetricName::Latency => time(&summary.latency, summary.arrivals, known),
+        MetricName::Service => time(&summary.service, summary.sent.total, known),
+        MetricName::Lateness => time(&summary.lateness, summary.lateness.len(), known),
+        MetricName::ConnectionWait => time(&summary.connection_wait, summary.offered.total, known),
         MetricName::Errors => {
             share(summary.errors, summary.arrivals - unsent(summary), "no request was sent")
         }
@@ -249,12 +262,21 @@ fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
             let recorded = measured.held_against / factor;
             format!("{}; recorded {}", show(measured.value), show(recorded))
         }
+        Value::TimesBaseline(factor) => {
+            let before = measured.held_against / factor;
+            format!("{}; baseline {}", show(measured.value), show(before))
+        }
     }
 }
 
+/// What the baseline measured.
+fn of_baseline(expectation: &Expectation, seen: &Seen<'_>) -> Result<f64, String> {
+    let baseline = seen.baseline.ok_or("no baseline is named: --baseline, with a scenario")?;
+    baseline.value(expectation)
+}
+
 /// What production took, of the same requests that were answered.
-fn recorded(summary: &Summary, stat: Stat) -> Result<f64, String> {
-    let known = &summary.recorded_latency;
+fn recorded(known: &Histogram<u64>, stat: Stat) -> Result<f64, String> {
     time_of(known, known.len(), stat)
         .map_err(|_| "the recording does not tell what production took".to_owned())
 }

@@ -32,6 +32,7 @@ fn verdict_on(summary: &Summary, expectations: &[Expectation]) -> Verdict {
         drills: &[],
         tier: Tier::Standard,
         expectations,
+        baseline: None,
         interrupted: false,
     })
 }
