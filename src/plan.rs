@@ -1,6 +1,7 @@
 //! Recording and scenario become arrivals: what to send, on which connection, and when. Pure,
 //! seeded and streamed; the same recording, scenario and seed give the same plan, byte for byte.
 
+pub mod answers;
 pub mod needs;
 pub mod facts;
 pub mod profile;
@@ -36,6 +37,7 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::plan::answers::Answers;
 use crate::plan::arrivals::Plan;
 use crate::plan::bond::Bond;
 use crate::plan::choice::Choice;
@@ -309,6 +311,8 @@ pub struct Arrival {
     pub turn: Option<Turn>,
     /// What production answered, where the recording knows.
     pub recorded: Recorded,
+    /// The same as an answer, to be compared with.
+    pub answers: Answers,
     /// What ties it to other hosts, and to answers of the target.
     pub bond: Bond,
 }

@@ -12,9 +12,11 @@ pub mod file;
 pub mod ledger;
 pub mod redaction;
 pub mod route;
+pub mod contents;
 pub mod jsonl;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
@@ -81,6 +83,9 @@ pub struct Response {
     pub body_bytes: Option<u64>,
     /// First 16 bytes of a digest of the whole body, where one was kept.
     pub digest: Option<[u8; 16]>,
+    /// The fields of the whole body, where it was JSON and they were kept; see
+    /// [`contents::Contents::shape`].
+    pub shape: Option<Arc<str>>,
     /// First byte of the response, since the exchange's `at`.
     pub first_byte: Option<Duration>,
     /// Last byte of the response, since the exchange's `at`; `None` when it was not whole.

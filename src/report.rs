@@ -1,6 +1,7 @@
 //! A verdict is reported: one file per output. All are written from [`model::Report`], which is
 //! also what `run.json` holds, so that every report can be written again from a saved run.
 
+pub mod responses;
 pub mod model;
 pub mod figures;
 pub mod assemble;
@@ -18,6 +19,7 @@ pub mod likeness;
 pub mod measured;
 pub mod metrics;
 pub mod baseline;
+pub mod beside;
 pub mod comparison;
 pub mod history;
 pub mod progress;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::record::failures::TlsFailure;
+use crate::recording::contents::Contents;
 
 /// What became of an arrival. Every arrival has exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,6 +259,8 @@ pub struct Sample {
     pub beside_large: bool,
     /// Bytes of the response's body, de-chunked.
     pub response_bytes: u64,
+    /// What is known of the response's body, where production's is known, too.
+    pub contents: Option<Box<Contents>>,
     /// What became of it.
     pub fate: Fate,
 }

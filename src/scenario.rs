@@ -86,6 +86,8 @@ pub struct Scenario {
     pub tolerance: Tier,
     /// What must hold, in order.
     pub expect: Vec<Expectation>,
+    /// The run that they are held against, by its folder or file.
+    pub baseline: Option<PathBuf>,
     /// What ends the replay early.
     pub abort: Vec<AbortRule>,
     /// Ceilings that bound every run.

@@ -21,6 +21,7 @@ use crate::shape::Shape;
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::evidence::responses::Responses;
 use crate::summary::flight::Flight;
 use crate::summary::outcomes::Outcomes;
 use crate::summary::parts::Parts;
@@ -137,4 +138,8 @@ pub struct Route {
     pub unsent: u64,
     /// Latency (due to done), two significant digits.
     pub latency: Histogram<u64>,
+    /// What production took for those that were answered, where the recording knows.
+    pub recorded_latency: Histogram<u64>,
+    /// Its answers beside the recorded ones.
+    pub responses: Responses,
 }

@@ -50,6 +50,10 @@ pub enum Outcome {
 pub struct Finding {
     /// Stable name of the check, such as `connection-limit`.
     pub check: String,
+    /// What of several it is about, such as a probe or an endpoint; empty where a run has one such
+    /// finding. It is the same in each run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     /// What it says.
     pub outcome: Outcome,
     /// One sentence with the figure that matters.
@@ -102,10 +106,18 @@ pub struct Verdict {
     pub expectations: Vec<CheckedExpectation>,
 }
 
+/// Says what findings are about that say nothing of it yet.
+fn about(findings: &mut [Finding], subject: &str) {
+    for each in findings.iter_mut().filter(|each| each.subject.is_empty()) {
+        subject.clone_into(&mut each.subject);
+    }
+}
+
 /// A finding without evidence and advice.
 fn finding(check: &str, outcome: Outcome, title: impl Into<String>) -> Finding {
     Finding {
         check: check.to_owned(),
+        subject: String::new(),
         outcome,
         title: title.into(),
         evidence: Vec::new(),

@@ -303,7 +303,7 @@ fn respond(sent: &Sent, answer: Answered, flags: &mut Flags) -> Response {
     }
     let (first_byte, last_byte) = moments(sent, answer.time, answer.latency);
     let body_bytes = is_whole.then_some(if is_head { 0 } else { here });
-    Response { status, head, body_bytes, digest: None, first_byte, last_byte }
+    Response { status, head, body_bytes, digest: None, shape: None, first_byte, last_byte }
 }
 
 /// First and last byte of the response since the request's first, by the table above.

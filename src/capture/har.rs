@@ -371,6 +371,7 @@ fn answered(
         head: response_head(status, &answer.status_text.0, &lines),
         body_bytes: response_bytes(answer, status, method, &lines),
         digest: None,
+        shape: None,
         first_byte,
         last_byte,
     })

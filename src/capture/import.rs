@@ -80,15 +80,17 @@ pub fn read_capture(
     sources: Vec<Source>,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
-    read_capture_with(sources, Secrets::default(), None, sink)
+    read_capture_with(sources, Secrets::default(), None, false, sink)
 }
 
 /// The same, with secrets of TLS connections in it; pcapng files may bring more of them. Bodies
-/// that are too large for memory are kept whole where there is a spool for them.
+/// that are too large for memory are kept whole where there is a spool for them; `contents` are
+/// kept of the bodies of answers where they are asked for.
 pub fn read_capture_with(
     sources: Vec<Source>,
     secrets: Secrets,
     spool: Option<Arc<Spool>>,
+    contents: bool,
     sink: &mut dyn FnMut(Found),
 ) -> Result<Imported, CaptureError> {
     let may_grow = sources.iter().any(|source| source.content() == Content::Pcapng);
@@ -96,6 +98,9 @@ pub fn read_capture_with(
     import.streams.set_secrets(secrets, may_grow);
     if let Some(spool) = spool {
         import.keep_bodies(spool);
+    }
+    if contents {
+        import.keep_contents();
     }
     let mut frames = Ledger::default();
     let facts = read_merged(sources, &mut frames, &mut |part| match part {
@@ -183,6 +188,11 @@ impl Import {
     /// asked.
     pub fn take_handshakes(&mut self) -> Handshakes {
         std::mem::take(&mut self.tally.handshakes)
+    }
+
+    /// Keeps a digest of each answer's body, and the fields of JSON.
+    pub fn keep_contents(&mut self) {
+        self.streams.keep_contents();
     }
 
     /// Keeps bodies whole that are too large for memory.

@@ -330,6 +330,7 @@ fn answered(answer: &Message) -> Option<Response> {
         head: response_head(status, answer.reason.as_ref().map_or("", |reason| &reason.0), &lines),
         body_bytes: answer.content.as_ref().and_then(|content| content.size),
         digest: None,
+        shape: None,
         first_byte: None,
         last_byte: None,
     })

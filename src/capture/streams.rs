@@ -65,9 +65,12 @@ pub struct Streams {
     closed: Option<u64>,
     /// Where large bodies go.
     spool: Option<Arc<Spool>>,
+    /// Something is kept of the bodies of answers.
+    contents: bool,
 }
 
 /// What a reader needs while it works on an event.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Turn<'t> {
     ledger: &'t mut Ledger,
     sink: Sink<'t>,
@@ -76,6 +79,8 @@ struct Turn<'t> {
     pressed: bool,
     /// Where large bodies go.
     spool: Option<&'t Arc<Spool>>,
+    /// See [`Streams::keep_contents`].
+    contents: bool,
     /// What opens TLS.
     secrets: &'t Secrets,
     /// More secrets may come, and there is room to wait for them.
@@ -125,6 +130,7 @@ impl Streams {
             numbered: &mut self.numbered,
             pressed: self.kept > MAX_KEPT_IN_ALL,
             spool: self.spool.as_ref(),
+            contents: self.contents,
             secrets: &self.secrets,
             may_wait: self.may_wait && self.waiting <= MAX_WAITING_IN_ALL,
             is_inside: false,
@@ -155,6 +161,11 @@ impl Streams {
     /// Keeps bodies whole that are too large for memory.
     pub fn keep_bodies(&mut self, spool: Arc<Spool>) {
         self.spool = Some(spool);
+    }
+
+    /// Keeps a digest of each answer's body, and the fields of JSON.
+    pub fn keep_contents(&mut self) {
+        self.contents = true;
     }
 
     /// Secrets of TLS connections; `may_grow` says that [`Self::add_secrets`] may bring more.
@@ -193,6 +204,7 @@ impl Streams {
                 numbered: &mut self.numbered,
                 pressed: false,
                 spool: self.spool.as_ref(),
+                contents: self.contents,
                 secrets: &self.secrets,
                 may_wait: false,
                 is_inside: false,

@@ -55,6 +55,10 @@ pub struct Import {
     /// otherwise 16GiB. Of longer ones the first MiB is kept, and they are not replayed.
     #[arg(long, value_name = "SIZE", value_parser = longest_body)]
     longest_body: Option<u64>,
+    /// Keep of each response's body a digest, and of JSON the names and types of its fields, so
+    /// that replays are compared with them; see docs/responses.md.
+    #[arg(long)]
+    contents: bool,
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
@@ -107,6 +111,7 @@ impl Import {
             zone: self.time_zone.clone(),
             keys: self.keys()?,
             longest_body: self.longest_body,
+            contents: self.contents,
         })
     }
 

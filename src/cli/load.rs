@@ -133,6 +133,8 @@ pub struct Options {
     pub keys: Secrets,
     /// Longest body of a request in packets that is kept whole; [`LONGEST`] unless it is named.
     pub longest_body: Option<u64>,
+    /// A digest of each response's body in packets is kept, and the fields of JSON.
+    pub contents: bool,
 }
 
 /// Imports captures of one kind. Exchanges are redacted where there is what does it.
@@ -159,7 +161,7 @@ pub fn import(
     let (mut header, warnings) = match input {
         Input::Packets(sources) => {
             let spool = Spool::beside(recording).up_to(options.longest_body.unwrap_or(LONGEST));
-            let with = (options.keys.clone(), Arc::new(spool));
+            let with = (options.keys.clone(), Arc::new(spool), options.contents);
             from_packets(sources, with, &mut writer, &mut redactor)?
         }
         Input::Documents(content, sources) => {
@@ -194,6 +196,9 @@ pub fn import(
 fn refuse_unused(input: &Input, options: &Options) -> anyhow::Result<()> {
     if options.longest_body.is_some() && !matches!(input, Input::Packets(_)) {
         bail!("--longest-body is for packets: in other captures bodies are as long as they are");
+    }
+    if options.contents && !matches!(input, Input::Packets(_)) {
+        bail!("--contents is for packets: other captures have no bodies of responses as sent");
     }
     let is_shifted = |source: &&Source| source.clock_shift_ns() != 0;
     let shifted = match input {
@@ -235,13 +240,13 @@ fn one_content(sources: &[Source]) -> anyhow::Result<Content> {
 
 fn from_packets(
     sources: Vec<Source>,
-    (keys, spool): (Secrets, Arc<Spool>),
+    (keys, spool, contents): (Secrets, Arc<Spool>, bool),
     writer: &mut RecordingWriter,
     redactor: &mut Option<Redactor>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut failed = None;
     let stops: Vec<_> = sources.iter().map(Source::stop).collect();
-    let imported = read_capture_with(sources, keys, Some(spool), &mut |found| {
+    let imported = read_capture_with(sources, keys, Some(spool), contents, &mut |found| {
         if let (Found::Exchange(exchange), None) = (found, &failed) {
             failed = writer.push(ready(exchange, redactor)).err();
             for stop in stops.iter().filter(|_| failed.is_some()) {

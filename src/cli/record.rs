@@ -97,6 +97,10 @@ pub struct Record {
     /// the recording; of longer ones the first MiB is kept, and they are not replayed.
     #[arg(long, value_name = "SIZE", value_parser = longest_body, default_value = "16GiB")]
     longest_body: u64,
+    /// Keep of each response's body a digest, and of JSON the names and types of its fields, so
+    /// that replays are compared with them; see docs/responses.md.
+    #[arg(long)]
+    contents: bool,
     /// What happens to secrets.
     #[command(flatten)]
     secrets: Secrets,
@@ -182,6 +186,9 @@ pub fn record(command: &Record, voice: Voice) -> anyhow::Result<Exit> {
     let mut recorder = Recorder::new(parts, Arc::clone(&passed), route.clients.is_some());
     let spool = Spool::beside(&command.output).up_to(command.longest_body);
     recorder.keep_bodies(spool);
+    if command.contents {
+        recorder.keep_contents();
+    }
     let tee = Tee::new(route, clock, ROOM, sender, Arc::clone(&passed));
     let served = serve(tee, listener, stop, command)?;
     outputs::note(

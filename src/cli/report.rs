@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::exit::Exit;
 use crate::cli::out::{Output, write_output};
 use crate::cli::{Voice, outputs};
-use crate::report::baseline::baseline;
+use crate::report::beside::beside;
 use crate::report::files::{RUN_FILE, write_reports};
 use crate::report::json;
 use crate::report::model::Report;
@@ -44,7 +44,7 @@ pub fn report(command: &ReportCommand, voice: Voice) -> anyhow::Result<Exit> {
     if let Some(other) = &command.baseline {
         let other = run_file(other);
         let name = other.display().to_string();
-        saved.baseline = Some(baseline(&saved, &json::read(&other)?, &name)?);
+        saved.baseline = Some(beside(&saved, &json::read(&other)?, &name)?);
     }
     if !command.out.is_empty() {
         command.out.iter().try_for_each(Output::check_later)?;

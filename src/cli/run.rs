@@ -3,6 +3,7 @@
 mod acts;
 mod follow;
 mod keep;
+mod judged;
 mod labels;
 mod limits;
 mod live;
@@ -28,6 +29,7 @@ use crate::cli::files::Unfinished;
 use crate::cli::load::load_into;
 use crate::cli::out::Output;
 use crate::cli::run::acts::{PerformedAll, perform_watched};
+use crate::cli::run::judged::{Over, Saved, reported};
 use crate::cli::run::keep::{Kept, told};
 use crate::cli::run::labels::{LabelOptions, Labels};
 use crate::cli::run::limits::LimitOptions;
@@ -41,24 +43,18 @@ use crate::cli::{Overrides, Voice, checked, outputs};
 use crate::drive::DriveError;
 use crate::drive::clock::Epoch;
 use crate::drive::gauges::Live;
-use crate::drive::health::Health;
-use crate::drive::hold::{Control, Held};
+use crate::drive::hold::Control;
 use crate::plan::arrivals::Plan;
-use crate::plan::facts::Facts;
 use crate::plan::outline;
 use crate::probe::record::Record;
-use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder};
-use crate::report::model::Oddities;
 use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
-use crate::scenario::target::{Target, check_way};
+use crate::scenario::target::check_way;
 use crate::stage::faults::Fault;
 use crate::stage::server::Stage;
-use crate::summary::Summary;
-use crate::verdict::judge::{JudgeInput, Replayed, judge};
-use crate::verdict::{Verdict, abort, hold};
+use crate::summary::cells::Cells;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -74,7 +70,8 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER", default_value = "reports", env = "PEAKHOUR_REPORTS")]
     reports: PathBuf,
     /// Break the embedded stage on purpose: cold-cache, connection-limit, connection-hang,
-    /// body-limit, event-loop, stall, capacity (or such as capacity=500: answers a second).
+    /// body-limit, event-loop, stall, capacity (or such as capacity=500: answers a second),
+    /// other-status, half-body.
     #[arg(long, value_name = "KIND")]
     stage_fault: Option<String>,
     /// Perform this act of the scenario only: fingerprint, canary, connections, payloads, cold,
@@ -91,6 +88,9 @@ pub struct Run {
     /// send numbers every 5 s while the load goes on: remote-write=URL or otlp=URL.
     #[arg(long, value_name = "KIND=TARGET")]
     out: Vec<Output>,
+    /// Hold expectations such as `latency p99 < 1.10x baseline` against this run: its folder.
+    #[arg(long, value_name = "RUN", env = "PEAKHOUR_BASELINE", requires = "scenario")]
+    baseline: Option<PathBuf>,
     /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
     /// particular order; where the disk is behind, rows are dropped and counted.
     #[arg(long, value_name = "FILE", env = "PEAKHOUR_SAMPLES")]
@@ -156,6 +156,8 @@ fn scenario(command: &Run, file: &Path, labels: &Labels, voice: Voice) -> anyhow
     command.network.apply(&mut scenario.network)?;
     check_way(&scenario.target, &scenario.network, &scenario.acts)?;
     let fault = stage_fault(command.stage_fault.as_deref(), &scenario, file)?;
+    let baseline = command.baseline.as_ref().or(scenario.baseline.as_ref());
+    let baseline = judged::read(baseline, &scenario.expect)?;
     let name = format!("{}-{}", file_name(&scenario.name), started.file_name());
     let folder = prepare_folder(&command.reports, &name)?;
     let consent = consented(command, &scenario);
@@ -166,8 +168,15 @@ fn scenario(command: &Run, file: &Path, labels: &Labels, voice: Voice) -> anyhow
     let exports = Exports::start(&command.out, &origin, &live, voice)
         .inspect_err(|_| drop(std::fs::remove_dir(&folder)))?;
     let kept = Kept { folder: &folder, out: &command.out, save, samples, labels, live, voice };
-    let rehearsal =
-        Rehearsal { scenario: &scenario, fault, folder: &folder, started, consent, voice };
+    let rehearsal = Rehearsal {
+        scenario: &scenario,
+        fault,
+        folder: &folder,
+        started,
+        baseline: baseline.as_ref(),
+        consent,
+        voice,
+    };
     let exit = rehearse(&rehearsal, &kept);
     exports.finish(exit.as_ref().ok().map(|exit| exit.code()));
     if exit.is_err() && !folder.join(RUN_FILE).exists() {
@@ -220,6 +229,8 @@ struct Rehearsal<'a> {
     fault: Option<Fault>,
     folder: &'a Path,
     started: Moment,
+    /// What expectations are held against.
+    baseline: Option<&'a Saved>,
     consent: bool,
     voice: Voice,
 }
@@ -265,66 +276,15 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         return samples::finish(samples, voice.quiet).map(|()| Exit::Invalid);
     };
     drop(stage);
-
-    let verdict = judged(scenario, &target, &facts, &performed, control.stop.is_requested());
-    let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
-    let oddities = performed.driven.as_ref().and_then(Oddities::of);
-    facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
-    let (summary, health, held) = performed.driven.map_or_else(
-        || (Summary::new(), Health::default(), Held::default()),
-        |driven| (driven.summary, driven.health, driven.held),
-    );
-    let mut report = assemble(&AssembleInput {
-        tool_version: env!("CARGO_PKG_VERSION"),
-        scenario: &scenario.name,
-        started: &rehearsal.started.rfc3339(),
-        sent: Sent::Recording {
-            path: &scenario.recording.display().to_string(),
-            window: &scenario.window.to_string(),
-            header: recording.reader.header(),
-        },
-        target: &target.authority,
-        acts: &performed.acts,
-        probes: &probes,
-        replay_started_ns: performed.replay_started_ns,
-        verdict: &verdict,
-        exit_code: Exit::of(verdict.outcome).code(),
-        summary: &summary,
-        facts: &facts,
-        health: &health,
-    });
-    (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
-    (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
+    let over = Over { recording: &recording.reader, target: &target, performed: &performed };
+    let report = reported(rehearsal, facts, &over, (&probes, &control));
     drop(control);
-    told(&report, &summary.cells, kept)?;
-    samples::finish(samples, voice.quiet).map(|()| Exit::of(verdict.outcome))
-}
-
-/// What all of it means.
-fn judged(
-    scenario: &Scenario,
-    target: &Target,
-    facts: &Facts,
-    performed: &PerformedAll,
-    interrupted: bool,
-) -> Verdict {
-    let mut verdict = judge(&JudgeInput {
-        replayed: performed.driven.as_ref().map(|driven| Replayed {
-            facts,
-            summary: &driven.summary,
-            health: &driven.health,
-            target_is_here: target.is_here(),
-        }),
-        drills: &performed.findings,
-        tier: scenario.tolerance,
-        expectations: &scenario.expect,
-        interrupted,
-    });
-    abort::add(&mut verdict, &performed.guarded);
-    if let Some(driven) = &performed.driven {
-        hold::add(&mut verdict, &driven.held, &driven.summary);
-    }
-    verdict
+    let (mut report, exit) = report;
+    report.labels.clone_from(kept.labels);
+    let nothing = Cells::new();
+    let cells = performed.driven.as_ref().map_or(&nothing, |driven| &driven.summary.cells);
+    told(&report, cells, kept)?;
+    samples::finish(samples, voice.quiet).map(|()| exit)
 }
 
 /// The acts with all probes watching; `None` where this machine could not carry the plan out,

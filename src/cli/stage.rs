@@ -24,7 +24,7 @@ pub struct StageCommand {
     #[arg(long, value_name = "FILE")]
     scenario: Option<std::path::PathBuf>,
     /// Switch a fault on: cold-cache, connection-limit, connection-hang, body-limit, event-loop,
-    /// stall, capacity (or such as capacity=500: answers a second).
+    /// stall, capacity (or such as capacity=500: answers a second), other-status, half-body.
     #[arg(long, value_name = "KIND")]
     fault: Option<String>,
     /// Connections that the load is going to open at once: the connection faults cut it in half.

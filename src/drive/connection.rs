@@ -127,10 +127,10 @@ pub(crate) async fn carry_out(
             Ok(Err(fate)) => Err(fate),
             Err(_) => Err(cut_off(&exchange.reader, Fate::TimedOut)),
         };
-        let Exchange { mut wire, reader, .. } = exchange;
+        let Exchange { mut wire, mut reader, .. } = exchange;
         request = exchange.request;
         request.sample.response_bytes = reader.body_bytes();
-        reader.tell_body(&request);
+        reader.tell_body(&mut request);
         match answer {
             Ok(answer) => {
                 let half_closed = request.arrival.recorded.half_closes;

@@ -287,6 +287,7 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
         opened: false,
         beside_large: false,
         response_bytes: 0,
+        contents: None,
         fate,
     }
 }

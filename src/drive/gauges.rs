@@ -354,6 +354,7 @@ mod tests {
             opened: false,
             beside_large: false,
             response_bytes: 0,
+            contents: None,
             fate: Fate::Answered { status: 200 },
         };
         assert_eq!(gauges.slot(0).latency_p99(), None);

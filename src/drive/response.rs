@@ -5,6 +5,7 @@ pub mod head;
 use crate::drive::follow::Heard;
 use crate::drive::response::head::{Begun, RequestKind, head_end, read_head};
 use crate::protocol::http1::body::BodyDecoder;
+use crate::recording::contents::Witness;
 use crate::sample::MAX_BANNER;
 
 /// Longest accepted response head, in bytes: four times what common servers and proxies can be
@@ -75,6 +76,8 @@ pub struct ResponseReader {
     body_bytes: u64,
     /// What is kept of it, for whoever listens.
     pub(crate) heard: Option<Box<Heard>>,
+    /// Sees the body, where production's is known.
+    pub(crate) witness: Option<Box<Witness>>,
 }
 
 #[derive(Debug)]
@@ -95,6 +98,7 @@ impl ResponseReader {
             gives_leave: false,
             body_bytes: 0,
             heard: None,
+            witness: None,
         }
     }
 
@@ -183,6 +187,9 @@ impl ResponseReader {
                     self.body_bytes += (step.data.1 - step.data.0) as u64;
                     if let Some(heard) = &mut self.heard {
                         heard.keep(rest.get(step.data.0..step.data.1).unwrap_or_default());
+                    }
+                    if let Some(witness) = &mut self.witness {
+                        witness.push(rest.get(step.data.0..step.data.1).unwrap_or_default());
                     }
                     split_off(rest, step.consumed);
                     if rest.is_empty() && !step.complete {

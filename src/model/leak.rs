@@ -263,6 +263,7 @@ mod tests {
                     head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nServer: secretserver/7\r\n"),
                     body_bytes: None,
                     digest: None,
+                    shape: None,
                     first_byte: None,
                     last_byte: None,
                 }),

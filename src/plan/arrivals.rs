@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::plan::answers::Latest;
 use crate::plan::bond::{Bond, Hooked};
 use crate::plan::choice::{Choice, asked};
 use crate::plan::clients::Clients;
 use crate::plan::clones::{Remapping, says_who};
-use crate::plan::fingerprint::Fnv;
-use crate::plan::pending::{Pending, Request};
+use crate::plan::pending::{MAX_AHEAD, MAX_AHEAD_BYTES, Pending, Request, copied};
 use crate::plan::redis;
 use crate::plan::redis::transactions::Transactions;
 use crate::plan::remembered::{Names, Touched};
@@ -55,6 +55,7 @@ pub struct Plan {
     remapping: Remapping,
     transactions: Transactions,
     touched: Touched,
+    latest: Latest,
     names: Names,
     notes: Notes,
 }
@@ -104,6 +105,7 @@ impl Plan {
             count: totals.arrivals,
             let_in: HashMap::new(),
             touched: Touched::default(),
+            latest: Latest::default(),
             names: Names::default(),
             notes: Notes::default(),
         }
@@ -258,6 +260,7 @@ impl Plan {
             head: rewritten.head,
             body,
             streamed: streamed.map(Arc::new),
+            answer: self.latest.answer(exchange, status),
             recorded: Recorded {
                 status,
                 body_bytes: response.and_then(|response| response.body_bytes),
@@ -316,6 +319,8 @@ impl Plan {
             self.seqs.remove(&connection);
         }
         let touch = self.touched.touch(request.target);
+        let answer = request.answer.as_ref();
+        let answers = self.latest.answers(request.target, answer, pending.copy > 0);
         self.notes.untold_touches += u64::from(touch == Touch::Unknown);
         let turn = self.turns.as_mut().map(|turns| {
             let group = choice.groups.get(&request.connection).unwrap_or(&request.connection);
@@ -345,24 +350,11 @@ impl Plan {
             touch,
             turn,
             recorded,
+            answers,
             bond,
         }
     }
 }
-
-/// The number of somebody's copy.
-fn copied(number: u64, copy: u32) -> u64 {
-    match copy {
-        0 => number,
-        copy => Fnv::new().number(number).number(u64::from(copy)).finish(),
-    }
-}
-
-/// Copies waiting for their moment at most: 30 s at the highest accepted rate, twice.
-const MAX_AHEAD: usize = 4_000_000;
-
-/// Bytes of requests waiting for their moment at most.
-const MAX_AHEAD_BYTES: usize = 2 << 30;
 
 impl Iterator for Plan {
     type Item = Result<Arrival, PlanError>;

@@ -188,6 +188,7 @@ mod tests {
                 head: Bytes::from(format!("HTTP/1.1 200 OK\r\n{set}\r\n")),
                 body_bytes: None,
                 digest: None,
+                shape: None,
                 first_byte: Some(Duration::ZERO),
                 last_byte: None,
             });

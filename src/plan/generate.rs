@@ -11,6 +11,7 @@ use ::bytes::Bytes;
 use rand::rngs::ChaCha8Rng;
 use rand::{Rng, SeedableRng};
 
+use crate::plan::answers::Answers;
 use crate::plan::bond::Bond;
 use crate::plan::facts::Facts;
 use crate::plan::fingerprint::Fnv;
@@ -139,6 +140,7 @@ impl Template {
     /// An arrival of it. No arrival is the last of its connection as far as is known here.
     pub(crate) fn arrival(&self, index: u64, due: Duration, connection: u64, seq: u64) -> Arrival {
         Arrival {
+            answers: Answers::default(),
             bond: Bond::default(),
             index,
             due,

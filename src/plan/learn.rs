@@ -278,6 +278,7 @@ mod tests {
             head: Bytes::from(format!("HTTP/1.1 200 OK\r\n{answer}\r\n\r\n")),
             body_bytes: None,
             digest: None,
+            shape: None,
             first_byte: Some(Duration::from_millis(5)),
             last_byte: None,
         });

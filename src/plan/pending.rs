@@ -6,7 +6,9 @@ use std::time::Duration;
 use ::bytes::Bytes;
 
 use crate::plan::Recorded;
+use crate::plan::answers::Answer;
 use crate::plan::bond::Bond;
+use crate::plan::fingerprint::Fnv;
 use crate::plan::streamed::Streamed;
 use crate::protocol::Protocol;
 
@@ -23,6 +25,7 @@ pub(crate) struct Request {
     pub(crate) body: Bytes,
     pub(crate) streamed: Option<Arc<Streamed>>,
     pub(crate) recorded: Recorded,
+    pub(crate) answer: Option<Arc<Answer>>,
     pub(crate) bond: Bond,
 }
 
@@ -30,6 +33,20 @@ impl Request {
     pub(crate) fn bytes(&self) -> usize {
         let streamed = self.streamed.as_ref().map_or(0, |streamed| streamed.held());
         self.head.len() + self.body.len() + streamed
+    }
+}
+
+/// Copies waiting for their moment at most: 30 s at the highest accepted rate, twice.
+pub(crate) const MAX_AHEAD: usize = 4_000_000;
+
+/// Bytes of requests waiting for their moment at most.
+pub(crate) const MAX_AHEAD_BYTES: usize = 2 << 30;
+
+/// The number of somebody's copy.
+pub(crate) fn copied(number: u64, copy: u32) -> u64 {
+    match copy {
+        0 => number,
+        copy => Fnv::new().number(number).number(u64::from(copy)).finish(),
     }
 }
 

@@ -55,7 +55,7 @@ pub fn route_of_key(key: &str) -> String {
 }
 
 /// The segment names one thing out of many.
-fn is_variable(segment: &str) -> bool {
+pub(crate) fn is_variable(segment: &str) -> bool {
     let bytes = segment.as_bytes();
     let has_digit = bytes.iter().any(u8::is_ascii_digit);
     let has_letter = bytes.iter().any(u8::is_ascii_alphabetic);

@@ -35,20 +35,20 @@ pub fn github(report: &Report) -> String {
 /// The document that GitLab takes as `artifacts: reports: codequality`.
 pub fn gitlab(report: &Report) -> Result<String, ReportError> {
     let mut all = Vec::new();
-    let issue = |check: &str, message: &str, severity: &'static str| Issue {
+    let issue = |check: &str, subject: &str, message: &str, severity: &'static str| Issue {
         description: clean(message, LONGEST),
         check_name: clean(check, LONGEST),
-        fingerprint: format!("{:016x}", fnv1a(format!("{check}\n{}", report.scenario).bytes())),
+        fingerprint: fingerprint(check, subject, &report.scenario),
         severity,
         location: Location { path: path_of(report), lines: Lines { begin: 1 } },
     };
     if report.verdict != RunOutcome::Pass {
         let word = verdict_word(report.verdict);
-        all.push(issue(word, &format!("{word}: {}", report.headline), "blocker"));
+        all.push(issue(word, "", &format!("{word}: {}", report.headline), "blocker"));
     }
     for note in notes(report) {
         let severity = if note.outcome == Outcome::Fail { "critical" } else { "minor" };
-        all.push(issue(note.title, &note.message, severity));
+        all.push(issue(note.title, note.subject, &note.message, severity));
     }
     serde_json::to_string_pretty(&all).map_err(ReportError::Serialize)
 }
@@ -57,6 +57,8 @@ pub fn gitlab(report: &Report) -> Result<String, ReportError> {
 struct Note<'a> {
     outcome: Outcome,
     title: &'a str,
+    /// What of several with this title it is about; empty for most.
+    subject: &'a str,
     message: String,
 }
 
@@ -65,6 +67,7 @@ fn notes(report: &Report) -> Vec<Note<'_>> {
     let expectations = report.expectations.iter().map(|each| Note {
         outcome: each.outcome,
         title: &each.text,
+        subject: "",
         message: match each.outcome {
             Outcome::Unknown => format!("`{}` cannot be answered: {}", each.text, each.actual),
             _ => format!("`{}` does not hold: {}", each.text, each.actual),
@@ -73,12 +76,19 @@ fn notes(report: &Report) -> Vec<Note<'_>> {
     let findings = report.findings.iter().map(|found| Note {
         outcome: found.outcome,
         title: &found.check,
+        subject: &found.subject,
         message: format!("{}. {}", found.title, found.advice).trim_end().to_owned(),
     });
     let mut notes: Vec<_> =
         expectations.chain(findings).filter(|note| note.outcome != Outcome::Pass).collect();
     notes.sort_by_key(|note| std::cmp::Reverse(note.outcome));
     notes
+}
+
+/// By this GitLab tells an issue from others, and knows it again in the next pipeline.
+fn fingerprint(check: &str, subject: &str, scenario: &str) -> String {
+    let subject = if subject.is_empty() { String::new() } else { format!("\n{subject}") };
+    format!("{:016x}", fnv1a(format!("{check}\n{scenario}{subject}").bytes()))
 }
 
 /// GitLab shows an issue at a file of the repository: what was replayed is the nearest.

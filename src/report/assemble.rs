@@ -17,6 +17,7 @@ use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
     SCHEMA_VERSION, SecondRow, SessionPace, Totals,
 };
+use crate::report::responses::Compared;
 use crate::scenario::redis::is_redis;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::stats::histograms::nanoseconds;
@@ -116,6 +117,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         baseline: None,
         routes,
         other_routes,
+        responses: Compared::of(summary),
         facts: input.facts.clone(),
         health: input.health.clone(),
     }

@@ -1,83 +1,94 @@
-//! Another run that the percentiles of a run are set beside. What was not the same is told; what
-//! would make it a false comparison is refused.
+//! A saved run as what expectations are held against.
 
-use crate::compare::conditions::{Difference, differences};
-use crate::report::figures::{Curve, LATENCY, coarse_curve};
-use crate::report::measured::{Damaged, measured};
-use crate::report::model::{Baseline, Report};
-use crate::report::text::clean;
+use std::collections::BTreeMap;
 
-/// Why a run cannot stand beside another.
-#[derive(Debug, thiserror::Error)]
-pub enum BaselineError {
-    /// Its numbers contradict each other.
-    #[error(transparent)]
-    Damaged(#[from] Damaged),
-    /// It says nothing of its target.
-    #[error("{name} is no baseline: {reason}; choose a run that is valid")]
-    NotValid {
-        /// Its file.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// It had another load.
-    #[error(
-        "{name} is no baseline: {field} is {other} there and {here} here; choose a run of the same \
-         scenario and recording"
-    )]
-    Different {
-        /// Its file.
-        name: String,
-        /// The field of run.json.
-        field: String,
-        /// What it says there.
-        other: String,
-        /// What it says in the run that is reported.
-        here: String,
-    },
-    /// Nothing was answered.
-    #[error("{name} is no baseline: nothing was answered in it; choose another run")]
-    Empty {
-        /// Its file.
-        name: String,
-    },
-}
+use crate::compare::conditions::differences;
+use crate::report::measured::measured;
+use crate::report::model::{Quantiles, Report};
+use crate::scenario::expectation::MetricName;
+use crate::stats::counts::as_f64;
+use crate::stats::histograms::Stat;
+use crate::verdict::expectations::baseline::{Baseline, key};
 
-/// Longest value that is told.
-const MAX_VALUE: usize = 120;
-
-/// What stands beside `report` of the run `other`, whose file is called `name`.
-pub fn baseline(report: &Report, other: &Report, name: &str) -> Result<Baseline, BaselineError> {
-    let (here, there) = (measured(report, "this run")?, measured(other, name)?);
-    let named = || name.to_owned();
-    if let Some(reason) = there.not_valid {
-        return Err(BaselineError::NotValid { name: named(), reason });
-    }
-    let differences = differences(&here, &there);
-    let said = |value: Option<&str>| clean(value.unwrap_or("not told"), MAX_VALUE);
-    if let Some(first) = differences.iter().find(|one| !one.condition.may_change_over_time()) {
-        return Err(BaselineError::Different {
-            name: named(),
-            field: clean(first.field, MAX_VALUE),
-            other: said(first.other),
-            here: said(first.first),
-        });
-    }
-    let latency = latency(other).ok_or_else(|| BaselineError::Empty { name: named() })?;
-    let told = |one: &Difference<'_>| {
-        let field = clean(one.field, MAX_VALUE);
-        format!("{field} was {}, and is {} in this run", said(one.other), said(one.first))
+/// The figures of `saved`, where it was the same load as `current` under the same conditions: the
+/// same that `compare` asks for. `current` needs no verdict yet.
+pub fn baseline(saved: &Report, name: &str, current: &Report) -> Baseline {
+    let refused = |reason: String| Baseline {
+        name: name.to_owned(),
+        refused: Some(reason),
+        ..Baseline::default()
     };
-    Ok(Baseline {
-        started: clean(&other.started, MAX_VALUE),
-        latency,
-        differences: differences.iter().map(told).collect(),
-    })
+    let (before, now) = match (measured(saved, name), measured(current, "this run")) {
+        (Ok(before), Ok(now)) => (before, now),
+        (Err(damaged), _) | (_, Err(damaged)) => return refused(damaged.to_string()),
+    };
+    if let Some(reason) = before.not_valid {
+        return refused(format!("its {reason}"));
+    }
+    if let Some(difference) = differences(&before, &now).first() {
+        let said = |value: Option<&str>| value.unwrap_or("not told").to_owned();
+        return refused(format!(
+            "{} was {} and is {}: {}",
+            difference.field,
+            said(difference.first),
+            said(difference.other),
+            difference.condition.hint()
+        ));
+    }
+    Baseline {
+        name: name.to_owned(),
+        refused: None,
+        values: whole(saved),
+        routes: saved.routes.iter().map(|row| (row.route.clone(), of_route(row))).collect(),
+    }
 }
 
-/// The whole curve where the run has kept it, and else what its quantiles tell.
-fn latency(run: &Report) -> Option<Curve> {
-    let kept = run.figures.curves.iter().find(|curve| curve.name == LATENCY);
-    kept.cloned().or_else(|| Some(coarse_curve(LATENCY, run.latency.as_ref()?)))
+type Values = BTreeMap<String, f64>;
+
+fn whole(saved: &Report) -> Values {
+    let totals = &saved.totals;
+    let mut values = Values::new();
+    let asked = totals.planned.saturating_sub(totals.unsent);
+    for (metric, part, all) in [
+        (MetricName::Errors, totals.errors, asked),
+        (MetricName::Completeness, totals.sent, totals.planned),
+    ] {
+        if all > 0 {
+            values.insert(key(metric, None), as_f64(part) / as_f64(all));
+        }
+    }
+    let [latency, service] = [&saved.latency, &saved.service].map(Option::as_ref);
+    let [lateness, wait] = [&saved.lateness, &saved.connection_wait].map(Option::as_ref);
+    let count = |quantiles: Option<&Quantiles>| quantiles.map_or(0, |it| it.count);
+    times(&mut values, MetricName::Latency, latency, totals.planned);
+    times(&mut values, MetricName::Service, service, totals.sent);
+    times(&mut values, MetricName::Lateness, lateness, count(lateness));
+    times(&mut values, MetricName::ConnectionWait, wait, asked.max(count(wait)));
+    values
+}
+
+fn of_route(row: &crate::report::model::RouteRow) -> Values {
+    let mut values = Values::new();
+    times(&mut values, MetricName::Latency, row.latency.as_ref(), row.arrivals);
+    values
+}
+
+/// Adds the statistics of times that a saved run keeps. Those that lie among the requests without
+/// an answer had no end, and are not there.
+fn times(values: &mut Values, metric: MetricName, quantiles: Option<&Quantiles>, requests: u64) {
+    let Some(quantiles) = quantiles else { return };
+    let missing = as_f64(requests.saturating_sub(quantiles.count)) / as_f64(requests.max(1));
+    let Quantiles { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, mean_ns, .. } = *quantiles;
+    for (percentile, ns) in
+        [(50.0, p50_ns), (90.0, p90_ns), (95.0, p95_ns), (99.0, p99_ns), (99.9, p99_9_ns)]
+    {
+        // A version without p95 says 0.
+        if missing <= 1.0 - percentile / 100.0 && ns > 0 {
+            values.insert(key(metric, Some(Stat::Percentile(percentile))), as_f64(ns));
+        }
+    }
+    if requests <= quantiles.count {
+        values.insert(key(metric, Some(Stat::Max)), as_f64(max_ns));
+    }
+    values.insert(key(metric, Some(Stat::Mean)), as_f64(mean_ns));
 }

@@ -10,6 +10,7 @@ pub mod history;
 mod acts;
 mod first;
 mod probes;
+mod responses;
 mod scaling;
 mod table;
 mod tables;

@@ -18,6 +18,7 @@ use crate::plan::facts::Facts;
 use crate::probe::record::Record;
 use crate::recording::ledger::Ledger;
 use crate::report::figures::{Curve, Figures};
+use crate::report::responses::Compared;
 use crate::scenario::load::CLOSED;
 use crate::scenario::redis::is_redis;
 use crate::shape::ShapeReport;
@@ -118,6 +119,9 @@ pub struct Report {
     pub routes: Vec<RouteRow>,
     /// The routes beyond them, so that the counts add up.
     pub other_routes: OtherRoutes,
+    /// The answers beside the recorded ones; `None` where nothing can be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub responses: Option<Compared>,
     /// The outline of the plan.
     pub facts: Facts,
     /// How the generator's machine was doing.

@@ -5,6 +5,7 @@ mod capacity;
 pub(crate) mod grid;
 mod numbers;
 mod routes;
+mod responses;
 mod scaling;
 
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::report::model::Report;
 use crate::report::terminal::capacity::capacity;
 use crate::report::terminal::grid::{Grid, paint};
 use crate::report::terminal::numbers::numbers;
+use crate::report::terminal::responses::responses;
 use crate::report::terminal::routes::{acts, routes};
 use crate::report::terminal::scaling::scaling;
 use crate::report::text::{clean, mark, metric_value, nanos, ratio, verdict_word};
@@ -43,6 +45,7 @@ pub fn render(report: &Report, style: Style, written: &[PathBuf]) -> String {
         expectations(&report.expectations, width),
         findings(&report.findings, width),
         acts(&report.acts, width),
+        responses(report, width),
         if report.has_replay() { numbers(report, width) } else { String::new() },
         routes(report, width),
         next(report, written, width),

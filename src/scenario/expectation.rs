@@ -7,6 +7,7 @@ mod tests;
 
 use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
 use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
+use crate::stats::histograms::Stat;
 use crate::units::rate::parse_rate;
 use crate::units::{UnitError, parse_duration, parse_share};
 
@@ -43,21 +44,12 @@ pub enum MetricName {
     Completeness,
     /// Share of answers whose status differs from the recorded one.
     StatusChanges,
+    /// Share of bodies of another size than the recorded one, among answers of the same status.
+    SizeChanges,
     /// Requests sent, each second.
     Rate,
     /// Answers, each second.
     Throughput,
-}
-
-/// A statistic of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stat {
-    /// A percentile, 0 to 100.
-    Percentile(f64),
-    /// The mean.
-    Mean,
-    /// The largest value.
-    Max,
 }
 
 /// What a value must be.
@@ -86,6 +78,8 @@ pub enum Value {
     Absolute(f64),
     /// So many times what the recording shows for the same requests.
     TimesRecorded(f64),
+    /// So many times what the baseline run measured.
+    TimesBaseline(f64),
 }
 
 /// A comparison.
@@ -164,10 +158,10 @@ pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
 }
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
-                       completeness, status-changes, rate and throughput";
+                       completeness, status-changes, size-changes, rate and throughput";
 
 impl MetricName {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Latency,
         Self::Service,
         Self::Lateness,
@@ -175,6 +169,7 @@ impl MetricName {
         Self::Errors,
         Self::Completeness,
         Self::StatusChanges,
+        Self::SizeChanges,
         Self::Rate,
         Self::Throughput,
     ];
@@ -189,6 +184,7 @@ impl MetricName {
             Self::Errors => "errors",
             Self::Completeness => "completeness",
             Self::StatusChanges => "status-changes",
+            Self::SizeChanges => "size-changes",
             Self::Rate => "rate",
             Self::Throughput => "throughput",
         }
@@ -201,6 +197,7 @@ impl MetricName {
             Self::Errors
             | Self::Completeness
             | Self::StatusChanges
+            | Self::SizeChanges
             | Self::Rate
             | Self::Throughput => false,
         }
@@ -314,8 +311,14 @@ fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, E
         let hint = "there is one expectation a line; all of them must hold";
         return Err(mistake(column + at - 1, "an expectation ends with its value", hint));
     }
-    if let Some((at, _)) = words.iter().find(|(_, word)| *word == "recorded") {
-        return parse_times(metric, &words, (column, *at));
+    if let Some((at, word)) = words.iter().find(|(_, word)| ["recorded", "baseline"].contains(word))
+    {
+        let is_recorded = *word == "recorded";
+        if is_recorded {
+            check_recorded(metric, column + at - 1)?;
+        }
+        let times = if is_recorded { Value::TimesRecorded } else { Value::TimesBaseline };
+        return parse_factor(&words, column).map(times);
     }
     let refused = |error: UnitError| mistake(column, &error.problem, error.hint);
     if metric.is_time() {
@@ -327,18 +330,19 @@ fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, E
     }
 }
 
-/// `[FACTORx] recorded`, whose words have columns from `column` on.
-fn parse_times(
-    metric: MetricName,
-    words: &[(usize, &str)],
-    (column, recorded): (usize, usize),
-) -> Result<Value, ExpectationError> {
-    if !(metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service)) {
-        let message = format!("there is no `{}` in a recording", metric.name());
-        let hint = "latency, service, rate and throughput can be held against the recording; \
-                    errors are only those that production did not have";
-        return Err(mistake(column + recorded - 1, &message, hint));
+/// Whether a recording tells a metric.
+fn check_recorded(metric: MetricName, column: usize) -> Result<(), ExpectationError> {
+    if metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service) {
+        return Ok(());
     }
+    let message = format!("there is no `{}` in a recording", metric.name());
+    let hint = "latency, service, rate and throughput can be held against the recording; \
+                errors are only those that production did not have";
+    Err(mistake(column, &message, hint))
+}
+
+/// `[FACTORx] recorded` or `[FACTORx] baseline`, whose words have columns from `column` on.
+fn parse_factor(words: &[(usize, &str)], column: usize) -> Result<f64, ExpectationError> {
     let factor = match words {
         [_] => Some(1.0),
         [(_, factor), _] => {
@@ -348,9 +352,11 @@ fn parse_times(
         }
         _ => None,
     };
-    factor.filter(|factor| factor.is_finite()).map(Value::TimesRecorded).ok_or_else(|| {
-        let hint = "write `recorded` or such as `1.10x recorded`";
-        mistake(column, "this is no multiple of what was recorded", hint)
+    factor.filter(|factor| factor.is_finite()).ok_or_else(|| {
+        let word = words.last().map_or("recorded", |(_, word)| *word);
+        let hint = format!("write `{word}` or such as `1.10x {word}`");
+        let what = if word == "baseline" { "the baseline measured" } else { "was recorded" };
+        mistake(column, &format!("this is no multiple of what {what}"), &hint)
     })
 }
 

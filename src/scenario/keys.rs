@@ -34,6 +34,7 @@ pub(crate) struct Keys {
     pub(crate) rewrite: Option<Spanned<RewriteKeys>>,
     pub(crate) tolerance: Option<Text>,
     pub(crate) expect: Option<Vec<Text>>,
+    pub(crate) baseline: Option<Text>,
     pub(crate) abort: Option<Vec<Text>>,
     pub(crate) limits: Option<LimitKeys>,
     pub(crate) stage: Option<StageFileKeys>,
@@ -87,6 +88,7 @@ pub(crate) struct StageFileKeys {
     pub(crate) body_limit: Option<Text>,
     pub(crate) block_per_byte: Option<Text>,
     pub(crate) stall: Option<StallKeys>,
+    pub(crate) answers: Option<Text>,
     pub(crate) retry_storm: Option<RetryStormKeys>,
     pub(crate) capacity: Option<Text>,
 }

@@ -19,6 +19,8 @@ pub struct StageKnobs {
     pub block_ns_per_byte: u64,
     /// The whole stage stands still once; `None` is healthy.
     pub stall: Option<Stall>,
+    /// Answers that are not production's; `None` is healthy.
+    pub answers: Option<OtherAnswers>,
     /// Overload that keeps itself going; `None` is healthy.
     pub retry_storm: Option<RetryStorm>,
     /// Answers a second at most, one after the other, in the order of their requests: what comes
@@ -68,6 +70,15 @@ pub struct Stall {
     pub length: Duration,
 }
 
+/// How answers to about half of the targets differ from those that were recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherAnswers {
+    /// They are redirected (302), as by a login that nobody has there.
+    Redirected,
+    /// Their bodies are half as long.
+    Halved,
+}
+
 /// Work that feeds itself: once it has begun, it stays when the load is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryStorm {
@@ -91,6 +102,7 @@ impl Default for StageKnobs {
             body_limit: None,
             block_ns_per_byte: 0,
             stall: None,
+            answers: None,
             retry_storm: None,
             capacity: None,
         }

@@ -15,7 +15,9 @@ use crate::scenario::clones;
 use crate::scenario::expectation::{Expectation, ExpectationError};
 use crate::scenario::fields;
 use crate::scenario::keys::{Keys, LimitKeys, OneOrMany, StageFileKeys, Text};
-use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, RetryStorm, StageKnobs, Stall};
+use crate::scenario::knobs::{
+    BeyondLimit, ConnectionLimit, OtherAnswers, RetryStorm, StageKnobs, Stall,
+};
 use crate::scenario::mapped;
 use crate::scenario::nodes;
 use crate::scenario::place::{Environment, Place};
@@ -104,6 +106,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
             fields::word(text, &fields::TIERS)
         })?,
         expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
+        baseline: place.or(keys.baseline.as_ref(), None, |text| recording(text).map(Some))?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,
         acts,
@@ -330,6 +333,9 @@ fn stage(place: Place<'_>, keys: StageFileKeys) -> Result<StageKnobs, ScenarioEr
     knobs.capacity = place.or(keys.capacity.as_ref(), None, |text| {
         count(text.strip_suffix("/s").unwrap_or(text).trim()).map(Some)
     })?;
+    let others = [("redirected", OtherAnswers::Redirected), ("halved", OtherAnswers::Halved)];
+    knobs.answers =
+        place.or(keys.answers.as_ref(), None, |text| fields::word(text, &others).map(Some))?;
     if let Some(keys) = keys.retry_storm {
         knobs.retry_storm = Some(RetryStorm {
             beyond: place.read(&keys.beyond, count)?,

@@ -11,6 +11,8 @@ use ::bytes::Bytes;
 use http::{StatusCode, Uri};
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::scenario::knobs::OtherAnswers;
+
 /// One answer for each method and target.
 #[derive(Debug)]
 pub struct Catalogue {
@@ -72,6 +74,17 @@ impl Catalogue {
     /// The answer to a request, [`UNKNOWN`] where none was noted.
     pub fn answer(&self, key: Key) -> Answer {
         self.answers.get(&key).map_or(UNKNOWN, |candidate| candidate.answer)
+    }
+
+    /// The same as a stage gives it whose answers are others: to about half of all targets, since
+    /// the keys are hashes.
+    pub(in crate::stage) fn other_answer(&self, key: Key, others: OtherAnswers) -> Answer {
+        let answer = self.answer(key);
+        match others {
+            _ if key.0 % 2 == 1 => answer,
+            OtherAnswers::Redirected => Answer { status: StatusCode::FOUND, body_bytes: 0 },
+            OtherAnswers::Halved => Answer { body_bytes: answer.body_bytes / 2, ..answer },
+        }
     }
 
     /// Methods and targets known.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, StageKnobs, Stall};
+use crate::scenario::knobs::{BeyondLimit, ConnectionLimit, OtherAnswers, StageKnobs, Stall};
 
 /// A fault with a name, at a size that shows in a rehearsal of minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,10 @@ pub enum Fault {
     Stall,
     /// So many answers a second, one after the other.
     Capacity(u32),
+    /// Half of the targets are answered with a redirection.
+    OtherStatus,
+    /// Half of the targets are answered with half of their body.
+    HalfBody,
 }
 
 /// A name that is not one of a [`Fault`].
@@ -39,7 +43,7 @@ pub struct UnknownFault {
 
 impl Fault {
     /// All of them, in the order in which they are listed for people.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ColdCache,
         Self::ConnectionLimit,
         Self::ConnectionHang,
@@ -47,6 +51,8 @@ impl Fault {
         Self::EventLoop,
         Self::Stall,
         Self::Capacity(DEFAULT_CAPACITY),
+        Self::OtherStatus,
+        Self::HalfBody,
     ];
 
     /// The name in commands and reports.
@@ -59,6 +65,8 @@ impl Fault {
             Self::EventLoop => "event-loop",
             Self::Stall => "stall",
             Self::Capacity(_) => "capacity",
+            Self::OtherStatus => "other-status",
+            Self::HalfBody => "half-body",
         }
     }
 
@@ -76,6 +84,8 @@ impl Fault {
             Self::EventLoop => "each byte of a request body blocks the event loop for 2 us",
             Self::Stall => "everything stands still for 1.5 s, 3 s after the first request",
             Self::Capacity(_) => "requests are answered one after the other, so many a second",
+            Self::OtherStatus => "about half of the targets are answered 302, a redirection",
+            Self::HalfBody => "about half of the targets are answered with half of their body",
         }
     }
 
@@ -111,6 +121,8 @@ impl Fault {
                 });
             }
             Self::Capacity(rate) => knobs.capacity = Some(rate),
+            Self::OtherStatus => knobs.answers = Some(OtherAnswers::Redirected),
+            Self::HalfBody => knobs.answers = Some(OtherAnswers::Halved),
         }
     }
 }
@@ -186,7 +198,7 @@ mod tests {
         let text = Fault::parse("coldcache").unwrap_err().to_string();
         let expected = "there is no fault `coldcache`; the faults are cold-cache, \
                         connection-limit, connection-hang, body-limit, event-loop, stall, \
-                        capacity (or such as capacity=500)";
+                         capacity (or such as capacity=500), other-status, half-body";
         assert_eq!(text, expected);
     }
 
@@ -204,6 +216,7 @@ mod tests {
                 Fault::EventLoop => broken.block_ns_per_byte = 0,
                 Fault::Stall => broken.stall = None,
                 Fault::Capacity(_) => broken.capacity = None,
+                Fault::OtherStatus | Fault::HalfBody => broken.answers = None,
             }
             assert_eq!(broken, healthy, "{fault}");
         }

@@ -128,7 +128,10 @@ pub(in crate::stage) async fn answer(
     }
     let key = Key::of(head.method.as_str(), &head.uri);
     wait_for_answer(&shared, key, &head.method).await;
-    respond(shared.catalogue.answer(key))
+    respond(match shared.knobs.answers {
+        None => shared.catalogue.answer(key),
+        Some(others) => shared.catalogue.other_answer(key, others),
+    })
 }
 
 /// Lets the one stall happen at its time after the first request. Before it, nobody would notice.

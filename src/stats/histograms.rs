@@ -4,12 +4,49 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::stats::counts::as_f64;
+
 /// Longest time that a histogram tells apart, in nanoseconds: one hour. No request of a rehearsal
 /// waits longer, since response timeouts are minutes at most.
 pub const MAX_TIME_NS: u64 = 3_600_000_000_000;
 
 /// Largest request or response that a histogram tells apart: 4 GiB.
 pub const MAX_SIZE: u64 = 4 << 30;
+
+/// A statistic of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stat {
+    /// A percentile, 0 to 100.
+    Percentile(f64),
+    /// The mean.
+    Mean,
+    /// The largest value.
+    Max,
+}
+
+/// A statistic of the times of `requests`, of which those in the histogram came to an end, in
+/// nanoseconds; infinite where it lies among the others, since what was never answered was not
+/// fast. `None` where none came to an end.
+pub fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Option<f64> {
+    if histogram.is_empty() {
+        return None;
+    }
+    let missing = requests.saturating_sub(histogram.len());
+    let share = as_f64(missing) / as_f64(requests.max(1));
+    let beyond = match stat {
+        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
+        Stat::Max => Some(0.0),
+        Stat::Mean => None,
+    };
+    if missing > 0 && beyond.is_some_and(|beyond| share > beyond) {
+        return Some(f64::INFINITY);
+    }
+    Some(match stat {
+        Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
+        Stat::Max => as_f64(histogram.max()),
+        Stat::Mean => histogram.mean(),
+    })
+}
 
 /// Whole nanoseconds; what does not fit 64 bits (584 years) becomes the largest number.
 pub fn nanoseconds(time: Duration) -> u64 {
@@ -77,6 +114,26 @@ mod tests {
         let mut coarse = coarse_times();
         assert!(record_time(&mut coarse, u64::MAX));
         assert_eq!(coarse.len(), 1, "a growing histogram takes the largest time as well");
+    }
+
+    #[test]
+    fn what_never_ended_was_not_fast() {
+        let mut histogram = times();
+        assert_eq!(time_of(&histogram, 9, Stat::Max), None);
+        for ns in [10, 20, 30, 40] {
+            record_time(&mut histogram, ns);
+        }
+        for (requests, stat, value) in [
+            (4, Stat::Percentile(50.0), 20.0),
+            (4, Stat::Max, 40.0),
+            (4, Stat::Mean, 25.0),
+            (5, Stat::Percentile(50.0), 20.0),
+            (5, Stat::Percentile(90.0), f64::INFINITY),
+            (5, Stat::Max, f64::INFINITY),
+            (9, Stat::Mean, 25.0),
+        ] {
+            assert_eq!(time_of(&histogram, requests, stat), Some(value), "{requests} {stat:?}");
+        }
     }
 
     #[test]

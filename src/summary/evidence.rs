@@ -4,6 +4,7 @@
 pub mod bodies;
 pub mod errors;
 pub mod openings;
+pub mod responses;
 pub mod timeline;
 pub mod touches;
 

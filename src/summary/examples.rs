@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use ::bytes::Bytes;
 
+use crate::plan::answers::{Answer, Answers};
 use crate::plan::bond::Bond;
 use crate::plan::{Arrival, Recorded, Touch};
 use crate::protocol::Protocol;
+use crate::recording::contents::Contents;
 use crate::sample::{Fate, Sample};
 
 /// A `GET` of a warmed target, due at `ms` and last on a connection of its own.
 pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
     Arrival {
+        answers: Answers { recorded: Some(answer()), before: Some(answer()) },
         bond: Bond::default(),
         index,
         due,
@@ -42,6 +45,16 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
     }
 }
 
+/// What is known of its body.
+pub(crate) fn contents() -> Contents {
+    Contents { digest: Some([7; 16]), shape: Some("id: number".into()) }
+}
+
+/// Production's answer to any of them, whenever it was asked for.
+fn answer() -> Arc<Answer> {
+    Arc::new(Answer { status: 200, body_bytes: Some(1_000), contents: contents() })
+}
+
 /// The same arrival answered with 200 after `service`, sent 50 µs after it was due on a connection
 /// that was opened for it.
 pub(crate) fn answered(arrival: &Arrival, service: Duration) -> Sample {
@@ -58,6 +71,7 @@ pub(crate) fn answered(arrival: &Arrival, service: Duration) -> Sample {
         opened: true,
         beside_large: false,
         response_bytes: 1_000,
+        contents: Some(Box::new(contents())),
         fate: Fate::Answered { status: 200 },
     }
 }

@@ -12,6 +12,7 @@ use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time, tim
 use crate::summary::cells::Cells;
 use crate::summary::drift::Drift;
 use crate::summary::evidence::Evidence;
+use crate::summary::evidence::responses::Responses;
 use crate::summary::flight::Flight;
 use crate::summary::outcomes::{self, GROUPS};
 use crate::summary::parts::Parts;
@@ -193,6 +194,10 @@ impl Summary {
         route.arrivals += 1;
         route.errors += u64::from(error);
         route.unsent += u64::from(is_unsent);
+        route.responses.add(arrival, sample);
+        if let Some(ns) = recorded {
+            record_time(&mut route.recorded_latency, ns);
+        }
         if let Some(ns) = latency {
             record_time(&mut route.latency, ns);
             record_time(&mut self.second(second_of(sample.due)).latency, ns);
@@ -214,7 +219,7 @@ impl Summary {
 
     pub(super) fn route(&mut self, route: &Arc<str>) -> &mut Route {
         let route = bounded_route(&self.routes, route);
-        self.routes.entry(route).or_insert_with(Route::new)
+        self.routes.entry(route).or_default()
     }
 }
 
@@ -258,10 +263,23 @@ impl Second {
     }
 }
 
+impl Default for Route {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Route {
     /// None at all.
     pub(crate) fn new() -> Self {
-        Self { arrivals: 0, errors: 0, unsent: 0, latency: coarse_times() }
+        Self {
+            arrivals: 0,
+            errors: 0,
+            unsent: 0,
+            latency: coarse_times(),
+            recorded_latency: coarse_times(),
+            responses: Responses::default(),
+        }
     }
 
     /// Adds others.
@@ -270,6 +288,8 @@ impl Route {
         self.errors += other.errors;
         self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
+        histograms::merge(&mut self.recorded_latency, &other.recorded_latency);
+        self.responses.merge(&other.responses);
     }
 }
 

@@ -30,6 +30,7 @@ pub fn add(verdict: &mut Verdict, guarded: &Guarded) {
     for rule in &guarded.silent {
         let mut silent =
             finding(CHECK, Outcome::Unknown, format!("`{rule}` was never judged: no data"));
+        silent.subject.clone_from(rule);
         silent.advice = format!(
             "Give the rule `{rule}` something to be judged by: a run that is longer than its time, \
              answers, or a probe that sees."

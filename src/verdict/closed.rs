@@ -34,7 +34,7 @@ pub struct ClosedInput<'a> {
 pub fn judge_closed(input: &ClosedInput) -> Verdict {
     let findings = detected(input);
     let length = Duration::from_secs_f64(input.health.seconds.clamp(0.0, 1e9));
-    let seen = Seen { summary: input.summary, length, is_recorded: false };
+    let seen = Seen { summary: input.summary, length, is_recorded: false, baseline: None };
     let expectations: Vec<_> = input.expectations.iter().map(|each| check(each, &seen)).collect();
     let first_failed = findings.iter().find(|each| each.outcome == Outcome::Fail);
     let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);

@@ -4,11 +4,15 @@
 pub mod body_limit;
 pub mod cold_cache;
 pub mod connection_limit;
+mod differing;
 pub mod errors;
 pub mod event_loop;
 pub mod generator;
 pub mod held_back;
 pub mod outage;
+pub mod response_status;
+pub mod response_size;
+pub mod response_content;
 pub mod stall;
 
 use std::cmp::Reverse;
@@ -45,6 +49,7 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Vec<Finding> {
     let event_loop = event_loop::detect(input);
     let stall = stall::detect(input, &event_loop);
     let errors = errors::detect(input, &connection_limit, &body_limit);
+    let status = response_status::detect(input, &errors, &body_limit);
     let mut findings = vec![
         generator::detect(input, shape),
         outage,
@@ -56,6 +61,11 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Vec<Finding> {
         errors,
         held_back::detect(input, shape),
     ];
+    if input.facts.origin.is_recorded() {
+        findings.push(status);
+        findings.push(response_size::detect(input));
+        findings.push(response_content::detect(input));
+    }
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     findings
 }

@@ -1,5 +1,6 @@
 //! Holds the scenario's expectations against the summary.
 
+pub mod baseline;
 mod stretches;
 #[cfg(test)]
 mod tests;
@@ -9,10 +10,13 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::scenario::expectation::clauses::After;
-use crate::scenario::expectation::{Bound, Expectation, MetricName, Stat, Value};
+use crate::scenario::expectation::{Bound, Expectation, MetricName, Value};
 use crate::stats::counts::{as_f64, as_index};
+use crate::stats::histograms::{self, Stat};
+use crate::stats::shares::Share;
 use crate::summary::Summary;
 use crate::units::{format_duration, format_rate, format_share};
+use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::expectations::stretches::{Stretch, Stretches};
 use crate::verdict::{CheckedExpectation, Outcome};
 
@@ -25,6 +29,8 @@ pub struct Seen<'a> {
     pub length: Duration,
     /// The load is that of a recording, which can be compared with.
     pub is_recorded: bool,
+    /// The run that is compared with; `None` where none is named.
+    pub baseline: Option<&'a Baseline>,
 }
 
 /// Checks one expectation. Without data it is `Unknown`, never met; a route that nobody asked for
@@ -158,6 +164,8 @@ fn in_stretch(expectation: &Expectation, stretch: &Stretch) -> Result<Measured, 
     let held_against = match expectation.bound.value() {
         Value::Absolute(value) => value,
         Value::TimesRecorded(factor) => factor * a_second(stretch.requests),
+        // The line is refused: a saved run has no stretches.
+        Value::TimesBaseline(_) => f64::NAN,
     };
     Ok(Measured { value, held_against })
 }
@@ -167,12 +175,13 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
     let summary = seen.summary;
     let least = expectation.clauses.samples;
     let stat = || expectation.stat.ok_or("it names no statistic such as p99");
-    let time = |histogram: &Histogram<u64>, requests: u64| -> Result<_, Missing> {
+    let time = |histogram: &Histogram<u64>, requests: u64, known| -> Result<_, Missing> {
         enough(requests, least)?;
         let value = time_of(histogram, requests, stat()?)?;
         let held_against = match expectation.bound.value() {
             Value::Absolute(value) => value,
-            Value::TimesRecorded(factor) => factor * recorded(summary, stat()?)?,
+            Value::TimesRecorded(factor) => factor * recorded(known, stat()?)?,
+            Value::TimesBaseline(factor) => factor * of_baseline(expectation, seen)?,
         };
         let missing = requests.saturating_sub(histogram.len());
         let measured = Measured { value, held_against };
@@ -185,6 +194,11 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
         let held_against = match expectation.bound.value() {
             Value::Absolute(value) => value,
             Value::TimesRecorded(_) => f64::NAN,
+            Value::TimesBaseline(factor) => {
+                let of_baseline = of_baseline(expectation, seen)?;
+                let measured = Measured { value, held_against: factor * of_baseline };
+                return Ok((measured, told(expectation, measured, 0.0)));
+            }
         };
         Ok((Measured { value, held_against }, text))
     };
@@ -194,28 +208,43 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             MetricName::Errors => {
                 share(route.errors, route.arrivals - route.unsent, "no request was sent")
             }
-            _ => time(&route.latency, route.arrivals),
+            MetricName::StatusChanges => {
+                let Share { part, whole } = route.responses.status_changes();
+                share(part, whole, NO_STATUS)
+            }
+            MetricName::SizeChanges => {
+                let Share { part, whole } = route.responses.size_changes();
+                share(part, whole, NO_SIZE)
+            }
+            _ => time(&route.latency, route.arrivals, &route.recorded_latency),
         };
     }
+    let known = &summary.recorded_latency;
     match expectation.metric {
-        MetricName::Latency => time(&summary.latency, summary.arrivals),
-        MetricName::Service => time(&summary.service, summary.sent.total),
-        MetricName::Lateness => time(&summary.lateness, summary.lateness.len()),
-        MetricName::ConnectionWait => time(&summary.connection_wait, summary.offered.total),
+        MetricName::Latency => time(&summary.latency, summary.arrivals, known),
+        MetricName::Service => time(&summary.service, summary.sent.total, known),
+        MetricName::Lateness => time(&summary.lateness, summary.lateness.len(), known),
+        MetricName::ConnectionWait => time(&summary.connection_wait, summary.offered.total, known),
         MetricName::Errors => {
             share(summary.errors, summary.arrivals - unsent(summary), "no request was sent")
         }
         MetricName::Completeness => {
             share(summary.sent.total, summary.arrivals, "nothing was planned")
         }
-        MetricName::StatusChanges => share(
-            summary.status_changes,
-            summary.evidence.answers_compared,
-            "there is no answer whose recorded status is known",
-        ),
+        MetricName::StatusChanges => {
+            share(summary.status_changes, summary.evidence.answers_compared, NO_STATUS)
+        }
+        MetricName::SizeChanges => {
+            let changes = summary.routes.values().map(|route| route.responses.size_changes());
+            let Share { part, whole } = Share::sum(&changes.collect::<Vec<_>>());
+            share(part, whole, NO_SIZE)
+        }
         MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
     }
 }
+
+const NO_STATUS: &str = "there is no answer whose recorded status is known";
+const NO_SIZE: &str = "there is no answer whose recorded size is known";
 
 /// As people read it.
 fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
@@ -233,12 +262,21 @@ fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
             let recorded = measured.held_against / factor;
             format!("{}; recorded {}", show(measured.value), show(recorded))
         }
+        Value::TimesBaseline(factor) => {
+            let before = measured.held_against / factor;
+            format!("{}; baseline {}", show(measured.value), show(before))
+        }
     }
 }
 
+/// What the baseline measured.
+fn of_baseline(expectation: &Expectation, seen: &Seen<'_>) -> Result<f64, String> {
+    let baseline = seen.baseline.ok_or("no baseline is named: --baseline, with a scenario")?;
+    baseline.value(expectation)
+}
+
 /// What production took, of the same requests that were answered.
-fn recorded(summary: &Summary, stat: Stat) -> Result<f64, String> {
-    let known = &summary.recorded_latency;
+fn recorded(known: &Histogram<u64>, stat: Stat) -> Result<f64, String> {
     time_of(known, known.len(), stat)
         .map_err(|_| "the recording does not tell what production took".to_owned())
 }
@@ -250,27 +288,10 @@ fn enough(samples: u64, least: Option<u64>) -> Result<(), String> {
     }
 }
 
-/// A statistic of the `requests` of which those in the histogram came to an end, in nanoseconds;
-/// infinite where it lies among the others.
+/// A statistic of times, as [`histograms::time_of`] has it.
 fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Result<f64, String> {
-    if histogram.is_empty() {
-        return Err("there is no answer to measure".into());
-    }
-    let missing = requests.saturating_sub(histogram.len());
-    let missing_share = as_f64(missing) / as_f64(requests.max(1));
-    let beyond = match stat {
-        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
-        Stat::Max => Some(0.0),
-        Stat::Mean => None,
-    };
-    if missing > 0 && beyond.is_some_and(|beyond| missing_share > beyond) {
-        return Ok(f64::INFINITY);
-    }
-    Ok(match stat {
-        Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
-        Stat::Max => as_f64(histogram.max()),
-        Stat::Mean => histogram.mean(),
-    })
+    histograms::time_of(histogram, requests, stat)
+        .ok_or_else(|| "there is no answer to measure".to_owned())
 }
 
 fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> {

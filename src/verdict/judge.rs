@@ -14,6 +14,7 @@ use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::acts::capacity;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
+use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::expectations::{Seen, check};
 use crate::verdict::headline::{drills_headline, headline, is_unsupported};
 use crate::verdict::interference::stood_still;
@@ -31,6 +32,8 @@ pub struct JudgeInput<'a> {
     pub tier: Tier,
     /// The scenario's expectations.
     pub expectations: &'a [Expectation],
+    /// The run that they are held against, where one is named.
+    pub baseline: Option<&'a Baseline>,
     /// The user stopped the run.
     pub interrupted: bool,
 }
@@ -50,10 +53,11 @@ pub struct Replayed<'a> {
 
 impl<'a> Replayed<'a> {
     /// What expectations are held against.
-    fn seen(&self) -> Seen<'a> {
+    fn seen(&self, baseline: Option<&'a Baseline>) -> Seen<'a> {
         let Facts { duration_ns, origin, .. } = *self.facts;
         let length = Duration::from_nanos(duration_ns);
-        Seen { summary: self.summary, length, is_recorded: origin == Origin::Recorded }
+        let is_recorded = origin == Origin::Recorded;
+        Seen { summary: self.summary, length, is_recorded, baseline }
     }
 }
 
@@ -96,7 +100,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         detected = detected_in(&shape);
     }
     let mut expectations: Vec<CheckedExpectation> =
-        input.expectations.iter().map(|each| check(each, &replayed.seen())).collect();
+        input.expectations.iter().map(|each| check(each, &replayed.seen(input.baseline))).collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
         withdraw(&mut detected, &mut expectations, replayed.facts.origin);
@@ -207,6 +211,7 @@ mod tests {
             drills: &[],
             tier: Tier::Standard,
             expectations: &expectations,
+            baseline: None,
             interrupted,
         })
     }
@@ -226,7 +231,7 @@ mod tests {
         // Detectors without evidence have not found the target healthy, and the headline says so.
         let blind = verdict.findings.iter().filter(|each| each.outcome == Outcome::Unknown).count();
         assert!(blind > 0, "{:#?}", verdict.findings);
-        let said = format!("no detector found a fault ({blind} of 9 had too little to go by)");
+        let said = format!("no detector found a fault ({blind} of 12 had too little to go by)");
         assert!(headline.ends_with(&said), "{headline}");
     }
 
@@ -317,6 +322,7 @@ mod tests {
             drills: &[],
             tier: Tier::Standard,
             expectations: &[],
+            baseline: None,
             interrupted: false,
         });
         assert_eq!(elsewhere.outcome, RunOutcome::Fail);

@@ -6,7 +6,7 @@ use crate::act::Performed;
 use crate::probe::record::{Record, Series, SeriesKind, UNSEEN};
 use crate::scenario::acts::ActName;
 use crate::units::format_duration;
-use crate::verdict::{Finding, Outcome, finding};
+use crate::verdict::{Finding, Outcome, about, finding};
 
 /// A probe that saw, and saw nothing bad.
 pub const CHECK: &str = "watch";
@@ -62,6 +62,7 @@ fn judge_one(record: &Record, on_purpose: &[(u64, u64)]) -> Vec<Finding> {
         let why = record.gaps.first().map_or("it never looked", |gap| gap.reason.as_str());
         let mut silent = finding(SILENT, Outcome::Unknown, format!("{name} saw nothing: {why}"));
         silent.advice = format!("Repair the probe `{name}` under `watch`, then rehearse again.");
+        about(std::slice::from_mut(&mut silent), name);
         return vec![silent];
     }
     let mut found: Vec<Finding> = record
@@ -87,6 +88,7 @@ fn judge_one(record: &Record, on_purpose: &[(u64, u64)]) -> Vec<Finding> {
         let title = format!("{name} saw nothing bad in {} looks", record.polls);
         found.push(finding(CHECK, Outcome::Pass, title));
     }
+    about(&mut found, name);
     for each in &mut found {
         for gap in record.gaps.iter().take(3) {
             if let Some(to_ns) = gap.to_ns {
@@ -121,6 +123,7 @@ fn near_limit(record: &Record, series: &Series, on_purpose: &[(u64, u64)]) -> Op
         format!("the peak was {} after the start of the rehearsal", at(peak_ns)),
         format!("{above} of {} looks were above {:.0} % of the limit", seen.len(), NEAR * 100.0),
     ];
+    near.subject = format!("{name}.{metric}");
     near.advice = format!(
         "Raise the limit behind {metric} of {name}, or shrink what uses it; a release that runs \
          old and new at once needs twice as much."
@@ -149,6 +152,7 @@ fn moved(record: &Record, series: &Series, on_purpose: &[(u64, u64)]) -> Option<
     let (name, metric) = (&record.name, &series.metric);
     let mut moved = finding(COUNTER, Outcome::Fail, format!("{name}: {metric} grew by {grown:.0}"));
     moved.evidence = vec![format!("first seen {} after the start of the rehearsal", at(first_ns))];
+    moved.subject = format!("{name}.{metric}");
     moved.advice = format!("Find out why {metric} of {name} grows: in a healthy peak it does not.");
     Some(moved)
 }

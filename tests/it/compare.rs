@@ -224,6 +224,7 @@ fn runs_without_a_verdict_are_refused_or_left_out() {
     assert_eq!(compare(folder, &[]).code, 0, "what a run found is no reason to leave it out");
     let aborted = peakhour::verdict::Finding {
         check: "abort".into(),
+        subject: String::new(),
         outcome: peakhour::verdict::Outcome::Fail,
         title: "aborted".into(),
         evidence: vec![],

@@ -19,6 +19,7 @@ use peakhour::drive::drive;
 use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{DriveError, Driven};
+use peakhour::plan::answers::Answers;
 use peakhour::plan::bond::Bond;
 use peakhour::plan::{Arrival, LARGE_BODY, Recorded, Touch};
 use peakhour::protocol::Protocol;
@@ -44,6 +45,7 @@ fn request(method: &str, connection: u64, seq: u32, body: &[u8]) -> Arrival {
     let length = body.len();
     let head = format!("{method} /{connection}/{seq} HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
     Arrival {
+        answers: Answers::default(),
         bond: Bond::default(),
         index: 0,
         due: Duration::ZERO,

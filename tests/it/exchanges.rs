@@ -42,13 +42,15 @@ pub(crate) fn exchange() -> impl Strategy<Value = Exchange> {
 }
 
 fn response() -> impl Strategy<Value = Response> {
-    let body = (option::of(0..i64::MAX), option::of(any::<[u8; 16]>()));
+    let shape = option::of("[a-z]{0,5}(\n[a-zäß]{0,9}: null){0,2}");
+    let body = (option::of(0..i64::MAX), option::of(any::<[u8; 16]>()), shape);
     let times = (option::of(0..i64::MAX / 2), option::of(0..i64::MAX / 2));
     (any::<u16>(), bytes(60), body, times).prop_map(|(status, head, body, times)| Response {
         status,
         head,
         body_bytes: body.0.map(i64::unsigned_abs),
         digest: body.1,
+        shape: body.2.map(Into::into),
         first_byte: times.0.map(|nanos| Duration::from_nanos(nanos.unsigned_abs())),
         last_byte: times.1.map(|nanos| Duration::from_nanos(nanos.unsigned_abs())),
     })
@@ -87,6 +89,7 @@ pub(crate) fn plain(at_ms: u64, connection: u64, seq: u32) -> Exchange {
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"),
             body_bytes: Some(2),
             digest: Some([7; 16]),
+            shape: Some(".: object\nid: number".into()),
             first_byte: Some(Duration::from_millis(3)),
             last_byte: Some(Duration::from_millis(4)),
         }),

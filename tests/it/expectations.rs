@@ -6,7 +6,8 @@ use std::path::Path;
 use peakhour::scenario::expectation::Expectation;
 
 use crate::nginx;
-use crate::support::peakhour;
+use crate::rehearsal::alone;
+use crate::support::{peakhour, root};
 
 /// Each line of the documentation's example is one.
 #[test]
@@ -76,4 +77,52 @@ fn an_expectation_ends_a_run_that_cannot_meet_it() {
         assert!(ran.code == code || (status == 200 && ran.code == 98), "{said}");
         assert_eq!(said.contains("`errors >= 10% over 1s` holds"), status == 500, "{said}");
     }
+}
+
+/// The second of two rehearsals of one load is held against the first; one of another load is not.
+#[test]
+fn a_run_is_held_against_a_baseline_of_the_same_load_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = root().join("captures/nginx-first/peak.pcap.gz");
+    let scenario = |lines: &str| {
+        let text = format!(
+            "# One load, twice.\nname: again\nrecording: {}\nspeed: 3\ntolerance: ci\n\
+             target: {{ url: stage }}\nexpect: [ {lines} ]\n",
+            capture.display()
+        );
+        fs::write(folder.path().join("s.yaml"), text).unwrap();
+    };
+    let run = |arguments: &[&str]| {
+        let _alone = alone();
+        let mut ran = peakhour(folder.path(), &[&["run", "s.yaml"], arguments].concat());
+        // A machine that is busy with other tests makes a run invalid; it may be repeated.
+        for _ in 0..3 {
+            if ran.code != 98 || ran.stdout.contains("cannot be answered") {
+                break;
+            }
+            ran = peakhour(folder.path(), &[&["run", "s.yaml"], arguments].concat());
+        }
+        (ran.code, format!("{}\n{}", ran.stdout, ran.stderr))
+    };
+    scenario("completeness > 99%");
+    let (code, said) = run(&["--reports", "old"]);
+    assert_eq!(code, 0, "{said}");
+    let base = fs::read_dir(folder.path().join("old")).unwrap();
+    let base = base.map(|run| run.unwrap().path()).max().unwrap();
+    let base = base.to_str().unwrap();
+    scenario("latency p50 < 1000x baseline, errors <= baseline");
+    let (code, said) = run(&["--reports", "new", "--baseline", base]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("; baseline "), "{said}");
+    scenario("latency p50 < 0.001x baseline");
+    let (code, said) = run(&["--reports", "new", "--baseline", base]);
+    assert_eq!(code, 99, "{said}");
+    let (code, said) = run(&["--reports", "new", "--baseline", base, "--scale", "0.9"]);
+    assert!(code == 98 && said.contains("facts.arrivals was"), "{said}");
+    // Before anything is sent.
+    let (code, said) = run(&["--reports", "none"]);
+    assert!(code != 0 && said.contains("--baseline"), "{said}");
+    assert!(!folder.path().join("none").exists(), "{said}");
+    let (code, said) = run(&["--reports", "none", "--baseline", "s.yaml"]);
+    assert!(code != 0 && !folder.path().join("none").exists(), "{said}");
 }

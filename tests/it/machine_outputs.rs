@@ -12,6 +12,30 @@ use crate::report::assert_golden;
 use crate::report_sample::{failing, invalid, passing};
 use crate::support::peakhour;
 
+/// GitLab shows one of two issues with the same fingerprint, and takes one with another as new.
+#[test]
+fn issues_of_one_check_are_told_apart_and_known_again() {
+    let fingerprints = |report: &Report| -> Vec<String> {
+        let text = annotations::gitlab(report).unwrap();
+        let issues: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let issues = issues.as_array().unwrap().iter();
+        issues.map(|issue| issue["fingerprint"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut report = failing();
+    let mut found = report.findings[0].clone();
+    report.findings.clear();
+    for subject in ["redis", "mysql"] {
+        subject.clone_into(&mut found.subject);
+        report.findings.push(found.clone());
+    }
+    let before = fingerprints(&report);
+    let distinct: std::collections::BTreeSet<_> = before.iter().collect();
+    assert_eq!(distinct.len(), before.len(), "{before:?}");
+    // Another figure is the same issue.
+    report.findings[0].title = "reached 43 of 50".into();
+    assert_eq!(fingerprints(&report), before);
+}
+
 #[test]
 fn golden_reports() {
     assert_golden("junit.xml", &junit::render(&failing()).unwrap());

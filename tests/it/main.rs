@@ -92,6 +92,7 @@ mod run_tls; // The same inside of TLS: who is trusted, which sessions are resum
 mod resumption; // Sessions of TLS that are resumed: seen, recorded, and resumed again as recorded.
 mod run_http2; // The same in HTTP/2, on recorded connections with many streams each.
 mod rehearsal; // From a capture to a verdict: healthy passes, each fault is found first.
+mod responses; // Answers beside the recorded ones: what differs is named, and what varies is not.
 mod payloads; // Large requests and what everybody else waits: the stage, threads, real servers.
 mod connections; // Limits of connections on real servers, found to the integer.
 mod stopped; // A process that stands still in a run: whose fault it is.

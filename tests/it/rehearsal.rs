@@ -86,6 +86,7 @@ fn each_fault_of_the_stage_is_found_first_by_its_own_detector() {
         ("body-limit", "body-limit"),
         ("event-loop", "event-loop-blocked"),
         ("stall", "stall"),
+        ("other-status", "response-status"),
     ];
     for (fault, check) in twins {
         let folder = tempfile::tempdir().unwrap();

@@ -58,6 +58,7 @@ fn passing_sample() -> Sample {
 pub(crate) fn failing() -> Report {
     let limit = Finding {
         check: "connection-limit".to_owned(),
+        subject: String::new(),
         outcome: Outcome::Fail,
         title: "the target refused connections beyond 64 open at once".to_owned(),
         evidence: vec![
@@ -70,6 +71,7 @@ pub(crate) fn failing() -> Report {
     };
     let banner = Finding {
         check: "slow-payloads".to_owned(),
+        subject: String::new(),
         outcome: Outcome::Unknown,
         title: "too few large bodies to say whether they stall other requests".to_owned(),
         evidence: vec!["3 bodies of 64 KiB and more; 30 are needed".to_owned()],
@@ -146,7 +148,7 @@ pub(crate) fn with_routes(count: u64) -> Report {
             .map(|number| {
                 let arrivals = if number + 1 == count { left } else { 1 + number };
                 left -= arrivals;
-                let route = Route { arrivals, errors: 0, unsent: 0, latency: latency.clone() };
+                let route = Route { arrivals, latency: latency.clone(), ..Route::default() };
                 (Arc::from(format!("GET /{number:05}")), route)
             })
             .collect();
@@ -353,7 +355,8 @@ fn routes(arrivals: u64, errors: u64, seconds: &[Second]) -> BTreeMap<Arc<str>, 
     .into_iter()
     .zip(seconds)
     .map(|((name, arrivals, errors), second)| {
-        (Arc::from(name), Route { arrivals, errors, unsent: 0, latency: second.latency.clone() })
+        let latency = second.latency.clone();
+        (Arc::from(name), Route { arrivals, errors, latency, ..Route::default() })
     })
     .collect()
 }
@@ -372,6 +375,7 @@ fn shape_finding(outcome: Outcome) -> Finding {
     };
     Finding {
         check: "load-shape".to_owned(),
+        subject: String::new(),
         outcome,
         title: title.to_owned(),
         evidence: if outcome == Outcome::Pass {
@@ -386,6 +390,7 @@ fn shape_finding(outcome: Outcome) -> Finding {
 fn cold_cache(outcome: Outcome) -> Finding {
     Finding {
         check: "cold-cache".to_owned(),
+        subject: String::new(),
         outcome,
         title: "first requests for a target are as fast as later ones".to_owned(),
         evidence: Vec::new(),

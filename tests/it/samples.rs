@@ -12,6 +12,7 @@ use std::time::Duration;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::{Field, Row};
 use peakhour::drive::samples::{BATCH_ROWS, GROUP_ROWS, Row as SampleRow, SampleFile};
+use peakhour::plan::answers::Answers;
 use peakhour::plan::bond::Bond;
 use peakhour::plan::{Arrival, Recorded, Touch};
 use peakhour::protocol::Protocol;
@@ -165,6 +166,7 @@ fn a_disk_that_stands_still_delays_nobody() {
 
 fn arrival() -> Arrival {
     Arrival {
+        answers: Answers::default(),
         bond: Bond::default(),
         index: 0,
         due: Duration::ZERO,
@@ -197,6 +199,7 @@ fn sample() -> Sample {
         opened: false,
         beside_large: false,
         response_bytes: 0,
+        contents: None,
         fate: Fate::Refused,
     }
 }

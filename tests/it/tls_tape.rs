@@ -72,7 +72,7 @@ pub(crate) fn import(source: Source, keylog: &str) -> (Vec<Found>, Imported) {
     secrets.read(&mut keylog.as_bytes()).unwrap();
     let mut found = Vec::new();
     let imported =
-        read_capture_with(vec![source], secrets, None, &mut |one| found.push(one)).unwrap();
+        read_capture_with(vec![source], secrets, None, false, &mut |one| found.push(one)).unwrap();
     assert!(imported.ledger.reconciles(), "{:#?}", imported.ledger);
     (found, imported)
 }

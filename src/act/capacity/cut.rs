@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::drive::gauges::Gauges;
 use crate::drive::stop::Stop;
-use crate::scenario::expectation::{Expectation, MetricName, Stat};
+use crate::scenario::expectation::{Expectation, MetricName};
 use crate::stats::counts::{as_f64, as_index};
-use crate::stats::histograms::nanoseconds;
+use crate::stats::histograms::{Stat, nanoseconds};
 use crate::units::format_share;
 
 /// What a trial is watched by.

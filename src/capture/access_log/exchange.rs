@@ -94,6 +94,7 @@ pub fn exchange(entry: &Entry<'_>, line: u64) -> Result<(Exchange, Remarks), Mis
             head: Bytes::new(),
             body_bytes: entry.sent,
             digest: None,
+            shape: None,
             first_byte: None,
             last_byte: entry.duration.map(|duration| Duration::from_nanos(duration.ns)),
         }),

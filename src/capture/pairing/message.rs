@@ -6,6 +6,7 @@ use crate::capture::line::Line;
 use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::recording::Flags;
+use crate::recording::contents::{Contents, Witness};
 use crate::recording::stored::Stored;
 
 /// A request as read from its stream.
@@ -64,10 +65,45 @@ pub struct Answer {
     pub head: Bytes,
     /// Length of its body, as far as it was seen or is known.
     pub body_bytes: u64,
+    /// Sees its body, where something of that is kept.
+    pub witness: Option<Box<Witness>>,
+    /// What is known of its body, once it is over.
+    pub contents: Contents,
     /// It was read to its end.
     pub whole: bool,
     /// Capture time of its last byte, nanoseconds since the Unix epoch.
     pub last_ns: i64,
     /// What is odd.
     pub flags: Flags,
+}
+
+impl Answer {
+    /// Takes more of the body. `kept` counts bytes in memory; none are added where it is `pressed`.
+    pub(in crate::capture) fn body(&mut self, bytes: &[u8], kept: &mut usize, pressed: bool) {
+        self.body_bytes += bytes.len() as u64;
+        let Some(witness) = &mut self.witness else { return };
+        let before = witness.held();
+        if pressed {
+            witness.let_go();
+        }
+        witness.push(bytes);
+        *kept = (*kept + witness.held()).saturating_sub(before);
+    }
+
+    /// The body is over: what is known of it is, and nothing of it is held any more.
+    pub(in crate::capture) fn body_ends(&mut self, kept: &mut usize) {
+        let Some(witness) = self.witness.take() else { return };
+        *kept = kept.saturating_sub(witness.held());
+        if self.whole {
+            self.contents = witness.finish();
+        }
+    }
+
+    /// A part of the body is missing, so that nothing can be said of it.
+    pub(in crate::capture) fn body_gap(&mut self, bytes: u64, kept: &mut usize) {
+        self.body_bytes += bytes;
+        self.flags.insert(Flags::GAP);
+        let witness = self.witness.take();
+        *kept = kept.saturating_sub(witness.map_or(0, |witness| witness.held()));
+    }
 }

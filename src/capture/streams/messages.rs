@@ -18,6 +18,7 @@ use crate::protocol::http1::framing::{
 use crate::protocol::http1::head::Head;
 use crate::protocol::http1::start::{Kind, Start, Version, is_certain_start};
 use crate::recording::Flags;
+use crate::recording::contents::Contents;
 
 impl Conversation {
     /// A message begins on `side`.
@@ -126,8 +127,7 @@ impl Conversation {
             }
             Kind::Response => {
                 if let Some(answer) = self.answer.as_mut() {
-                    answer.body_bytes += bytes;
-                    answer.flags.insert(Flags::GAP);
+                    answer.body_gap(bytes, &mut self.messages_kept);
                 }
             }
         }
@@ -268,6 +268,8 @@ impl Conversation {
             status,
             head,
             body_bytes: 0,
+            witness: turn.contents.then(Box::default),
+            contents: Contents::default(),
             whole: false,
             last_ns: mark.at_ns,
             flags: self.cut.unwrap_or_default(),
@@ -277,6 +279,7 @@ impl Conversation {
     fn response_ends(&mut self, whole: bool, turn: &mut Turn<'_>) {
         if let Some(mut answer) = self.answer.take() {
             answer.whole = whole;
+            answer.body_ends(&mut self.messages_kept);
             if !whole {
                 answer.flags.insert(Flags::RESPONSE_TRUNCATED);
             }
@@ -315,7 +318,7 @@ impl Conversation {
             }
             Kind::Response => {
                 if let Some(answer) = self.answer.as_mut() {
-                    answer.body_bytes += bytes.len() as u64;
+                    answer.body(bytes, &mut self.messages_kept, turn.pressed);
                     answer.last_ns = at_ns;
                 }
             }

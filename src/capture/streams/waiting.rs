@@ -13,6 +13,7 @@ use crate::capture::streams::{MAX_BODY, Origin, Turn};
 use crate::capture::tcp::{Link, Mark, Side};
 use crate::protocol::Protocol;
 use crate::recording::Flags;
+use crate::recording::contents::Contents;
 
 /// Most commands of one connection that wait: more than any client sends before it reads. Beyond
 /// it the oldest counts as not answered.
@@ -177,6 +178,8 @@ impl Waiting {
             status: 0,
             head: Bytes::new(),
             body_bytes: 0,
+            witness: None,
+            contents: Contents::default(),
             whole: false,
             last_ns: mark.at_ns,
             flags: Flags::default(),

@@ -21,7 +21,7 @@ pub(super) fn read_only(
     let is_packets = |source: &Source| matches!(source.content(), Content::Pcap | Content::Pcapng);
     let (exchanges, connections, ledger, warnings) =
         if options.format.is_none() && sources.iter().all(is_packets) {
-            let read = read_capture_with(sources, options.keys.clone(), None, &mut |_| {})?;
+            let read = read_capture_with(sources, options.keys.clone(), None, false, &mut |_| {})?;
             (read.exchanges, read.connections, read.ledger, read.warnings)
         } else {
             let scratch = Scratch::create()?;

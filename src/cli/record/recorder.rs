@@ -45,6 +45,11 @@ impl Recorder {
         self.import.keep_bodies(Arc::new(spool));
     }
 
+    /// Keeps a digest of each answer's body, and the fields of JSON.
+    pub(super) fn keep_contents(&mut self) {
+        self.import.keep_contents();
+    }
+
     /// Takes all copies until the proxy has ended.
     pub(super) fn follow(
         &mut self,

@@ -134,7 +134,7 @@ fn told(act: ActName, findings: &[Finding]) -> String {
 
 /// What the act `capacity` holds a trial against: all that the scenario expects.
 pub(super) fn checked(scenario: &Scenario, summary: &Summary, length: Duration) -> Vec<Checked> {
-    let seen = Seen { summary, length, is_recorded: true };
+    let seen = Seen { summary, length, is_recorded: true, baseline: None };
     let checked = scenario.expect.iter().map(|each| check(each, &seen));
     let holds = |outcome: Outcome| match outcome {
         Outcome::Pass => Some(true),

@@ -255,6 +255,7 @@ fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> V
         drills: &[],
         tier: job.load.tolerance,
         expectations,
+        baseline: None,
         interrupted,
     })
 }

@@ -219,7 +219,7 @@ impl Train {
     fn answered(&mut self, answer: Answer) {
         let Some((mut request, is_whole)) = self.pipeline.answered() else { return };
         request.sample.response_bytes = self.reader.body_bytes();
-        self.reader.tell_body(&request);
+        self.reader.tell_body(&mut request);
         let is_malformed = is_unasked_switch(answer, &request);
         let fate = Fate::Answered { status: answer.status };
         let now = self.run.epoch.now();

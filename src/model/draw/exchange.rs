@@ -91,6 +91,7 @@ impl Writer {
                 head: answer_head(answer.status, answer.bytes),
                 body_bytes: Some(answer.bytes),
                 digest: None,
+                shape: None,
                 first_byte: answer.first_ns.map(Duration::from_nanos),
                 last_byte: answer.last_ns.map(Duration::from_nanos),
             }),

@@ -27,6 +27,7 @@ fn exchange(session: u64, at: Duration) -> Exchange {
             head: Bytes::new(),
             body_bytes: Some(u64::MAX),
             digest: None,
+            shape: None,
             first_byte: Some(Duration::MAX),
             last_byte: None,
         }),

@@ -109,6 +109,7 @@ fn who_somebody_is_stands_in_cookies_and_credentials() {
         body: Bytes::new(),
         streamed: None,
         recorded: Recorded::default(),
+        answer: None,
         bond: Bond::default(),
     };
     assert!(says_who(&request("GET / HTTP/1.1\r\ncookie: a=b\r\n\r\n")));

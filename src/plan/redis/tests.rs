@@ -37,6 +37,7 @@ fn exchange(connection: u64, line: &str, answer: &str) -> Exchange {
             head: answer.to_owned().into(),
             body_bytes: None,
             digest: None,
+            shape: None,
             first_byte: None,
             last_byte: None,
         }),

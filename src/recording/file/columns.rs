@@ -43,6 +43,7 @@ pub(super) enum Column {
     Flags,
     RequestChunks,
     RequestStored,
+    ResponseShape,
 }
 
 /// How a column is stored.
@@ -75,7 +76,7 @@ pub(super) enum Kind {
 pub(super) const COLUMNS: usize = LAYOUTS.len();
 
 /// All columns, in the order of [`Column`].
-pub(super) const LAYOUTS: [Layout; 23] = [
+pub(super) const LAYOUTS: [Layout; 24] = [
     Layout::of(Column::At, "at_ns", Kind::Int64).delta(),
     Layout::of(Column::Connection, "connection", Kind::Int64),
     Layout::of(Column::Session, "session", Kind::Int64),
@@ -99,6 +100,7 @@ pub(super) const LAYOUTS: [Layout; 23] = [
     Layout::of(Column::Flags, "flags", Kind::Int32),
     Layout::of(Column::RequestChunks, "request_chunks", Kind::Blob).optional().may_lack(),
     Layout::of(Column::RequestStored, "request_stored", Kind::Int64).delta().optional().may_lack(),
+    Layout::of(Column::ResponseShape, "response_shape", Kind::Text).optional().may_lack(),
 ];
 
 impl Column {
@@ -276,6 +278,7 @@ fn cell(column: Column, exchange: &Exchange) -> Result<Cell<'_>, &'static str> {
         | Column::ResponseHead
         | Column::ResponseBodyBytes
         | Column::ResponseDigest
+        | Column::ResponseShape
         | Column::FirstByte
         | Column::LastByte => response_cell(column, exchange),
     }
@@ -300,6 +303,10 @@ fn response_cell(column: Column, exchange: &Exchange) -> Result<Cell<'_>, &'stat
         Column::ResponseBodyBytes => response.body_bytes.map_or(Ok(Cell::Null), size),
         Column::ResponseDigest => {
             Ok(response.digest.as_ref().map_or(Cell::Null, |digest| Cell::Slice(digest)))
+        }
+        Column::ResponseShape => {
+            let shape = response.shape.as_ref();
+            shape.map_or(Ok(Cell::Null), |shape| bytes(Cell::Slice(shape.as_bytes())))
         }
         Column::FirstByte => response.first_byte.map_or(Ok(Cell::Null), nanos),
         _ => response.last_byte.map_or(Ok(Cell::Null), nanos),

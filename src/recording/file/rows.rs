@@ -7,6 +7,7 @@ use ::bytes::Bytes;
 
 use crate::bytes::fnv1a;
 use crate::protocol::Protocol;
+use crate::recording::contents::MAX_SHAPE;
 use crate::recording::file::RecordingError;
 use crate::recording::file::batch::{Group, Row};
 use crate::recording::file::columns::Column;
@@ -302,6 +303,7 @@ fn response(row: &Row<'_>) -> Result<Option<Response>, RecordingError> {
             Column::ResponseHead,
             Column::ResponseBodyBytes,
             Column::ResponseDigest,
+            Column::ResponseShape,
             Column::FirstByte,
             Column::LastByte,
         ];
@@ -322,9 +324,18 @@ fn response(row: &Row<'_>) -> Result<Option<Response>, RecordingError> {
         head: row.bytes(Column::ResponseHead)?,
         body_bytes: row.optional_natural(Column::ResponseBodyBytes)?,
         digest,
+        shape: shape(row)?,
         first_byte: row.optional_natural(Column::FirstByte)?.map(Duration::from_nanos),
         last_byte: row.optional_natural(Column::LastByte)?.map(Duration::from_nanos),
     }))
+}
+
+/// The fields of a body; more than are ever kept are refused, since they stay in memory.
+fn shape(row: &Row<'_>) -> Result<Option<Arc<str>>, RecordingError> {
+    let Some(bytes) = row.optional_bytes(Column::ResponseShape)? else { return Ok(None) };
+    let text = str::from_utf8(bytes).ok().filter(|text| text.len() <= MAX_SHAPE);
+    let wrong = || row.wrong(Column::ResponseShape, "is no text of at most 4 KiB");
+    text.map(|text| Some(text.into())).ok_or_else(wrong)
 }
 
 fn outline(row: &Row<'_>) -> Result<Outline, RecordingError> {

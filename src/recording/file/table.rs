@@ -121,5 +121,7 @@ pub(super) fn held_bytes(exchange: &Exchange) -> usize {
         + exchange.request_body.len()
         + exchange.request_stored.as_ref().map_or(0, Stored::held)
         + exchange.request_chunks.as_ref().map_or(0, Bytes::len)
-        + exchange.response.as_ref().map_or(0, |response| response.head.len())
+        + exchange.response.as_ref().map_or(0, |response| {
+            response.head.len() + response.shape.as_ref().map_or(0, |shape| shape.len())
+        })
 }

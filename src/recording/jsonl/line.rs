@@ -1,11 +1,13 @@
 //! One line: its fields, their defaults, and what is wrong with it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::bytes::Bytes;
 
 use crate::protocol::Protocol;
+use crate::recording::contents::MAX_SHAPE;
 use crate::recording::jsonl::blob::Blob;
 use crate::recording::route::route_for;
 use crate::recording::{Exchange, Flags, Response};
@@ -55,6 +57,9 @@ pub(crate) struct Line {
     response_body_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     response_digest: Option<String>,
+    /// The fields of a JSON body with their types, a line each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_shape: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,6 +124,7 @@ impl Line {
         let first_byte = response.and_then(|response| response.first_byte);
         let last_byte = response.and_then(|response| response.last_byte);
         let digest = response.and_then(|response| response.digest);
+        let shape = response.and_then(|response| response.shape.as_ref());
         Ok(Self {
             at_ns: nanos(exchange.at)?,
             connection: Some(exchange.connection),
@@ -139,6 +145,7 @@ impl Line {
             response_head: response.map(|response| Blob(response.head.clone())),
             response_body_bytes: response.and_then(|response| response.body_bytes),
             response_digest: digest.map(|digest| format!("{:032x}", u128::from_be_bytes(digest))),
+            response_shape: shape.map(ToString::to_string),
             first_byte_ns: first_byte.map(nanos).transpose()?,
             last_byte_ns: last_byte.map(nanos).transpose()?,
             tls_resumed: None,
@@ -225,6 +232,7 @@ impl Line {
             let parts = self.response_head.is_some()
                 || self.response_body_bytes.is_some()
                 || self.response_digest.is_some()
+                || self.response_shape.is_some()
                 || self.first_byte_ns.is_some()
                 || self.last_byte_ns.is_some();
             return if parts { Err("there is a response without `status`") } else { Ok(None) };
@@ -234,10 +242,16 @@ impl Line {
             head: self.response_head.clone().unwrap_or_default().0,
             body_bytes: self.response_body_bytes,
             digest: self.response_digest.as_deref().map(parse_digest).transpose()?,
+            shape: self.response_shape.as_deref().map(parse_shape).transpose()?,
             first_byte: self.first_byte_ns.map(Duration::from_nanos),
             last_byte: self.last_byte_ns.map(Duration::from_nanos),
         }))
     }
+}
+
+fn parse_shape(text: &str) -> Result<Arc<str>, &'static str> {
+    let fits = text.len() <= MAX_SHAPE;
+    if fits { Ok(text.into()) } else { Err("`response_shape` is longer than 4 KiB") }
 }
 
 fn parse_digest(text: &str) -> Result<[u8; 16], &'static str> {

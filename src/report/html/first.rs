@@ -42,6 +42,7 @@ fn of_finding(finding: &Finding) -> FindingView {
 fn of_expectation(expectation: &CheckedExpectation) -> FindingView {
     of_finding(&Finding {
         check: "expectation".to_owned(),
+        subject: String::new(),
         outcome: expectation.outcome,
         title: format!("expected: {}", expectation.text),
         evidence: vec![format!("measured: {}", expectation.actual)],
@@ -79,6 +80,7 @@ fn checked(report: &Report) -> FindingView {
     };
     finding_view(&Finding {
         check: "verdict".to_owned(),
+        subject: String::new(),
         outcome,
         title: statement.clone(),
         evidence,

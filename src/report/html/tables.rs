@@ -5,6 +5,7 @@ use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
 use crate::report::html::probes;
+use crate::report::html::responses;
 use crate::report::html::scaling;
 use crate::report::html::table::{
     Cell, Kind, TableView, amount, counts_table, dash, facts_table, numeric, outcome_class, text,
@@ -98,6 +99,7 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
             tables: vec![totals(report), latencies(report), fates(report), statuses(report)],
         });
         sections.push(Section { id: "routes", title: "Routes", tables: vec![routes(report)] });
+        sections.extend(responses::section(report.responses.as_ref()));
     }
     if let Some(load) = &report.load {
         let tables = generated(load, &report.facts);

@@ -124,21 +124,57 @@ impl Clauses {
             let hint = "latency, errors, rate and throughput are; for the others leave it out";
             return Err(mistake(place, &message, hint));
         }
-        if route.is_some() && !matches!(metric, MetricName::Latency | MetricName::Errors) {
+        let by_route = matches!(
+            metric,
+            MetricName::Latency
+                | MetricName::Errors
+                | MetricName::StatusChanges
+                | MetricName::SizeChanges
+        );
+        if route.is_some() && !by_route {
             let message = format!("`{name}` is not kept by route");
-            return Err(mistake(columns.route, &message, "latency and errors are"));
+            let hint = "latency, errors, status-changes and size-changes are";
+            return Err(mistake(columns.route, &message, hint));
         }
         if route.is_some() && is_windowed && metric == MetricName::Errors {
             let hint = "leave out the time, or the route";
             return Err(mistake(place, "errors of a route are kept for the whole run", hint));
         }
         let is_recorded = matches!(bound.value(), Value::TimesRecorded(_));
-        if is_recorded && !metric.is_rate() && (is_windowed || route.is_some()) {
-            let place = if is_windowed { place } else { columns.route };
+        if is_recorded && !metric.is_rate() && is_windowed {
             let hint = "leave this out, or compare with a time of your own";
             return Err(mistake(place, "recorded times are kept for the whole run only", hint));
         }
+        if matches!(bound.value(), Value::TimesBaseline(_)) {
+            self.check_baseline(metric)?;
+        }
         self.check_abort(metric, bound)
+    }
+
+    /// Refuses what a saved run does not tell.
+    fn check_baseline(&self, metric: MetricName) -> Result<(), ExpectationError> {
+        let Self { over, after, route, columns, .. } = self;
+        if over.is_some() || after.is_some() {
+            let place = if over.is_some() { columns.over } else { columns.after };
+            let hint = "leave this out, or compare with a value of your own";
+            return Err(mistake(place, "a baseline tells of its whole run only", hint));
+        }
+        if route.is_some() && metric != MetricName::Latency {
+            let hint = "latency is, and only latency";
+            let message = format!("`{}` of a baseline is not kept by route", metric.name());
+            return Err(mistake(columns.route, &message, hint));
+        }
+        let is_kept =
+            metric.is_time() || matches!(metric, MetricName::Errors | MetricName::Completeness);
+        if !is_kept {
+            let message = format!("a baseline does not tell its `{}`", metric.name());
+            return Err(mistake(
+                1,
+                &message,
+                "times, errors and completeness can be held against it",
+            ));
+        }
+        Ok(())
     }
 
     fn check_abort(&self, metric: MetricName, bound: Bound) -> Result<(), ExpectationError> {

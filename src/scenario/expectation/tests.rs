@@ -84,7 +84,10 @@ fn a_mistake_is_pointed_at() {
         ("service p99 < 1s for route /a", 18, "`service` is not kept by route"),
         ("errors < 1% over 30s for route /a", 13, "for the whole run"),
         ("latency p99 < recorded over 30s", 24, "for the whole run only"),
-        ("latency p99 < recorded for route /", 24, "for the whole run only"),
+        ("latency p99 < baseline over 30s", 24, "of its whole run only"),
+        ("errors < baseline for route /a", 19, "not kept by route"),
+        ("status-changes < baseline", 1, "does not tell its `status-changes`"),
+        ("latency p99 < 0x baseline", 15, "no multiple of what the baseline"),
         ("errors < 2x recorded", 13, "there is no `errors` in a recording"),
         ("latency p99 < twice recorded", 15, "no multiple"),
         ("latency p99 < -1x recorded", 15, "no multiple"),
@@ -135,6 +138,10 @@ fn it_is_held_against_the_recording_and_from_both_sides() {
     assert_eq!(
         read("latency p99 < 1.10x recorded"),
         Bound::Compared(Comparison::Below, Value::TimesRecorded(1.1))
+    );
+    assert_eq!(
+        read("errors <= 2x baseline"),
+        Bound::Compared(Comparison::AtMost, Value::TimesBaseline(2.0))
     );
     let Bound::Within(share, Value::TimesRecorded(factor)) = read("rate within 5% of recorded")
     else {

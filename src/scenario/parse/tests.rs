@@ -79,6 +79,7 @@ stage:
   body_limit: 1MiB
   block_per_byte: 2us
   stall: { at: 10s, length: 2s }
+  answers: halved
   retry_storm: { beyond: 8, adds: 60ms }
 ",
     );
@@ -109,6 +110,7 @@ stage:
     assert_eq!(stage.stall, Some(stall));
     let storm = RetryStorm { beyond: 8, adds: Duration::from_millis(60) };
     assert_eq!(stage.retry_storm, Some(storm));
+    assert_eq!(stage.answers, Some(OtherAnswers::Halved));
 }
 
 #[test]

@@ -25,6 +25,7 @@ fn exchange(at_ms: u64, connection: u64, took_ms: Option<u64>) -> Exchange {
             head: bytes::Bytes::new(),
             body_bytes: Some(took),
             digest: None,
+            shape: None,
             first_byte: Some(Duration::from_millis(took / 2)),
             last_byte: Some(Duration::from_millis(took)),
         }),

@@ -10,7 +10,7 @@ use crate::act::connections::seen::{
 };
 use crate::act::connections::{Connections, EndpointSeen};
 use crate::units::{format_count, format_duration};
-use crate::verdict::{Finding, Outcome, finding};
+use crate::verdict::{Finding, Outcome, about, finding};
 
 /// Stable name: the limit was found.
 pub const CHECK: &str = "connections";
@@ -29,7 +29,12 @@ pub fn judge(evidence: &Connections) -> Vec<Finding> {
     if evidence.endpoints.is_empty() {
         return vec![finding(CHECK, Outcome::Unknown, "no endpoint was looked at")];
     }
-    let mut findings: Vec<Finding> = evidence.endpoints.iter().flat_map(of_endpoint).collect();
+    let named = |seen: &EndpointSeen| {
+        let mut found = of_endpoint(seen);
+        about(&mut found, &seen.name);
+        found
+    };
+    let mut findings: Vec<Finding> = evidence.endpoints.iter().flat_map(named).collect();
     if evidence.stopped {
         // What was cut short proves nothing good.
         for found in findings.iter_mut().filter(|found| found.outcome == Outcome::Pass) {
@@ -257,6 +262,10 @@ fn compared(seen: &EndpointSeen, limit: &StaticLimit, demand: &DemandSum) -> Fin
     found
 }
 
+fn generations(pools: &LazyPools) -> &'static str {
+    if pools.generations == 1 { "one generation" } else { "all generations" }
+}
+
 /// The demand at once.
 fn drilled(seen: &EndpointSeen, pools: &LazyPools) -> Finding {
     let turned_away: u64 = pools.refused.values().sum();
@@ -272,9 +281,10 @@ fn drilled(seen: &EndpointSeen, pools: &LazyPools) -> Finding {
         seen.name,
         format_count(pools.opened),
         format_count(pools.needed),
-        if pools.generations == 1 { "one generation" } else { "all generations" }
+        generations(pools)
     );
     let mut found = finding(LAZY_POOLS, outcome, title);
+    found.subject = format!("{} {}", seen.name, generations(pools));
     let time = |ns: u64| format_duration(Duration::from_nanos(ns));
     found.evidence = vec![format!(
         "admitted after {} (median), {} at the longest",

@@ -9,7 +9,7 @@ mod examples;
 use crate::act::payloads::{Largest, Payloads, Recorded, What};
 use crate::stats::counts::as_f64;
 use crate::units::{format_counted, format_share, format_size};
-use crate::verdict::{Finding, Outcome, finding};
+use crate::verdict::{Finding, Outcome, about, finding};
 
 /// Stable name of the finding that large requests hold up small ones.
 pub const BLOCKING: &str = "payload-blocking";
@@ -27,6 +27,7 @@ pub fn judge(evidence: &Payloads) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     for sweep in &evidence.sweeps {
+        let before = findings.len();
         if sweep.what != What::MysqlPacket {
             findings.push(blocking::judge(sweep, evidence));
         }
@@ -34,6 +35,9 @@ pub fn judge(evidence: &Payloads) -> Vec<Finding> {
         if has_limit || sweep.boundary.is_some() {
             findings.push(limit::judge(sweep, evidence));
         }
+        let subject = format!("{} {}", sweep.endpoint, sweep.what.name());
+        let subject = format!("{subject} {}", sweep.place);
+        about(findings.get_mut(before..).unwrap_or_default(), subject.trim_end());
     }
     findings
 }

@@ -140,7 +140,8 @@ pub fn tls(bytes: &[u8]) {
     capture(|found| {
         let mut secrets = Secrets::default();
         secrets.read(&mut Cursor::new(log)).ok()?;
-        read_capture_with(vec![source(&file)?], secrets, None, &mut |one| found.push(one)).ok()
+        read_capture_with(vec![source(&file)?], secrets, None, true, &mut |one| found.push(one))
+            .ok()
     });
 }
 

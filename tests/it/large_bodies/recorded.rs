@@ -124,7 +124,7 @@ fn what_the_disk_refuses_is_cut_and_counted() {
     let mut found = Vec::new();
     let sources = vec![file_of(&talk.pieces)];
     let mut keep = |one| found.push(one);
-    let imported = read_capture_with(sources, Secrets::default(), spool, &mut keep).unwrap();
+    let imported = read_capture_with(sources, Secrets::default(), spool, false, &mut keep).unwrap();
     assert!(imported.ledger.reconciles());
     assert_eq!(imported.ledger.notes["request bodies cut, the disk refused them"], 1);
     let Some(Found::Exchange(row)) = found.pop() else { panic!("{found:?}") };

@@ -11,6 +11,7 @@ use std::time::Duration;
 use peakhour::drive::gauges::Gauges;
 use peakhour::drive::stop::Stop;
 use peakhour::drive::{Driven, drive};
+use peakhour::plan::answers::Answers;
 use peakhour::plan::bond::Bond;
 use peakhour::plan::{Arrival, Recorded, Touch};
 use peakhour::protocol::Protocol;
@@ -72,6 +73,7 @@ fn plan(lines: &[(u64, &str)]) -> Vec<Arrival> {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         let pipelined = before.replace(at_ms) == Some(at_ms);
         arrivals.push(Arrival {
+            answers: Answers::default(),
             bond: Bond::default(),
             index,
             due: Duration::from_millis(*at_ms),

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use peakhour::report::baseline::{BaselineError, baseline};
+use peakhour::report::beside::{BaselineError, beside};
 use peakhour::report::figures::Figures;
 use peakhour::report::files::write_reports;
 use peakhour::report::{html, json};
@@ -15,7 +15,7 @@ fn a_baseline_is_drawn_told_and_not_saved() {
     let mut other = passing();
     "2026-03-01T08:15:00Z".clone_into(&mut other.started);
     "0.0.9".clone_into(&mut other.tool_version);
-    report.baseline = Some(baseline(&report, &other, "night/run.json").unwrap());
+    report.baseline = Some(beside(&report, &other, "night/run.json").unwrap());
     let page = html::render(&report).unwrap();
     assert!(page.contains("baseline of 2026-03-01T08:15:00Z"));
     let told = "The baseline differs: tool_version was 0.0.9, and is 0.1.0 in this run.";
@@ -31,7 +31,7 @@ fn a_baseline_is_drawn_told_and_not_saved() {
 fn a_baseline_without_a_curve_has_its_quantiles() {
     let mut other = passing();
     other.figures = Figures::default();
-    let points = baseline(&failing(), &other, "old").unwrap().latency.points;
+    let points = beside(&failing(), &other, "old").unwrap().latency.points;
     assert_eq!(points.len(), 5);
     let latency = other.latency.unwrap();
     assert_eq!((points[0].1, points[4].1), (latency.p50_ns, latency.max_ns));
@@ -40,19 +40,19 @@ fn a_baseline_without_a_curve_has_its_quantiles() {
 #[test]
 fn what_would_be_a_false_comparison_is_refused() {
     let other = invalid();
-    let refused = baseline(&failing(), &other, "late").unwrap_err().to_string();
+    let refused = beside(&failing(), &other, "late").unwrap_err().to_string();
     assert!(refused.starts_with("late is no baseline: verdict is INVALID"), "{refused}");
     let mut other = passing();
     other.recording.exchanges += 1;
-    let refused = baseline(&failing(), &other, "x").unwrap_err();
+    let refused = beside(&failing(), &other, "x").unwrap_err();
     assert!(matches!(refused, BaselineError::Different { .. }), "{refused}");
     assert!(refused.to_string().contains("recording.exchanges"), "{refused}");
     let mut other = passing();
     (other.latency, other.figures) = (None, Figures::default());
-    assert!(matches!(baseline(&failing(), &other, "x"), Err(BaselineError::Empty { .. })));
+    assert!(matches!(beside(&failing(), &other, "x"), Err(BaselineError::Empty { .. })));
     let mut other = passing();
     other.totals.errors = other.totals.planned + 1;
-    assert!(matches!(baseline(&failing(), &other, "x"), Err(BaselineError::Damaged(_))));
+    assert!(matches!(beside(&failing(), &other, "x"), Err(BaselineError::Damaged(_))));
 }
 
 #[test]

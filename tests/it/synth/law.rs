@@ -147,6 +147,7 @@ fn exchange(random: &mut ChaCha8Rng, at: f64, session: u64, is_page: bool) -> Ex
             head: Bytes::from_static(b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"),
             body_bytes: Some(as_index(bytes) as u64),
             digest: None,
+            shape: None,
             first_byte: Some(Duration::from_secs_f64(took)),
             last_byte: Some(Duration::from_secs_f64(took * 1.2)),
         }),

@@ -14,6 +14,7 @@ use crate::capture::tcp::{Link, Side};
 use crate::protocol::Protocol;
 use crate::protocol::http1::start::Kind;
 use crate::recording::Flags;
+use crate::recording::contents::Contents;
 
 /// Most streams of one connection that are open at once. Servers allow 100 to 250; beyond it the
 /// oldest leaves as it is.
@@ -200,6 +201,8 @@ impl Exchanges {
             status: fields.status.unwrap_or(0),
             head: fields.response_head(),
             body_bytes: 0,
+            witness: turn.contents.then(Box::default),
+            contents: Contents::default(),
             whole: false,
             last_ns: block.mark.at_ns,
             flags,
@@ -228,7 +231,7 @@ impl Exchanges {
                 true
             }
             (_, Some((answer, body))) if !is_client && !body.is_ended => {
-                answer.body_bytes += bytes.len() as u64;
+                answer.body(bytes, &mut self.kept, turn.pressed);
                 answer.last_ns = at_ns;
                 true
             }
@@ -248,8 +251,7 @@ impl Exchanges {
             request.flags.insert(Flags::REQUEST_TRUNCATED);
         }
         if let Some((answer, _)) = stream.answer.as_mut().filter(|_| !is_client) {
-            answer.body_bytes += bytes;
-            answer.flags.insert(Flags::GAP);
+            answer.body_gap(bytes, &mut self.kept);
         }
     }
 
@@ -339,6 +341,7 @@ impl Exchanges {
         let answer = stream.answer.map(|(mut answer, body)| {
             self.kept = self.kept.saturating_sub(answer.head.len());
             answer.whole = body.is_whole(answer.body_bytes);
+            answer.body_ends(&mut self.kept);
             if !answer.whole {
                 answer.flags.insert(Flags::RESPONSE_TRUNCATED);
             }

@@ -31,6 +31,7 @@ fn read(pieces: &[(&[u8], bool)]) -> (usize, Vec<Paired>, Ledger) {
             sink: &mut sink,
             numbered: &mut numbered,
             spool: None,
+            contents: false,
             pressed: *pressed,
             secrets: &Secrets::default(),
             may_wait: false,

@@ -188,6 +188,7 @@ mod tests {
             sink: &mut |_, _| {},
             numbered: &mut 0,
             spool: None,
+            contents: false,
             pressed: false,
             secrets: &secrets,
             may_wait: false,

@@ -1,0 +1,83 @@
+//! Another run that the percentiles of a run are set beside. What was not the same is told; what
+//! would make it a false comparison is refused.
+
+use crate::compare::conditions::{Difference, differences};
+use crate::report::figures::{Curve, LATENCY, coarse_curve};
+use crate::report::measured::{Damaged, measured};
+use crate::report::model::{Baseline, Report};
+use crate::report::text::clean;
+
+/// Why a run cannot stand beside another.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// Its numbers contradict each other.
+    #[error(transparent)]
+    Damaged(#[from] Damaged),
+    /// It says nothing of its target.
+    #[error("{name} is no baseline: {reason}; choose a run that is valid")]
+    NotValid {
+        /// Its file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// It had another load.
+    #[error(
+        "{name} is no baseline: {field} is {other} there and {here} here; choose a run of the same \
+         scenario and recording"
+    )]
+    Different {
+        /// Its file.
+        name: String,
+        /// The field of run.json.
+        field: String,
+        /// What it says there.
+        other: String,
+        /// What it says in the run that is reported.
+        here: String,
+    },
+    /// Nothing was answered.
+    #[error("{name} is no baseline: nothing was answered in it; choose another run")]
+    Empty {
+        /// Its file.
+        name: String,
+    },
+}
+
+/// Longest value that is told.
+const MAX_VALUE: usize = 120;
+
+/// What stands beside `report` of the run `other`, whose file is called `name`.
+pub fn beside(report: &Report, other: &Report, name: &str) -> Result<Baseline, BaselineError> {
+    let (here, there) = (measured(report, "this run")?, measured(other, name)?);
+    let named = || name.to_owned();
+    if let Some(reason) = there.not_valid {
+        return Err(BaselineError::NotValid { name: named(), reason });
+    }
+    let differences = differences(&here, &there);
+    let said = |value: Option<&str>| clean(value.unwrap_or("not told"), MAX_VALUE);
+    if let Some(first) = differences.iter().find(|one| !one.condition.may_change_over_time()) {
+        return Err(BaselineError::Different {
+            name: named(),
+            field: clean(first.field, MAX_VALUE),
+            other: said(first.other),
+            here: said(first.first),
+        });
+    }
+    let latency = latency(other).ok_or_else(|| BaselineError::Empty { name: named() })?;
+    let told = |one: &Difference<'_>| {
+        let field = clean(one.field, MAX_VALUE);
+        format!("{field} was {}, and is {} in this run", said(one.other), said(one.first))
+    };
+    Ok(Baseline {
+        started: clean(&other.started, MAX_VALUE),
+        latency,
+        differences: differences.iter().map(told).collect(),
+    })
+}
+
+/// The whole curve where the run has kept it, and else what its quantiles tell.
+fn latency(run: &Report) -> Option<Curve> {
+    let kept = run.figures.curves.iter().find(|curve| curve.name == LATENCY);
+    kept.cloned().or_else(|| Some(coarse_curve(LATENCY, run.latency.as_ref()?)))
+}

@@ -1,0 +1,105 @@
+//! Answers beside those that were recorded for the same requests, route by route.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stats::counts::as_f64;
+use crate::summary::Summary;
+use crate::summary::evidence::responses::{OTHER_STATUSES, Responses, Sizes, Ways};
+
+/// Routes listed whose answers differ; the table is read from its top.
+pub const MAX_DIFFERENT: usize = 50;
+
+/// The answers of a run beside the recorded ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Compared {
+    /// Answers whose recorded status is known.
+    pub statuses: u64,
+    /// Answers whose recorded size is known, and whose status is the recorded one.
+    pub sizes: u64,
+    /// Routes of which any answer differs, the most of them first; at most [`MAX_DIFFERENT`].
+    pub routes: Vec<Route>,
+    /// Routes beyond them.
+    pub other_routes: u64,
+}
+
+/// The answers of a route. Whether they differ by more than by themselves is said by the findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// Method and template, such as `GET /cart/*`.
+    pub route: String,
+    /// Answers whose recorded status is known.
+    pub compared: u64,
+    /// Those whose status is another one, such as `200 → 302`; pairs for which there was no room
+    /// are `other`.
+    pub statuses: BTreeMap<String, u64>,
+    /// Those of another class: `more` is worse.
+    pub classes: Ways,
+    /// The classes of production's answers, beside those before to the same requests.
+    pub class_repeats: Ways,
+    /// Sizes of bodies, and bytes.
+    pub sizes: Sizes,
+    /// The sizes of production's bodies, beside those before to the same requests.
+    pub size_repeats: Ways,
+}
+
+impl Compared {
+    /// Those of a run; `None` where nothing can be compared.
+    pub fn of(summary: &Summary) -> Option<Self> {
+        let all = || summary.routes.iter().map(|(name, route)| (name, &route.responses));
+        let statuses = all().map(|(_, responses)| responses.compared()).sum();
+        if statuses == 0 {
+            return None;
+        }
+        let mut different: Vec<_> = all().filter(|(_, each)| changes(each) > 0).collect();
+        different.sort_by_key(|(_, each)| Reverse(changes(each)));
+        let other_routes = different.len().saturating_sub(MAX_DIFFERENT) as u64;
+        let listed = different.into_iter().take(MAX_DIFFERENT);
+        Some(Self {
+            statuses,
+            sizes: all().map(|(_, responses)| responses.sizes.ways.compared).sum(),
+            routes: listed.map(|(name, each)| Route::of(name, each)).collect(),
+            other_routes,
+        })
+    }
+}
+
+fn changes(responses: &Responses) -> u64 {
+    responses.status_changes().part + responses.size_changes().part
+}
+
+impl Route {
+    fn of(name: &str, responses: &Responses) -> Self {
+        let pairs = responses.statuses.iter().filter(|((recorded, status), _)| {
+            recorded != status || (*recorded, *status) == OTHER_STATUSES
+        });
+        let named = |pair: (u16, u16)| match pair {
+            OTHER_STATUSES => "other".to_owned(),
+            (recorded, status) => format!("{recorded} → {status}"),
+        };
+        let changed = |way| responses.changed(way, |_| true);
+        let compared = responses.compared();
+        Self {
+            route: name.to_owned(),
+            compared,
+            statuses: pairs.map(|(pair, count)| (named(*pair), *count)).collect(),
+            classes: Ways {
+                compared,
+                less: changed(Ordering::Less),
+                more: changed(Ordering::Greater),
+            },
+            class_repeats: responses.status_repeats,
+            sizes: responses.sizes,
+            size_repeats: responses.size_repeats,
+        }
+    }
+
+    /// How many times as large as the recorded ones the bodies are together; `None` without any.
+    pub fn times(&self) -> Option<f64> {
+        let Sizes { recorded_bytes, answered_bytes, .. } = self.sizes;
+        (recorded_bytes > 0).then(|| as_f64(answered_bytes) / as_f64(recorded_bytes))
+    }
+}
