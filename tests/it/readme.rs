@@ -11,7 +11,7 @@ use peakhour::stage::faults::Fault;
 use peakhour::verdict::acts::{canary, cold, connections, fingerprint, heartbeat, payloads};
 use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
-    stall,
+    response_content, response_size, response_status, stall,
 };
 use peakhour::verdict::{abort, hold, watch};
 
@@ -103,6 +103,9 @@ fn the_findings_and_faults_are_those_of_the_program() {
         generator::CHECK,
         held_back::CHECK,
         outage::CHECK,
+        response_content::CHECK,
+        response_size::CHECK,
+        response_status::CHECK,
         payloads::BLOCKING,
         payloads::LIMIT,
         stall::CHECK,
