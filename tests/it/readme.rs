@@ -13,7 +13,7 @@ use peakhour::verdict::acts::{
 };
 use peakhour::verdict::detectors::{
     body_limit, cold_cache, connection_limit, errors, event_loop, generator, held_back, outage,
-    stall,
+    response_content, response_size, response_status, stall,
 };
 use peakhour::verdict::{abort, hold, watch};
 
@@ -105,6 +105,9 @@ fn the_findings_and_faults_are_those_of_the_program() {
         generator::CHECK,
         held_back::CHECK,
         outage::CHECK,
+        response_content::CHECK,
+        response_size::CHECK,
+        response_status::CHECK,
         payloads::BLOCKING,
         payloads::LIMIT,
         stall::CHECK,

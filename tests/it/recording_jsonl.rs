@@ -97,6 +97,7 @@ fn a_line_reads_like_a_row() {
         r#""request_body":{"base64":"/wA="},"request_body_bytes":2,"status":200,"#,
         r#""response_head":"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n","#,
         r#""response_body_bytes":2,"response_digest":"07070707070707070707070707070707","#,
+        r#""response_shape":".: object\nid: number","#,
         r#""first_byte_ns":3000000,"last_byte_ns":4000000,"flags":64}"#,
         "\n"
     );
