@@ -12,8 +12,8 @@ use crate::drive::stop::Stop;
 use crate::probe::Watching;
 use crate::probe::record::{Record, SeriesKind};
 use crate::scenario::abort::{AbortOn, AbortRule, figure_of};
-use crate::scenario::expectation::Stat;
 use crate::stats::counts::as_f64;
+use crate::stats::histograms::{Stat, time_of};
 use crate::units::{format_duration, format_share};
 
 /// What the rules have come to.
@@ -145,25 +145,12 @@ fn look_at(rule: &AbortRule, window: &Window) -> Option<Seen> {
 
 /// As expectations have it: what never was answered was not fast.
 fn latency(stat: Stat, window: &Window) -> Option<(f64, String)> {
-    let latency = &window.latency;
-    if latency.is_empty() {
-        return None;
+    let ns = time_of(&window.latency, window.sent, stat)?;
+    if ns.is_infinite() {
+        let missing = window.sent.saturating_sub(window.latency.len());
+        let share = format_share(as_f64(missing) / as_f64(window.sent.max(1)));
+        return Some((ns, format!("{share} of the requests had no answer")));
     }
-    let missing = as_f64(window.sent.saturating_sub(latency.len())) / as_f64(window.sent.max(1));
-    let beyond = match stat {
-        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
-        Stat::Max => Some(0.0),
-        Stat::Mean => None,
-    };
-    if missing > 0.0 && beyond.is_some_and(|beyond| missing > beyond) {
-        let text = format!("{} of the requests had no answer", format_share(missing));
-        return Some((f64::INFINITY, text));
-    }
-    let ns = match stat {
-        Stat::Percentile(percentile) => as_f64(latency.value_at_percentile(percentile)),
-        Stat::Max => as_f64(latency.max()),
-        Stat::Mean => latency.mean(),
-    };
     Some((ns, format_duration(Duration::from_secs_f64(ns / 1e9))))
 }
 

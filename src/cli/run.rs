@@ -50,6 +50,7 @@ use crate::probe::record::Record;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::{RUN_FILE, prepare_folder};
 use crate::report::model::Oddities;
+use crate::report::settings;
 use crate::scenario::Scenario;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::acts::ActName;
@@ -243,7 +244,6 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     let control = samples::control(samples.as_ref(), &kept.live);
     let control = follow::following(control, scenario, wall_clock::now())?;
     listen(voice, &control);
-    let stop = &control.stop;
     let say = |line: &str| outputs::note(voice.quiet, line);
     let lent = stage.as_ref().map(Stage::handle);
     let ground = Ground {
@@ -252,7 +252,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         recording: &recording.reader,
         facts: &facts,
         epoch: Epoch::after(Duration::ZERO),
-        stop,
+        stop: &control.stop,
         say: &say,
         folder,
         consent: rehearsal.consent,
@@ -265,7 +265,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
     };
     drop(stage);
 
-    let verdict = judged(scenario, &target, &facts, &performed, stop.is_requested());
+    let verdict = judged(scenario, &target, &facts, &performed, control.stop.is_requested());
     let (followed, hooked) = (follow::followed(&control), follow::hooked(&control));
     let oddities = performed.driven.as_ref().and_then(Oddities::of);
     facts.warnings.extend(follow::told(&scenario.rewriting, followed, hooked.as_ref()));
@@ -294,6 +294,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         health: &health,
     });
     (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
+    report.settings = settings::of_scenario(scenario, rehearsal.fault.map(Fault::name));
     (report.labels, report.marks) = (kept.labels.clone(), marks::marks(&held, &performed.guarded));
     drop(control);
     told(&report, &summary.cells, kept)?;

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::scenario::expectation::clauses::{After, Clauses};
 use crate::scenario::expectation::words::{byte_of, crop, mistake, words};
-use crate::scenario::expectation::{Comparison, Expectation, ExpectationError, MetricName, Stat};
+use crate::scenario::expectation::{Comparison, Expectation, ExpectationError, MetricName};
 use crate::scenario::problem::Mistake;
 use crate::scenario::watch::Watch;
+use crate::stats::histograms::Stat;
 use crate::units::parse_duration;
 
 /// A rule that ends a run. `errors > 10% over 10s`, `latency p99 > 2s over 10s`,

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
 use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
+use crate::stats::histograms::Stat;
 use crate::units::rate::parse_rate;
 use crate::units::{UnitError, parse_duration, parse_share};
 
@@ -47,17 +48,6 @@ pub enum MetricName {
     Rate,
     /// Answers, each second.
     Throughput,
-}
-
-/// A statistic of a distribution.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Stat {
-    /// A percentile, 0 to 100.
-    Percentile(f64),
-    /// The mean.
-    Mean,
-    /// The largest value.
-    Max,
 }
 
 /// What a value must be.

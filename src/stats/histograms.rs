@@ -4,12 +4,52 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::stats::counts::{as_f64, as_index};
+
 /// Longest time that a histogram tells apart, in nanoseconds: one hour. No request of a rehearsal
 /// waits longer, since response timeouts are minutes at most.
 pub const MAX_TIME_NS: u64 = 3_600_000_000_000;
 
 /// Largest request or response that a histogram tells apart: 4 GiB.
 pub const MAX_SIZE: u64 = 4 << 30;
+
+/// A statistic of a distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stat {
+    /// A percentile, 0 to 100.
+    Percentile(f64),
+    /// The mean.
+    Mean,
+    /// The largest value.
+    Max,
+}
+
+/// A statistic of the times of `requests`, of which those in the histogram came to an end, in
+/// nanoseconds. What was never answered was not fast: percentiles are ranks among all requests, the
+/// others behind those that ended, and infinite where they lie among the others. The mean is that
+/// of those that ended. `None` where none did.
+pub fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Option<f64> {
+    let ended = histogram.len();
+    if ended == 0 {
+        return None;
+    }
+    let percentile = match stat {
+        Stat::Percentile(percentile) => percentile,
+        Stat::Max => 100.0,
+        Stat::Mean => return Some(histogram.mean()),
+    };
+    let all = as_f64(requests.max(ended));
+    // A product of floating point numbers may be above a whole number by the least there is.
+    let rank = (percentile / 100.0 * all - SLACK).ceil().max(1.0);
+    if as_index(rank) as u64 > ended {
+        return Some(f64::INFINITY);
+    }
+    // Between two ranks, so that rounding finds this one.
+    Some(as_f64(histogram.value_at_quantile((rank - 0.5) / as_f64(ended))))
+}
+
+/// A part of a rank that is none.
+const SLACK: f64 = 1e-6;
 
 /// Whole nanoseconds; what does not fit 64 bits (584 years) becomes the largest number.
 pub fn nanoseconds(time: Duration) -> u64 {
@@ -77,6 +117,31 @@ mod tests {
         let mut coarse = coarse_times();
         assert!(record_time(&mut coarse, u64::MAX));
         assert_eq!(coarse.len(), 1, "a growing histogram takes the largest time as well");
+    }
+
+    #[test]
+    fn what_never_ended_was_not_fast() {
+        let mut histogram = times();
+        assert_eq!(time_of(&histogram, 9, Stat::Max), None);
+        for ns in [10, 20, 30, 40] {
+            record_time(&mut histogram, ns);
+        }
+        for (requests, stat, value) in [
+            (4, Stat::Percentile(50.0), 20.0),
+            (4, Stat::Max, 40.0),
+            (4, Stat::Mean, 25.0),
+            (5, Stat::Percentile(50.0), 30.0),
+            (5, Stat::Percentile(90.0), f64::INFINITY),
+            (5, Stat::Max, f64::INFINITY),
+            (9, Stat::Mean, 25.0),
+            // Ranks are those among all, not among those that ended.
+            (8, Stat::Percentile(50.0), 40.0),
+            (8, Stat::Percentile(25.0), 20.0),
+            (8, Stat::Percentile(51.0), f64::INFINITY),
+            (4, Stat::Percentile(0.0), 10.0),
+        ] {
+            assert_eq!(time_of(&histogram, requests, stat), Some(value), "{requests} {stat:?}");
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::scenario::expectation::clauses::After;
-use crate::scenario::expectation::{Bound, Expectation, MetricName, Stat, Value};
+use crate::scenario::expectation::{Bound, Expectation, MetricName, Value};
 use crate::stats::counts::{as_f64, as_index};
+use crate::stats::histograms::{self, Stat};
 use crate::summary::Summary;
 use crate::units::{format_duration, format_rate, format_share};
 use crate::verdict::expectations::stretches::{Stretch, Stretches};
@@ -31,17 +32,30 @@ pub struct Seen<'a> {
 /// is not met, since it is a mistake that would else hide for ever.
 ///
 /// A request that never got an answer was not fast: where a percentile of latency or service lies
-/// among those, it is longer than any bound.
+/// among those, it is longer than any bound, and so is a mean that has one of them in it.
 pub fn check(expectation: &Expectation, seen: &Seen<'_>) -> CheckedExpectation {
     let (outcome, actual) = match measured(expectation, seen) {
         Err(Missing::Route(pattern)) => {
             (Outcome::Fail, format!("no request was sent to a route like {pattern}"))
         }
         Err(Missing::Data(reason)) => (Outcome::Unknown, reason),
-        Ok((value, text)) if value.holds(expectation.bound) => (Outcome::Pass, text),
-        Ok((_, text)) => (Outcome::Fail, text),
+        Ok((value, text)) if !value.holds(expectation.bound) => (Outcome::Fail, text),
+        Ok((_, text)) => match hidden(expectation, seen.summary) {
+            Some(why) => (Outcome::Unknown, format!("{text}; {why}")),
+            None => (Outcome::Pass, text),
+        },
     };
     CheckedExpectation { text: expectation.text.clone(), outcome, actual }
+}
+
+/// Why what holds may not hold for all that was asked for.
+fn hidden(expectation: &Expectation, summary: &Summary) -> Option<String> {
+    let clauses = &expectation.clauses;
+    let pattern = clauses.route.as_deref()?;
+    let by_time = clauses.over.is_some() || clauses.after.is_some();
+    stretches::may_hide(summary, pattern, by_time).then(|| {
+        "there were more routes than are told apart, and some of the others may fit, too".to_owned()
+    })
 }
 
 /// Why there is nothing to compare.
@@ -136,12 +150,8 @@ fn measured(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
 
 /// A metric of a stretch of the run.
 fn in_stretch(expectation: &Expectation, stretch: &Stretch) -> Result<Measured, String> {
-    let samples = match expectation.metric {
-        MetricName::Throughput => stretch.answered,
-        MetricName::Rate => stretch.sent,
-        _ => stretch.requests,
-    };
-    enough(samples, expectation.clauses.samples)?;
+    // Never counted in answers: a stretch without any would be left out for that.
+    enough(stretch.requests, expectation.clauses.samples)?;
     let a_second = |count: u64| as_f64(count) / stretch.length.as_secs_f64().max(1.0);
     let value = match expectation.metric {
         MetricName::Rate => a_second(stretch.sent),
@@ -152,7 +162,7 @@ fn in_stretch(expectation: &Expectation, stretch: &Stretch) -> Result<Measured, 
         }
         _ => {
             let stat = expectation.stat.ok_or("it names no statistic such as p99")?;
-            time_of(&stretch.latency, stretch.requests, stat)?
+            time_of(&stretch.latency, [stretch.requests, stretch.unsent], stat)?
         }
     };
     let held_against = match expectation.bound.value() {
@@ -167,9 +177,9 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
     let summary = seen.summary;
     let least = expectation.clauses.samples;
     let stat = || expectation.stat.ok_or("it names no statistic such as p99");
-    let time = |histogram: &Histogram<u64>, requests: u64| -> Result<_, Missing> {
+    let time = |histogram: &Histogram<u64>, requests: u64, unsent: u64| -> Result<_, Missing> {
         enough(requests, least)?;
-        let value = time_of(histogram, requests, stat()?)?;
+        let value = time_of(histogram, [requests, unsent], stat()?)?;
         let held_against = match expectation.bound.value() {
             Value::Absolute(value) => value,
             Value::TimesRecorded(factor) => factor * recorded(summary, stat()?)?,
@@ -194,14 +204,16 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             MetricName::Errors => {
                 share(route.errors, route.arrivals - route.unsent, "no request was sent")
             }
-            _ => time(&route.latency, route.arrivals),
+            _ => time(&route.latency, route.arrivals, route.unsent),
         };
     }
     match expectation.metric {
-        MetricName::Latency => time(&summary.latency, summary.arrivals),
-        MetricName::Service => time(&summary.service, summary.sent.total),
-        MetricName::Lateness => time(&summary.lateness, summary.lateness.len()),
-        MetricName::ConnectionWait => time(&summary.connection_wait, summary.offered.total),
+        MetricName::Latency => time(&summary.latency, summary.arrivals, unsent(summary)),
+        MetricName::Service => time(&summary.service, summary.sent.total, 0),
+        MetricName::Lateness => time(&summary.lateness, summary.lateness.len(), 0),
+        MetricName::ConnectionWait => {
+            time(&summary.connection_wait, summary.offered.total, unsent(summary))
+        }
         MetricName::Errors => {
             share(summary.errors, summary.arrivals - unsent(summary), "no request was sent")
         }
@@ -239,7 +251,7 @@ fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
 /// What production took, of the same requests that were answered.
 fn recorded(summary: &Summary, stat: Stat) -> Result<f64, String> {
     let known = &summary.recorded_latency;
-    time_of(known, known.len(), stat)
+    time_of(known, [known.len(), 0], stat)
         .map_err(|_| "the recording does not tell what production took".to_owned())
 }
 
@@ -250,27 +262,20 @@ fn enough(samples: u64, least: Option<u64>) -> Result<(), String> {
     }
 }
 
-/// A statistic of the `requests` of which those in the histogram came to an end, in nanoseconds;
-/// infinite where it lies among the others.
-fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Result<f64, String> {
-    if histogram.is_empty() {
-        return Err("there is no answer to measure".into());
+/// A statistic of the times of `requests`, of which `unsent` never left this machine, as
+/// [`histograms::time_of`] has it; and a mean of what has no end has none.
+fn time_of(
+    histogram: &Histogram<u64>,
+    [requests, unsent]: [u64; 2],
+    stat: Stat,
+) -> Result<f64, String> {
+    match histograms::time_of(histogram, requests, stat) {
+        Some(_) if stat == Stat::Mean && requests > histogram.len() => Ok(f64::INFINITY),
+        Some(time) => Ok(time),
+        // Requests were made, and none of them was answered.
+        None if requests > unsent => Ok(f64::INFINITY),
+        None => Err("there is no answer to measure".to_owned()),
     }
-    let missing = requests.saturating_sub(histogram.len());
-    let missing_share = as_f64(missing) / as_f64(requests.max(1));
-    let beyond = match stat {
-        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
-        Stat::Max => Some(0.0),
-        Stat::Mean => None,
-    };
-    if missing > 0 && beyond.is_some_and(|beyond| missing_share > beyond) {
-        return Ok(f64::INFINITY);
-    }
-    Ok(match stat {
-        Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
-        Stat::Max => as_f64(histogram.max()),
-        Stat::Mean => histogram.mean(),
-    })
 }
 
 fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> {

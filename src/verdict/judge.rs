@@ -6,10 +6,11 @@ use std::time::Duration;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
-use crate::scenario::expectation::{Comparison, Expectation, MetricName, Stat};
+use crate::scenario::expectation::{Comparison, Expectation, MetricName};
 use crate::shape::compare::{ShapeInput, judge_shape};
 
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
+use crate::stats::histograms::Stat;
 use crate::summary::Summary;
 use crate::units::format_duration;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
