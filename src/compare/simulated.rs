@@ -147,12 +147,12 @@ fn what_is_told_to_be_seen_is_seen() {
             let judged = comparison.metrics.iter().find(|each| each.metric == Metric::LatencyP50);
             judged.unwrap().clone()
         };
-        let mut told: Vec<f64> = (0..200).filter_map(|_| compared(1.0).detectable).collect();
+        let mut told: Vec<f64> = (0..100).filter_map(|_| compared(1.0).detectable).collect();
         told.sort_by(f64::total_cmp);
         let change = told[told.len() / 2];
         let is_seen = |judged: Judged| judged.outcome == Outcome::Regression;
-        let seen = (0..400).filter(|_| is_seen(compared(1.0 + change))).count();
-        assert!((280..=360).contains(&seen), "{new} new runs: {seen} of 400 at {change}");
+        let seen = (0..300).filter(|_| is_seen(compared(1.0 + change))).count();
+        assert!((210..=270).contains(&seen), "{new} new runs: {seen} of 300 at {change}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! What has a part in what a run measures, besides its plan, its target and its machine: limits, the
-//! way to the target, what is broken on purpose. Runs that differ in it are not compared.
+//! What has a part in what a run measures, besides its plan, its target and its machine: limits,
+//! the way to the target, what is broken on purpose. Runs that differ in it are not compared.
 //!
 //! What is long, or may hold a secret, is told by its hash alone.
 
