@@ -61,7 +61,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { least: 0.05, noise: 0.05, unseen: 0.25, despite: Vec::new() }
+        Self { least: 0.05, noise: 0.05, unseen: 0.30, despite: Vec::new() }
     }
 }
 

@@ -16,6 +16,7 @@ mod charts;
 pub mod files;
 pub mod terminal;
 pub mod likeness;
+pub mod settings;
 pub mod measured;
 pub mod metrics;
 pub mod baseline;

@@ -2,7 +2,8 @@
 
 pub(super) mod saved;
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::builder::FalseyValueParser as Flag;
@@ -18,7 +19,7 @@ use crate::compare::run::Run;
 use crate::compare::{CompareError, Options, Outcome};
 use crate::report::comparison::{Compared, SCHEMA_VERSION, json, terminal, word};
 use crate::report::html::comparison::write;
-use crate::units::parse_share;
+use crate::units::{format_share, parse_share};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -49,11 +50,11 @@ pub struct Compare {
     #[arg(value_parser = share)]
     noise: f64,
     /// Where even a change of this size could go unseen, `no regression` is not said.
-    #[arg(long, value_name = "SHARE", default_value = "25%", env = "PEAKHOUR_UNSEEN")]
+    #[arg(long, value_name = "SHARE", default_value = "30%", env = "PEAKHOUR_UNSEEN")]
     #[arg(value_parser = share)]
     unseen: f64,
     /// Compare runs that differ in this nevertheless: scenario, recording, load, arrivals, plan,
-    /// target, machine, nodes or version. May be repeated; the difference is told.
+    /// target, settings, machine, nodes or version. May be repeated; the difference is told.
     #[arg(long, value_name = "KIND", env = "PEAKHOUR_DESPITE", value_delimiter = ',')]
     #[arg(value_parser = condition)]
     despite: Vec<Condition>,
@@ -94,6 +95,14 @@ pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
         Ok(kept)
     };
     let (base, new) = (side(&command.base)?, side(&command.new)?);
+    if command.least_change >= command.unseen {
+        bail!(
+            "--least-change {} is not below --unseen {}: a change that matters could always go \
+             unseen, so that nothing could be said; raise --unseen",
+            format_share(command.least_change),
+            format_share(command.unseen)
+        );
+    }
     let options = Options {
         least: command.least_change,
         noise: command.noise,
@@ -102,9 +111,13 @@ pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
     };
     let mut comparison = match judge(&base, &new, &options) {
         Ok(comparison) => comparison,
-        // Runs that say nothing of their target say nothing beside others.
+        // Runs that say nothing of their target say nothing beside others. What a file said of
+        // other runs would be taken for what is said of these.
         Err(error @ CompareError::NotValid { .. }) => {
             outputs::note(false, &format!("not compared: {error}"));
+            for file in [&command.html, &command.json].into_iter().flatten() {
+                remove_stale(file)?;
+            }
             return Ok(Exit::Invalid);
         }
         Err(CompareError::None { side }) if command.skip_invalid => {
@@ -133,6 +146,19 @@ pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
     };
     tell(&json(&compared)?, command.json.as_deref(), &people)?;
     Ok(exit)
+}
+
+/// Takes away what an earlier comparison left in a file that this one does not write.
+fn remove_stale(file: &Path) -> anyhow::Result<()> {
+    // Only a file can be stale, and standard output is none.
+    if !std::fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
+        return Ok(());
+    }
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(anyhow::Error::from(error)
+            .context(format!("{}: cannot remove what it says of other runs", file.display()))),
+        _ => Ok(()),
+    }
 }
 
 /// The exit code of an outcome.

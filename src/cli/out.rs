@@ -97,6 +97,11 @@ impl Output {
         self.check()
     }
 
+    /// It goes to standard output, where nothing else may stand beside it.
+    pub fn is_printed(&self) -> bool {
+        matches!(&self.0, To::File(_, file) if is_standard(file))
+    }
+
     /// Where numbers are sent while a run goes on.
     pub(crate) fn collector(&self) -> Option<&Collector> {
         match &self.0 {

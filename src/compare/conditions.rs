@@ -20,6 +20,8 @@ pub enum Condition {
     Plan,
     /// Another target.
     Target,
+    /// Other limits, another way to the target, or something broken on purpose.
+    Settings,
     /// Another machine that sent.
     Machine,
     /// Other nodes: another kernel, system or limit.
@@ -30,13 +32,14 @@ pub enum Condition {
 
 impl Condition {
     /// All of them, the one to be told first on top.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Scenario,
         Self::Recording,
         Self::Load,
         Self::Arrivals,
         Self::Plan,
         Self::Target,
+        Self::Settings,
         Self::Machine,
         Self::Nodes,
         Self::Version,
@@ -51,6 +54,7 @@ impl Condition {
             Self::Arrivals => "arrivals",
             Self::Plan => "plan",
             Self::Target => "target",
+            Self::Settings => "settings",
             Self::Machine => "machine",
             Self::Nodes => "nodes",
             Self::Version => "version",
@@ -74,6 +78,7 @@ impl Condition {
                  that changes does that, too"
             }
             Self::Target => "what answered was not in the same place",
+            Self::Settings => "limits, ways to the target and faults change what is measured",
             Self::Machine => "the machine that sends has a part in what it measures",
             Self::Nodes => "the machines below the release are not the same",
             Self::Version => "another version may measure differently",
@@ -82,7 +87,15 @@ impl Condition {
 
     /// A nightly series goes on where this differs; it is told.
     pub(crate) fn may_change_over_time(self) -> bool {
-        matches!(self, Self::Plan | Self::Target | Self::Machine | Self::Nodes | Self::Version)
+        match self {
+            Self::Scenario | Self::Recording | Self::Load | Self::Arrivals => false,
+            Self::Plan
+            | Self::Target
+            | Self::Settings
+            | Self::Machine
+            | Self::Nodes
+            | Self::Version => true,
+        }
     }
 }
 

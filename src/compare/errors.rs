@@ -65,6 +65,9 @@ pub(super) fn found([base, new]: [&[Share]; 2]) -> Option<Found> {
         interval: Some([low, high]),
         p: p.filter(|_| !is_same),
         limit,
+        // Of shares there is no relative change that could go unseen.
+        error: f64::INFINITY,
+        freedom: base.len() + new.len(),
         detectable: f64::INFINITY,
         is_same,
     })

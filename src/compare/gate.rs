@@ -3,7 +3,7 @@
 use crate::compare::metric::Metric;
 use crate::compare::{Design, MIN_BASE, MIN_NEW, Options, Outcome, told};
 use crate::stats::effects::{
-    POWER, mean, median_deviation, minimal_detectable, normal_quantile, pooled_deviation,
+    CHANCE, POWER, mean, median_deviation, minimal_detectable, normal_quantile, pooled_deviation,
     standard_error, student_quantile, student_two_sided,
 };
 use crate::stats::ranks;
@@ -11,9 +11,6 @@ use crate::stats::slopes::median;
 
 /// Of intervals.
 pub(super) const CONFIDENCE: f64 = 0.95;
-
-/// The chance of a false alarm that is allowed to all metrics together, either way.
-pub(super) const CHANCE: f64 = 0.05;
 
 /// One new run must differ by this at least ...
 const SINGLE_LEAST: f64 = 0.10;
@@ -33,10 +30,23 @@ pub(super) struct Found {
     pub(super) p: Option<f64>,
     /// The least shift that matters.
     pub(super) limit: f64,
+    /// The standard error of the shift; infinite where it is not known.
+    pub(super) error: f64,
+    /// The degrees of freedom of that.
+    pub(super) freedom: usize,
     /// The least shift that is seen in four of five comparisons; infinite where none is.
     pub(super) detectable: f64,
     /// Every run has the same value.
     pub(super) is_same: bool,
+}
+
+impl Found {
+    /// The least shift that is seen in four of five comparisons of so many metrics, were this the
+    /// only one that changed: it must be unlikely, and above what matters.
+    pub(super) fn seen_among(&self, metrics: usize) -> f64 {
+        minimal_detectable(self.error, Some(self.freedom), metrics)
+            .max(self.limit + normal_quantile(POWER) * self.error)
+    }
 }
 
 /// Sets the values of a metric beside each other. Both sides have as many as the design asks for.
@@ -56,19 +66,21 @@ pub(super) fn found(metric: Metric, [base, new]: [&[f64]; 2], options: &Options)
     let deviation = seen.max(options.noise);
     let error = standard_error(deviation, base.len(), new.len());
     let limit = match design {
-        Design::Single => SINGLE_LEAST.ln_1p().max(SINGLE_DEVIATIONS * scatter),
+        Design::Single => SINGLE_LEAST.max(options.least).ln_1p().max(SINGLE_DEVIATIONS * scatter),
         _ => options.least.ln_1p(),
     };
     let medians = median(new.iter().copied())? - median(base.iter().copied())?;
+    let freedom = match design {
+        Design::Single => base.len() - 1,
+        _ => base.len() + new.len() - 2,
+    };
     let (shift, interval, p) = match design {
         Design::Gate | Design::Few => {
             let shift = ranks::shift(&new, &base, CONFIDENCE)?;
-            let freedom = base.len() + new.len() - 2;
             let p = student_two_sided((mean(&new) - mean(&base)) / error, freedom);
             (shift.estimate, shift.interval, Some(p))
         }
         Design::Single => {
-            let freedom = base.len() - 1;
             let reach = student_quantile(1.0 - (1.0 - CONFIDENCE) / 2.0, freedom) * error;
             let p = student_two_sided(medians / error, freedom);
             (medians, Some([medians - reach, medians + reach]), Some(p))
@@ -77,15 +89,17 @@ pub(super) fn found(metric: Metric, [base, new]: [&[f64]; 2], options: &Options)
     };
     let first = base.first().copied().unwrap_or_default();
     let is_same = base.iter().chain(&new).all(|value| (value - first).abs() <= 0.0);
-    Some(Found {
+    let found = Found {
         shift,
         interval,
         p: p.filter(|_| !is_same),
         limit,
-        detectable: minimal_detectable(deviation, base.len(), new.len())
-            .max(limit + normal_quantile(POWER) * error),
+        error,
+        freedom,
+        detectable: f64::INFINITY,
         is_same,
-    })
+    };
+    Some(Found { detectable: found.seen_among(1), ..found })
 }
 
 /// What is said of a metric, its p-value corrected for the number of metrics; and why, where it is
@@ -139,10 +153,13 @@ mod tests {
     }
 
     fn outcome(base: &[f64], new: &[f64]) -> Outcome {
+        asked(base, new, &Options::default())
+    }
+
+    fn asked(base: &[f64], new: &[f64], options: &Options) -> Outcome {
         let (base, new) = (ms(base), ms(new));
-        let options = Options::default();
-        let found = found(Metric::LatencyP99, [&base, &new], &options).unwrap();
-        said(&found, found.p, 1.0, [base.len(), new.len()], &options).0
+        let found = found(Metric::LatencyP99, [&base, &new], options).unwrap();
+        said(&found, found.p, 1.0, [base.len(), new.len()], options).0
     }
 
     #[test]
@@ -178,6 +195,14 @@ mod tests {
         assert_eq!(outcome(&BASE, &[109.0]), Outcome::NoRegression, "less than a tenth");
         let wild = [100.0, 140.0, 75.0, 120.0, 88.0, 131.0, 94.0, 150.0, 81.0, 110.0];
         assert_eq!(outcome(&wild, &[135.0]), Outcome::Unknown, "as the baseline itself");
+    }
+
+    /// What matters is said by who asks, above the tenth that a single run must differ by.
+    #[test]
+    fn the_least_change_counts_for_one_run_too() {
+        let asking = |least| Options { least, unseen: 0.5, ..Options::default() };
+        assert_eq!(asked(&BASE, &[125.0], &asking(0.05)), Outcome::Regression);
+        assert_eq!(asked(&BASE, &[125.0], &asking(0.3)), Outcome::NoRegression);
     }
 
     #[test]

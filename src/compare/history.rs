@@ -1,13 +1,18 @@
 //! A series of runs, one a night: since when is a metric another one?
 
+mod news;
+
 use std::collections::BTreeMap;
 
+use crate::compare::Outcome;
 use crate::compare::conditions::{Difference, differences};
 use crate::compare::errors::LEAST as LEAST_ERRORS;
+use crate::compare::history::news::{blind, outcome, statement};
 use crate::compare::metric::{Metric, Quantity};
 use crate::compare::run::Run;
-use crate::compare::{MIN_BASE, Outcome};
-use crate::stats::divisive::{Change, Permutations, Windows, by_permutations, by_windows};
+use crate::stats::divisive::{
+    Change, Permutations, Windows, by_permutations, by_windows, measured,
+};
 use crate::stats::effects::mean;
 use crate::units::format_counted;
 
@@ -126,9 +131,10 @@ pub fn history(runs: Vec<Run>, options: &HistoryOptions) -> History {
             format_counted(runs.len() as u64, "run", "runs")
         ));
     }
-    let outcome = outcome(&runs, &changes);
+    let blind = blind(&runs, options);
+    let outcome = outcome(&runs, &changes, blind.is_some());
     History {
-        statement: statement(outcome, &runs, &changes, options),
+        statement: statement(outcome, &runs, &changes, (options, blind)),
         scenario,
         outcome,
         runs: runs
@@ -194,8 +200,13 @@ fn foreign(newest: &Run, run: &Run) -> Option<String> {
 fn sought(metric: Metric, known: &[(usize, f64)], options: &HistoryOptions) -> Vec<Change> {
     let values: Vec<f64> = known.iter().map(|(_, value)| *value).collect();
     let mut found = by_windows(&values, options.windows);
-    if metric.quantity() == Quantity::Share {
-        found.retain(|change| (change.after - change.before).abs() >= LEAST_ERRORS);
+    let size = |change: &Change| (change.after - change.before).abs();
+    while metric.quantity() == Quantity::Share {
+        let least = found.iter().min_by(|a, b| size(a).total_cmp(&size(b)));
+        let Some(least) = least.filter(|change| size(change) < LEAST_ERRORS) else { break };
+        // Those beside it have other means without it.
+        let cuts = found.iter().map(|change| change.at).filter(|at| *at != least.at);
+        found = measured(&values, &cuts.collect::<Vec<usize>>());
     }
     found
 }
@@ -220,6 +231,17 @@ const CONFIRMED: Permutations = Permutations { count: 199, p: 0.05, seed: 11 };
 /// Runs on either side that a change is confirmed by.
 const AROUND: usize = 25;
 
+/// A cut so many runs from a change is that change.
+const NEAR: usize = 2;
+
+/// Random orders confirm a change at this place, and not only one somewhere around it.
+fn is_confirmed(values: &[f64], at: usize) -> bool {
+    let from = at.saturating_sub(AROUND);
+    let around = &values[from..(at + AROUND).min(values.len())];
+    let points: Vec<[f64; 1]> = around.iter().map(|value| [*value]).collect();
+    by_permutations(&points, CONFIRMED).iter().any(|cut| (cut + from).abs_diff(at) <= NEAR)
+}
+
 fn changed(
     metric: Metric,
     change: &Change,
@@ -228,8 +250,7 @@ fn changed(
     options: &HistoryOptions,
 ) -> Changed {
     let at = known[change.at].0;
-    let around = change.at.saturating_sub(AROUND)..(change.at + AROUND).min(known.len());
-    let points: Vec<[f64; 1]> = known[around].iter().map(|(_, value)| [*value]).collect();
+    let values: Vec<f64> = known.iter().map(|(_, value)| *value).collect();
     let previous = known[change.at - 1].0;
     Changed {
         metric,
@@ -245,7 +266,7 @@ fn changed(
         p: change.p,
         is_worse: (change.after - change.before) * metric.worse() > 0.0,
         is_recent: runs.len() - at <= options.recent,
-        is_confirmed: !by_permutations(&points, CONFIRMED).is_empty(),
+        is_confirmed: is_confirmed(&values, change.at),
         since: since(&runs[previous], &runs[at]),
     }
 }
@@ -283,67 +304,6 @@ fn since(before: &Run, after: &Run) -> Vec<String> {
         told.push(format!("{more} more"));
     }
     told
-}
-
-/// The latest change of each metric that is news: a regression before an improvement.
-fn outcome(runs: &[Run], changes: &[Changed]) -> Outcome {
-    if runs.len() < MIN_BASE {
-        return Outcome::Unknown;
-    }
-    let news = news(changes);
-    if news.iter().any(|change| change.is_worse) {
-        Outcome::Regression
-    } else if news.is_empty() {
-        Outcome::NoRegression
-    } else {
-        Outcome::Improvement
-    }
-}
-
-/// Of each metric its latest change, where that is news.
-fn news(changes: &[Changed]) -> Vec<&Changed> {
-    let mut latest: BTreeMap<Metric, &Changed> = BTreeMap::new();
-    for change in changes {
-        let kept = latest.entry(change.metric).or_insert(change);
-        if change.at > kept.at {
-            *kept = change;
-        }
-    }
-    latest.into_values().filter(|change| change.is_recent).collect()
-}
-
-fn statement(
-    outcome: Outcome,
-    runs: &[Run],
-    changes: &[Changed],
-    options: &HistoryOptions,
-) -> String {
-    let news = news(changes);
-    let first = match outcome {
-        Outcome::Unknown => {
-            return format!(
-                "{} of this series; {MIN_BASE} are the fewest in which a change can be seen",
-                format_counted(runs.len() as u64, "run is", "runs are")
-            );
-        }
-        Outcome::NoRegression => {
-            let ago = format_counted(options.recent as u64, "run", "runs");
-            return format!("no change in the last {ago}, of {} in all", runs.len());
-        }
-        Outcome::Regression => news.iter().find(|change| change.is_worse),
-        Outcome::Improvement => news.first(),
-    };
-    let Some(first) = first else { return String::new() };
-    let since = first.since.first().map_or_else(String::new, |since| format!(" ({since})"));
-    let word = if first.is_worse { "worse" } else { "better" };
-    format!(
-        "{} is {word} by {} since {}{since}: {} before, {} now",
-        first.metric.name(),
-        first.metric.change(first.change),
-        first.run,
-        first.metric.value(first.before),
-        first.metric.value(first.after)
-    )
 }
 
 #[cfg(test)]

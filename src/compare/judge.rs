@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::compare::conditions::check;
+use crate::compare::conditions::{Condition, check};
 use crate::compare::gate::{self, Found};
 use crate::compare::metric::{Metric, Quantity};
 use crate::compare::quantiles::shifts;
@@ -11,7 +11,7 @@ use crate::compare::{
     CompareError, Comparison, Design, Judged, MAX_RUNS, MIN_BASE, MIN_NEW, Options, Outcome,
     errors, told,
 };
-use crate::stats::effects::{holm, minimal_detectable};
+use crate::stats::effects::{holm, minimal_detectable, standard_error};
 use crate::stats::shares::Share;
 use crate::stats::slopes::median;
 use crate::units::{format_counted, format_share};
@@ -30,8 +30,11 @@ pub fn judge(base: &[Run], new: &[Run], options: &Options) -> Result<Comparison,
         .collect();
     let p: Vec<f64> =
         known.iter().filter_map(|at| found[*at].1.as_ref().and_then(|found| found.p)).collect();
-    for (at, p) in known.into_iter().zip(holm(&p)) {
-        found[at].0.p = Some(p);
+    for (at, corrected) in known.into_iter().zip(holm(&p)) {
+        found[at].0.p = Some(corrected);
+        if let Some(found) = &mut found[at].1 {
+            found.detectable = found.seen_among(p.len());
+        }
     }
     let metrics: Vec<Judged> = found
         .into_iter()
@@ -232,7 +235,11 @@ fn named(changed: &[&Judged], word: &str) -> String {
 
 fn unknown(metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
     let [base, new] = runs;
-    let least = minimal_detectable(options.noise, base, new).exp_m1();
+    // One run on a side tells nothing of the noise: it is taken as known.
+    let freedom = (Design::of(base, new) != Design::Pair).then(|| base + new - 2);
+    let tests = metrics.iter().filter(|judged| judged.change.is_some()).count();
+    let error = standard_error(options.noise, base, new);
+    let least = minimal_detectable(error, freedom, tests).exp_m1();
     let only = format!(
         "if runs of one release differ by {}, only a change of {} or more can be told from that",
         format_share(options.noise),
@@ -273,6 +280,14 @@ fn weaknesses(base: &[Run], new: &[Run], design: Design) -> Vec<String> {
             format_counted(new.len() as u64, "new run", "new runs"),
             base.len()
         ));
+    }
+    let tells = |run: &Run| run.conditions.iter().any(|fact| fact.condition == Condition::Settings);
+    if !base.iter().chain(new).any(tells) {
+        told.push(
+            "no run tells its limits, its way to the target and its faults, as runs of older \
+             versions do not: where these differ, so does what is measured"
+                .to_owned(),
+        );
     }
     let starts = |runs: &[Run]| -> Option<(String, String)> {
         let mut starts: Vec<&String> = runs.iter().map(|run| &run.started).collect();

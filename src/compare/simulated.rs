@@ -9,7 +9,7 @@ use rand_distr::{Binomial, Normal};
 use crate::compare::judge::judge;
 use crate::compare::metric::Metric;
 use crate::compare::run::Run;
-use crate::compare::{Design, Options, Outcome};
+use crate::compare::{Design, Judged, Options, Outcome};
 use crate::stats::shares::Share;
 
 /// How runs come about.
@@ -124,6 +124,35 @@ fn a_release_that_is_a_fifth_slower_is_found() {
         let slower = Law { change: 1.2, ..Law::default() };
         let outcomes = Simulation::new(seed).outcomes([(10, Law::default()), (3, slower)]);
         assert!(count(&outcomes, Outcome::Regression) >= 190, "seed {seed}: {outcomes:?}");
+    }
+}
+
+/// The change that is told as seen in four of five comparisons is: of one metric alone, beside six
+/// that did not change.
+#[test]
+fn what_is_told_to_be_seen_is_seen() {
+    for (new, seed) in [(3, 21), (1, 22)] {
+        let mut simulation = Simulation::new(seed);
+        let mut compared = |factor: f64| {
+            let base: Vec<Run> = (0..10).map(|_| simulation.run(Law::default())).collect();
+            let mut fresh: Vec<Run> = (0..new).map(|_| simulation.run(Law::default())).collect();
+            for value in fresh.iter_mut().filter_map(|run| run.values.get_mut(&Metric::LatencyP50))
+            {
+                *value = value.clone().map(|value| value * factor);
+            }
+            let without = |run: Run| Run { quantiles: Vec::new(), ..run };
+            let [base, fresh] = [base, fresh].map(|runs| runs.into_iter().map(without).collect());
+            let sides: [Vec<Run>; 2] = [base, fresh];
+            let comparison = judge(&sides[0], &sides[1], &Options::default()).unwrap();
+            let judged = comparison.metrics.iter().find(|each| each.metric == Metric::LatencyP50);
+            judged.unwrap().clone()
+        };
+        let mut told: Vec<f64> = (0..100).filter_map(|_| compared(1.0).detectable).collect();
+        told.sort_by(f64::total_cmp);
+        let change = told[told.len() / 2];
+        let is_seen = |judged: Judged| judged.outcome == Outcome::Regression;
+        let seen = (0..300).filter(|_| is_seen(compared(1.0 + change))).count();
+        assert!((210..=270).contains(&seen), "{new} new runs: {seen} of 300 at {change}");
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Account {
 impl Account {
     /// Counts `amount` that entered.
     pub fn enter(&mut self, amount: u64) {
-        self.total += amount;
+        self.total = self.total.saturating_add(amount);
     }
 
     /// Counts `amount` that ended in `bucket`.
@@ -26,7 +26,7 @@ impl Account {
             return;
         }
         if let Some(count) = self.buckets.get_mut(bucket) {
-            *count += amount;
+            *count = count.saturating_add(amount);
         } else {
             self.buckets.insert(bucket.to_owned(), amount);
         }
@@ -39,14 +39,16 @@ impl Account {
 
     /// Everything that entered ended somewhere, once.
     pub fn reconciles(&self) -> bool {
-        self.buckets.values().sum::<u64>() == self.total
+        // Accounts are read from files, too: what they say may be more than a number holds.
+        let ended: u128 = self.buckets.values().map(|count| u128::from(*count)).sum();
+        ended == u128::from(self.total)
     }
 
     /// Takes out what has ended; what has not ended yet stays.
     #[must_use]
     pub fn take_ended(&mut self) -> Self {
         let buckets = std::mem::take(&mut self.buckets);
-        let ended = buckets.values().sum::<u64>();
+        let ended = buckets.values().copied().fold(0, u64::saturating_add);
         // More than had entered: the one account that is wrong must show it.
         let total = ended.min(self.total);
         self.total -= total;
@@ -72,7 +74,7 @@ impl Account {
 
     /// Adds another account of the same kind.
     pub fn merge(&mut self, other: &Self) {
-        self.total += other.total;
+        self.total = self.total.saturating_add(other.total);
         for (bucket, count) in &other.buckets {
             self.end(bucket, *count);
         }
@@ -155,13 +157,14 @@ impl Ledger {
     pub fn unread(&self) -> u64 {
         let is_unread = |bucket: &str| UNREAD.iter().any(|end| bucket.ends_with(end));
         let buckets = self.frames.buckets.iter().filter(|(bucket, _)| is_unread(bucket));
-        buckets.map(|(_, count)| count).sum()
+        buckets.map(|(_, count)| *count).fold(0, u64::saturating_add)
     }
 
     /// Counts something worth telling.
     pub fn note(&mut self, name: &str, amount: u64) {
         if amount > 0 {
-            *self.notes.entry(name.to_owned()).or_default() += amount;
+            let count = self.notes.entry(name.to_owned()).or_default();
+            *count = count.saturating_add(amount);
         }
     }
 
@@ -220,6 +223,26 @@ mod tests {
         assert!(account.reconciles());
         account.end("not ip", 1);
         assert!(!account.reconciles());
+    }
+
+    /// An account of a file may say anything.
+    #[test]
+    fn numbers_beyond_all_bounds_reconcile_with_nothing() {
+        let of = |count: u64| [("exchange".to_owned(), count), ("lost".to_owned(), 5)].into();
+        let mut account = Account { total: 4, buckets: of(u64::MAX) };
+        assert!(!account.reconciles(), "2^64 - 1 + 5 is 4 in 64 bits");
+        account.merge(&Account { total: u64::MAX, buckets: of(u64::MAX) });
+        account.enter(1);
+        assert!(!account.reconciles() && !account.clone().take_ended().reconciles());
+        assert!(Account { total: 9, buckets: of(4) }.reconciles());
+        let mut ledger = Ledger { frames: account, ..Ledger::default() };
+        ledger.note("gaps", u64::MAX);
+        ledger.note("gaps", 1);
+        assert_eq!((ledger.notes["gaps"], ledger.unread()), (u64::MAX, 0));
+        ledger.frames.buckets = [("line too long", u64::MAX), ("line cut off", 1)]
+            .map(|(n, c)| (n.to_owned(), c))
+            .into();
+        assert_eq!(ledger.unread(), u64::MAX);
     }
 
     #[test]

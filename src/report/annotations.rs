@@ -102,8 +102,10 @@ const LONGEST: usize = 500;
 
 /// The message of a command; a line break would begin another one.
 fn data(text: &str) -> String {
-    let text: String = text.chars().take(LONGEST).collect();
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    // The log of a job is shown in terminals, too, which would obey control characters. Lines stay.
+    let lines: Vec<String> = text.lines().map(|line| clean(line, LONGEST)).collect();
+    let text: String = lines.join("\n").chars().take(LONGEST).collect();
+    text.replace('%', "%25").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -128,4 +130,15 @@ struct Location {
 #[derive(Serialize)]
 struct Lines {
     begin: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_reach_no_log() {
+        assert_eq!(data("a\u{1b}[31m 5 %\r\nb\u{9b}"), "a·[31m 5 %25%0Ab·");
+        assert_eq!(property("a: b, c\u{1b}"), "a%3A b%2C c·");
+    }
 }

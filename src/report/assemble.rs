@@ -88,6 +88,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
             Sent::Load(load) => Some(load.clone()),
         },
         target: input.target.to_owned(),
+        settings: BTreeMap::new(),
         verdict: input.verdict.outcome,
         exit_code: input.exit_code,
         headline: input.verdict.headline.clone(),

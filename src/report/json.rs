@@ -29,10 +29,14 @@ pub fn schema() -> Result<String, ReportError> {
 
 /// Reads a saved run.
 pub fn read(path: &Path) -> Result<Report, ReportError> {
-    let text = read_bounded(path)?;
+    parsed(&read_bounded(path)?, path)
+}
+
+/// The run that is saved in bytes of the file `path`.
+pub fn parsed(bytes: &[u8], path: &Path) -> Result<Report, ReportError> {
     let parse = |source| ReportError::Parse { path: path.to_owned(), source };
     // The version comes first: a newer schema may not parse as this one.
-    let Versioned { schema_version } = serde_json::from_str(&text).map_err(parse)?;
+    let Versioned { schema_version } = serde_json::from_slice(bytes).map_err(parse)?;
     if schema_version > SCHEMA_VERSION {
         return Err(ReportError::Schema {
             path: path.to_owned(),
@@ -40,7 +44,7 @@ pub fn read(path: &Path) -> Result<Report, ReportError> {
             known: SCHEMA_VERSION,
         });
     }
-    let report: Report = serde_json::from_str(&text).map_err(parse)?;
+    let report: Report = serde_json::from_slice(bytes).map_err(parse)?;
     if let Some(field) = report.figures.too_many() {
         return Err(ReportError::Figures { path: path.to_owned(), field });
     }
@@ -52,17 +56,17 @@ struct Versioned {
     schema_version: u32,
 }
 
-fn read_bounded(path: &Path) -> Result<String, ReportError> {
+fn read_bounded(path: &Path) -> Result<Vec<u8>, ReportError> {
     let failed = |source| ReportError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     // One byte more than allowed tells a file at the limit from one beyond it, also where the
     // size that the system gives is not the number of bytes that can be read.
-    file.take(MAX_RUN_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > MAX_RUN_BYTES {
+    file.take(MAX_RUN_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > MAX_RUN_BYTES {
         return Err(ReportError::TooLarge { path: path.to_owned(), limit: MAX_RUN_BYTES });
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 /// Largest saved run that is read: a second of a run takes some 250 bytes, so that a week fits.

@@ -150,15 +150,43 @@ fn text(foreign: &str) -> String {
             '<' => plain.push_str("&lt;"),
             '>' => plain.push_str("&gt;"),
             '&' => plain.push_str("&amp;"),
-            // A mention or a reference wants its sign right before the name.
-            '@' => plain.push_str("&#64;"),
-            '#' => plain.push_str("&#35;"),
+            // A mention or a reference wants its sign right before the name. A forge looks for them
+            // after it has read entities, so that only something between the two parts them.
+            '@' | '#' => plain.extend([c, APART]),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' => plain.extend(['\\', c]),
             _ => plain.push(c),
         }
     }
-    // What begins like an address becomes a link on its own.
-    plain.replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
+    // What begins like an address becomes a link on its own, and so does what is like a reference
+    // to an issue (GH-12) or to a commit.
+    let plain = plain.replace("://", ":&#47;&#47;").replace("www.", "www&#46;");
+    apart(&plain)
+}
+
+/// A space without width.
+const APART: char = '\u{200b}';
+
+/// Fewest hexadecimal digits that a forge takes for a commit.
+const COMMIT: usize = 7;
+
+/// Parts what a forge would take for an issue or a commit.
+fn apart(plain: &str) -> String {
+    let mut parted = String::with_capacity(plain.len());
+    for word in plain.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let name = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_commit = name.len() >= COMMIT && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_issue = name.eq_ignore_ascii_case("gh") && word.ends_with('-');
+        let (head, tail) = word.split_at(if is_commit { COMMIT / 2 } else { 0 });
+        parted.push_str(head);
+        if is_commit {
+            parted.push(APART);
+        }
+        parted.push_str(tail);
+        if is_issue {
+            parted.push(APART);
+        }
+    }
+    parted
 }
 
 /// The same as code, in which nothing is markup but the sign that ends it, and the table's.
@@ -173,8 +201,13 @@ mod tests {
 
     #[test]
     fn foreign_text_is_no_markup() {
-        assert_eq!(text("a|b *c* [x](y) @me #1"), "a\\|b \\*c\\* \\[x\\](y) &#64;me &#35;1");
-        assert_eq!(text("<img src=http://x>\n# y"), "&lt;img src=http:&#47;&#47;x&gt;·&#35; y");
+        assert_eq!(
+            text("a|b *c* [x](y) @me #1"),
+            "a\\|b \\*c\\* \\[x\\](y) @\u{200b}me #\u{200b}1"
+        );
+        assert_eq!(text("<img src=http://x>\n# y"), "&lt;img src=http:&#47;&#47;x&gt;·#\u{200b} y");
+        assert_eq!(text("see GH-12 and 4f1c2aab"), "see GH-\u{200b}12 and 4f1\u{200b}c2aab");
+        assert_eq!(text("a big deed of 12 ms"), "a big deed of 12 ms");
         assert_eq!(code("GET /`a`|b"), "`GET /'a'\\|b`");
         assert_eq!(text(&"x".repeat(400)).chars().count(), 301);
     }

@@ -1,19 +1,22 @@
 //! What of a saved run is compared with other runs.
 
+mod facts;
+
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
+use crate::act::Evidence;
 use crate::act::cold::compare::Comparison;
 use crate::act::cold::warming::warming;
-use crate::act::fingerprint::{Fact as NodeFact, Fingerprint};
-use crate::act::{Evidence, Performed};
-use crate::compare::conditions::{Condition, Fact};
 use crate::compare::metric::Metric;
 use crate::compare::run::Run;
 use crate::probe::record::Record;
+use crate::report::measured::facts::{conditions, nodes, word};
 use crate::report::model::{Quantiles, Report, SCHEMA_VERSION};
-use crate::report::text::{clean, nanos};
+use crate::report::text::nanos;
 use crate::scenario::redis::is_redis;
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::nanoseconds;
@@ -33,9 +36,6 @@ pub struct Damaged {
     pub problem: String,
 }
 
-/// Longest foreign word that is kept.
-const MAX_WORD: usize = 120;
-
 /// Most labels of a run that are kept; no run is written with more.
 const MAX_LABELS: usize = 20;
 
@@ -49,7 +49,10 @@ pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
     let labels = report.labels.iter().take(MAX_LABELS);
     let mut run = Run {
         name: name.to_owned(),
-        started: clean(&report.started, MAX_WORD),
+        started: moment(&report.started).map_or_else(String::new, |at| {
+            // In one zone and one form, so that they have the order of time as text, too.
+            at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        }),
         labels: labels.map(|(key, value)| (word(key), word(value))).collect(),
         conditions: conditions(report),
         software: BTreeMap::new(),
@@ -76,8 +79,8 @@ pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
     Ok(run)
 }
 
-fn word(text: &str) -> String {
-    clean(text, MAX_WORD)
+fn moment(started: &str) -> Option<Timestamp> {
+    started.parse().ok()
 }
 
 /// Sums and orders that every run keeps to.
@@ -86,6 +89,11 @@ fn check(report: &Report) -> Result<(), (&'static str, String)> {
     if report.schema_version != SCHEMA_VERSION {
         let known = format!("is {}, this program reads {SCHEMA_VERSION}", report.schema_version);
         return Err(("schema_version", known));
+    }
+    if moment(&report.started).is_none() {
+        let told = word(&report.started);
+        let problem = format!("is `{told}` and no moment such as 2026-03-01T02:00:00Z");
+        return Err(("started", problem));
     }
     let fates: u128 = report.fates.values().map(|count| u128::from(*count)).sum();
     if fates != u128::from(totals.planned) {
@@ -103,6 +111,7 @@ fn check(report: &Report) -> Result<(), (&'static str, String)> {
             return Err((field, format!("is {count}, more than totals.planned")));
         }
     }
+    reconciled(report)?;
     for (field, quantiles) in [("latency", &report.latency), ("service", &report.service)] {
         let Some(quantiles) = quantiles else { continue };
         if quantiles.count > totals.planned || quantiles.count == 0 {
@@ -110,6 +119,28 @@ fn check(report: &Report) -> Result<(), (&'static str, String)> {
         }
         if !ladder(quantiles).map(|(_, ns)| ns).is_sorted() {
             return Err((field, "has quantiles that fall".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// What is counted twice comes to the same.
+fn reconciled(report: &Report) -> Result<(), (&'static str, String)> {
+    let totals = &report.totals;
+    let sum = |counts: &mut dyn Iterator<Item = u64>| counts.map(u128::from).sum::<u128>();
+    let unsent = report.fates.iter().filter(|(name, _)| name.starts_with("unsent"));
+    let answered = report.fates.get("answered").copied().unwrap_or(0);
+    let statuses = sum(&mut report.statuses.values().copied());
+    let replies = sum(&mut report.replies.values().copied());
+    let latencies = report.latency.as_ref().map_or(0, |latency| latency.count);
+    for (field, count, other, expected) in [
+        ("totals.answered", totals.answered.into(), "fates", answered.into()),
+        ("totals.unsent", totals.unsent.into(), "fates", sum(&mut unsent.map(|(_, count)| *count))),
+        ("latency", latencies.into(), "totals.answered", totals.answered.into()),
+        ("statuses", statuses + replies, "totals.answered", u128::from(totals.answered)),
+    ] {
+        if count != expected {
+            return Err((field, format!("counts {count}, but {other} {expected}")));
         }
     }
     Ok(())
@@ -124,7 +155,7 @@ fn ladder(quantiles: &Quantiles) -> [(f64, u64); 6] {
 
 /// Why a run says nothing of its target, or only of a part of its load.
 fn not_valid(report: &Report) -> Option<String> {
-    let headline = || clean(&report.headline, MAX_WORD);
+    let headline = || word(&report.headline);
     let failed = |check: &str| {
         report.findings.iter().any(|each| each.check == check && each.outcome == Outcome::Fail)
     };
@@ -152,81 +183,6 @@ fn content(report: &Report) -> u64 {
     let measured = (started, totals, latency, service, lateness, health.seconds.to_bits());
     format!("{measured:?}").hash(&mut hasher);
     hasher.finish()
-}
-
-fn conditions(report: &Report) -> Vec<Fact> {
-    let mut facts = Vec::new();
-    let mut add = |condition, field: &str, value: String| {
-        facts.push(Fact { condition, field: field.to_owned(), value: word(&value) });
-    };
-    let recording = &report.recording;
-    if let Some(load) = &report.load {
-        // The name of a load is that of its target.
-        add(Condition::Target, "scenario", report.scenario.clone());
-        add(Condition::Load, "load.pace", load.pace.clone());
-        add(Condition::Load, "load.description", load.description.clone());
-        add(Condition::Load, "load.connections", load.connections.to_string());
-    } else {
-        add(Condition::Scenario, "scenario", report.scenario.clone());
-        add(Condition::Recording, "recording.origin", recording.origin.clone());
-        add(Condition::Recording, "recording.started", recording.started.clone());
-        add(Condition::Recording, "recording.duration_ns", recording.duration_ns.to_string());
-        add(Condition::Recording, "recording.exchanges", recording.exchanges.to_string());
-        add(Condition::Recording, "recording.connections", recording.connections.to_string());
-        add(Condition::Recording, "recording.window", recording.window.clone());
-    }
-    let plan = &report.facts;
-    if !report.is_closed() {
-        for (field, count) in [
-            ("facts.arrivals", plan.arrivals),
-            ("facts.connections", plan.connections),
-            ("facts.sessions", plan.sessions),
-            ("facts.peak_rate", plan.peak_rate),
-            ("facts.duration_ns", plan.duration_ns),
-        ] {
-            add(Condition::Arrivals, field, count.to_string());
-        }
-        add(Condition::Plan, "facts.fingerprint", plan.fingerprint.clone());
-    }
-    add(Condition::Target, "target", report.target.clone());
-    add(Condition::Machine, "health.processors", report.health.processors.to_string());
-    add(Condition::Version, "tool_version", report.tool_version.clone());
-    // Whether something was replayed, and which drills came before it, changes what is measured.
-    let acts = report.acts.iter().map(|Performed { act, .. }| act.name()).collect::<Vec<_>>();
-    add(Condition::Scenario, "acts", acts.join(", "));
-    facts
-}
-
-/// What belongs to the machines below a release, and not to it.
-const OF_THE_MACHINE: [&str; 7] = [
-    "kernel",
-    "distro",
-    "arch",
-    "somaxconn",
-    "tcp_max_syn_backlog",
-    "file-max",
-    "ip_local_port_range",
-];
-
-fn nodes(seen: &Fingerprint, run: &mut Run) {
-    for node in &seen.nodes {
-        let name = word(&node.name);
-        for (fact, told) in &node.facts {
-            if OF_THE_MACHINE.contains(&fact.as_str()) {
-                let value = match told {
-                    NodeFact::Lines(lines) => word(&lines.join(", ")),
-                    NodeFact::Absent => "absent".to_owned(),
-                    NodeFact::Failed(reason) => word(reason),
-                };
-                let field = format!("acts.fingerprint.{name}.{fact}");
-                run.conditions.push(Fact { condition: Condition::Nodes, field, value });
-            } else if let NodeFact::Lines(lines) = told {
-                let mut hasher = DefaultHasher::new();
-                lines.hash(&mut hasher);
-                run.software.insert(format!("{} of {name}", word(fact)), hasher.finish());
-            }
-        }
-    }
 }
 
 type Values = BTreeMap<Metric, Result<f64, String>>;
@@ -317,6 +273,10 @@ const COMPARED: [(Metric, f64); 4] = [
     (Metric::LatencyP999, 0.999),
 ];
 
+/// So much of the requests beyond a quantile may have had no answer: of lognormal latencies with a
+/// standard deviation of 0.6, as those of `simulated`, p50 is then low by 4 %, and p99 by 2 %.
+const MOST_MISSING: f64 = 0.1;
+
 /// An interval of a quantile needs so many values over the share beyond it (science, section 10).
 const NEEDED: f64 = 5.66;
 
@@ -330,8 +290,9 @@ fn latencies(latency: Option<&Quantiles>, asked: u64, run: &mut Run) {
     let supported = |q: f64| {
         let missing = as_f64(asked.saturating_sub(latency.count)) / as_f64(asked);
         let needed = NEEDED / (1.0 - q);
-        if missing > 1.0 - q {
-            // What was never answered was not fast.
+        if missing > (1.0 - q) * MOST_MISSING {
+            // What was never answered was not fast, and is beyond all that was measured: the
+            // quantile of all requests is a higher one of those that were answered.
             return Err(format!("{} of the requests had no answer", format_share(missing)));
         }
         if as_f64(latency.count) < needed {

@@ -49,6 +49,10 @@ pub struct Report {
     pub load: Option<LoadFacts>,
     /// Where it was sent: `stage` or an authority.
     pub target: String,
+    /// What else has a part in what was measured, by name ([`crate::report::settings`]); empty in
+    /// runs of versions that did not tell it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, String>,
     /// The outcome of the run.
     pub verdict: RunOutcome,
     /// The exit code that goes with it.

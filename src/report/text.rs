@@ -36,9 +36,12 @@ pub(crate) fn metric_value(metric: &Metric) -> String {
     match metric.value {
         None => "–".to_owned(),
         Some(value) if metric.unit.is_empty() => number(value, 4),
-        Some(value) => format!("{} {}", number(value, 4), metric.unit),
+        Some(value) => format!("{} {}", number(value, 4), clean(&metric.unit, LONGEST_UNIT)),
     }
 }
+
+/// Longest unit; that of a saved run may be anything.
+const LONGEST_UNIT: usize = 20;
 
 /// How far a metric is towards its limit, where 1 is the limit.
 pub(crate) fn ratio(ratio: f64) -> String {
@@ -134,6 +137,17 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_steer_a_terminal() {
+        let metric = |unit: &str| Metric {
+            name: "rate".into(),
+            value: Some(7.0),
+            unit: unit.into(),
+            limit: String::new(),
+            ratio: None,
+            outcome: crate::shape::MetricOutcome::Report,
+            note: String::new(),
+        };
+        assert_eq!(metric_value(&metric("\u{1b}[2Jms")), "7 ·[2Jms");
+        assert_eq!(metric_value(&metric("ms")), "7 ms");
         assert_eq!(clean("a\u{1b}[2Jb\u{202e}c\nd\u{9b}e", 80), "a·[2Jb·c·d·e");
         assert_eq!(clean("12345", 4), "1234…");
         assert_eq!(clean("1234", 4), "1234");

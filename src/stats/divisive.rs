@@ -204,7 +204,7 @@ fn weak(values: &[f64], rule: Windows) -> Vec<usize> {
 }
 
 /// Each cut with the means on both sides of it, up to the next ones.
-fn measured(values: &[f64], cuts: &[usize]) -> Vec<Change> {
+pub fn measured(values: &[f64], cuts: &[usize]) -> Vec<Change> {
     let befores = std::iter::once(0).chain(cuts.iter().copied());
     let afters = cuts.iter().copied().skip(1).chain(std::iter::once(values.len()));
     let sides = befores.zip(cuts).zip(afters);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::stats::counts::as_f64;
+use crate::stats::counts::{as_f64, as_index};
 
 /// Longest time that a histogram tells apart, in nanoseconds: one hour. No request of a rehearsal
 /// waits longer, since response timeouts are minutes at most.
@@ -25,28 +25,31 @@ pub enum Stat {
 }
 
 /// A statistic of the times of `requests`, of which those in the histogram came to an end, in
-/// nanoseconds; infinite where it lies among the others, since what was never answered was not
-/// fast. `None` where none came to an end.
+/// nanoseconds. What was never answered was not fast: percentiles are ranks among all requests, the
+/// others behind those that ended, and infinite where they lie among the others. The mean is that
+/// of those that ended. `None` where none did.
 pub fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Option<f64> {
-    if histogram.is_empty() {
+    let ended = histogram.len();
+    if ended == 0 {
         return None;
     }
-    let missing = requests.saturating_sub(histogram.len());
-    let share = as_f64(missing) / as_f64(requests.max(1));
-    let beyond = match stat {
-        Stat::Percentile(percentile) => Some(1.0 - percentile / 100.0),
-        Stat::Max => Some(0.0),
-        Stat::Mean => None,
+    let percentile = match stat {
+        Stat::Percentile(percentile) => percentile,
+        Stat::Max => 100.0,
+        Stat::Mean => return Some(histogram.mean()),
     };
-    if missing > 0 && beyond.is_some_and(|beyond| share > beyond) {
+    let all = as_f64(requests.max(ended));
+    // A product of floating point numbers may be above a whole number by the least there is.
+    let rank = (percentile / 100.0 * all - SLACK).ceil().max(1.0);
+    if as_index(rank) as u64 > ended {
         return Some(f64::INFINITY);
     }
-    Some(match stat {
-        Stat::Percentile(percentile) => as_f64(histogram.value_at_percentile(percentile)),
-        Stat::Max => as_f64(histogram.max()),
-        Stat::Mean => histogram.mean(),
-    })
+    // Between two ranks, so that rounding finds this one.
+    Some(as_f64(histogram.value_at_quantile((rank - 0.5) / as_f64(ended))))
 }
+
+/// A part of a rank that is none.
+const SLACK: f64 = 1e-6;
 
 /// Whole nanoseconds; what does not fit 64 bits (584 years) becomes the largest number.
 pub fn nanoseconds(time: Duration) -> u64 {
@@ -127,10 +130,15 @@ mod tests {
             (4, Stat::Percentile(50.0), 20.0),
             (4, Stat::Max, 40.0),
             (4, Stat::Mean, 25.0),
-            (5, Stat::Percentile(50.0), 20.0),
+            (5, Stat::Percentile(50.0), 30.0),
             (5, Stat::Percentile(90.0), f64::INFINITY),
             (5, Stat::Max, f64::INFINITY),
             (9, Stat::Mean, 25.0),
+            // Ranks are those among all, not among those that ended.
+            (8, Stat::Percentile(50.0), 40.0),
+            (8, Stat::Percentile(25.0), 20.0),
+            (8, Stat::Percentile(51.0), f64::INFINITY),
+            (4, Stat::Percentile(0.0), 10.0),
         ] {
             assert_eq!(time_of(&histogram, requests, stat), Some(value), "{requests} {stat:?}");
         }

@@ -4,10 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use peakhour::report::model::Report;
+use peakhour::report::settings::REQUEST;
 use peakhour::report::{annotations, json, junit, markdown};
 use peakhour::verdict::{CheckedExpectation, Outcome, RunOutcome};
 use quick_junit::{NonSuccessKind, TestCaseStatus};
 
+use crate::nginx;
 use crate::report::assert_golden;
 use crate::report_sample::{failing, invalid, passing};
 use crate::support::peakhour;
@@ -96,6 +98,7 @@ fn foreign_text_is_text() {
     let plain = annotations::github(&failing()).lines().count();
     let commands = annotations::github(&report);
     assert_eq!(commands.lines().count(), plain + 1, "{commands}");
+    assert!(!commands.contains('\u{1b}'), "{commands}");
     assert!(
         commands
             .lines()
@@ -148,4 +151,34 @@ fn a_saved_run_yields_each_of_them_again() {
     for file in ["report.html", "junit.xml", "report.md"] {
         assert!(Path::new(folder.path()).join(file).exists(), "{file}");
     }
+}
+
+/// Whoever reads standard output reads the report that was asked for, and nothing behind it. What
+/// else has a part in the run is in it: of a closed load, its request.
+#[test]
+fn a_report_on_standard_output_stands_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some((server, port)) = nginx::start(folder.path()) else { return };
+    let run = |path: &str, options: &[&str]| {
+        let url = format!("http://127.0.0.1:{port}{path}");
+        let load = ["run", "--url", &url, "-d", "1s", "-c", "1", "--out", "json=-"];
+        let ran = peakhour(folder.path(), &[&load[..], options].concat());
+        let report: Report = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr));
+        (report, ran.stderr)
+    };
+    let open = ["--rate", "20", "--tolerance", "ci"];
+    let (report, people) = run("/", &open);
+    assert_eq!((report.totals.planned, people.contains("latency")), (20, true), "{people}");
+    assert_eq!(report.settings["response timeout"], "30 s");
+    let (_, people) = run("/", &[&open[..], &["--quiet"]].concat());
+    assert!(!people.contains("latency"), "{people}");
+    let closed = |path: &str, options: &[&str]| {
+        let (report, _) = run(path, &[&["--pace", "closed"], options].concat());
+        report.settings[REQUEST].clone()
+    };
+    assert_eq!(closed("/a", &[]), closed("/a", &[]));
+    assert_ne!(closed("/a", &[]), closed("/b", &[]));
+    assert_ne!(closed("/a", &[]), closed("/a", &["-X", "POST", "--body", "all"]));
+    drop(server);
 }

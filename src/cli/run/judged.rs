@@ -16,9 +16,11 @@ use crate::report::beside::beside;
 use crate::report::files::RUN_FILE;
 use crate::report::json;
 use crate::report::model::{Oddities, Report};
+use crate::report::settings::{self, Settings};
 use crate::scenario::Scenario;
 use crate::scenario::expectation::{Expectation, Value};
 use crate::scenario::target::Target;
+use crate::stage::faults::Fault;
 use crate::summary::Summary;
 use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
@@ -49,8 +51,15 @@ pub(super) fn read(
 }
 
 /// What of it can be held against this run, of which all but the verdict is known.
-fn held_against(saved: Option<&Saved>, input: &AssembleInput) -> Option<Baseline> {
-    saved.map(|(name, saved)| baseline(saved, name, &assemble(input)))
+fn held_against(
+    saved: Option<&Saved>,
+    input: &AssembleInput,
+    settings: &Settings,
+) -> Option<Baseline> {
+    saved.map(|(name, saved)| {
+        let current = Report { settings: settings.clone(), ..assemble(input) };
+        baseline(saved, name, &current)
+    })
 }
 
 /// What a rehearsal that is over leaves to be judged.
@@ -78,6 +87,7 @@ pub(super) fn reported(
             (&driven.summary, &driven.health, &driven.held)
         });
     let not_judged = not_judged();
+    let settings = settings::of_scenario(scenario, rehearsal.fault.map(Fault::name));
     let known = AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: &scenario.name,
@@ -97,7 +107,7 @@ pub(super) fn reported(
         facts: &facts,
         health,
     };
-    let baseline = held_against(rehearsal.baseline, &known);
+    let baseline = held_against(rehearsal.baseline, &known, &settings);
     let verdict = judged(&Ended {
         scenario,
         target,
@@ -110,6 +120,7 @@ pub(super) fn reported(
     let exit_code = exit.code();
     let mut report = assemble(&AssembleInput { verdict: &verdict, exit_code, ..known });
     (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
+    report.settings = settings;
     report.marks = marks::marks(held, &performed.guarded);
     // Another load has no place in the picture; expectations say why.
     report.baseline =

@@ -32,7 +32,13 @@ pub(super) struct Kept<'a> {
 pub(super) fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::Result<()> {
     let mut written = Vec::new();
     let outcome = write_all(report, cells, kept, &mut written);
-    outputs::result(&on_terminal(report, kept.voice, &written));
+    let page = on_terminal(report, kept.voice, &written);
+    if kept.out.iter().any(Output::is_printed) {
+        // Whoever reads standard output reads one report, and not another one behind it.
+        outputs::note(kept.voice.quiet, page.trim_end());
+    } else {
+        outputs::result(&page);
+    }
     outcome
 }
 

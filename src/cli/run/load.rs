@@ -34,6 +34,7 @@ use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
 use crate::report::model::{LoadFacts, Oddities};
+use crate::report::settings;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::load as asked;
 use crate::scenario::load::{Load, LoadPace};
@@ -203,6 +204,7 @@ fn carried_out(
     report.marks = marks::marks(&driven.held, &guarded);
     report.oddities = Oddities::of(&driven);
     report.labels.clone_from(kept.labels);
+    report.settings = settings::of_load(job.load);
     drop(control);
     told(&report, &driven.summary.cells, kept)?;
     samples::finish(samples, job.voice.quiet).map(|()| exit)

@@ -62,6 +62,67 @@ fn what_stays_as_it_was_is_no_news() {
     assert_eq!(history(runs, &better).outcome, Outcome::Improvement);
 }
 
+/// The latest runs without an answer are not as the others, though no value of theirs is another
+/// one.
+#[test]
+fn what_the_latest_runs_lack_is_no_pass() {
+    let without = |metrics: &[Metric], at: std::ops::Range<usize>| {
+        let mut runs = nights(20, 100);
+        for run in &mut runs[at] {
+            for metric in metrics {
+                run.values.insert(*metric, Err("nothing was answered".to_owned()));
+            }
+        }
+        history(runs, &HistoryOptions::default())
+    };
+    let latencies =
+        [Metric::LatencyP50, Metric::LatencyP95, Metric::LatencyP99, Metric::LatencyP999];
+    let found = without(&latencies, 13..20);
+    assert_eq!(found.outcome, Outcome::Unknown, "{}", found.statement);
+    assert_eq!(
+        found.statement,
+        "it cannot be said: 7 of the last 7 runs have no latency p50, such as night-019 (nothing \
+         was answered)"
+    );
+    assert_eq!(without(&latencies, 17..18).outcome, Outcome::Unknown);
+    assert_eq!(without(&[Metric::Errors], 0..20).outcome, Outcome::Unknown);
+    assert_eq!(without(&[Metric::LatencyP99], 15..20).outcome, Outcome::Unknown);
+    // Before the latest ones, or where no run has it, nothing is claimed with it.
+    assert_eq!(without(&latencies, 3..5).outcome, Outcome::NoRegression);
+    assert_eq!(without(&[Metric::LatencyP99], 0..20).outcome, Outcome::NoRegression);
+    assert_eq!(without(&[], 0..20).outcome, Outcome::NoRegression);
+}
+
+#[test]
+fn another_change_nearby_does_not_confirm_one() {
+    let wave = |at: usize| [0.0, 0.02, -0.01, 0.01, -0.02][at % 5];
+    let values: Vec<f64> = (0..50).map(|at| if at < 30 { 1.0 } else { 2.0 } + wave(at)).collect();
+    assert!(is_confirmed(&values, 30));
+    assert!(!is_confirmed(&values, 42));
+    assert!(!is_confirmed(&values, 20));
+}
+
+/// Shares of errors that differ by less than one in a thousand are one level, and those beside it
+/// are measured without the cut between them.
+#[test]
+fn a_cut_that_is_taken_away_leaves_no_trace() {
+    let level = |at: usize| match at {
+        0..20 => 0.001,
+        20..40 => 0.001_5,
+        _ => 0.01,
+    };
+    let wave = |at: usize| [0.0, 2e-5, -1e-5, 1e-5, -2e-5][at % 5];
+    let known: Vec<(usize, f64)> = (0..60).map(|at| (at, level(at) + wave(at))).collect();
+    let options = HistoryOptions::default();
+    let all: Vec<usize> =
+        sought(Metric::LatencyP50, &known, &options).iter().map(|c| c.at).collect();
+    assert_eq!(all, [20, 40], "as times, both are changes");
+    let found = sought(Metric::Errors, &known, &options);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].at, 40);
+    assert!((found[0].before - 0.001_25).abs() < 1e-6, "{found:?}");
+}
+
 fn fact(condition: Condition, field: &str, value: &str) -> Fact {
     Fact { condition, field: field.to_owned(), value: value.to_owned() }
 }

@@ -51,10 +51,14 @@ const OPERATORS: &str = "the operators are <, <=, >, >= and within";
 
 /// The words of a text, each with its column.
 pub(in crate::scenario) fn words(text: &str) -> Vec<(usize, &str)> {
+    // Counted on from the word before: a line may be as long as a scenario.
+    let (mut counted, mut column) = (0, 1);
     text.split_whitespace()
         .map(|word| {
             let start = word.as_ptr().addr() - text.as_ptr().addr();
-            (text[..start].chars().count() + 1, word)
+            column += text[counted..start].chars().count();
+            counted = start;
+            (column, word)
         })
         .collect()
 }
@@ -72,4 +76,15 @@ pub(in crate::scenario) fn crop(word: &str) -> String {
 /// A mistake at a column.
 pub(in crate::scenario) fn mistake(column: usize, message: &str, hint: &str) -> ExpectationError {
     ExpectationError { column, message: message.to_owned(), hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_counted_in_characters() {
+        assert_eq!(words("  µ<  übər x\ty"), [(3, "µ<"), (7, "übər"), (12, "x"), (14, "y")]);
+        assert_eq!(words(" \n "), []);
+    }
 }

@@ -1,7 +1,7 @@
 //! The stretches of a run that an expectation is held against, one after the other.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -61,7 +61,8 @@ pub(super) struct Stretches<'a> {
     /// Rows of a stretch.
     width: usize,
     next: usize,
-    sum: Sum,
+    /// Those of the stretch before; `None` until there was one.
+    sum: Option<Sum>,
 }
 
 /// What the rows of the latest stretch come to.
@@ -98,24 +99,19 @@ impl<'a> Stretches<'a> {
             }
             .into());
         }
-        let sum = Sum { counts: [0; 5], latency: coarse_times() };
-        Ok(Self { rows, step, width, next: start, sum })
+        Ok(Self { rows, step, width, next: start, sum: None })
     }
 
     /// The next one.
     pub(super) fn next(&mut self) -> Option<Stretch> {
         let from = self.next;
         let rows = self.rows.get(from..from.checked_add(self.width)?)?;
-        let before = from.checked_sub(1).and_then(|index| self.rows.get(index));
-        let is_slid = before.is_some_and(|before| self.sum.slide(before, rows.last()));
-        if !is_slid {
-            self.sum = Sum { counts: [0; 5], latency: coarse_times() };
-            for row in rows {
-                self.sum.add(row);
-            }
-        }
+        // Only what was summed up can be slid: rows before the first stretch never were in it.
+        let slid = self.sum.take().zip(self.rows.get(from.wrapping_sub(1)));
+        let slid = slid.and_then(|(sum, before)| sum.slid(before, rows.last()));
+        let sum = self.sum.insert(slid.unwrap_or_else(|| Sum::of(rows)));
         self.next += 1;
-        let [requests, unsent, errors, sent, answered] = self.sum.counts;
+        let [requests, unsent, errors, sent, answered] = sum.counts;
         let times = |rows: usize| self.step.saturating_mul(u32::try_from(rows).unwrap_or(u32::MAX));
         Some(Stretch {
             from: times(from),
@@ -125,12 +121,20 @@ impl<'a> Stretches<'a> {
             errors,
             sent,
             answered,
-            latency: self.sum.latency.clone(),
+            latency: sum.latency.clone(),
         })
     }
 }
 
 impl Sum {
+    fn of(rows: &[Row<'_>]) -> Self {
+        let mut sum = Self { counts: [0; 5], latency: coarse_times() };
+        for row in rows {
+            sum.add(row);
+        }
+        sum
+    }
+
     fn add(&mut self, row: &Row<'_>) {
         for (sum, count) in self.counts.iter_mut().zip(row.counts) {
             *sum += count;
@@ -140,23 +144,18 @@ impl Sum {
         }
     }
 
-    /// Takes a row out and another one in. False where the row was not in it.
-    fn slide(&mut self, out: &Row<'_>, last: Option<&Row<'_>>) -> bool {
-        let is_in = self.counts.iter().zip(out.counts).all(|(sum, count)| *sum >= count);
-        let is_out = is_in
-            && out
-                .latency
-                .as_ref()
-                .is_none_or(|latency| self.latency.subtract(latency.as_ref()).is_ok());
-        if is_out {
-            for (sum, count) in self.counts.iter_mut().zip(out.counts) {
-                *sum -= count;
-            }
-            if let Some(row) = last {
-                self.add(row);
-            }
+    /// Takes a row out and another one in. `None` where the row was not in it.
+    fn slid(mut self, out: &Row<'_>, last: Option<&Row<'_>>) -> Option<Self> {
+        for (sum, count) in self.counts.iter_mut().zip(out.counts) {
+            *sum = sum.checked_sub(count)?;
         }
-        is_out
+        if let Some(latency) = &out.latency {
+            self.latency.subtract(latency.as_ref()).ok()?;
+        }
+        if let Some(row) = last {
+            self.add(row);
+        }
+        Some(self)
     }
 }
 
@@ -224,6 +223,23 @@ pub(super) fn of_routes(summary: &Summary, pattern: &str) -> Result<Route, Missi
         }
         None => Err(Missing::Route(pattern.to_owned())),
     }
+}
+
+/// Whether some of the routes that fit may be among those that are not told apart, over the whole
+/// run or (`by_time`) over its parts.
+pub(super) fn may_hide(summary: &Summary, pattern: &str, by_time: bool) -> bool {
+    // A pattern that the others fit as well counts them all.
+    if fits(pattern, OTHER_ROUTES) {
+        return false;
+    }
+    let is_one = !pattern.contains('*') && !pattern.starts_with('/');
+    if summary.routes.contains_key(OTHER_ROUTES) && !is_one {
+        return true;
+    }
+    let kept: BTreeSet<&str> = summary.cells.all().map(|(key, _)| &*key.route).collect();
+    by_time
+        && kept.contains(OTHER_ROUTES)
+        && summary.routes.keys().any(|route| fits(pattern, route) && !kept.contains(&**route))
 }
 
 /// Whether a route, such as `GET /cart/{}`, fits a pattern, in which `*` stands for anything. A

@@ -158,6 +158,76 @@ fn what_comes_before_does_not_count() {
     assert_eq!(outcome("latency p90 < 40ms over 26s after 35s", &summary), Outcome::Unknown);
 }
 
+/// A second in which nothing was due is in no sum, and takes none of it away.
+#[test]
+fn an_idle_second_before_it_takes_nothing_away() {
+    let rows = |slow: u64| {
+        let mut summary = Summary::new();
+        for index in 0..30 {
+            let arrival = arrival(index, Duration::from_secs(index * 2));
+            let took = if index == slow { 1_500 } else { 10 };
+            summary.add(&arrival, &answered(&arrival, Duration::from_millis(took)));
+        }
+        summary
+    };
+    assert!(rows(0).seconds[19].latency.is_empty());
+    assert_eq!(outcome("latency max < 1s after 20s", &rows(12)), Outcome::Fail);
+    assert_eq!(outcome("latency max < 1s over 5s after 20s", &rows(12)), Outcome::Fail);
+    assert_eq!(outcome("latency max < 1s after 20s", &rows(9)), Outcome::Pass);
+}
+
+/// Requests of some seconds end without an answer.
+fn unanswered(seconds: std::ops::Range<u64>) -> Summary {
+    minute(|second, _, sample| {
+        if seconds.contains(&second) {
+            sample.done = None;
+            sample.fate = Fate::ClosedEarly { after_bytes: 0 };
+        }
+    })
+}
+
+#[test]
+fn a_stretch_without_any_answer_was_not_fast() {
+    let (whole, none) = (unanswered(10..20), unanswered(0..60));
+    for line in [
+        "latency p50 < 1s over 1s",
+        "latency mean < 1s over 1s",
+        "throughput > 1/s over 1s with >= 10 samples",
+    ] {
+        assert_eq!(outcome(line, &whole), Outcome::Fail, "{line}");
+        assert_eq!(outcome(line, &minute(|_, _, _| ())), Outcome::Pass, "{line}");
+    }
+    let worst = checked("latency p50 < 1s over 1s", &whole);
+    assert_eq!(worst.actual, "no end: 100 % of the requests had none (worst 1 s, from 10 s on)");
+    for line in ["latency p99 < 1s", "latency mean < 1s", "service max < 1s"] {
+        assert_eq!(outcome(line, &none), Outcome::Fail, "{line}");
+    }
+}
+
+/// Of 600 requests, 50 took half a second, and 27 had no answer: p88 is among the slow ones of all,
+/// though not among those of the answered.
+#[test]
+fn percentiles_are_ranks_among_all_requests() {
+    let lost = |second: u64| second >= 50 && second % 3 == 0;
+    let some = minute(|second, arrival, sample| {
+        let took = if (30..35).contains(&second) { 500 } else { 10 };
+        *sample = answered(arrival, Duration::from_millis(took));
+        if lost(second) && arrival.index % 10 != 0 {
+            sample.done = None;
+            sample.fate = Fate::ClosedEarly { after_bytes: 0 };
+        }
+    });
+    assert_eq!(some.latency.len(), 573);
+    assert_eq!(outcome("latency p87 < 100ms", &some), Outcome::Pass);
+    assert_eq!(outcome("latency p88 < 100ms", &some), Outcome::Fail);
+    assert_eq!(checked("latency p88 < 100ms", &some).actual, "500 ms");
+    assert_eq!(outcome("latency p95 < 1s", &some), Outcome::Pass);
+    assert_eq!(outcome("latency p96 < 1s", &some), Outcome::Fail);
+    // A mean with something endless in it has no end; that of the others says nothing of it.
+    assert_eq!(outcome("latency mean < 1s", &some), Outcome::Fail);
+    assert_eq!(outcome("latency mean < 1s", &minute(|_, _, _| ())), Outcome::Pass);
+}
+
 #[test]
 fn a_warm_up_is_found_or_nothing_is_claimed() {
     let warm = |last: u64| {
@@ -194,6 +264,36 @@ fn only_the_routes_that_fit_count_and_one_that_nobody_asked_for_is_a_mistake() {
     let none = checked("errors < 1% for route /crat/*", &summary);
     assert_eq!(none.outcome, Outcome::Fail);
     assert_eq!(none.actual, "no request was sent to a route like /crat/*");
+}
+
+/// Beyond so many routes the others are one, and some of those may fit a pattern as well.
+#[test]
+fn routes_that_are_not_told_apart_may_fit_too() {
+    let mut summary = minute(|_, arrival, _| {
+        arrival.route = match arrival.index % 2 {
+            0 => "GET /cart/{}".into(),
+            _ => format!("GET /page/{}", arrival.index).into(),
+        };
+    });
+    for (line, expected, after) in [
+        ("errors < 1% for route /page/*", Outcome::Pass, Outcome::Unknown),
+        ("errors > 1% for route /page/*", Outcome::Fail, Outcome::Fail),
+        ("errors < 1% for route GET /cart/{}", Outcome::Pass, Outcome::Pass),
+        ("latency p50 < 1s for route *", Outcome::Pass, Outcome::Pass),
+        // Of parts of the run, fewer routes are kept.
+        ("latency p50 < 1s for route /page/* over 10s", Outcome::Unknown, Outcome::Unknown),
+        ("latency p50 < 1s for route GET /cart/{} over 10s", Outcome::Pass, Outcome::Pass),
+    ] {
+        assert_eq!(outcome(line, &summary), expected, "{line}");
+        let mut others = summary.clone();
+        let mut other = arrival(600, Duration::from_secs(1));
+        other.route = crate::shape::OTHER_ROUTES.into();
+        others.add(&other, &answered(&other, Duration::from_millis(1)));
+        assert_eq!(outcome(line, &others), after, "{line}, with others");
+    }
+    summary.add_unread(1);
+    let told = checked("errors < 1% for route /page/*", &summary);
+    assert!(told.actual.ends_with("some of the others may fit, too"), "{}", told.actual);
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn drill(seen: &EndpointSeen, pools: &LazyPools) -> Vec<Cell> {
         amount(pools.needed),
         amount(pools.asked),
         amount(pools.opened),
-        amount(pools.refused.values().sum()),
+        amount(pools.refused.values().copied().fold(0, u64::saturating_add)),
         amount(pools.late.lost()),
         time(pools.median_ns),
         time(pools.longest_ns),
