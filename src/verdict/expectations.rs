@@ -212,20 +212,15 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
         };
         Ok((Measured { value, held_against }, text))
     };
+    let changes = |Share { part, whole }: Share, without| share(part, whole, without);
     if let Some(pattern) = &expectation.clauses.route {
         let route = stretches::of_routes(summary, pattern)?;
         return match expectation.metric {
             MetricName::Errors => {
                 share(route.errors, route.arrivals - route.unsent, "no request was sent")
             }
-            MetricName::StatusChanges => {
-                let Share { part, whole } = route.responses.status_changes();
-                share(part, whole, NO_STATUS)
-            }
-            MetricName::SizeChanges => {
-                let Share { part, whole } = route.responses.size_changes();
-                share(part, whole, NO_SIZE)
-            }
+            MetricName::StatusChanges => changes(route.responses.status_changes(), NO_STATUS),
+            MetricName::SizeChanges => changes(route.responses.size_changes(), NO_SIZE),
             _ => time(&route.latency, [route.arrivals, route.unsent], &route.recorded_latency),
         };
     }
@@ -248,9 +243,8 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             share(summary.status_changes, summary.evidence.answers_compared, NO_STATUS)
         }
         MetricName::SizeChanges => {
-            let changes = summary.routes.values().map(|route| route.responses.size_changes());
-            let Share { part, whole } = Share::sum(&changes.collect::<Vec<_>>());
-            share(part, whole, NO_SIZE)
+            let each = summary.routes.values().map(|route| route.responses.size_changes());
+            changes(Share::sum(&each.collect::<Vec<_>>()), NO_SIZE)
         }
         MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
     }
