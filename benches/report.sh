@@ -2,12 +2,12 @@
 # How long the report of an hour takes to write, and how large it is: a saved run of half a minute is
 # stretched to 3 600 seconds of 10 000 requests, 200 routes and 12 probes.
 #
-# usage: benches/report.sh RUN_FOLDER [ROUNDS]
+# usage: [PEAKHOUR=PROGRAM] benches/report.sh RUN_FOLDER [ROUNDS]
 set -eu
 run=${1:?the folder of a run}
 rounds=${2:-5}
 here=$(cd "$(dirname "$0")" && pwd)
-peakhour=$here/../target/release/peakhour
+peakhour=${PEAKHOUR:-$here/../target/release/peakhour}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 

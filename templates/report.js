@@ -3,13 +3,20 @@
   const root = document.documentElement;
   const order = new Intl.Collator("en", { numeric: true });
 
+  // A style is computed once for all charts: after each of them the whole page would be looked at.
+  const colours = new Map();
+  const colour = (name) => {
+    if (!colours.has(name)) {
+      colours.set(name, getComputedStyle(root).getPropertyValue(name).trim());
+    }
+    return colours.get(name);
+  };
+
   // Colours in plots are names of the page's variables; data arrays are passed on as they are.
   const themed = (value, key) => {
-    if (typeof value === "string" && value.startsWith("--")) {
-      return getComputedStyle(root).getPropertyValue(value).trim();
-    }
+    if (typeof value === "string" && value.startsWith("--")) return colour(value);
     if (key === "colorscale" && Array.isArray(value)) {
-      return value.map(([at, colour]) => [at, themed(colour)]);
+      return value.map(([at, name]) => [at, themed(name)]);
     }
     if (Array.isArray(value)) {
       const isPlain = typeof value[0] !== "object" || !value[0] || Array.isArray(value[0]);
@@ -43,7 +50,10 @@
     const layout = { ...plot.layout, ...page };
     Plotly.react(chart, themed(plot.data), themed(layout), plot.config);
   };
-  const draw = () => charts.forEach(drawOne);
+  const draw = () => {
+    colours.clear();
+    charts.forEach(drawOne);
+  };
 
   // One chart a task: what stands above the charts is seen and can be used at once.
   const drawInTurn = (left) => {
@@ -110,5 +120,5 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   addEventListener("beforeprint", onPaper(true));
   addEventListener("afterprint", onPaper(false));
-  drawInTurn(charts);
+  setTimeout(() => drawInTurn(charts), 0);
 })();

@@ -15,7 +15,7 @@ mod stacked;
 
 use std::cmp::Reverse;
 
-use plotly::common::{Anchor, Line, Marker, Orientation, Title};
+use plotly::common::{Anchor, Fill, Line, LineShape, Marker, Mode, Orientation, Title};
 use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
 use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
@@ -119,10 +119,7 @@ fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark
     let mut traces: Vec<Box<dyn Trace>> = vec![
         Scatter::new(x.clone(), due).name(words.planned).line(line("--planned").width(4.0)),
         Scatter::new(x.clone(), sent).name(words.sent).line(line("--sent")),
-        Bar::new(x, residual)
-            .name(words.columns[2])
-            .marker(Marker::new().color("--residual"))
-            .y_axis("y2"),
+        bars(x, residual, words.columns[2], "--residual", "y2"),
     ];
     traces.extend(marks::traces(marked, "y"));
     let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
@@ -167,7 +164,7 @@ fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart 
     let mut traces: Vec<Box<dyn Trace>> = vec![
         Scatter::new(x.clone(), p50).name("p50").line(line("--typical")),
         Scatter::new(x.clone(), p99).name("p99").line(line("--tail")),
-        Bar::new(x, errors).name("errors").marker(Marker::new().color("--bad")).y_axis("y2"),
+        bars(x, errors, "errors", "--bad", "y2"),
     ];
     traces.extend(marks::traces(marked, "y2"));
     let slowest = points.iter().filter_map(|p| p.p99_ns.map(|p99| (p99, Reverse(p.second)))).max();
@@ -269,6 +266,26 @@ fn log_axis(title: &str) -> Axis {
     axis(title).type_(AxisType::Log)
 }
 
+/// More bars than this are drawn as one outline: each bar is an element of the page, and thousands
+/// of them take seconds.
+const MOST_BARS: usize = 400;
+
+/// Bars from zero, of one colour.
+fn bars<Y: Clone + serde::Serialize + 'static>(
+    x: Vec<u64>,
+    y: Vec<Y>,
+    name: &str,
+    colour: &'static str,
+    axis: &str,
+) -> Box<dyn Trace> {
+    if x.len() <= MOST_BARS {
+        return Bar::new(x, y).name(name).marker(Marker::new().color(colour)).y_axis(axis);
+    }
+    let outline = Line::new().color(colour).width(0.5).shape(LineShape::Hvh);
+    let area = Scatter::new(x, y).name(name).mode(Mode::Lines).line(outline);
+    area.fill(Fill::ToZeroY).fill_color(colour).y_axis(axis)
+}
+
 fn line(colour: &'static str) -> Line {
     Line::new().color(colour).width(1.5)
 }
@@ -326,6 +343,16 @@ fn optional_millis(nanos: Option<u64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_hour_of_bars_is_one_outline() {
+        let drawn = |seconds: u64| {
+            let x: Vec<u64> = (0..seconds).collect();
+            bars(x.clone(), x, "errors", "--bad", "y2").to_json()
+        };
+        assert!(drawn(400).contains("\"type\":\"bar\""), "{}", drawn(2));
+        assert!(drawn(401).contains("\"fill\":\"tozeroy\""), "{}", drawn(401));
+    }
 
     #[test]
     fn foreign_text_is_no_markup_and_no_colour() {

@@ -89,6 +89,10 @@ struct Page<'a> {
     script: &'a str,
 }
 
+/// What a run says that needs no advice.
+const NOTHING_TO_DO: &str =
+    "Nothing to act on. Keep this folder: `peakhour compare` sets the next runs beside it.";
+
 /// Headings that differ between the pages.
 struct Titles {
     next: &'static str,

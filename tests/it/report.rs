@@ -163,6 +163,16 @@ fn the_page_says_the_verdict_first() {
 }
 
 #[test]
+fn a_run_in_which_nothing_failed_says_that_nothing_is_to_be_done() {
+    let told = |report: &Report| html::render(report).unwrap().contains("Nothing to act on. Keep");
+    let mut report = passing();
+    assert!(told(&report), "also where there is a warning");
+    report.facts.warnings.clear();
+    assert!(told(&report));
+    assert!(!told(&failing()));
+}
+
+#[test]
 fn foreign_text_stays_text() {
     let page = html::render(&hostile()).unwrap();
     let own = without_library(&page);

@@ -21,12 +21,12 @@ pub(super) fn traces<'a>(
 
 /// The same in words.
 pub(super) fn told(marks: &[Mark]) -> String {
-    let told = |mark: &Mark| match mark.to_ns - mark.from_ns.min(mark.to_ns) {
-        0 => format!(" {} at {}.", cleaned(&mark.name), nanos(mark.from_ns)),
-        _ => {
-            let times = (nanos(mark.from_ns), nanos(mark.to_ns));
-            format!(" {} from {} to {}.", cleaned(&mark.name), times.0, times.1)
+    let told = |mark: &Mark| {
+        let (name, from) = (cleaned(&mark.name), nanos(mark.from_ns));
+        if mark.to_ns <= mark.from_ns {
+            return format!(" {name} at {from}.");
         }
+        format!(" {name} from {from} to {}.", nanos(mark.to_ns))
     };
     marks.iter().map(told).collect()
 }

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use plotly::common::{Anchor, Font, Marker, Mode, Orientation};
+use plotly::common::{Anchor, Font, Mode, Orientation};
 use plotly::layout::{Annotation, Axis, Legend, Margin, Shape, ShapeLayer, ShapeLine, ShapeType};
-use plotly::{Bar, Layout, Scatter, Trace};
+use plotly::{Layout, Scatter, Trace};
 use serde_json::Value;
 
 use crate::report::charts::points::{Point, points_up_to, seconds_per};
 use crate::report::charts::{
-    Chart, axis, base_layout, line, linear_axis, log_axis, millis, optional_millis, plain,
+    Chart, axis, bars, base_layout, line, linear_axis, log_axis, millis, optional_millis, plain,
     plot_value, probes,
 };
 use crate::report::model::Report;
@@ -120,13 +120,7 @@ fn of_the_load(report: &Report, points: &[Point]) -> Vec<Row> {
         Row {
             title: "errors/s".to_owned(),
             axis: linear_axis(""),
-            traces: vec![
-                Bar::new(x, errors)
-                    .name("errors")
-                    .show_legend(false)
-                    .marker(Marker::new().color("--bad"))
-                    .y_axis("y3"),
-            ],
+            traces: vec![bars(x, errors, "errors", "--bad", "y3")],
         },
     ]
 }
@@ -226,7 +220,9 @@ fn plot(rows: Vec<Row>, marked: &[Marked]) -> String {
     for (index, row) in rows.into_iter().enumerate() {
         let (bottom, top) = domain(index, count);
         let key = if index == 0 { String::new() } else { (index + 1).to_string() };
-        axes.push((format!("yaxis{key}"), row.axis.domain(&[bottom, top])));
+        // All rows have one margin: the library would draw all of them again for each of them.
+        let axis = row.axis.domain(&[bottom, top]).auto_margin(false);
+        axes.push((format!("yaxis{key}"), axis));
         owners.extend(row.traces.iter().map(|_| index + 1));
         traces.extend(row.traces);
         titles.push(label(&row.title).x_ref("paper").x(0.0).y_ref("paper").y(top));
