@@ -142,7 +142,7 @@ pub(super) fn tried(rig: &Rig<'_>, load: f64) -> Tried {
     trial.started_ns = nanoseconds(started);
     trial.counted_ns = nanoseconds(started + rig.options.run_in);
     trial.ended_ns = nanoseconds(ground.epoch.now());
-    trial.cooled_ns = left_behind(&gauges);
+    trial.left_ns = left_behind(&gauges);
     let ended = Early { guarded, watched, wished: ground.stop.is_requested() };
     judge(rig, &facts, &driven, &ended, &mut trial);
     Tried::Trial(Box::new(trial))
