@@ -42,7 +42,7 @@ fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
     let text = format!(
         "# The highest load that is held.\nname: capacity\nrecording: r.jsonl\n\
          target: {{ url: stage }}\ntolerance: ci\nacts: [ capacity: {{ {act} }} ]\n\
-         expect: [ latency p90 < 250ms, errors < 1% ]\n"
+         expect: [ latency p90 < 500ms, errors < 1% ]\n"
     );
     fs::write(folder.join("s.yaml"), text).unwrap();
     let mut last = None;
