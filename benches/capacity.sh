@@ -4,13 +4,14 @@
 #
 #   cargo build --release && benches/capacity.sh RUNS [ACT [EXPECTATION [FIRST]]]
 #
-# ACT are options of the act ('' for its defaults), FIRST is the first seed. The recording asks for 500
-# requests a second at random moments in sessions of three; the limit is 1 000 to 3 000 answers a second.
+# ACT are options of the act ('' for its defaults), FIRST is the first seed. The recording asks for $RATE (500)
+# requests a second at random moments in sessions of three; the limit is two to six times that. $PROGRAM is
+# what is measured.
 # A line a run: seed, limit, requests a second at the highest multiple that was held, how far that is off,
 # how long it took.
 set -eu
 cd "$(dirname "$0")/.."
-peakhour=$PWD/target/release/peakhour
+peakhour=${PROGRAM:-$PWD/target/release/peakhour}
 runs=$1 act=${2:-} expectation=${3:-latency p99 < 250ms} first=${4:-1}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -18,11 +19,11 @@ cd "$folder"
 
 seed=$first
 while [ "$seed" -lt $((first + runs)) ]; do
-    limit=$(python3 - "$seed" <<'PYTHON'
+    limit=$(python3 - "$seed" "${RATE:-500}" <<'PYTHON'
 import json, random, sys
-seed = int(sys.argv[1])
+seed, rate = int(sys.argv[1]), int(sys.argv[2])
 draw = random.Random(seed)
-rate, seconds, rows = 500, 16, []
+seconds, rows = 16, []
 for session in range(rate * seconds // 3):
     start = draw.uniform(0, seconds - 0.6)
     rows += [(int((start + draw.uniform(0, 0.6)) * 1e9), session) for _ in range(3)]
@@ -32,7 +33,7 @@ with open("r.jsonl", "w") as out:
         row = dict(at_ns=at, connection=session, session=session, method="GET", status=200,
                    authority="production.example", target=f"/item/{session % 50}", route="/item/*")
         out.write(json.dumps(row) + "\n")
-print(draw.randint(1000, 3000))
+print(draw.randint(2 * rate, 6 * rate))
 PYTHON
 )
     cat > s.yaml <<YAML

@@ -111,51 +111,44 @@ const NEAR: f64 = 0.9;
 
 /// Tries loads until the search ends.
 fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
-    let ground = rig.ground;
-    let began = ground.epoch.now();
-    let length = rig.options.run_in + rig.options.trial;
-    loop {
+    let began = rig.ground.epoch.now();
+    seen.ended = Some(loop {
+        if rig.ground.stop.is_requested() {
+            break Ended::Stopped;
+        }
         let load = match next(&seen.trials, &rig.options) {
-            Step::Done(ended) => {
-                seen.ended = Some(ended);
-                return;
-            }
+            Step::Done(ended) => break ended,
             Step::Try(load) => load,
         };
-        let so_far = ground.epoch.now().saturating_sub(began);
-        let ended = if ground.stop.is_requested() {
-            Some(Ended::Stopped)
-        } else {
-            (so_far + length > rig.options.within).then_some(Ended::Time)
-        };
-        if ended.is_some() {
-            seen.ended = ended;
-            return;
+        let ahead = seen.trials.last().map_or(0, |trial| trial.left_ns);
+        let ahead = Duration::from_nanos(ahead).min(LONGEST_COOLING);
+        let so_far = rig.ground.epoch.now().saturating_sub(began);
+        let length = rig.options.run_in + rig.options.trial;
+        if so_far + ahead + length > rig.options.within {
+            break Ended::Time;
         }
+        cool_down(rig.ground, ahead);
         match tried(rig, load) {
-            Tried::Trial(mut trial) => {
-                (ground.say)(&told(&trial));
-                trial.cooled_ns = cool_down(ground, &trial);
+            Tried::Trial(trial) => {
+                (rig.ground.say)(&told(&trial));
                 seen.trials.push(*trial);
             }
             Tried::TooMuch(reason) => {
                 // What the scenario's limits forbid is not a limit of the target.
-                let highest = seen.trials.iter().map(|trial| trial.load).filter(|at| *at < load);
-                let Some(highest) = highest.reduce(f64::max) else {
+                let lower = seen.trials.iter().map(|trial| trial.load).filter(|at| *at < load);
+                let Some(highest) = lower.reduce(f64::max) else {
                     seen.notes.push(reason);
-                    seen.ended = Some(Ended::Broken);
-                    return;
+                    break Ended::Broken;
                 };
                 rig.options.max = highest;
                 (seen.asked.max, seen.asked.max_by) = (highest, Some(reason));
             }
             Tried::Broken(reason) => {
                 seen.notes.push(reason);
-                seen.ended = Some(Ended::Broken);
-                return;
+                break Ended::Broken;
             }
         }
-    }
+    });
 }
 
 fn told(trial: &Trial) -> String {
@@ -173,13 +166,12 @@ fn told(trial: &Trial) -> String {
 const LONGEST_COOLING: Duration = Duration::from_secs(20);
 
 /// What a trial left in the target's queues must not burden the next one.
-fn cool_down(ground: &Ground<'_>, trial: &Trial) -> u64 {
-    let wait = Duration::from_nanos(trial.cooled_ns).min(LONGEST_COOLING);
+fn cool_down(ground: &Ground<'_>, wait: Duration) {
     let until = ground.epoch.now().saturating_add(wait);
     loop {
         let left = until.saturating_sub(ground.epoch.now());
         if left.is_zero() || ground.stop.is_requested() {
-            return nanoseconds(wait.saturating_sub(left));
+            return;
         }
         park_timeout(left.min(PATIENCE));
     }

@@ -42,7 +42,7 @@ fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
     let text = format!(
         "# The highest load that is held.\nname: capacity\nrecording: r.jsonl\n\
          target: {{ url: stage }}\ntolerance: ci\nacts: [ capacity: {{ {act} }} ]\n\
-         expect: [ latency p90 < 250ms, errors < 1% ]\n"
+         expect: [ latency p90 < 500ms, errors < 1% ]\n"
     );
     fs::write(folder.join("s.yaml"), text).unwrap();
     let mut last = None;
@@ -91,14 +91,15 @@ fn a_planted_limit_is_found_and_told_in_the_users_words() {
         title.contains("× the recorded peak (") && title.contains("no probe saw it"),
         "{title}"
     );
-    // Short bursts above the limit are held, and the queue of one second is longer than 250 ms.
+    // Short trials hold a little more than the limit, whose queue has no time to grow; a machine
+    // that stands still holds less.
     let trials = seen["trials"].as_array().unwrap();
     let held: Vec<f64> = trials
         .iter()
         .filter(|trial| trial["load"] == seen["held"])
         .map(|trial| trial["sent_rate"].as_f64().unwrap())
         .collect();
-    assert!(held.iter().all(|rate| (180.0..290.0).contains(rate)), "{held:?}\n{shown}");
+    assert!(held.iter().all(|rate| (130.0..290.0).contains(rate)), "{held:?}\n{shown}");
     for trial in trials {
         let reason = trial["reason"].as_str().unwrap();
         assert_eq!(reason.is_empty(), trial["outcome"] == "held", "{trial}");
@@ -115,7 +116,7 @@ fn a_planted_limit_is_found_and_told_in_the_users_words() {
 fn a_stage_without_a_limit_is_not_searched_further_than_asked() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), 60);
-    let act = "max: 3, trial: 3s, run_in: 1s, trials: 1";
+    let act = "max: 3, trial: 3s, run_in: 1s";
     let (ran, run) = rehearse(folder.path(), act, &[]);
     let found = finding(&run);
     let shown = format!("{}\n{}\n{run:#}", ran.stdout, ran.stderr);
@@ -132,7 +133,7 @@ fn a_stage_without_a_limit_is_not_searched_further_than_asked() {
 fn what_is_held_below_the_recorded_peak_is_searched_downwards_and_fails() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), 100);
-    let act = "trial: 3s, run_in: 1s, resolution: 40%, trials: 1";
+    let act = "trial: 3s, run_in: 1s, resolution: 40%";
     let (ran, run) = rehearse(folder.path(), act, &["--stage-fault", "capacity=50"]);
     let found = finding(&run);
     let shown = format!("{}\n{}\n{run:#}", ran.stdout, ran.stderr);
@@ -167,7 +168,7 @@ fn a_recording_that_is_too_short_says_what_is_needed_and_sends_nothing() {
 fn a_limit_of_the_scenario_is_told_as_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), 60);
-    let act = "trial: 3s, run_in: 1s, trials: 1";
+    let act = "trial: 3s, run_in: 1s";
     let (ran, run) = rehearse(folder.path(), act, &["--max-rate", "200"]);
     let title = finding(&run)["title"].as_str().unwrap().to_owned();
     let shown = format!("{}\n{}", ran.stdout, ran.stderr);

@@ -142,7 +142,7 @@ pub(super) fn tried(rig: &Rig<'_>, load: f64) -> Tried {
     trial.started_ns = nanoseconds(started);
     trial.counted_ns = nanoseconds(started + rig.options.run_in);
     trial.ended_ns = nanoseconds(ground.epoch.now());
-    trial.cooled_ns = left_behind(&gauges);
+    trial.left_ns = left_behind(&gauges);
     let ended = Early { guarded, watched, wished: ground.stop.is_requested() };
     judge(rig, &facts, &driven, &ended, &mut trial);
     Tried::Trial(Box::new(trial))
@@ -205,11 +205,30 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
         trial.expectations = (rig.ground.check)(summary, rig.options.trial);
         held(rig, summary, &trial.expectations)
     };
+    let is_here = rig.ground.target.is_here();
+    let bound = tightest_latency(&rig.ground.scenario.expect);
+    let verdict = match (verdict, stood_still(summary, bound).filter(|_| is_here)) {
+        (Ok(Some(_)), Some(reason)) => Err(reason),
+        (verdict, _) => verdict,
+    };
     (trial.outcome, trial.reason) = match verdict {
         Ok(None) => (Outcome::Held, String::new()),
         Ok(Some(reason)) => (Outcome::Failed, reason),
         Err(reason) => (Outcome::Spoiled, reason),
     };
+}
+
+/// A target on this machine stands still when the machine does: where that took half of what a
+/// request may take, what did not hold is not its fault.
+fn stood_still(summary: &Summary, bound_ns: Option<f64>) -> Option<String> {
+    let longest = summary.seconds.iter().map(|second| second.max_lateness_ns).max()?;
+    let is_long = bound_ns.is_some_and(|bound| as_f64(longest) >= bound / 2.0);
+    is_long.then(|| {
+        format!(
+            "this machine stood still for {}, and the target, which runs on it too, with it",
+            format_duration(Duration::from_nanos(longest))
+        )
+    })
 }
 
 /// Why everything holds (`None`), does not, or why that is not known.
@@ -277,4 +296,30 @@ fn late(rig: &Rig<'_>, summary: &Summary) -> Option<String> {
             format_share(0.01)
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::summary::examples::{answered, arrival};
+
+    /// The twins differ in how late the generator was once.
+    #[test]
+    fn a_machine_that_stood_still_is_told_from_a_slow_target() {
+        for (late_ms, is_told) in [(80, false), (130, true)] {
+            let mut summary = Summary::new();
+            for index in 0..100_u64 {
+                let arrival = arrival(index, Duration::from_millis(index * 20));
+                let mut sample = answered(&arrival, Duration::from_millis(400));
+                if index == 50 {
+                    let late = Duration::from_millis(late_ms);
+                    sample.dispatched = sample.dispatched.map(|at| at + late);
+                }
+                summary.add(&arrival, &sample);
+            }
+            let told = stood_still(&summary, Some(250e6));
+            assert_eq!(told.is_some(), is_told, "{late_ms} ms: {told:?}");
+            assert_eq!(stood_still(&summary, None), None, "no time is expected");
+        }
+    }
 }
