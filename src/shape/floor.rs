@@ -8,7 +8,9 @@
 use crate::shape::keys::Kept;
 use crate::shape::profile::Profile;
 use crate::stats::counts::{as_f64, coarsen};
-use crate::stats::dispersion::{index_of_dispersion, successive_dispersion};
+use crate::stats::dispersion::{
+    dependence_of_residuals, index_of_dispersion, successive_dispersion,
+};
 use crate::stats::distances::total_variation;
 use crate::stats::gaps::wasserstein_floor;
 
@@ -36,7 +38,7 @@ pub struct Floors {
     pub gaps_ks: f64,
     /// Wasserstein-1 of gaps, as a share of the mean gap.
     pub gaps_w1: f64,
-    /// IDC ratio less one, at 10 ms, 100 ms, 1 s and 10 s.
+    /// Logarithm of the IDC ratio, at 10 ms, 100 ms, 1 s and 10 s.
     pub dispersion: [f64; 4],
     /// Total variation distance of the mix.
     pub mix: f64,
@@ -53,7 +55,14 @@ pub const SCALES: [usize; 4] = [1, 10, 100, 1_000];
 
 /// The dispersion of counts in windows of `factor` × 10 ms, made of those of 10 ms.
 pub(super) fn dispersion(counts: &[u32], factor: usize) -> Option<f64> {
-    index_of_dispersion(&coarsen(counts, factor), as_f64(factor as u64) / 100.0)
+    index_of_dispersion(&coarsen(complete(counts, factor), factor), as_f64(factor as u64) / 100.0)
+}
+
+/// Counts without an incomplete last window of `factor` × 10 ms, which would pass for a burst. One
+/// that lacks less than a hundredth is complete: the last request just came a little before.
+fn complete(counts: &[u32], factor: usize) -> &[u32] {
+    let windows = (counts.len() + factor / 100) / factor.max(1);
+    counts.get(..windows * factor).unwrap_or(counts)
 }
 
 impl Floors {
@@ -69,7 +78,8 @@ impl Floors {
         let dispersion = |counts: &[u32], factor: usize| dispersion(counts, factor).unwrap_or(1.0);
         let counts = &reference.shape.counts;
         let second = dispersion(counts, 100).max(EVENEST);
-        let near = successive_dispersion(&coarsen(counts, 100)).unwrap_or(1.0).max(EVENEST);
+        let near = successive_dispersion(&coarsen(complete(counts, 100), 100));
+        let near = near.unwrap_or(1.0).max(EVENEST);
         let whole = dispersion(counts, 1_000).max(second).max(reference.cluster.unwrap_or(1.0));
         let both = 1.0 / n + 1.0 / m;
         let bursty = second.max(1.0);
@@ -78,7 +88,7 @@ impl Floors {
         let opens_rate = as_f64(opens) / seconds;
         let opens_second =
             index_of_dispersion(&coarsen(&reference.shape.opens, 1), 1.0).unwrap_or(1.0);
-        let (mix, design) = mix(reference, both);
+        let (mix, design) = mix(reference, other, both);
         let floors = Self {
             total: (whole * both).sqrt() * TAIL,
             wape: 2.0 * (second / (std::f64::consts::PI * rate)).sqrt(),
@@ -90,11 +100,7 @@ impl Floors {
             peak: (2.0 * second / as_f64(peak.max(1))).sqrt(),
             gaps_ks: 0.83 * (both * bursty).sqrt(),
             gaps_w1: wasserstein_floor(&reference.gaps, n / bursty, m / bursty).unwrap_or(0.0),
-            // The estimate's own error, of both, from as many windows as there are.
-            dispersion: SCALES.map(|factor| {
-                let windows = seconds * 100.0 / as_f64(factor as u64);
-                2.0 / windows.max(1.0).sqrt()
-            }),
+            dispersion: SCALES.map(|factor| dispersion_floor(factor, seconds)),
             mix,
             opens: 2.0 * (opens_second / (std::f64::consts::PI * opens_rate)).sqrt(),
             miss_curve: (0.25
@@ -126,6 +132,15 @@ impl Floors {
     }
 }
 
+/// The error of the logarithm of a ratio of dispersions: that of both estimates, from as many
+/// windows as there are. Where the trend is a mean of few windows, what is left of them is not
+/// independent, and the error is as much larger.
+fn dispersion_floor(factor: usize, seconds: f64) -> f64 {
+    let windows = (seconds * 100.0 / as_f64(factor as u64)).floor().max(1.0);
+    let dependence = dependence_of_residuals(as_f64(factor as u64) / 100.0);
+    2.0 / windows.sqrt() * dependence
+}
+
 /// Fewest sessions in each half of a load from which the halves tell how alike requests of one
 /// session are. With fewer, nothing is known of how far two samples of the mix are apart.
 const LEAST_SESSIONS: u64 = 30;
@@ -136,29 +151,43 @@ const EVENEST: f64 = 0.1;
 /// A standard deviation is exceeded by one of three: this many are, by one of eight.
 const TAIL: f64 = 1.5;
 
-/// The floor of the mix, and how many requests stand for one that is independent.
+/// The floor of the mix, and how many requests stand for one that is independent: infinite where
+/// too few sessions are known to tell.
 ///
 /// The closed form takes requests as drawn one by one: `½ Σ √(2p(1 − p)(1/n + 1/m)/π)`. Those of a
-/// session are not, so two halves of the first recording, each session whole in one of them, show
-/// how much larger it really is.
-fn mix(reference: &Profile, both: f64) -> (f64, f64) {
-    let n = as_f64(reference.shape.total);
-    let closed = |both: f64| -> f64 {
-        let each = reference.shape.mix.values().map(|&count| {
-            let share = as_f64(count) / n;
-            (2.0 * share * (1.0 - share) * both / std::f64::consts::PI).max(0.0).sqrt()
-        });
-        each.sum::<f64>() / 2.0
-    };
-    let [even, odd] = &reference.halves;
-    let sizes = [even, odd].map(|half| as_f64(half.values().sum::<u64>()));
-    let is_told = reference.sessions.iter().all(|&sessions| sessions >= LEAST_SESSIONS);
-    if !is_told {
-        return (f64::INFINITY, f64::INFINITY);
-    }
-    let design = total_variation(even, odd)
-        .map(|apart| apart / closed(1.0 / sizes[0] + 1.0 / sizes[1]))
-        .filter(|ratio| ratio.is_finite())
-        .map_or(1.0, |ratio| (ratio * ratio).max(1.0));
-    (closed(both) * design.sqrt(), design)
+/// session are not, so two halves of one recording, each session whole in one of them, show how
+/// much larger it really is: halves of the first, or of the second where the first has too few
+/// sessions or none, as a saved run has.
+fn mix(reference: &Profile, other: &Profile, both: f64) -> (f64, f64) {
+    let closed = closed_mix(reference, both);
+    let design = design(reference).or_else(|| design(other)).unwrap_or(f64::INFINITY);
+    let floor = if design.is_finite() { closed * design.sqrt() } else { f64::INFINITY };
+    (floor, design)
 }
+
+fn design(profile: &Profile) -> Option<f64> {
+    if profile.sessions.iter().any(|&sessions| sessions < LEAST_SESSIONS) {
+        return None;
+    }
+    let [even, odd] = &profile.halves;
+    // As real numbers: a saved run may say anything.
+    let sizes = [even, odd].map(|half| half.values().map(|&count| as_f64(count)).sum::<f64>());
+    let ratio = total_variation(even, odd)
+        .map(|apart| apart / closed_mix(profile, 1.0 / sizes[0] + 1.0 / sizes[1]))
+        .filter(|ratio| ratio.is_finite());
+    Some(ratio.map_or(1.0, |ratio| (ratio * ratio).max(1.0)))
+}
+
+/// The floor of the mix where each request is drawn on its own: what is within it is near, whatever
+/// requests of a session have in common.
+pub(super) fn closed_mix(profile: &Profile, both: f64) -> f64 {
+    let n = as_f64(profile.shape.total);
+    let each = profile.shape.mix.values().map(|&count| {
+        let share = as_f64(count) / n;
+        (2.0 * share * (1.0 - share) * both / std::f64::consts::PI).max(0.0).sqrt()
+    });
+    each.sum::<f64>() / 2.0
+}
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,10 @@ pub fn metric(name: &str, unit: &str, value: Evaluated, gate: Gate) -> Metric {
     let limit = limit_text(unit, gate);
     let (value, ratio, outcome, note) = match value {
         Err(reason) => (None, None, MetricOutcome::NotEvaluable, reason),
+        Ok(value) if value.is_nan() => {
+            let reason = "it is no number: nothing is left to divide by".to_owned();
+            (None, None, MetricOutcome::NotEvaluable, reason)
+        }
         Ok(value) => {
             let ratio = utilisation(value, gate);
             let outcome = match ratio {
@@ -164,5 +168,9 @@ mod tests {
         let printed = metric("m", "%", Ok(0.5), Gate::Report);
         assert_eq!((printed.outcome, printed.ratio), (MetricOutcome::Report, None));
         assert!(printed.value.is_some_and(|value| (value - 50.0).abs() < 1e-9));
+        for gate in [Gate::AtMost(1.0), Gate::AtLeast(0.5), Gate::Band([0.9, 1.1]), Gate::Report] {
+            let none = metric("m", "", Ok(f64::NAN), gate);
+            assert_eq!((none.outcome, none.value), (MetricOutcome::NotEvaluable, None));
+        }
     }
 }

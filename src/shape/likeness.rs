@@ -313,17 +313,17 @@ fn verdict(judged: &[Judged]) -> Verdict {
     let failed: Vec<usize> = (0..judged.len())
         .filter(|&index| judged[index].metric.outcome == MetricOutcome::Fail)
         .collect();
-    // Without the amount and the rate curve, nothing is known of the load.
+    // Without the amount, the rate curve and what was asked for, nothing is known of the load.
     let is_told = |name: &str| {
         judged.iter().any(|each| each.metric.name.starts_with(name) && each.metric.ratio.is_some())
     };
-    if failed.is_empty() {
-        let is_known = is_told("completeness") && is_told("WAPE");
-        return if is_known { Verdict::Faithful } else { Verdict::Invalid };
-    }
-    match faithful_from_ms(judged, &failed) {
-        Some(scale_ms) => Verdict::FaithfulFrom { scale_ms },
-        None => Verdict::Degraded,
+    let is_known = ["completeness", "WAPE", "mix TVD"].into_iter().all(is_told);
+    match (failed.is_empty(), faithful_from_ms(judged, &failed)) {
+        // It could be faithful, as far as that is known.
+        (true, _) | (false, Some(_)) if !is_known => Verdict::Invalid,
+        (true, _) => Verdict::Faithful,
+        (false, Some(scale_ms)) => Verdict::FaithfulFrom { scale_ms },
+        (false, None) => Verdict::Degraded,
     }
 }
 

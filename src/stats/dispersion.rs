@@ -41,6 +41,27 @@ pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {
     Some(apart / means.iter().sum::<f64>())
 }
 
+/// How many times as large the error of an index of dispersion is as that of as many independent
+/// windows: what is left of counts when their moving mean is taken out depends on its neighbours.
+/// By the autocovariances g of the kernel `δ − 1/W` of W windows, `√(g₀² + 2 Σ gₗ²) / g₀`: 1.39
+/// for windows of 10 s, of which the mean has three, and next to 1 for those of a second.
+pub fn dependence_of_residuals(window_seconds: f64) -> f64 {
+    let half = as_index(TREND_SECONDS / window_seconds / 2.0);
+    // One window is its own mean: nothing would be left.
+    if half == 0 {
+        return 1.0;
+    }
+    let width = as_f64(2 * half as u64 + 1);
+    let at_zero = 1.0 - 1.0 / width;
+    let squares: f64 = (1..=2 * half)
+        .map(|lag| {
+            let shared = (width - as_f64(lag as u64)) / (width * width);
+            (shared - if lag <= half { 2.0 / width } else { 0.0 }).powi(2)
+        })
+        .sum();
+    (at_zero * at_zero + 2.0 * squares).sqrt() / at_zero
+}
+
 fn trend(counts: &[u64], window_seconds: f64) -> Option<Vec<f64>> {
     let total = as_f64(counts.iter().sum());
     if total <= 0.0 || window_seconds <= 0.0 {
@@ -118,6 +139,15 @@ mod tests {
         let noisy: Vec<u64> = (100..1_000).map(|n| if n % 2 == 0 { n * 2 } else { 0 }).collect();
         near(wape_of_trend(&noisy, 1.0).unwrap(), 1.0, 0.05);
         assert_eq!(wape_of_trend(&[0, 0], 1.0), None);
+    }
+
+    /// By hand for the kernel (−1, 2, −1)/3: `√70 / 6`.
+    #[test]
+    fn residuals_of_a_mean_of_few_windows_depend_on_each_other() {
+        near(dependence_of_residuals(10.0), 70.0_f64.sqrt() / 6.0, 1e-12);
+        assert!((1.0..1.05).contains(&dependence_of_residuals(1.0)));
+        assert!((1.0..1.001).contains(&dependence_of_residuals(0.01)));
+        near(dependence_of_residuals(60.0), 1.0, 1e-12);
     }
 
     #[test]

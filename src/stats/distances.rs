@@ -55,8 +55,8 @@ pub fn max_cumulative_lag(planned: &[u64], produced: &[u64], window_seconds: f64
 /// Total variation distance of two distributions over the same classes: `½ Σ|p − q|`, 0 to 1.
 /// `None` when one of them is empty.
 pub fn total_variation<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f64> {
-    let (p_total, q_total) = (p.values().sum::<u64>(), q.values().sum::<u64>());
-    if p_total == 0 || q_total == 0 {
+    let (p_total, q_total) = (total(p), total(q));
+    if p_total <= 0.0 || q_total <= 0.0 {
         return None;
     }
     let distance: f64 = shares(p, q, p_total, q_total).map(|(p, q)| (p - q).abs()).sum();
@@ -66,8 +66,8 @@ pub fn total_variation<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Op
 /// Jensen–Shannon divergence of two distributions over the same classes, in bits, 0 to 1. `None`
 /// when one of them is empty.
 pub fn jensen_shannon<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f64> {
-    let (p_total, q_total) = (p.values().sum::<u64>(), q.values().sum::<u64>());
-    if p_total == 0 || q_total == 0 {
+    let (p_total, q_total) = (total(p), total(q));
+    if p_total <= 0.0 || q_total <= 0.0 {
         return None;
     }
     let part = |share: f64, middle: f64| {
@@ -85,8 +85,8 @@ pub fn jensen_shannon<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Opt
 /// Cramér's V of two distributions over the same classes, as of two samples of one size: the root
 /// of `½ Σ(p − q)²/(p + q)`, 0 to 1. `None` when one of them is empty.
 pub fn cramers_v<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f64> {
-    let (p_total, q_total) = (p.values().sum::<u64>(), q.values().sum::<u64>());
-    if p_total == 0 || q_total == 0 {
+    let (p_total, q_total) = (total(p), total(q));
+    if p_total <= 0.0 || q_total <= 0.0 {
         return None;
     }
     let parts = shares(p, q, p_total, q_total).filter(|(p, q)| p + q > 0.0);
@@ -94,15 +94,20 @@ pub fn cramers_v<K: Ord>(p: &BTreeMap<K, u64>, q: &BTreeMap<K, u64>) -> Option<f
     Some((sum / 2.0).sqrt())
 }
 
+/// All of a distribution, as a real number: counts from a file may be as large as there are.
+fn total<K>(counts: &BTreeMap<K, u64>) -> f64 {
+    counts.values().map(|&count| as_f64(count)).sum()
+}
+
 /// The shares of each class in both.
 fn shares<'a, K: Ord>(
     p: &'a BTreeMap<K, u64>,
     q: &'a BTreeMap<K, u64>,
-    p_total: u64,
-    q_total: u64,
+    p_total: f64,
+    q_total: f64,
 ) -> impl Iterator<Item = (f64, f64)> {
-    let share = |counts: &BTreeMap<K, u64>, total: u64, class: &K| {
-        as_f64(counts.get(class).copied().unwrap_or(0)) / as_f64(total)
+    let share = |counts: &BTreeMap<K, u64>, total: f64, class: &K| {
+        as_f64(counts.get(class).copied().unwrap_or(0)) / total
     };
     let only_q = q.keys().filter(|&class| !p.contains_key(class));
     p.keys().chain(only_q).map(move |class| (share(p, p_total, class), share(q, q_total, class)))

@@ -102,20 +102,34 @@ fn profile(reader: &RecordingReader) -> anyhow::Result<Profile> {
     Ok(profiler.finish(&sights.names()))
 }
 
-/// What the target received in a run: the seconds and the mix, which is all that a saved run keeps.
+/// Of what was planned, the share that may not have left where the mix of what did is still taken
+/// for the planned one: mixes are then no farther apart than that.
+const MOST_UNSENT: f64 = 0.001;
+
+/// What the target received in a run: the seconds, which is all that a saved run keeps, and the mix
+/// of what was planned where nearly all of it was sent.
 fn of_run(run: &Report, path: &Path) -> anyhow::Result<Read> {
     if run.series.is_empty() {
         bail!("{}: this run replayed nothing, so that it has no load to compare", path.display());
     }
     let seconds: Vec<u64> = run.series.iter().map(|second| second.sent).collect();
-    // Where the run had more routes than it lists, its mix is not known.
-    let listed = if run.other_routes.arrivals == 0 { run.routes.as_slice() } else { &[] };
+    let planned: f64 = run.routes.iter().map(|row| as_f64(row.arrivals)).sum();
+    let sent: f64 = seconds.iter().map(|&sent| as_f64(sent)).sum();
+    let unknown = if run.other_routes.arrivals > 0 {
+        Some("it had more routes than a saved run lists")
+    } else if planned - sent > MOST_UNSENT * planned {
+        Some("routes are listed as planned, and not all of that was sent")
+    } else {
+        None
+    };
+    let listed = if unknown.is_none() { run.routes.as_slice() } else { &[] };
     let routes = listed.iter().map(|row| (Arc::from(row.route.as_str()), row.arrivals));
     let name = path.display();
     let mut warnings = vec![format!(
         "{name}: a saved run keeps whole seconds, and neither sizes nor keys; its own report \
          judged it request by request"
     )];
+    warnings.extend(unknown.map(|why| format!("{name}: its mix is not known: {why}")));
     if let Some(scaling) = &run.facts.scaling {
         warnings.push(format!(
             "{name}: this run was another load on purpose, by a scale of {} and a speed of {}: {}",

@@ -4,6 +4,8 @@ mod clients;
 mod contents;
 mod popularity;
 
+use std::fmt::Write;
+
 use hdrhistogram::Histogram;
 
 use crate::shape::compare::memories;
@@ -51,6 +53,12 @@ fn band([low, high]: [f64; 2], floor: f64) -> [f64; 2] {
     [low.min(1.0 / most), high.max(most)]
 }
 
+/// The same of a ratio whose logarithm is as likely to be above as below: that of two estimates.
+fn band_of_estimates([low, high]: [f64; 2], floor: f64) -> [f64; 2] {
+    let most = three_digits((floor * FACTOR).exp());
+    [low.min(1.0 / most), high.max(most)]
+}
+
 /// An estimate does not have more digits than these.
 fn three_digits(value: f64) -> f64 {
     if value <= 0.0 {
@@ -71,9 +79,11 @@ mod ceiling {
     pub(super) const RATIO: f64 = 1.0;
     /// Of the amount, as a share.
     pub(super) const AMOUNT: f64 = 0.25;
-    /// Of the WAPE of opened connections, and of the ratio of dispersions of ten seconds, of which
-    /// no recording of minutes knows more.
+    /// Of the WAPE of opened connections, of which no recording of minutes knows more.
     pub(super) const COARSE: f64 = 1.5;
+    /// Of the logarithm of a ratio of dispersions: six times as much. Ten windows of ten seconds,
+    /// the fewest of which anything is told, tell no more.
+    pub(super) const DISPERSION: f64 = 1.8;
 }
 
 /// The value, unless what is tolerated of it because of its floor is beyond the ceiling.
@@ -86,45 +96,77 @@ fn supported(value: Evaluated, floor: f64, ceiling: f64) -> Evaluated {
     value
 }
 
-fn with_floor(mut judged: Judged, floor: f64) -> Judged {
+fn with_floor(judged: Judged, floor: f64) -> Judged {
+    with_note(judged, floor, "noise floor")
+}
+
+/// Says by how much a limit was widened for what was lost, which is no noise.
+fn with_lost(judged: Judged, lost: f64) -> Judged {
+    with_note(judged, lost, "allowed for losses")
+}
+
+fn with_note(mut judged: Judged, value: f64, what: &str) -> Judged {
     let metric = &mut judged.metric;
-    if floor > 0.0 && metric.value.is_some() {
-        let shown = if metric.unit == "%" { floor * 100.0 } else { floor };
+    if value > 0.0 && metric.value.is_some() {
+        let shown = if metric.unit == "%" { value * 100.0 } else { value };
         let space = if metric.unit.is_empty() { "" } else { " " };
-        metric.note = format!("noise floor {shown:.3}{space}{}", metric.unit);
+        let before = if metric.note.is_empty() { "" } else { ", " };
+        let _ = write!(metric.note, "{before}{what} {shown:.3}{space}{}", metric.unit);
     }
     judged
 }
 
+/// What was lost on the way into either file, as a share, which cannot be told from what was not
+/// sent: of a difference in number, and of what differs where each lost others.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    most: f64,
+    both: f64,
+}
+
+impl Lost {
+    fn of(input: &Input) -> Self {
+        let (first, second) = (input.reference.lost, input.other.lost);
+        Self { most: first.max(second), both: first + second }
+    }
+}
+
 fn amounts(input: &Input) -> Vec<Judged> {
     let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
-    // What was lost on the way into either file cannot be told from what was not sent.
-    let lost = input.reference.lost.max(input.other.lost);
-    let floor = floors.total.max(lost);
-    let complete = Gate::Band(band([limits.completeness, 1.0 / limits.completeness], floor));
-    let completeness = supported(both.completeness(), floor, ceiling::AMOUNT);
-    let mut metrics = vec![with_floor(other("completeness", "%", completeness, complete), floor)];
+    let lost = Lost::of(input);
+    // Of a floor, so much more is allowed for losses, which are no chance and count once.
+    let beside = |floor: f64, lost: f64| floor + lost / FACTOR;
+    let [least, most] = band([limits.completeness, 1.0 / limits.completeness], floors.total);
+    let complete = Gate::Band([least - lost.most, most + lost.most]);
+    let completeness =
+        supported(both.completeness(), beside(floors.total, lost.most), ceiling::AMOUNT);
+    let completeness = with_floor(other("completeness", "%", completeness, complete), floors.total);
+    let mut metrics = vec![with_lost(completeness, lost.most)];
     metrics.extend(lateness(input));
-    let lag = widened(limits.lag_seconds, floors.lag_seconds);
+    let length = input.reference.profile.length.as_secs_f64();
+    let lost_seconds = lost.most * length;
+    let lag = widened(limits.lag_seconds, floors.lag_seconds) + lost_seconds;
     let lag_ms = as_index(lag * 1e3) as u64;
-    let longest = input.reference.profile.length.as_secs_f64() / 10.0;
-    let lag_value = supported(both.lag_seconds(lag), floors.lag_seconds, longest);
+    let lag_floor = beside(floors.lag_seconds, lost_seconds);
+    let lag_value = supported(both.lag_seconds(lag), lag_floor, length / 10.0);
     let peak = band(limits.peak, floors.peak);
-    let peak_value = supported(both.peak_second(peak), floors.peak, ceiling::RATIO);
+    let peak = [peak[0] - lost.both, peak[1] + lost.both];
+    let peak_value = both.peak_second(peak);
+    let peak_value = supported(peak_value, beside(floors.peak, lost.both), ceiling::RATIO);
     for (seconds, floor) in [(1, floors.wape), (10, floors.wape_tens)] {
-        let wape = widened(limits.wape, floor);
-        let value = supported(both.rate_wape_in(seconds, wape), floor, ceiling::WAPE);
+        let wape = widened(limits.wape, floor) + lost.both;
+        let value = both.rate_wape_in(seconds, wape);
+        let value = supported(value, beside(floor, lost.both), ceiling::WAPE);
         let name = format!("WAPE {seconds} s");
-        let gate = Gate::AtMost(wape);
-        metrics.push(with_floor(counts(seconds as u64 * 1_000, &name, "%", value, gate), floor));
+        let judged = counts(seconds as u64 * 1_000, &name, "%", value, Gate::AtMost(wape));
+        metrics.push(with_lost(with_floor(judged, floor), lost.both));
     }
+    let lag = counts(lag_ms, "max cumulative lag", "s", lag_value, Gate::AtMost(lag));
+    let peak = counts(1_000, "peak ratio 1 s", "", peak_value, Gate::Band(peak));
     metrics.extend([
         counts(1_000, "nRMSE 1 s", "%", both.rate_rmse(), Gate::Report),
-        with_floor(
-            counts(lag_ms, "max cumulative lag", "s", lag_value, Gate::AtMost(lag)),
-            floors.lag_seconds,
-        ),
-        with_floor(counts(1_000, "peak ratio 1 s", "", peak_value, Gate::Band(peak)), floors.peak),
+        with_lost(with_floor(lag, floors.lag_seconds), lost_seconds),
+        with_lost(with_floor(peak, floors.peak), lost.both),
         counts(10, "peak ratio 10 ms q99.99", "", both.peak_window(), Gate::Report),
     ]);
     metrics
@@ -200,17 +242,27 @@ fn bursts(input: &Input) -> Vec<Judged> {
             (1, FineDispersion::Report) => (limits.dispersion, false),
             _ => (limits.dispersion, true),
         };
-        let widened = band(own_band, floor);
-        let gate = if gates { Gate::Band(widened) } else { Gate::Report };
-        let name = format!("IDC ratio {}", scale_name(factor));
-        let value = supported(both.dispersion(factor, widened), floor, ceiling::COARSE);
-        let metric = metric(&name, "", value, gate);
-        metrics.push(with_floor(Judged { kind: Kind::Burst(factor as u64 * 10), metric }, floor));
+        metrics.push(burst(both, factor, (own_band, gates), floor));
     }
     let [first, second] = [input.reference, input.other].map(|side| &side.profile.shape.counts);
     metrics.extend(memories(both));
     metrics.extend(hurst(first, second));
     metrics
+}
+
+/// The ratio of dispersions at `factor` × 10 ms within a band, which gates or is only printed.
+pub(super) fn burst(
+    both: Pair,
+    factor: usize,
+    (band, gates): ([f64; 2], bool),
+    floor: f64,
+) -> Judged {
+    let widened = band_of_estimates(band, floor);
+    let gate = if gates { Gate::Band(widened) } else { Gate::Report };
+    let name = format!("IDC ratio {}", scale_name(factor));
+    let value = supported(both.dispersion(factor, widened), floor, ceiling::DISPERSION);
+    let metric = metric(&name, "", value, gate);
+    with_floor(Judged { kind: Kind::Burst(factor as u64 * 10), metric }, floor)
 }
 
 type Estimate = fn(&[u64]) -> Option<Hurst>;

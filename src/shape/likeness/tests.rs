@@ -1,5 +1,6 @@
 //! Every fault of the detection matrix, and what is no fault, as loads that are set side by side.
 
+mod known;
 mod told;
 
 use std::sync::LazyLock;

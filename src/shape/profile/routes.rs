@@ -209,7 +209,7 @@ impl Mix {
 
     /// Requests whose classes are not told apart.
     pub fn beyond(&self) -> u64 {
-        self.other.iter().sum()
+        self.other[0].saturating_add(self.other[1])
     }
 
     /// Requests by name: all of them, and those of each half.
@@ -219,9 +219,10 @@ impl Mix {
         let others = std::iter::once((&other, self.other));
         let classes = self.classes.iter().map(|counted| (&counted.name, counted.halves));
         for (name, [even, odd]) in classes.chain(others) {
-            for (map, count) in maps.iter_mut().zip([even + odd, even, odd]) {
-                if even + odd > 0 {
-                    *map.entry(Arc::clone(name)).or_default() += count;
+            for (map, count) in maps.iter_mut().zip([even.saturating_add(odd), even, odd]) {
+                if even > 0 || odd > 0 {
+                    let counted = map.entry(Arc::clone(name)).or_default();
+                    *counted = counted.saturating_add(count);
                 }
             }
         }
@@ -239,7 +240,7 @@ impl Mix {
 
     fn put_away(&mut self, halves: [u64; 2]) {
         for (other, count) in self.other.iter_mut().zip(halves) {
-            *other += count;
+            *other = other.saturating_add(count);
         }
     }
 }

@@ -2,11 +2,13 @@
 
 use hdrhistogram::Histogram;
 
-use crate::shape::floor::FACTOR;
+use crate::shape::floor::{FACTOR, closed_mix};
 use crate::shape::gate::Gate;
 use crate::shape::judged::{Judged, other};
 use crate::shape::likeness::Input;
-use crate::shape::likeness::metrics::{apart, at_most, band, ceiling, pair, supported, with_floor};
+use crate::shape::likeness::metrics::{
+    Lost, apart, at_most, band, ceiling, pair, supported, widened, with_floor, with_lost,
+};
 use crate::shape::metrics::Evaluated;
 use crate::shape::profile::Profile;
 use crate::stats::counts::as_f64;
@@ -21,13 +23,12 @@ const SIZED_REQUESTS: u64 = 100;
 const LARGER: f64 = 10.0;
 
 pub(super) fn all(input: &Input) -> Vec<Judged> {
-    let (limits, floors, both) = (input.tolerances, &input.floors, pair(input));
+    let (limits, both) = (input.tolerances, pair(input));
     let [first, second] = [input.reference.profile, input.other.profile];
-    let mix = supported(both.mix(), floors.mix, ceiling::SHARE);
     let strength = cramers_v(&first.shape.mix, &second.shape.mix);
     let strength = strength.ok_or_else(|| "there is nothing to compare".to_owned());
     let mut metrics = vec![
-        with_floor(other("mix TVD", "%", mix, at_most(limits.mix, floors.mix)), floors.mix),
+        mix(input),
         other("mix JSD", "bits", both.divergence(), Gate::Report),
         other("mix Cramér's V", "", strength, Gate::Report),
     ];
@@ -45,7 +46,13 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
     metrics.push(other("request body ratio max", "", most, exact));
     metrics.push(larger(input));
     metrics.push(other("request body ratio by route", "", by_route(input), Gate::Report));
-    metrics.push(other("request bytes ratio", "", bytes(input, 0), exact));
+    // Each request that was lost has had bytes, as many as the others for all that is known.
+    let lost = Lost::of(input).both;
+    let exact = match exact {
+        Gate::Band([low, high]) => Gate::Band([low - lost, high + lost]),
+        report => report,
+    };
+    metrics.push(with_lost(other("request bytes ratio", "", bytes(input, 0), exact), lost));
     metrics.push(tails("request tail index difference", sizes));
     let answers = [&first.response_bytes, &second.response_bytes];
     for (name, q) in [("p50", 0.5), ("p99", 0.99)] {
@@ -55,6 +62,30 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
     metrics.push(other("response bytes ratio", "", bytes(input, 1), Gate::Report));
     metrics.push(tails("response tail index difference", answers));
     metrics
+}
+
+/// How far the mixes are apart. Where too few sessions are known, nobody knows how alike requests
+/// of one session are, and so what chance does to the mix at most; what it does at least is known,
+/// and a mix that is as near as that is near.
+fn mix(input: &Input) -> Judged {
+    let (limits, floors, lost) = (input.tolerances, &input.floors, Lost::of(input).both);
+    let [first, second] = [input.reference, input.other].map(|side| side.profile);
+    if first.shape.mix.is_empty() || second.shape.mix.is_empty() {
+        let reason = "the mix of one of them is not known".to_owned();
+        return other("mix TVD", "%", Err(reason), at_most(limits.mix, 0.0));
+    }
+    let is_told = floors.mix.is_finite();
+    let both = 1.0 / as_f64(first.shape.total) + 1.0 / as_f64(second.shape.total);
+    let floor = if is_told { floors.mix } else { closed_mix(first, both) };
+    let most = widened(limits.mix, floor) + lost;
+    let value = supported(pair(input).mix(), floor + lost / FACTOR, ceiling::SHARE);
+    let value = value.and_then(|value| {
+        if is_told || value <= most {
+            return Ok(value);
+        }
+        Err("too few sessions are known to tell how far two samples of one mix are apart".into())
+    });
+    with_lost(with_floor(other("mix TVD", "%", value, Gate::AtMost(most)), floor), lost)
 }
 
 /// The ratio of all bytes of requests, or of responses.
