@@ -27,7 +27,7 @@ use crate::drive::gauges::Gauges;
 use crate::plan::arrivals::Plan;
 use crate::plan::outline;
 use crate::scenario::acts::cold::ColdOptions;
-use crate::shape::forecast::ramp::ramp_csv;
+use crate::shape::forecast::ramp::{ramp_csv, unreadable};
 use crate::shape::forecast::{Forecast, forecast};
 use crate::shape::reads::Reads;
 use crate::units::format_duration;
@@ -95,7 +95,9 @@ impl Cold {
                 foreseen.capacity.unwrap_or_default(),
             ));
         }
-        if !foreseen.ramp.is_empty() {
+        if let Some(reason) = unreadable(&foreseen.ramp) {
+            self.notes.push(format!("{RAMP_FILE} was not written: {reason}"));
+        } else if !foreseen.ramp.is_empty() {
             let path = ground.folder.join(RAMP_FILE);
             match fs::write(&path, ramp_csv(&foreseen.ramp)) {
                 Ok(()) => self.ramp_file = Some(RAMP_FILE.to_owned()),

@@ -14,6 +14,7 @@ use crate::stats::counts::{as_f64, as_index};
 use crate::stats::lru::{Lru, MissCurve, miss_curve_of};
 use crate::stats::shards::Shards;
 use crate::stats::steady::quantile_of;
+use crate::units::{format_duration, format_share};
 
 /// What is assumed of the cache and of the origin behind it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,9 +170,9 @@ pub struct NineOfTen {
 pub struct RampStep {
     /// Seconds since the cold start.
     pub at_seconds: f64,
-    /// Share of the full rate, at most 1.
+    /// Share of the users, at most 1.
     pub share: f64,
-    /// Reads admitted per second.
+    /// Reads admitted per second at most: that share of the busiest bin.
     pub reads_per_second: f64,
 }
 
@@ -200,7 +201,7 @@ pub fn forecast(reads: &Reads, assumed: &Assumed) -> Forecast {
     Forecast {
         reads: reads.reads,
         beyond: reads.beyond(),
-        keys: as_index(reads.distinct().round()) as u64,
+        keys: (as_index(reads.distinct().round()) as u64).min(reads.reads),
         sampled: reads.rate(),
         curve_spread,
         cache_keys: assumed.cache_keys.map(|keys| keys as u64),
@@ -212,7 +213,7 @@ pub fn forecast(reads: &Reads, assumed: &Assumed) -> Forecast {
         peak_cold: most(&|bin| rate(bin.cold)),
         peak_warm: most(&|bin| rate(bin.warm)),
         peak_amplification: most(&|bin| as_f64(bin.cold) / as_f64(bin.warm.max(1))),
-        first_share: reads.distinct() / as_f64(reads.reads.max(1)),
+        first_share: (reads.distinct() / as_f64(reads.reads.max(1))).min(1.0),
         filling: filling(reads),
         stampede_keys: keys,
         stampede_routes: routes,
@@ -336,10 +337,20 @@ fn filling(reads: &Reads) -> Vec<Filling> {
 }
 
 impl Forecast {
-    /// When the ramp lets everybody in; `None` without a ramp.
+    /// When the ramp lets everybody in for good; `None` without a ramp, and where it never does.
     pub fn full_after(&self) -> Option<Duration> {
-        let last = self.ramp.last()?;
+        let last = self.ramp.last().filter(|last| last.share >= 1.0)?;
         Duration::try_from_secs_f64(last.at_seconds).ok()
+    }
+
+    /// When the ramp lets everybody in, or that it never does, as the end of a sentence; `None`
+    /// without a ramp.
+    pub fn told_full(&self) -> Option<String> {
+        let last = self.ramp.last()?;
+        Some(match self.full_after() {
+            Some(after) => format!("everybody after {}", format_duration(after)),
+            None => format!("never everybody: {} at the end", format_share(last.share)),
+        })
     }
 
     /// Whether a rehearsal is worth a warning before it begins.

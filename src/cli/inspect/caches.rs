@@ -186,12 +186,11 @@ fn capacity(text: &mut String, forecast: &Forecast) {
     };
     line(text, "the origin stands", &format!("{}/s: {above}", number(capacity)));
     let Some(RampStep { share, .. }) = forecast.ramp.first() else { return };
-    let full = forecast.full_after().unwrap_or_default();
-    let ramp = if full.is_zero() {
+    let ramp = if forecast.full_after().is_some_and(|full| full.is_zero()) {
         "everybody may come at once".to_owned()
     } else {
-        let share = format_share(*share);
-        format!("{share} of the users at first, everybody after {}", format_duration(full))
+        let full = forecast.told_full().unwrap_or_default();
+        format!("{} of the users at first, {full}", format_share(*share))
     };
     line(text, "safe ramp", &ramp);
 }

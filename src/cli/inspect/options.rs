@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use crate::cli::checked;
 use crate::scenario::acts::cold;
-use crate::shape::forecast::ramp::ramp_csv;
+use crate::shape::forecast::ramp::{ramp_csv, unreadable};
 use crate::shape::forecast::{Assumed, Forecast};
 
 /// The cache of the forecast. A scenario's act `cold` has the same options.
@@ -61,6 +61,9 @@ impl CacheOptions {
                 "there is no ramp for {}: no request of the recording is one that a cache answers",
                 path.display()
             );
+        }
+        if let Some(reason) = unreadable(&forecast.ramp) {
+            anyhow::bail!("there is no ramp for {}: {reason}", path.display());
         }
         fs::write(path, ramp_csv(&forecast.ramp))
             .with_context(|| format!("the ramp cannot be written to {}", path.display()))

@@ -133,6 +133,17 @@ fn what_cannot_be_forecast_is_no_panic() {
     assert!((different.first_share - 1.0).abs() < 1e-12);
     // 100 reads a second, one of which the origin stands: the ramp never lets all of them in.
     assert!(different.ramp.iter().all(|step| step.reads_per_second < 1.0 + 1e-9));
+    assert_eq!(different.full_after(), None);
+    assert_eq!(different.told_full().unwrap(), "never everybody: 1 % at the end");
+    // Nor of one second that is all there is, nor where the ramp is longer than the load.
+    let assumed = Assumed { capacity: Some(10.0), ..Assumed::default() };
+    for (count, keys) in [(90, 90), (6_000, 6_000), (3_000, 1_000)] {
+        let of_load = forecast(&filled(Reads::default(), count, |number| number % keys), &assumed);
+        assert!(of_load.is_too_much() && of_load.full_after().is_none(), "{:?}", of_load.ramp);
+    }
+    // The twin: long enough, a thousand misses at ten a second are over.
+    let long = forecast(&filled(Reads::default(), 20_000, |number| number % 1_000), &assumed);
+    assert!((long.full_after().unwrap().as_secs_f64() - 100.0).abs() < 1e-6, "{:?}", long.ramp);
 }
 
 #[test]
@@ -150,4 +161,79 @@ fn without_times_stampedes_are_not_known_and_with_one_that_is_said_they_are() {
     // 1 000 reads a second for 5 ms, without the first.
     assert!((known.stampedes[0].expected - 5.0).abs() < 1e-9);
     assert_eq!(known.stampedes[0].key.len(), 8);
+}
+
+/// What a ramp asks of the origin when it is played: of a bin, the share of it that is let in, of
+/// which as many miss as missed when it was recorded.
+fn most_misses(foreseen: &Forecast) -> f64 {
+    let share = |at: f64| {
+        let passed = foreseen.ramp.partition_point(|step| step.at_seconds <= at + 1e-9);
+        foreseen.ramp[passed - 1].share
+    };
+    let bins = (0_u64..).zip(&foreseen.bins);
+    bins.map(|(at, bin)| share(as_f64(at)) * as_f64(bin.cold)).fold(0.0, f64::max)
+}
+
+/// A load whose rate rises from 10 to 190 a second, each read of another key.
+#[test]
+fn a_load_that_rises_is_let_in_by_its_busiest_moment() {
+    let route: Arc<str> = Arc::from("GET /item/*");
+    let rising = |keys: u64| {
+        let mut reads = Reads::default();
+        let mut number = 0;
+        for second in 0..60_u64 {
+            let rate = if second < 30 { 10 } else { 190 };
+            for part in 0..rate {
+                let at = Duration::from_millis(second * 1_000 + part * 1_000 / rate);
+                reads.add_key(at, number % keys, &route, None);
+                number += 1;
+            }
+        }
+        let capacity = Some(100.0);
+        forecast(&reads, &Assumed { capacity, ..Assumed::default() })
+    };
+    let new = rising(u64::MAX);
+    assert!(most_misses(&new) <= 100.0 + 1e-6 && new.full_after().is_none(), "{:?}", new.ramp);
+    // The twin: few keys, which the first second has read all.
+    let few = rising(10);
+    assert!(few.full_after().is_some_and(|full| full <= Duration::from_secs(2)), "{:?}", few.ramp);
+}
+
+/// New keys late in the load are held back then, however warm the cache was before.
+#[test]
+fn what_is_new_late_is_let_in_slowly_late() {
+    let reads = filled(Reads::default(), 6_000, |number| if number < 3_000 { 1 } else { number });
+    let foreseen = forecast(&reads, &Assumed { capacity: Some(10.0), ..Assumed::default() });
+    assert!((foreseen.ramp[0].share - 1.0).abs() < 1e-9, "{:?}", foreseen.ramp);
+    assert!(most_misses(&foreseen) <= 10.0 + 1e-6, "{:?}", foreseen.ramp);
+    assert_eq!(foreseen.full_after(), None);
+}
+
+/// A long ramp is thinned, and still ends with everybody.
+#[test]
+fn a_ramp_of_many_steps_ends_where_it_ended() {
+    let steps: Vec<RampStep> = (0..501_u32)
+        .map(|at| RampStep {
+            at_seconds: f64::from(at),
+            share: f64::from(at + 1).min(501.0) / 501.0,
+            reads_per_second: 1.0,
+        })
+        .collect();
+    let thin = crate::shape::forecast::ramp::thinned(&steps);
+    assert!(thin.len() <= 200);
+    assert_eq!(thin.last(), steps.last());
+    let share = |ramp: &[RampStep], at: f64| {
+        ramp[ramp.partition_point(|step| step.at_seconds <= at) - 1].share
+    };
+    assert!((0..501_u32).map(f64::from).all(|at| share(&thin, at) <= share(&steps, at)));
+}
+
+#[test]
+fn a_ramp_that_no_scenario_reads_is_told() {
+    use crate::shape::forecast::ramp::unreadable;
+    let step = |at_seconds, share| RampStep { at_seconds, share, reads_per_second: 1.0 };
+    assert_eq!(unreadable(&[]), None);
+    assert_eq!(unreadable(&[step(0.0, 1e-6), step(604_800.0, 1.0)]), None);
+    assert!(unreadable(&[step(0.0, 0.5), step(604_801.0, 1.0)]).unwrap().contains("7 days"));
+    assert!(unreadable(&[step(0.0, 4e-7)]).unwrap().contains("4.00e-7 of the users"));
 }

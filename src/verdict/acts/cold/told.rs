@@ -93,11 +93,8 @@ pub(super) fn foreseen_lines(foreseen: &Forecast, ramp_file: Option<&str>) -> Ve
         format_share(foreseen.first_share)
     ));
     lines.extend(stampedes(foreseen));
-    if let Some((file, after)) = ramp_file.zip(foreseen.full_after()) {
-        lines.push(format!(
-            "{file} admits users so that it stands it: everybody after {}",
-            format_duration(after)
-        ));
+    if let Some((file, full)) = ramp_file.zip(foreseen.told_full()) {
+        lines.push(format!("{file} admits users so that it stands it: {full}"));
     }
     if foreseen.sampled < 1.0 {
         lines.push(format!(
