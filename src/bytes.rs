@@ -3,12 +3,28 @@
 //! All parsers of captured data stand on it, so that hostile input ends in an `Option`, never in
 //! an index out of bounds.
 
+use std::borrow::Cow;
+
 /// FNV-1a with 64 bits: the same in every run and on every machine, which `std`'s hashers do not
 /// promise.
 pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+/// Bytes of a name that is told: nobody reads more, and a thousand of them stay small.
+pub const MAX_NAME_BYTES: usize = 1 << 10;
+
+/// A name of a bounded length. What is cut has the hash of all of it behind, so that names which
+/// begin alike stay apart.
+pub fn short_name(name: &str) -> Cow<'_, str> {
+    if name.len() <= MAX_NAME_BYTES {
+        return Cow::Borrowed(name);
+    }
+    let end = name.floor_char_boundary(MAX_NAME_BYTES);
+    let hash = fnv1a(name.bytes());
+    Cow::Owned(format!("{}… #{hash:016x}", name.get(..end).unwrap_or("")))
 }
 
 /// Spreads a number over all bits, so that a threshold takes a fair share of any numbers.

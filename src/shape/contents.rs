@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::bytes::short_name;
 use crate::recording::{Exchange, Flags};
 use crate::shape::contents::series::{Burstiness, Busiest, Plateau, Series};
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::{MAX_SIZE, nanoseconds, record_time, sizes, times};
 
-/// Routes kept apart; further ones are counted together.
+/// Routes kept apart, by names of a kilobyte at most; further ones are counted together.
 pub const MAX_ROUTES: usize = 10_000;
 
 /// Connections, sessions and requests in flight followed, each: some hundred megabytes at most.
@@ -181,7 +182,8 @@ impl Contents {
         };
         *self.statuses.entry(status).or_default() += 1;
         *self.protocols.entry(exchange.protocol.name().to_owned()).or_default() += 1;
-        let mut route = format!("{} {}", exchange.method, exchange.route);
+        let route = format!("{} {}", exchange.method, exchange.route);
+        let mut route = short_name(&route).into_owned();
         if self.routes.len() >= MAX_ROUTES && !self.routes.contains_key(&route) {
             OTHER.clone_into(&mut route);
         }

@@ -4,11 +4,12 @@
 pub mod cacheable;
 mod hot;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::bytes::spread;
+use crate::bytes::{short_name, spread};
 use crate::shape::reads::hot::Hot;
 use crate::stats::counts::as_f64;
 use crate::stats::popularity::Popularity;
@@ -273,6 +274,10 @@ struct Routes {
 
 impl Routes {
     fn number(&mut self, name: &Arc<str>) -> u32 {
+        let name = &match short_name(name) {
+            Cow::Borrowed(_) => Arc::clone(name),
+            Cow::Owned(short) => Arc::from(short),
+        };
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }

@@ -120,3 +120,23 @@ fn routes_beyond_the_bound_are_counted_together() {
     assert_eq!(contents.routes.len(), MAX_ROUTES + 1);
     assert_eq!(contents.routes[OTHER], 7);
 }
+
+/// Two routes of half a megabyte that begin alike.
+#[test]
+fn long_names_of_routes_are_cut_and_stay_apart() {
+    let (mut contents, mut reads) = (Contents::default(), crate::shape::reads::Reads::default());
+    for number in 0..4 {
+        let mut long = exchange(number, 1, None);
+        long.route = format!("/{}{}", "ä".repeat(250_000), number % 2);
+        long.target = format!("/{number}");
+        contents.add(&long);
+        reads.add_exchange(&long);
+    }
+    let names: Vec<&String> = contents.routes.keys().collect();
+    assert!(contents.routes.values().all(|count| *count == 2), "{names:?}");
+    assert!(names.len() == 2 && names.iter().all(|name| name.len() < 1_100), "{names:?}");
+    assert!(names[0].starts_with("GET /ää") && reads.route(0).len() < 1_100);
+    assert_ne!(reads.route(0), reads.route(1));
+    contents.add(&exchange(9, 1, None));
+    assert_eq!(contents.routes["GET /"], 1, "a short name is as it is");
+}
