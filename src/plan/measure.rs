@@ -16,6 +16,7 @@ use crate::plan::{Arrival, PlanError, Totals};
 use crate::protocol::Protocol;
 use crate::recording::file::RecordingError;
 use crate::recording::stored::STORED_FROM;
+use crate::scenario::clones::CloneKeys;
 use crate::scenario::rewriting::Tokens;
 use crate::scenario::{Pace, Scenario};
 use crate::shape::Origin;
@@ -87,6 +88,7 @@ fn scaling(notes: &Notes, selection: &Selection, scenario: &Scenario, tally: &Ta
         shared_identities: notes.shared_identities,
         follows_cookies: scenario.rewriting.follow_cookies,
         own_keys: notes.own_keys,
+        asks_own_keys: scenario.clones.keys == CloneKeys::Own,
     }
 }
 

@@ -30,6 +30,9 @@ pub struct Scaling {
     pub follows_cookies: bool,
     /// Those with keys of their own.
     pub own_keys: u64,
+    /// Clones were to have keys of their own, where a request has keys that are known.
+    #[serde(default)]
+    pub asks_own_keys: bool,
 }
 
 /// The scales of the dispersion, in milliseconds.
@@ -146,6 +149,10 @@ impl Scaling {
                 "{} have keys of their own",
                 format_counted(self.own_keys, "request", "requests")
             )
+        } else if self.asks_own_keys {
+            "clones have no keys of their own: only GET, HEAD and commands of Redis have keys that \
+             are known, and no request of clones is one"
+                .to_owned()
         } else {
             "clones ask for the same resources and keys as their originals: caches look warmer \
              than with as many more users (`clones.keys: own`)"

@@ -57,6 +57,9 @@ fn what_clones_share_is_told() {
     let own = with(&|scaling| (scaling.own_identities, scaling.own_keys) = (100, 90));
     assert!(own.contains("100 have an identity") && own.contains("90 requests have keys"), "{own}");
     assert!(!own.contains("warmer") && !own.contains("carry"), "{own}");
+    // What is set already is no advice.
+    let none = with(&|scaling| scaling.asks_own_keys = true);
+    assert!(none.contains("no request of clones is one") && !none.contains("keys: own"), "{none}");
     let followed = with(&|scaling| {
         (scaling.shared_identities, scaling.follows_cookies) = (60, true);
     });
