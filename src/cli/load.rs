@@ -73,8 +73,8 @@ fn loaded(
 ) -> anyhow::Result<Loaded> {
     if is_model(path) {
         let scratch = Scratch::create()?;
-        draw_into(path, &scratch.recording())?;
-        return opened(scratch.recording(), Vec::new(), Some(scratch));
+        let warnings = draw_into(path, &scratch.recording())?;
+        return opened(scratch.recording(), warnings, Some(scratch));
     }
     let source = open(path)?;
     if source.content() == Content::Parquet {
@@ -90,8 +90,8 @@ fn loaded(
 pub fn load_into(path: &Path, into: &Path, voice: Voice) -> anyhow::Result<Loaded> {
     if is_model(path) {
         outputs::note(voice.quiet, &format!("drawing from {}", path.display()));
-        draw_into(path, into)?;
-        return opened(into.to_owned(), Vec::new(), None);
+        let warnings = draw_into(path, into)?;
+        return opened(into.to_owned(), warnings, None);
     }
     let source = open(path)?;
     if source.content() == Content::Parquet {

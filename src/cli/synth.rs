@@ -49,8 +49,8 @@ pub struct Synth {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     duration: Option<Duration>,
     /// Draw so many times as many sessions.
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, env = "PEAKHOUR_SCALE")]
-    #[arg(allow_negative_numbers = true, value_parser = checked(parse::scale, "PEAKHOUR_SCALE"))]
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    #[arg(allow_negative_numbers = true, value_parser = scale)]
     scale: f64,
     /// What if.
     #[command(flatten)]
@@ -70,4 +70,9 @@ pub fn synth(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
         }
         fit::fit(command, voice)
     }
+}
+
+/// A factor; it is no variable of the environment, which would count for the fit and for the draw.
+fn scale(text: &str) -> Result<f64, String> {
+    parse::scale(text).map_err(|mistake| mistake.to_string())
 }

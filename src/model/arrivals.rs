@@ -68,7 +68,7 @@ pub fn fit(begun: &Begun<'_>) -> Arrivals {
     let rate = levels(&stretches(&counts, dispersion), bin, (&starts, &owners), begun);
     // Where the rate changes, it changes by less in shorter intervals.
     let interval = if rate.len() > 1 { INTERVAL_OF_CHANGE } else { INTERVAL };
-    let tests = poisson_tests(&starts, interval);
+    let tests = poisson_tests(&starts, interval, length);
     let (dispersion, bursts) = bursts(&starts, length, resolution, &rate);
     Arrivals { rate, bursts, tests, dispersion }
 }
@@ -101,7 +101,8 @@ fn levels(
         });
         let seconds = begun.busiest.get(as_index(from)..).unwrap_or(&[]);
         let busiest = seconds.iter().take(as_index(until - from)).max().copied().unwrap_or(0);
-        levels.push(Level { from, sessions: 0.0, busiest: busiest.into() });
+        let busiest = as_index(rounded(f64::from(busiest))) as u64;
+        levels.push(Level { from, sessions: 0.0, busiest });
     }
     let rates = shared(&ratios, Alone::Nothing).unwrap_or_default();
     for (level, rate) in levels.iter_mut().zip(&rates) {
@@ -173,7 +174,9 @@ fn bursts(
         if window < 10.0 * resolution || whole < as_f64(LEAST_WINDOWS) || whole > 1e7 {
             continue;
         }
-        let counts = counted(starts, whole * window, window);
+        // What began behind the last whole window belongs to none.
+        let within = starts.partition_point(|start| *start < whole * window);
+        let counts = counted(starts.get(..within).unwrap_or(starts), whole * window, window);
         let means: Vec<f64> = (0..counts.len() as u64)
             .map(|index| window * mean_rate(rate, as_f64(index) * window, window))
             .collect();
@@ -346,6 +349,20 @@ mod tests {
         let bursts = found.bursts.unwrap();
         assert!(bursts.calm < 1.0 && bursts.busy > 1.5, "{bursts:?}");
         assert!(bursts.busy_lasts < 2.0, "{bursts:?}");
+    }
+
+    /// What is left behind the last whole window is no burst in it, and no burst is lost by it.
+    #[test]
+    fn lengths_that_are_no_multiple_of_a_window_change_nothing() {
+        let length = 309.9;
+        let even = fitted(&drawn(7, length, &|_| 30.0), length, 1e-6);
+        assert_eq!(even.bursts, None, "{even:?}");
+        assert!(even.dispersion.iter().all(|(_, index)| *index < 1.6), "{even:?}");
+        assert!(even.tests.unwrap().pass(), "{even:?}");
+        // The twin: the same length with bursts.
+        let rate = |now: f64| if (now * 2.5).fract() < 0.25 { 80.0 } else { 20.0 };
+        let bursty = fitted(&drawn(2, length, &rate), length, 1e-6);
+        assert!(bursty.bursts.is_some() && !bursty.tests.unwrap().pass(), "{bursty:?}");
     }
 
     #[test]

@@ -108,6 +108,21 @@ impl Left {
         self.ends.merge(&other.ends);
         self.owners.merge(&other.owners);
     }
+
+    /// How often it was the end, of all times that it was left. Where too few clients went on from
+    /// it, nobody did.
+    fn ends_of(&self) -> Ratio {
+        let mut went_on = Owners::default();
+        self.taken.values().for_each(|step| went_on.merge(&step.owners));
+        let hides = self.ends.owners.are_enough() && !went_on.are_enough();
+        let taken: u64 = self.taken.values().map(|step| step.count).sum();
+        let whole = self.ends.count + if hides { 0 } else { taken };
+        Ratio {
+            part: as_f64(self.ends.count),
+            whole: as_f64(whole),
+            owners: self.ends.owners.clone(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -239,12 +254,8 @@ fn common(seen: &Seen, told: &[State], rare: &mut BTreeMap<usize, Followed>) -> 
     if !left.owners.are_enough() {
         left = pooled(&|_| true);
     }
-    let taken: u64 = left.taken.values().map(|step| step.count).sum();
-    let ends = if left.ends.owners.are_enough() {
-        as_f64(left.ends.count) / as_f64(taken + left.ends.count)
-    } else {
-        usual_end(seen)
-    };
+    let Ratio { part, whole, owners } = left.ends_of();
+    let ends = if owners.are_enough() { part / whole } else { usual_end(seen) };
     state(0, &left, ends, rare).unwrap_or_else(|| gone_elsewhere(0, ends))
 }
 
@@ -267,12 +278,7 @@ fn usual_end(seen: &Seen) -> f64 {
 /// is that of the routes most like it, together; where too few ended at all, sessions are as long
 /// as they were on average.
 fn ends(seen: &Seen) -> Vec<f64> {
-    let ratio = |left: &Left| Ratio {
-        part: as_f64(left.ends.count),
-        whole: as_f64(left.taken.values().map(|step| step.count).sum::<u64>() + left.ends.count),
-        owners: left.ends.owners.clone(),
-    };
-    let ratios: Vec<Ratio> = seen.states.values().map(ratio).collect();
+    let ratios: Vec<Ratio> = seen.states.values().map(Left::ends_of).collect();
     shared(&ratios, Alone::Joins).unwrap_or_else(|| vec![usual_end(seen); ratios.len()])
 }
 
@@ -290,7 +296,7 @@ fn state(
     // Within a page, and not.
     let mut merged: [Vec<(usize, &Followed)>; 2] = [Vec::new(), Vec::new()];
     for ((to, embedded), seen) in &left.taken {
-        let law = seen.owners.are_enough().then(|| Law::fit(&mut seen.gaps.kept.clone())).flatten();
+        let law = seen.owners.are_enough().then(|| Law::fit(&seen.gaps.kept)).flatten();
         match law {
             Some(gap) => told.push((Some((*to).into()), *embedded, seen.count, gap)),
             None => merged[usize::from(*embedded)].push(((*to).into(), seen)),
@@ -307,7 +313,7 @@ fn state(
         for (to, step) in steps {
             rare.entry(to).or_default().merge(step);
         }
-        let gap = Law::fit(&mut all.gaps.kept).unwrap_or_else(|| usual(embedded));
+        let gap = Law::fit(&all.gaps.kept).unwrap_or_else(|| usual(embedded));
         told.push((None, embedded, all.count, gap));
     }
     let all = as_f64(told.iter().map(|(_, _, count, _)| count).sum::<u64>());
@@ -315,8 +321,8 @@ fn state(
         return None;
     }
     if told.is_empty() {
-        // Where they went is not told, but that they went on is.
-        let is_last = left.taken.is_empty();
+        // Where they went is not told, but that they went on is, where enough did.
+        let is_last = left.taken.is_empty() || ends >= 1.0;
         return Some(if is_last {
             State { from, ends: 1.0, next: Vec::new() }
         } else {

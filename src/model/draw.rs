@@ -6,6 +6,7 @@
 pub mod begin;
 pub mod choice;
 pub mod exchange;
+mod lost;
 pub mod pool;
 
 use std::cmp::Reverse;
@@ -17,6 +18,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::model::draw::begin::Begin;
 use crate::model::draw::choice::Choice;
+use crate::model::draw::lost::Lost;
 use crate::model::draw::pool::{Link, Pool};
 use crate::model::edit::{Outlier, edited};
 use crate::model::file::read::MAX_RATE;
@@ -104,8 +106,7 @@ pub struct Draw {
     order: u64,
     end_ns: u64,
     random: ChaCha8Rng,
-    /// Sessions that were not drawn since too many were under way, or cut since they were endless.
-    pub not_drawn: u64,
+    lost: Lost,
 }
 
 /// A session under way.
@@ -136,8 +137,11 @@ impl Draw {
     /// Begins to draw from a model; its edits are carried out.
     pub fn new(model: &Model, options: Options) -> Self {
         let mut model = edited(model);
+        let mut lost = Lost::default();
         for level in &mut model.rate {
-            level.sessions = (level.sessions * options.scale).min(MAX_RATE);
+            level.sessions *= options.scale;
+            lost.levels += u64::from(level.sessions > MAX_RATE);
+            level.sessions = level.sessions.min(MAX_RATE);
         }
         let recorded = model.routes.len() - model.edits.routes.len().min(model.routes.len());
         let shares = model.edits.routes.iter().map(|new| new.share);
@@ -145,6 +149,8 @@ impl Draw {
         let added = Choice::of((recorded..model.routes.len()).zip(shares));
         let mut random = ChaCha8Rng::seed_from_u64(options.seed);
         let length = options.length.map_or(model.duration, |length| length.as_secs_f64());
+        let late = model.edits.crowds.iter().filter(|crowd| crowd.at >= length);
+        lost.crowds = late.count() as u64;
         let mut begin = Begin::new(&model, length, &mut random);
         let next_begin = begin.next(&mut random);
         let routes = model.routes.len();
@@ -171,7 +177,7 @@ impl Draw {
             order: 0,
             end_ns: nanos(length),
             random,
-            not_drawn: 0,
+            lost,
         };
         for index in 0..draw.outliers.len() {
             draw.admit_outlier(index);
@@ -192,6 +198,11 @@ impl Draw {
     /// When connections were closed, those that are open still not among them.
     pub fn closings(&mut self) -> Closings {
         self.pool.closings()
+    }
+
+    /// What was drawn otherwise than the model says, so far: notes of a ledger.
+    pub fn notes(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.lost.notes(self.pool.unkept)
     }
 
     fn admit(&mut self, at_ns: u64) {
@@ -222,7 +233,7 @@ impl Draw {
         let slot = match self.vacant.pop() {
             Some(slot) => slot,
             None if self.active.len() >= MAX_ACTIVE => {
-                self.not_drawn += 1;
+                self.lost.not_drawn += 1;
                 return;
             }
             None => {
@@ -242,8 +253,10 @@ impl Draw {
     /// Where a session goes next, and when; it leaves where it ends.
     fn go_on(&mut self, at_ns: u64, slot: usize) {
         let next = self.next_of(slot);
-        let is_endless = next.is_some() && self.active[slot].requests >= MAX_REQUESTS;
-        self.not_drawn += u64::from(is_endless);
+        // A customer of an edit sends until the end, as it says.
+        let may_end = next.is_some() && self.active[slot].outlier.is_none();
+        let is_endless = may_end && self.active[slot].requests >= MAX_REQUESTS;
+        self.lost.endless += u64::from(is_endless);
         if let Some((route, gap)) = next.filter(|_| !is_endless) {
             self.active[slot].route = route;
             self.schedule(at_ns.saturating_add(nanos(gap)), slot);
@@ -368,3 +381,6 @@ fn chain(group: &Group, routes: usize) -> Chain {
 fn nanos(seconds: f64) -> u64 {
     as_index(seconds * 1e9) as u64
 }
+
+#[cfg(test)]
+mod tests;

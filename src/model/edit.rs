@@ -2,7 +2,7 @@
 
 use crate::model::sizes::{PowerTail, Sizes};
 use crate::model::sketch::Law;
-use crate::model::{Level, Model, Route, keys, rounded};
+use crate::model::{Model, Route, keys, rounded};
 
 /// Changes, as a file or the command line has them.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,17 +69,14 @@ const NEW_TAIL: f64 = 0.05;
 /// No size is drawn beyond so many times the largest recorded: what is beyond was never seen.
 const BEYOND: f64 = 2.0;
 
-/// The model with its edits carried out; new routes are behind the others, and outliers stay for
-/// whoever draws.
+/// The model with its edits carried out; new routes are behind the others, and crowds and outliers,
+/// which come at moments of the draw and not of the model, stay for whoever draws.
 pub fn edited(model: &Model) -> Model {
     let mut model = model.clone();
     for level in &mut model.rate {
         level.sessions *= model.edits.sessions;
     }
     model.edits.sessions = 1.0;
-    for crowd in std::mem::take(&mut model.edits.crowds) {
-        model.rate = crowded(&model.rate, crowd);
-    }
     if let Some(index) = model.edits.tail.take() {
         for route in &mut model.routes {
             heavier(&mut route.body, index);
@@ -90,21 +87,6 @@ pub fn edited(model: &Model) -> Model {
         model.edits.routes.iter().filter_map(|new| like(&model.routes, &new.route)).collect();
     model.routes.extend(new);
     model
-}
-
-fn crowded(rate: &[Level], crowd: Crowd) -> Vec<Level> {
-    let (from, until) = (crowd.at, crowd.at + crowd.lasts);
-    let mut levels: Vec<Level> = Vec::with_capacity(rate.len() + 2);
-    for (index, level) in rate.iter().enumerate() {
-        let end = rate.get(index + 1).map_or(f64::INFINITY, |next| next.from);
-        let mut cuts = vec![level.from];
-        cuts.extend([from, until].into_iter().filter(|cut| *cut > level.from && *cut < end));
-        for cut in cuts {
-            let times = if cut >= from && cut < until { crowd.times } else { 1.0 };
-            levels.push(Level { from: cut, sessions: level.sessions * times, ..*level });
-        }
-    }
-    levels
 }
 
 fn heavier(sizes: &mut Sizes, index: f64) {
@@ -135,22 +117,6 @@ fn like(routes: &[Route], name: &str) -> Option<Route> {
 mod tests {
     use super::*;
     use crate::model::sketch::Sketch;
-
-    fn level(from: f64, sessions: f64) -> Level {
-        Level { from, sessions, busiest: 0 }
-    }
-
-    #[test]
-    fn a_crowd_is_cut_out_of_the_rate() {
-        let rate = [level(0.0, 10.0), level(100.0, 20.0)];
-        let crowd = Crowd { at: 90.0, lasts: 20.0, times: 3.0 };
-        assert_eq!(
-            crowded(&rate, crowd),
-            [level(0.0, 10.0), level(90.0, 30.0), level(100.0, 60.0), level(110.0, 20.0)]
-        );
-        let late = Crowd { at: 500.0, lasts: 20.0, times: 2.0 };
-        assert_eq!(crowded(&rate, late)[2..], [level(500.0, 40.0), level(520.0, 20.0)]);
-    }
 
     #[test]
     fn tails_are_changed_made_and_bounded() {

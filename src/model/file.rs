@@ -243,8 +243,10 @@ fn quoted(name: &str) -> String {
 /// nor a comment is `model: 2`. `None` for any other text. Also the number of that line, from 1.
 pub fn version_of(text: &str) -> Option<(u64, usize)> {
     let is_empty = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
-    let (number, line) =
-        (1..).zip(text.lines().map(str::trim_end)).find(|(_, line)| !is_empty(line))?;
+    let (number, line) = (1..)
+        .zip(text.trim_start_matches('\u{feff}').lines().map(str::trim_end))
+        .find(|(_, line)| !is_empty(line))?;
     let version = line.strip_prefix("model:")?.split('#').next()?;
-    Some((version.trim().parse().ok()?, number))
+    let version = version.trim().trim_matches(['"', '\'']);
+    Some((version.parse().ok()?, number))
 }

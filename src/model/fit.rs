@@ -81,17 +81,19 @@ pub enum FitError<E: std::error::Error + 'static> {
     },
     /// It is one client's.
     #[error(
-        "{} of {} visits are one client's: with more than {} of them, a model would tell what \
+        "{} of {} {what} are one client's: with more than {} of them, a model would tell what \
          that one does; record for longer, or leave it out",
         format_count(*most),
-        format_count(*visits),
+        format_count(*all),
         format_share(MOST_OF_ONE)
     )]
     OneClient {
-        /// Visits of that client.
+        /// Visits or requests of that client.
         most: u64,
-        /// All visits.
-        visits: u64,
+        /// All of them.
+        all: u64,
+        /// Which of both.
+        what: &'static str,
     },
     /// Too long.
     #[error(
@@ -222,7 +224,11 @@ fn refuse<E: std::error::Error>(
         return Err(FitError::TooFewClients { clients: clients.len() as u64, visits });
     }
     if as_f64(most) > MOST_OF_ONE * as_f64(visits) {
-        return Err(FitError::OneClient { most, visits });
+        return Err(FitError::OneClient { most, all: visits, what: "visits" });
+    }
+    let (most, all) = most_requests(observation);
+    if as_f64(most) > MOST_OF_ONE * as_f64(all) {
+        return Err(FitError::OneClient { most, all, what: "requests" });
     }
     let first = observation.starts.first().copied().unwrap_or(0.0);
     let seconds = observation.latest - first;
@@ -236,6 +242,16 @@ fn refuse<E: std::error::Error>(
         return Err(FitError::TooCoarse { step: about.resolution, seconds });
     }
     Ok(())
+}
+
+/// Requests of the client that has most of them, and all, of those that are looked at.
+fn most_requests(observation: &Observation) -> (u64, u64) {
+    let mut requests: HashMap<u32, u64> = HashMap::new();
+    let visits = Visits { lasts: &[], owners: &observation.owners };
+    for event in &observation.events {
+        *requests.entry(visits.owner(event)).or_default() += 1;
+    }
+    (requests.values().max().copied().unwrap_or(0), observation.events.len() as u64)
 }
 
 fn modelled(mut observation: Observation, about: About<'_>) -> Fit {

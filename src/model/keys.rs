@@ -4,14 +4,14 @@
 pub mod stack;
 pub mod draw;
 
-use std::collections::{HashMap, HashSet};
-use std::hash::BuildHasher;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use foldhash::fast::FixedState;
 use rand::SeedableRng;
 use rand::rngs::ChaCha8Rng;
 
 use crate::model::keys::draw::KeyDraw;
-use crate::model::owners::are_common;
+use crate::model::owners::{Owners, are_common};
 use crate::model::{ANONYMOUS, Keys, MOST_RECENT, rounded};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::lru::stack_distances;
@@ -26,18 +26,23 @@ const NO_MATTER: f64 = 0.01;
 pub const USUAL: Keys =
     Keys { count: 1_000, exponent: 0.8, once: 0.0, fresh: 0.0, recent: Vec::new() };
 
-/// Fits the keys of a route: requests by key, and some of them in their order with who asked.
-/// `None` where there is but one. Where one client asked for too much, or was the first to ask for
-/// too many keys, they are [`USUAL`] ones.
-pub fn fit<S: BuildHasher>(
-    counts: &HashMap<u64, u64, S>,
-    references: &[(u64, u32)],
-) -> Option<Keys> {
-    if counts.len() < 2 {
+/// Fits the keys of a route: requests in their order, by key and who asked. `None` where there is
+/// but one. Where one client asked for too much, or was the first to ask for too many keys, they
+/// are [`USUAL`] ones; keys that too few asked for are not counted.
+pub fn fit(references: &[(u64, u32)]) -> Option<Keys> {
+    if references.iter().all(|(key, _)| Some(*key) == references.first().map(|first| first.0)) {
         return None;
     }
     if !are_told(references) {
         return Some(USUAL);
+    }
+    let references = &of_enough(references)[..];
+    if references.is_empty() {
+        return Some(USUAL);
+    }
+    let counts = counted(references);
+    if counts.len() < 2 {
+        return None;
     }
     let mut by_rank: Vec<u64> = counts.values().copied().collect();
     by_rank.sort_unstable_by(|a, b| b.cmp(a));
@@ -67,6 +72,34 @@ fn are_told(references: &[(u64, u32)]) -> bool {
         references.iter().filter(|(key, _)| seen.insert(*key)).map(|(_, owner)| *owner).collect();
     are_common(references.iter().map(|(_, owner)| *owner))
         && (first.len() < MANY || are_common(first.into_iter()))
+}
+
+fn counted(references: &[(u64, u32)]) -> HashMap<u64, u64, FixedState> {
+    let mut counts: HashMap<u64, u64, FixedState> = HashMap::default();
+    for (key, _) in references {
+        *counts.entry(*key).or_default() += 1;
+    }
+    counts
+}
+
+/// Requests for keys that enough clients asked for, each of them or all that are rare together.
+/// Those that were asked for once are rare ones that tell of a client each.
+fn of_enough(references: &[(u64, u32)]) -> Vec<(u64, u32)> {
+    let mut owners: HashMap<u64, Owners, FixedState> = HashMap::default();
+    for (key, owner) in references {
+        owners.entry(*key).or_default().add(*owner);
+    }
+    let is_rare = |key: &u64| owners.get(key).is_some_and(|owners| !owners.are_enough());
+    let rare: BTreeSet<(u64, u32)> =
+        references.iter().filter(|(key, _)| is_rare(key)).copied().collect();
+    let counts = counted(references);
+    let is_single = |key: &u64| counts.get(key) == Some(&1);
+    let common = |of: &dyn Fn(&u64) -> bool| {
+        are_common(rare.iter().filter(|(key, _)| of(key)).map(|(_, owner)| *owner))
+    };
+    let (rare_told, singles_told) = (common(&|_| true), common(&is_single));
+    let is_told = |key: &u64| !is_rare(key) || (rare_told && (singles_told || !is_single(key)));
+    references.iter().filter(|(key, _)| is_told(key)).copied().collect()
 }
 
 /// How many keys there are, and the share of requests for keys that never come again, so that as
@@ -253,132 +286,4 @@ fn as_many(keys: &Keys, references: &[(u64, u32)]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::RngExt;
-    use rand_distr::Zipf;
-
-    use super::*;
-    use crate::stats::lru::{MissCurve, miss_curve};
-
-    fn counted(references: &[u64]) -> HashMap<u64, u64> {
-        let mut counts = HashMap::new();
-        for key in references {
-            *counts.entry(*key).or_insert(0) += 1;
-        }
-        counts
-    }
-
-    /// Each is asked for by another one of a thousand clients.
-    fn asked(references: &[u64]) -> Vec<(u64, u32)> {
-        references.iter().copied().zip((0..1_000).cycle()).collect()
-    }
-
-    fn fitted(references: &[u64]) -> Option<Keys> {
-        fit(&counted(references), &asked(references))
-    }
-
-    /// Of so large a share one of the last twenty requests is repeated.
-    fn drawn(seed: u64, recent: f64) -> Vec<u64> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let zipf = Zipf::new(5_000.0, 0.9).unwrap();
-        let mut references: Vec<u64> = Vec::new();
-        for position in 0..60_000_u64 {
-            let again = references.len() > 50 && random.random::<f64>() < recent;
-            let key = if again {
-                references[references.len() - 1 - random.random_range(0..20)]
-            } else if random.random::<f64>() < 0.1 {
-                1_000_000 + position
-            } else {
-                let rank: f64 = random.sample(zipf);
-                as_index(rank) as u64
-            };
-            references.push(key);
-        }
-        references
-    }
-
-    #[test]
-    fn popularity_and_single_requests_are_found() {
-        let keys = fitted(&drawn(1, 0.0)).unwrap();
-        assert!((keys.exponent - 0.9).abs() < 0.05, "{keys:?}");
-        assert!((0.07..0.13).contains(&keys.once), "{keys:?}");
-        assert!((4_000..=6_000).contains(&keys.count), "{keys:?}");
-        assert!(keys.recent.is_empty(), "{keys:?}");
-    }
-
-    #[test]
-    fn keys_that_are_rare_by_chance_are_not_single_for_good() {
-        let (count, once) = population(20_000.0, 3_000.0, 0.0, 0.9);
-        assert!(count >= 3_000 && once <= 0.0, "{count} {once}");
-        let (distinct, single) = expected(20_000.0, 5_000.0, 0.9);
-        let (count, once) = population(20_000.0, distinct, single, 0.9);
-        assert!(count.abs_diff(5_000) < 50 && once < 0.001, "{count} {once}");
-        let (count, once) = population(21_000.0, distinct + 1_000.0, single + 1_000.0, 0.9);
-        assert!(count.abs_diff(5_000) < 500 && (once - 0.0476).abs() < 0.01, "{count} {once}");
-    }
-
-    /// The mean distance of two miss-ratio curves, over sizes from one key to all.
-    fn apart(one: &MissCurve, other: &MissCurve) -> f64 {
-        let all = as_f64(one.compulsory.max(other.compulsory));
-        let sizes = (0..=32).map(|step| as_index(all.powf(f64::from(step) / 32.0)));
-        let of = |size: usize| one.miss_ratio(size).unwrap() - other.miss_ratio(size).unwrap();
-        sizes.map(|size| of(size).abs()).sum::<f64>() / 33.0
-    }
-
-    /// Caches miss as often with keys that are drawn as with those that were recorded, whether keys
-    /// come again at once, or the popular ones change over time, or each is asked for in turn.
-    #[test]
-    fn caches_of_any_size_miss_as_often_with_what_is_drawn() {
-        let mut random = ChaCha8Rng::seed_from_u64(9);
-        let zipf = Zipf::new(2_000.0, 1.0).unwrap();
-        let mut drift = |position: u64| {
-            let rank: f64 = random.sample(zipf);
-            as_index(rank) as u64 + position / 20
-        };
-        let drifting: Vec<u64> = (0..60_000).map(&mut drift).collect();
-        let in_turn: Vec<u64> = (0..60_000).map(|position| position % 300).collect();
-        for (name, references, alone) in [
-            ("again", drawn(1, 0.4), 0.03),
-            ("drifting", drifting, 0.03),
-            ("in turn", in_turn, 0.1),
-        ] {
-            let keys = fitted(&references).unwrap();
-            let curve = |keys: &Keys| {
-                let mut random = ChaCha8Rng::seed_from_u64(10);
-                let mut draw = KeyDraw::new(keys);
-                let drawn: Vec<u64> = references.iter().map(|_| draw.draw(&mut random)).collect();
-                miss_curve(&drawn)
-            };
-            let seen = miss_curve(&references);
-            let found = apart(&seen, &curve(&keys));
-            assert!(found < 0.015, "{name}: {found} {keys:?}");
-            // The broken twin: popularity and nothing else.
-            let popular = apart(&seen, &curve(&Keys { recent: Vec::new(), ..keys }));
-            assert!(popular > alone, "{name}: {popular}");
-        }
-    }
-
-    #[test]
-    fn one_key_is_none_and_keys_that_never_come_again_are_told() {
-        assert_eq!(fitted(&[7, 7, 7]), None);
-        let keys = fitted(&(0..100).collect::<Vec<u64>>()).unwrap();
-        assert!(keys.once >= 1.0 && keys.recent.is_empty(), "{keys:?}");
-    }
-
-    #[test]
-    fn keys_that_one_client_went_through_are_not_counted() {
-        let references = drawn(1, 0.0);
-        let mut crawled = asked(&references);
-        crawled.extend((0..5_000).map(|item| (50_000_000 + item, 7)));
-        let all: Vec<u64> = crawled.iter().map(|(key, _)| *key).collect();
-        assert_eq!(fit(&counted(&all), &crawled), Some(USUAL));
-        // The twin: the same keys, and as many clients as keys.
-        for (client, (_, owner)) in (0..).zip(crawled.iter_mut().skip(60_000)) {
-            *owner = client;
-        }
-        assert_ne!(fit(&counted(&all), &crawled), Some(USUAL));
-        // And where few clients ask for anything at all.
-        let few: Vec<(u64, u32)> = crawled.iter().map(|(key, owner)| (*key, owner % 19)).collect();
-        assert_eq!(fit(&counted(&all), &few), Some(USUAL));
-    }
-}
+mod tests;

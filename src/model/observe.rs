@@ -37,10 +37,8 @@ pub const MAX_OPEN: usize = 1 << 20;
 /// request anew, since that goes through all of them.
 const LOOKED_FOR: f64 = SESSION_TIMEOUT / 10.0;
 
-/// Different keys counted, over all routes: a hundred megabytes.
-const MAX_KEYS: usize = 2_000_000;
-
-/// References kept of a route in their order, for how soon keys come again.
+/// References kept of a route in their order: how many keys there are, how popular, and how soon
+/// they come again is told by these, and by nothing that is not tested for whose it is.
 pub const MAX_REFERENCES: usize = 100_000;
 
 /// Longest time and largest size of a model, a month and a fraction of a terabyte: what a hostile
@@ -74,8 +72,6 @@ pub struct Asked {
     pub rest: Sample,
     /// Requests by status; 0 without a response.
     pub statuses: BTreeMap<u16, (u64, Owners)>,
-    /// Requests by key.
-    pub keys: HashMap<u64, u64, FixedState>,
     /// Keys in their order and who asked for them, as far as they are kept.
     pub references: Vec<(u64, u32)>,
 }
@@ -109,7 +105,6 @@ pub struct Observation {
     pub beyond: BTreeMap<&'static str, u64>,
     open: HashMap<u64, Open, FixedState>,
     looked_for: f64,
-    keys_kept: usize,
     most_events: usize,
     random: ChaCha8Rng,
 }
@@ -127,7 +122,7 @@ const TOO_MANY: &str = "of sessions beyond those that can be followed";
 
 /// What is known of a request but not step by step.
 const NOT_STEPS: &str = "are in the rate and the sizes, and not in what follows what";
-const NOT_KEYS: &str = "are for keys beyond those that are counted";
+const NOT_KEYS: &str = "are in the rate and the sizes, and not in which keys are asked for";
 
 impl Observation {
     /// Nothing seen yet. `shared` says that connections carry requests of several sessions.
@@ -147,7 +142,6 @@ impl Observation {
             beyond: BTreeMap::new(),
             open: HashMap::default(),
             looked_for: f64::NEG_INFINITY,
-            keys_kept: 0,
             most_events: MAX_EVENTS,
             random: ChaCha8Rng::seed_from_u64(1),
         }
@@ -181,16 +175,10 @@ impl Observation {
         self.size_up(exchange, route, owner);
         let key = target_hash(&exchange.authority, &exchange.target);
         let Some(asked) = self.routes.get_mut(route) else { return };
-        if let Some(count) = asked.keys.get_mut(&key) {
-            *count += 1;
-        } else if self.keys_kept < MAX_KEYS {
-            self.keys_kept += 1;
-            asked.keys.insert(key, 1);
-        } else {
-            *self.beyond.entry(NOT_KEYS).or_default() += 1;
-        }
         if asked.references.len() < MAX_REFERENCES {
             asked.references.push((key, owner));
+        } else {
+            *self.beyond.entry(NOT_KEYS).or_default() += 1;
         }
     }
 

@@ -4,6 +4,8 @@
 //! A client is a session as the recording has it: a hash of its cookies, of its address in a log,
 //! or of its connection where it sent neither. However often it comes back, it counts once.
 
+use std::collections::BTreeMap;
+
 use crate::bytes::fnv1a;
 use crate::model::ANONYMOUS;
 use crate::stats::counts::as_f64;
@@ -61,6 +63,35 @@ pub fn are_common(owners: impl Iterator<Item = u32>) -> bool {
     let most = all.chunk_by(|a, b| a == b).map(<[u32]>::len).max().unwrap_or(0);
     let distinct = all.chunk_by(|a, b| a == b).count();
     distinct >= ANONYMOUS && as_f64(most as u64) <= MOST_OF_ONE * as_f64(all.len() as u64)
+}
+
+/// Lets go of values of those who have more than [`MOST_OF_ONE`] of them until none has: evenly in
+/// their order, so that all others keep what they have. Where too few have any, nothing changes.
+pub fn thin<T>(values: &mut Vec<(T, u32)>) {
+    let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
+    for (_, owner) in values.iter() {
+        *counts.entry(*owner).or_default() += 1;
+    }
+    if counts.len() < ANONYMOUS {
+        return;
+    }
+    let mut largest: Vec<u64> = counts.values().copied().collect();
+    largest.sort_unstable_by(|a, b| b.cmp(a));
+    // With k of them at m each, and r others: m = (k·m + r)/4 at most. Fewer than four have that.
+    let most = (0..4_u64).find_map(|capped| {
+        let (_, others) = largest.split_at_checked(usize::try_from(capped).ok()?)?;
+        let most = others.iter().sum::<u64>() / (4 - capped);
+        let fits = others.first().is_none_or(|next| *next <= most);
+        fits.then_some(most)
+    });
+    let Some(most) = most else { return };
+    let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+    values.retain(|(_, owner)| {
+        let all = counts.get(owner).copied().unwrap_or(0);
+        let number = seen.entry(*owner).or_default();
+        *number += 1;
+        all <= most || *number * most / all > (*number - 1) * most / all
+    });
 }
 
 /// A part of a whole, and who it is told of.
@@ -163,6 +194,29 @@ mod tests {
         assert!(are_common(even(30).chain(std::iter::repeat_n(99, 100))));
         assert!(!are_common(even(30).chain(std::iter::repeat_n(99, 101))));
         assert!(!are_common(std::iter::empty()));
+    }
+
+    #[test]
+    fn those_who_have_too_much_are_thinned_to_a_quarter() {
+        let even = |count: u32, each: usize| {
+            (0..count).flat_map(move |owner| std::iter::repeat_n((0.0, owner), each))
+        };
+        let of = |values: &[(f64, u32)], owner: u32| {
+            values.iter().filter(|(_, of)| *of == owner).count()
+        };
+        // One, three, and one of many who has no more than a quarter.
+        for (large, counts) in [(1, 5_000), (3, 5_000), (1, 100)] {
+            let more = (100..100 + large).flat_map(|it| std::iter::repeat_n((1.0, it), counts));
+            let mut values: Vec<(f64, u32)> = even(30, 10).chain(more).collect();
+            thin(&mut values);
+            assert!(are_common(values.iter().map(|(_, owner)| *owner)), "{large}");
+            assert!((0..30).all(|owner| of(&values, owner) == 10));
+            assert!((100..100 + large).all(|owner| of(&values, owner) >= 100.min(counts)));
+        }
+        // Too few are left as they are.
+        let mut few: Vec<(f64, u32)> = even(19, 1).chain([(1.0, 0); 99]).collect();
+        thin(&mut few);
+        assert_eq!(few.len(), 118);
     }
 
     #[test]

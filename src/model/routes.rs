@@ -1,6 +1,7 @@
 //! Templates of routes that tell of nobody: a segment of a path stays as it is only where enough
 //! sessions have it, and a template only where enough sessions asked for it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::owners::{Owners, owner_of};
@@ -37,6 +38,8 @@ struct Asked {
 impl Seen {
     /// Takes a request into account.
     pub fn add(&mut self, method: &str, route: &str, session: u64) {
+        let (method, route) = known_as(method, route);
+        let (method, route) = (method, &*route);
         let known = self.routes.get_mut(method).and_then(|routes| routes.get_mut(route));
         let asked = match known {
             Some(asked) => asked,
@@ -105,6 +108,19 @@ impl Seen {
     }
 }
 
+/// A method that a model names, or none, and as much of a route as tells anything, so that routes
+/// have a bound: what is longer ends with a star in the place of the rest.
+fn known_as<'a>(method: &'a str, route: &'a str) -> (&'a str, Cow<'a, str>) {
+    const MOST: usize = MAX_SEGMENTS * (MAX_LITERAL + 1);
+    let method = if METHODS.contains(&method) { method } else { "" };
+    if route.len() <= MOST {
+        return (method, Cow::Borrowed(route));
+    }
+    let cut = route.get(..route.floor_char_boundary(MOST)).unwrap_or("");
+    let whole = cut.rfind('/').and_then(|end| cut.get(..end)).unwrap_or("");
+    (method, Cow::Owned(format!("{whole}/*")))
+}
+
 /// The segments of a path that may be told; `None` for what is no path, or asked for strangely.
 fn path_of<'a>(method: &str, route: &'a str) -> Option<impl Iterator<Item = &'a str>> {
     let path = route.strip_prefix('/')?;
@@ -126,6 +142,9 @@ fn template(
         name.push_str(if is_told { segment } else { "*" });
         before.push('/');
         before.push_str(segment);
+    }
+    if route.split('/').nth(MAX_SEGMENTS + 1).is_some() {
+        name.push_str("/*");
     }
     Some(name)
 }
@@ -177,6 +196,8 @@ pub struct Table {
 impl Table {
     /// The number of a method and a route as they are recorded.
     pub fn number(&self, method: &str, route: &str) -> usize {
+        let (method, route) = known_as(method, route);
+        let route = &*route;
         self.of.get(method).and_then(|routes| routes.get(route)).copied().unwrap_or(self.other)
     }
 }
@@ -222,6 +243,28 @@ mod tests {
         ]);
         let names = odd.table(false).names;
         assert_eq!(names, ["GET /a/*", OTHER]);
+    }
+
+    #[test]
+    fn long_paths_end_with_a_star_and_are_kept_no_longer_than_they_tell() {
+        let deep = "/a/b/c/d/e/f/g/h/i/j/k/l";
+        let all = seen(&[
+            ("GET", &format!("{deep}/orders"), 30),
+            ("GET", &format!("{deep}/invoices"), 30),
+            ("GET", deep, 30),
+        ]);
+        let table = all.table(false);
+        assert_eq!(table.names, [format!("GET {deep}/*"), format!("GET {deep}"), OTHER.to_owned()]);
+        assert_eq!(table.number("GET", &format!("{deep}/orders")), 0);
+        // What begins like a word in the place where it is cut is none.
+        let long = |tail: &str| format!("/a/{}{tail}", "word".repeat(2_000));
+        let all = seen(&[("GET", &long("x"), 30), ("GET", &long("y"), 30), ("GET", "/a", 30)]);
+        let kept: Vec<&String> = all.routes.values().flat_map(HashMap::keys).collect();
+        assert!(kept.len() == 2 && kept.iter().all(|route| route.len() < 1_000), "{kept:?}");
+        let table = all.table(false);
+        assert_eq!(table.names, ["GET /a/*", "GET /a", OTHER]);
+        assert_eq!(table.number("GET", &long("z")), 0);
+        assert_eq!(all.beyond, 0);
     }
 
     #[test]

@@ -148,14 +148,15 @@ pub const MAX_SIGMA: f64 = 20.0;
 const FEW: usize = 4 * ANONYMOUS;
 
 impl Law {
-    /// The law of values with their owners, which are sorted here. `None` where they have too few
-    /// owners, or one of them has too many of the values.
-    pub fn fit(values: &mut [Owned]) -> Option<Self> {
+    /// The law of values with their owners. `None` where they have too few owners, or one of them
+    /// has too many of the values.
+    pub fn fit(values: &[Owned]) -> Option<Self> {
         if !are_common(values.iter().map(|(_, owner)| *owner)) {
             return None;
         }
+        let mut values = values.to_vec();
         values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let sketch = Sketch::fit(values)?;
+        let sketch = Sketch::fit(&values)?;
         let plain: Vec<f64> = values.iter().map(|(value, _)| *value).collect();
         let Some(LogNormal { mu, sigma }) = lognormal(&plain) else {
             return Some(Self::Points(sketch));
@@ -200,7 +201,9 @@ pub fn ceiling(value: f64) -> f64 {
         return 0.0;
     }
     let step = two_digits(value);
-    rounded(((value / step).floor() + 1.0) * step)
+    let next = |by: f64| rounded(((value / step).floor() + by) * step);
+    // Decimal fractions are none of the computer's: 0.29 / 0.01 is a little less than 29.
+    [1.0, 2.0].into_iter().map(next).find(|bound| *bound > value).unwrap_or_else(|| next(3.0))
 }
 
 /// The same below the smallest value.
@@ -275,10 +278,10 @@ mod tests {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let law = Normal::new(1.0, 0.8).unwrap();
         let values: Vec<f64> = (0..5_000).map(|_| random.sample(law)).collect();
-        let fitted = Law::fit(&mut owned(&values, 5_000)).unwrap();
+        let fitted = Law::fit(&owned(&values, 5_000)).unwrap();
         assert!(matches!(fitted, Law::LogNormal { .. }), "{fitted:?}");
         let even: Vec<f64> = (0..5_000_u32).map(|index| f64::from(index % 100)).collect();
-        let points = Law::fit(&mut owned(&even, 5_000)).unwrap();
+        let points = Law::fit(&owned(&even, 5_000)).unwrap();
         assert!(matches!(points, Law::Points(_)), "{points:?}");
         for (law, values) in [(fitted, values), (points, even)] {
             let mut drawn: Vec<f64> = (0..5_000).map(|_| law.draw(&mut random)).collect();
@@ -302,7 +305,7 @@ mod tests {
             for (_, owner) in values.iter_mut().take(share) {
                 *owner = 7;
             }
-            Law::fit(&mut values)
+            Law::fit(&values)
         };
         assert!(of_one(500).is_some());
         assert_eq!(of_one(2_000), None);
@@ -322,5 +325,19 @@ mod tests {
         }
         assert!((foot(4_200.0) - 4_100.0).abs() < 1e-9 && (foot(1_234.0) - 1_200.0).abs() < 1e-9);
         assert_eq!(rounded(1.0 / 3.0).to_string(), "0.3333");
+    }
+
+    /// A bound of two digits is never the value, also of decimal fractions that have no exact number.
+    #[test]
+    fn a_ceiling_is_above_its_value() {
+        for digits in 10..100_u32 {
+            for scale in [1e-3, 1e-2, 1e-1, 1.0, 1e3] {
+                let value = f64::from(digits) * scale;
+                let bound = ceiling(value);
+                assert!(bound > value && bound < value * 1.25, "{bound} for {value}");
+            }
+            let value = f64::from(digits) / 100.0;
+            assert!(ceiling(value) > value, "{value}");
+        }
     }
 }

@@ -33,16 +33,20 @@ impl Tests {
     }
 }
 
-/// Tests moments in ascending order, in seconds, in intervals of a length in seconds. `None` where
-/// no interval has two.
-pub fn poisson_tests(moments: &[f64], interval: f64) -> Option<Tests> {
+/// Tests moments in ascending order, in seconds, in intervals of a length in seconds, of which the
+/// last ends where what was recorded ends. `None` where no interval has two.
+pub fn poisson_tests(moments: &[f64], interval: f64, length: f64) -> Option<Tests> {
     let (mut uniform, mut lewis) = (Vec::new(), Vec::new());
     let number = |moment: &f64| (moment / interval).floor();
     for within in moments.chunk_by(|a, b| number(a).total_cmp(&number(b)).is_eq()) {
         let Some(first) = within.first().filter(|_| within.len() >= LEAST) else { continue };
         let start = number(first) * interval;
+        let lasts = (length - start).min(interval);
+        if lasts <= 0.0 {
+            continue;
+        }
         let shares: Vec<f64> =
-            within.iter().map(|moment| ((moment - start) / interval).clamp(0.0, 1.0)).collect();
+            within.iter().map(|moment| ((moment - start) / lasts).clamp(0.0, 1.0)).collect();
         lewis.extend(transformed(&shares));
         uniform.extend(shares);
     }
@@ -119,7 +123,7 @@ mod tests {
     fn rejected(interval: f64, gap: &dyn Fn(&mut ChaCha8Rng, f64) -> f64) -> [usize; 2] {
         let mut rejected = [0, 0];
         for seed in 0..10 {
-            let tests = poisson_tests(&process(seed, gap), interval).unwrap();
+            let tests = poisson_tests(&process(seed, gap), interval, SECONDS).unwrap();
             rejected[0] += usize::from(tests.uniform > tests.limit);
             rejected[1] += usize::from(tests.lewis > tests.limit);
         }
@@ -153,7 +157,7 @@ mod tests {
         };
         let [uniform, lewis] = rejected(60.0, &batches);
         assert!(uniform <= 4 && lewis == 10, "{uniform} {lewis}");
-        let tests = poisson_tests(&process(1, &batches), 60.0).unwrap();
+        let tests = poisson_tests(&process(1, &batches), 60.0, SECONDS).unwrap();
         assert!((0.15..0.3).contains(&tests.lewis) && !tests.pass(), "{tests:?}");
     }
 
@@ -161,9 +165,9 @@ mod tests {
     fn moments_that_were_rounded_are_no_poisson_process() {
         let poisson = |random: &mut ChaCha8Rng, _: f64| exponential(random) / 20.0;
         let rounded: Vec<f64> = process(5, &poisson).iter().map(|moment| moment.floor()).collect();
-        let tests = poisson_tests(&rounded, 60.0).unwrap();
+        let tests = poisson_tests(&rounded, 60.0, SECONDS).unwrap();
         assert!(tests.lewis > 0.9, "{tests:?}");
-        assert_eq!(poisson_tests(&[], 60.0), None);
-        assert_eq!(poisson_tests(&[1.0], 60.0), None);
+        assert_eq!(poisson_tests(&[], 60.0, SECONDS), None);
+        assert_eq!(poisson_tests(&[1.0], 60.0, SECONDS), None);
     }
 }

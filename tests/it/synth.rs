@@ -272,6 +272,28 @@ fn what_is_too_short_too_coarse_or_too_little_has_no_model() {
     assert!(fitted(&all, 60.0, 1e-6).is_ok());
 }
 
+/// One client that asks again and again, by requests and not by visits.
+#[test]
+fn a_client_with_much_of_all_requests_has_no_model() {
+    let all = recorded(&Law { seconds: 60.0, ..Law::default() }, 1);
+    let monitored = |requests: u64| {
+        let monitor = (0..requests).map(|number| Exchange {
+            at: Duration::from_secs(60) * u32::try_from(number).unwrap()
+                / u32::try_from(requests).unwrap(),
+            session: 7_000_000,
+            connection: 7_000_000,
+            ..all[0].clone()
+        });
+        let mut both: Vec<Exchange> = all.iter().cloned().chain(monitor).collect();
+        both.sort_by_key(|one| one.at);
+        fitted(&both, 60.0, 1e-6)
+    };
+    let count = all.len() as u64;
+    let told = monitored(count / 2).unwrap_err();
+    assert!(told.contains("requests are one client's"), "{told}");
+    assert!(monitored(count / 5).is_ok());
+}
+
 /// Visits of a client, half an hour apart, are that client's however many they are.
 #[test]
 fn visits_of_a_few_clients_are_no_crowd() {

@@ -15,6 +15,7 @@ use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redaction;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
+use crate::units::format_count;
 
 /// Bytes at the beginning of a file among which a model says that it is one.
 const LOOKED_AT: u64 = 4_096;
@@ -28,24 +29,29 @@ pub fn is_model(path: &Path) -> bool {
     is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
 }
 
-/// Draws a recording as long as the model says.
-pub(super) fn draw_into(path: &Path, recording: &Path) -> anyhow::Result<()> {
+/// Draws a recording as long as the model says; what is not as it says, a sentence each.
+pub(super) fn draw_into(path: &Path, recording: &Path) -> anyhow::Result<Vec<String>> {
     let model = load(path)?;
     let mut writer = RecordingWriter::create(recording)?;
     let options = Options { seed: 1, length: None, scale: 1.0 };
     let origin = format!("drawn from {}, seed 1", path.display());
-    let (header, _) = drawn(&model, options, origin, &mut writer)?;
+    let (header, warnings) = drawn(&model, options, origin, &mut writer)?;
     writer.finish(header)?;
-    Ok(())
+    Ok(warnings.into_iter().map(|warning| format!("{}: {warning}", path.display())).collect())
 }
 
-/// Draws all of a recording into a writer; its header, and sessions that were not drawn.
+/// What was drawn otherwise than the model says, a sentence each.
+pub fn warnings(draw: &Draw) -> Vec<String> {
+    draw.notes().map(|(what, count)| format!("{} {what}", format_count(count))).collect()
+}
+
+/// Draws all of a recording into a writer; its header, and what is not as the model says.
 pub fn drawn(
     model: &Model,
     options: Options,
     origin: String,
     recording: &mut RecordingWriter,
-) -> anyhow::Result<(Header, u64)> {
+) -> anyhow::Result<(Header, Vec<String>)> {
     let mut draw = Draw::new(model, options);
     let writer = Writer::new(draw.model());
     let mut ledger = Ledger::default();
@@ -60,6 +66,10 @@ pub fn drawn(
         ledger.messages.end("exchange", 1);
         recording.push(exchange)?;
     }
+    for (what, count) in draw.notes() {
+        ledger.note(what, count);
+    }
+    let warnings = warnings(&draw);
     let length = draw.length().max(last);
     let header = Header {
         format_version: FORMAT_VERSION,
@@ -78,5 +88,5 @@ pub fn drawn(
         handshakes: Handshakes::default(),
         part: None,
     };
-    Ok((header, draw.not_drawn))
+    Ok((header, warnings))
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::cli::exit::Exit;
 use crate::cli::files::{Unfinished, check_recording};
-use crate::cli::load::models::drawn;
+use crate::cli::load::models::{drawn, warnings};
 use crate::cli::synth::Synth;
 use crate::cli::{Voice, outputs};
 use crate::model::Model;
@@ -21,22 +21,17 @@ pub(super) fn draw(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
     command.edits.apply(&mut model)?;
     let options = Options { seed: command.seed, length: command.duration, scale: command.scale };
     if command.dry_run {
-        return Ok(counted(&model, options));
+        return Ok(counted(&model, options, voice));
     }
     let output = command.output.as_deref().context("name the recording to write with -o FILE")?;
     check_recording(output, std::slice::from_ref(&command.input))?;
     let _unfinished = Unfinished::recording(output)?;
     let mut writer = RecordingWriter::create(output)?;
     let origin = format!("drawn from {}, seed {}", command.input.display(), command.seed);
-    let (header, not_drawn) = drawn(&model, options, origin, &mut writer)?;
+    let (header, warnings) = drawn(&model, options, origin, &mut writer)?;
     let length = Duration::from_nanos(header.duration_ns);
     let header = writer.finish(header)?;
-    if not_drawn > 0 {
-        outputs::note(
-            voice.quiet,
-            &format!("warning: {} sessions were too many or endless", format_count(not_drawn)),
-        );
-    }
+    tell(&warnings, voice);
     outputs::note(
         voice.quiet,
         &format!(
@@ -50,8 +45,14 @@ pub(super) fn draw(command: &Synth, voice: Voice) -> anyhow::Result<Exit> {
     Ok(Exit::Pass)
 }
 
+fn tell(warnings: &[String], voice: Voice) {
+    for warning in warnings {
+        outputs::note(voice.quiet, &format!("warning: {warning}"));
+    }
+}
+
 /// What would be drawn.
-fn counted(model: &Model, options: Options) -> Exit {
+fn counted(model: &Model, options: Options, voice: Voice) -> Exit {
     let mut draw = Draw::new(model, options);
     let writer = Writer::new(draw.model());
     let (mut exchanges, mut connections, mut bytes) = (0, 0, 0_u64);
@@ -62,6 +63,7 @@ fn counted(model: &Model, options: Options) -> Exit {
         let size = (exchange.request_head.len() as u64).saturating_add(one.body);
         bytes = bytes.saturating_add(size);
     }
+    tell(&warnings(&draw), voice);
     outputs::result(&format!(
         "{} exchanges on {} connections in {}, {} of requests\n",
         format_count(exchanges),

@@ -103,7 +103,7 @@ fn private(text: &str, fit: &mut Fit, loaded: &Loaded, voice: Voice) -> anyhow::
 /// The sentence for people about a copy test that found nothing.
 fn passed(copied: &Tested) -> String {
     let all = copied.all.as_ref().map_or_else(
-        || format!("too few sessions have {STEPS} steps to tell"),
+        || format!("too few clients, or sessions of {STEPS} steps, to tell"),
         |all| format!("of {}", shares(all)),
     );
     let (told, groups) = (copied.groups.iter().flatten().count(), copied.groups.len());

@@ -98,6 +98,27 @@ fn where_few_end_sessions_end_as_where_it_is_most_like_it() {
     assert_eq!(ends, [1.0, 0.5263]);
 }
 
+/// One client of a thousand goes on from where all others end.
+#[test]
+fn that_few_went_on_is_not_told_and_that_many_did_is() {
+    let fitted = |going: u32, rounds: u32| {
+        let mut events: Vec<Event> = (0..1_000).map(|visit| event(visit, 0, f32::NAN)).collect();
+        for visit in 0..going {
+            events.extend((0..rounds).map(|_| event(visit, 1, 5.0)));
+            events.push(event(visit, 0, 5.0));
+        }
+        fitted(&mut events, &clients(1_000), 3)
+    };
+    let of = |group: &Group| group.states.iter().find(|state| state.from == 0).cloned().unwrap();
+    for (going, rounds) in [(1, 1), (19, 1), (1, 5_000)] {
+        let group = fitted(going, rounds);
+        let state = of(&group);
+        assert!(state.ends >= 1.0 && state.next.is_empty(), "{going}: {state:?}");
+    }
+    let state = of(&fitted(40, 1));
+    assert!(state.ends < 0.97 && !state.next.is_empty(), "{state:?}");
+}
+
 #[test]
 fn what_few_did_in_a_group_is_as_all_sessions_did_it() {
     let parent = fitted(&mut going_to(&|_| 1), &clients(100), 3);

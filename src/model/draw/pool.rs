@@ -35,14 +35,24 @@ pub struct Pool {
     how: Connections,
     /// Those that all sessions share, by when they are free again.
     shared: BTreeMap<(u64, u64), Link>,
+    most: usize,
     opened: u64,
     closings: Closings,
+    /// Ends of connections that there was no room for.
+    pub unkept: u64,
 }
 
 impl Pool {
     /// Nothing is open yet.
     pub fn new(how: Connections) -> Self {
-        Self { how, shared: BTreeMap::new(), opened: 0, closings: Closings::default() }
+        Self {
+            how,
+            shared: BTreeMap::new(),
+            most: MAX_SHARED,
+            opened: 0,
+            closings: Closings::default(),
+            unkept: 0,
+        }
     }
 
     /// Puts a request that takes a time on a connection of the session, or of all.
@@ -81,10 +91,11 @@ impl Pool {
         let idle = self.shared.range(..=(at_ns, u64::MAX)).next_back().map(|(key, _)| *key);
         let key = match idle {
             Some(key) if random.random::<f64>() >= self.opens_after(at_ns, key.0) => Some(key),
-            Some(_) => None,
+            // Where there are as many as are kept, an idle one is used all the same.
+            Some(key) => Some(key).filter(|_| self.shared.len() >= self.most),
             None => {
                 let waits =
-                    self.shared.len() >= MAX_SHARED || random.random::<f64>() >= self.how.when_busy;
+                    self.shared.len() >= self.most || random.random::<f64>() >= self.how.when_busy;
                 self.shared.keys().next().copied().filter(|_| waits)
             }
         };
@@ -129,7 +140,8 @@ impl Pool {
     fn close(&mut self, link: Link, random: &mut impl Rng) {
         if let Some(held) = &self.how.held {
             let at = link.free_ns.saturating_add(nanos(held.draw(random)));
-            self.closings.add(link.connection, Duration::from_nanos(at));
+            let is_kept = self.closings.add(link.connection, Duration::from_nanos(at));
+            self.unkept += u64::from(!is_kept);
         }
     }
 
@@ -144,4 +156,29 @@ fn used(link: &mut Link, at_ns: u64, free_ns: u64) -> Link {
     link.seq = link.seq.saturating_add(1);
     link.free_ns = link.free_ns.max(free_ns);
     *link
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::ChaCha8Rng;
+
+    use super::*;
+
+    /// A model that opens a connection for each request, however many are idle.
+    #[test]
+    fn shared_connections_have_a_bound() {
+        let how = Connections { shared: true, when_busy: 1.0, when_idle: Vec::new(), held: None };
+        let opened = |most: usize| {
+            let mut random = ChaCha8Rng::seed_from_u64(1);
+            let mut pool = Pool { most, ..Pool::new(how.clone()) };
+            for request in 0..1_000_u64 {
+                pool.take(&mut Vec::new(), request * 1_000, 10, &mut random);
+                assert!(pool.shared.len() <= most);
+            }
+            pool.opened
+        };
+        assert_eq!(opened(20), 20);
+        assert_eq!(opened(MAX_SHARED), 1_000);
+    }
 }

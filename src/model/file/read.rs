@@ -122,11 +122,12 @@ fn model(place: Place<'_>, keys: &ModelKeys) -> Result<Model, ModelError> {
     let routes = parts::routes(place, &keys.routes)?;
     let names: BTreeMap<&str, usize> =
         routes.iter().enumerate().map(|(number, route)| (&*route.name, number)).collect();
+    let duration = place.number(&keys.duration, 1.0..=YEAR)?;
     let groups = chains::groups(place, &keys.groups, &names)?;
     Ok(Model {
         fitted: fitted(place, keys.fitted.as_ref())?,
-        duration: place.number(&keys.duration, 1.0..=YEAR)?,
-        rate: rate(place, &keys.rate)?,
+        duration,
+        rate: rate(place, &keys.rate, duration)?,
         bursts: keys.bursts.as_ref().map(|keys| parts::bursts(place, keys)).transpose()?,
         edits: parts::edits(place, keys.edits.as_ref())?,
         connections: parts::connections(place, &keys.connections)?,
@@ -146,11 +147,19 @@ fn fitted(place: Place<'_>, keys: Option<&FittedKeys>) -> Result<Fitted, ModelEr
 fn rate(
     place: Place<'_>,
     keys: &Spanned<Vec<Spanned<LevelKeys>>>,
+    duration: f64,
 ) -> Result<Vec<Level>, ModelError> {
     let mut rate: Vec<Level> = Vec::new();
     for level in &keys.value {
         let from = place.number(&level.value.from, 0.0..=YEAR)?;
         let begins = rate.last().map_or(from <= 0.0, |before| before.from < from);
+        if from >= duration {
+            return Err(place.mistake(
+                level,
+                format!("this stretch of the rate begins behind the model's end, {duration} s"),
+                "write an earlier moment, or a longer `duration`".to_owned(),
+            ));
+        }
         if !begins || rate.len() >= MAX_LEVELS {
             return Err(place.mistake(
                 level,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::observe::Asked;
-use crate::model::owners::{Owners, are_common};
+use crate::model::owners::{Owners, are_common, thin};
 use crate::model::sample::{Sample, together};
 use crate::model::sizes::Sizes;
 use crate::model::sketch::{Law, Owned, Sketch};
@@ -29,26 +29,34 @@ pub(super) fn routes(names: &[String], asked: &[Asked]) -> Vec<Route> {
         head: head(all(|asked| &asked.head)).unwrap_or_else(|| Sketch::constant(USUAL_HEAD)),
         body: Sizes::fit(&all(|asked| &asked.body), &Sizes::none()),
         answer: Sizes::fit(&all(|asked| &asked.answer), &Sizes::none()),
-        first_byte: Law::fit(&mut all(|asked| &asked.first_byte)),
-        rest: Law::fit(&mut all(|asked| &asked.rest)),
+        first_byte: Law::fit(&evenly(all(|asked| &asked.first_byte))),
+        rest: Law::fit(&evenly(all(|asked| &asked.rest))),
     };
     names.iter().zip(asked).map(|(name, asked)| route(name, asked, &usual)).collect()
 }
 
-fn head(mut heads: Vec<Owned>) -> Option<Sketch> {
-    heads.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+fn head(heads: Vec<Owned>) -> Option<Sketch> {
+    let heads = evenly(heads);
     are_common(heads.iter().map(|(_, owner)| *owner)).then(|| Sketch::fit(&heads)).flatten()
+}
+
+/// Values in their order, of which nobody has more than a quarter: with more, they would have no
+/// law at all, and all others none because of one.
+fn evenly(mut values: Vec<Owned>) -> Vec<Owned> {
+    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    thin(&mut values);
+    values
 }
 
 fn route(name: &str, asked: &Asked, usual: &Usual) -> Route {
     // What was never recorded of a route is not there, and not as elsewhere.
     let law = |sample: &Sample, usual: &Option<Law>| {
         let was_seen = sample.seen > 0;
-        Law::fit(&mut sample.kept.clone()).or_else(|| usual.clone().filter(|_| was_seen))
+        Law::fit(&evenly(sample.kept.clone())).or_else(|| usual.clone().filter(|_| was_seen))
     };
     Route {
         name: name.to_owned(),
-        keys: keys::fit(&asked.keys, &asked.references),
+        keys: keys::fit(&asked.references),
         head: head(asked.head.kept.clone()).unwrap_or_else(|| usual.head.clone()),
         body: Sizes::fit(&asked.body.kept, &usual.body),
         answer: Sizes::fit(&asked.answer.kept, &usual.answer),

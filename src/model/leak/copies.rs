@@ -13,6 +13,7 @@ use crate::model::Group;
 use crate::model::chains::{self, Limits, Visits};
 use crate::model::draw::choice::Choice;
 use crate::model::observe::Event;
+use crate::model::owners::Owners;
 use crate::stats::counts::as_f64;
 
 /// Steps in a row that are compared.
@@ -50,7 +51,8 @@ impl Copies {
 }
 
 /// What became of the test, of all sessions and of each group. `None` where too few sequences were
-/// drawn to tell: most sessions have fewer than [`STEPS`] steps, or nobody did.
+/// drawn to tell: most sessions have fewer than [`STEPS`] steps, or nobody did; or where half of
+/// the clients are so few that the chain of their sessions tells no step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tested {
     /// Of all sessions.
@@ -97,6 +99,14 @@ fn copies(sessions: &[&[Event]], owners: &[u32], routes: usize) -> Option<Copies
     let (seen, unseen) = (half(0), half(1));
     let limits = Limits { embedded_below: 0.0, ended_before: f64::INFINITY };
     let chain = chains::fit(&chains::seen(&seen, visits, limits), routes, 1.0, None);
+    let clients: Owners =
+        seen.iter().filter_map(|session| session.first()).map(|it| visits.owner(it)).collect();
+    let steps = || chain.states.iter().flat_map(|state| &state.next);
+    let tells = steps().any(|step| step.to.is_some()) || chain.elsewhere.len() > 1;
+    // A chain that tells nothing repeats nothing, which proves nothing of one that does.
+    if !clients.are_enough() || !tells {
+        return None;
+    }
     let (in_seen, in_unseen) = (sequences(&seen), sequences(&unseen));
     let mut walker = Walker::new(&chain, routes);
     let (mut all, mut known, mut known_unseen) = (0, 0, 0);
@@ -211,6 +221,18 @@ mod tests {
         assert!(told.all.unwrap().sequences > 1_000 && told.groups.is_empty(), "{told:?}");
         assert_eq!(told.worst(), None);
         assert_eq!(test(&all[..2], &|_| 0), Tested { all: None, groups: Vec::new() });
+    }
+
+    /// Half of these clients are so few that a chain of theirs tells no step.
+    #[test]
+    fn a_chain_that_tells_nothing_proves_nothing() {
+        let long = |clients: u32| -> Vec<Vec<Event>> {
+            let mut random = ChaCha8Rng::seed_from_u64(6);
+            let mut event = |session| Event { session, route: random.random_range(0..4), gap: 1.0 };
+            (0..clients).map(|session| (0..100).map(|_| event(session)).collect()).collect()
+        };
+        assert_eq!(test(&long(38), &|_| 0).all, None);
+        assert!(test(&long(60), &|_| 0).all.is_some_and(|told| told.seen > 0.0));
     }
 
     /// In each group one half of the clients does what none of the other half does. All together

@@ -1,6 +1,6 @@
 //! How requests share connections: when one is opened although another one could have been used.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use foldhash::fast::FixedState;
 
@@ -43,7 +43,7 @@ pub struct Used {
 pub struct Links {
     shared: bool,
     /// When each is free again, by its visit and then by time: the last one was used last.
-    free: BTreeMap<(u64, u64), Vec<u64>>,
+    free: BTreeMap<(u64, u64), BTreeSet<u64>>,
     known: HashMap<u64, Known, FixedState>,
     looked_for: u64,
     when_busy: Tally,
@@ -140,12 +140,12 @@ impl Links {
         if let Some(before) = self.known.insert(connection, Known { place, owner }) {
             self.remove(connection, before.place);
         }
-        self.free.entry(place).or_default().push(connection);
+        self.free.entry(place).or_default().insert(connection);
     }
 
     fn remove(&mut self, connection: u64, place: (u64, u64)) {
         if let Some(all) = self.free.get_mut(&place) {
-            all.retain(|other| *other != connection);
+            all.remove(&connection);
             if all.is_empty() {
                 self.free.remove(&place);
             }
@@ -194,7 +194,7 @@ impl Links {
         }
         // Those that are equal have an order, too: the same recording is the same model.
         held.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        Law::fit(&mut held)
+        Law::fit(&held)
     }
 }
 

@@ -38,7 +38,12 @@ pub(super) fn groups(
     Ok(groups)
 }
 
-fn whole<T>(place: Place<'_>, at: &Spanned<T>, what: &str, sum: f64) -> Result<(), ModelError> {
+pub(super) fn whole<T>(
+    place: Place<'_>,
+    at: &Spanned<T>,
+    what: &str,
+    sum: f64,
+) -> Result<(), ModelError> {
     if (sum - 1.0).abs() <= SLACK {
         return Ok(());
     }
@@ -85,6 +90,10 @@ fn group(
         Some(keys) => shares(place, keys, names)?,
         None => Vec::new(),
     };
+    if !elsewhere.is_empty() {
+        let sum = elsewhere.iter().map(|(_, share)| share).sum();
+        whole(place, keys, "the shares of `elsewhere`", sum)?;
+    }
     let mut states: Vec<State> = Vec::new();
     for state_keys in &keys.value.states {
         let state = state(place, state_keys, names, !elsewhere.is_empty())?;

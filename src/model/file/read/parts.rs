@@ -9,8 +9,9 @@ use crate::model::arrivals::MOST_TIMES;
 use crate::model::edit::{Crowd, Edits, MAX_EDITS, NewRoute, Outlier};
 use crate::model::file::NO_RESPONSE;
 use crate::model::file::keys::{
-    BurstKeys, ConnectionKeys, EditKeys, LawKeys, RouteKeys, SizeKeys, Text,
+    BurstKeys, ConnectionKeys, EditKeys, KeyKeys, LawKeys, RouteKeys, SizeKeys, Text,
 };
+use crate::model::file::read::chains::whole;
 use crate::model::file::read::{MAX_COUNT, MAX_RATE, ModelError, Place, SLACK, YEAR};
 use crate::model::routes::METHODS;
 use crate::model::sizes::{PowerTail, Sizes};
@@ -78,13 +79,20 @@ fn name(place: Place<'_>, text: &Text) -> Result<String, ModelError> {
 }
 
 fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, ModelError> {
+    if let Some(rest) = keys.rest.as_ref().filter(|_| keys.first_byte.is_none()) {
+        return Err(place.mistake(
+            rest,
+            "`rest` is the time behind the first byte, of which nothing is said".to_owned(),
+            "write `first_byte`, too, or remove `rest`".to_owned(),
+        ));
+    }
     let of_keys = keys.keys.as_ref().map(|keys| {
         Ok(Keys {
             count: as_index(place.number(&keys.count, 1.0..=MAX_COUNT)?) as u64,
             exponent: place.number(&keys.exponent, 0.0..=MAX_EXPONENT)?,
             once: place.share(&keys.once)?,
             fresh: keys.fresh.as_ref().map_or(Ok(0.0), |share| place.share(share))?,
-            recent: keys.recent.as_ref().map_or(Ok(Vec::new()), |keys| recent(place, keys))?,
+            recent: keys.recent.as_ref().map_or(Ok(Vec::new()), |of| recent(place, keys, of))?,
         })
     });
     let Law::Points(head) = law(place, &keys.head, MAX_BYTES)? else {
@@ -103,7 +111,7 @@ fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, Mode
         head,
         body: sizes(place, &keys.body)?,
         answer: sizes(place, &keys.answer)?,
-        statuses: statuses(place, &keys.statuses)?,
+        statuses: statuses(place, &keys.route, &keys.statuses)?,
         first_byte: time(&keys.first_byte)?,
         rest: time(&keys.rest)?,
     })
@@ -112,6 +120,7 @@ fn route(place: Place<'_>, name: String, keys: &RouteKeys) -> Result<Route, Mode
 /// Distances at which keys come again, and their shares.
 fn recent(
     place: Place<'_>,
+    of: &KeyKeys,
     keys: &Spanned<Vec<Spanned<Vec<Text>>>>,
 ) -> Result<Vec<(u64, f64)>, ModelError> {
     let mut recent: Vec<(u64, f64)> = Vec::new();
@@ -134,11 +143,12 @@ fn recent(
         }
         recent.push((most, share));
     }
-    let sum: f64 = recent.iter().map(|(_, share)| share).sum();
+    let fresh = of.fresh.as_ref().map_or(Ok(0.0), |share| place.share(share))?;
+    let sum = fresh + recent.iter().map(|(_, share)| share).sum::<f64>();
     if sum > 1.0 + SLACK {
         return Err(place.mistake(
             keys,
-            format!("the shares of `recent` add up to {sum:.3}"),
+            format!("the shares of `recent` and `fresh` add up to {sum:.3}"),
             "they are at most 1: what is left is asked for by popularity alone".to_owned(),
         ));
     }
@@ -147,6 +157,7 @@ fn recent(
 
 fn statuses(
     place: Place<'_>,
+    at: &Text,
     keys: &BTreeMap<String, Text>,
 ) -> Result<Vec<(u16, f64)>, ModelError> {
     let mut statuses = Vec::new();
@@ -165,6 +176,8 @@ fn statuses(
         };
         statuses.push((number, place.share(share)?));
     }
+    let sum = statuses.iter().map(|(_, share)| share).sum();
+    whole(place, at, "the shares of `statuses`", sum)?;
     statuses.sort_by_key(|(status, _)| *status);
     Ok(statuses)
 }
@@ -188,11 +201,19 @@ fn sizes(place: Place<'_>, keys: &Spanned<SizeKeys>) -> Result<Sizes, ModelError
             index: place.number(&keys.index, INDEXES)?,
         })
     });
+    let largest = place.number(most, 0.0..=MAX_BYTES)?;
+    if empty < 1.0 && largest <= 0.0 {
+        return Err(place.mistake(
+            most,
+            "some of these are not empty, and none has a byte".to_owned(),
+            "write how large they are at most, or `{ empty: 1 }` where there are none".to_owned(),
+        ));
+    }
     Ok(Sizes {
         empty,
         middle: law(place, middle, MAX_BYTES)?,
         tail: tail.transpose()?,
-        most: place.number(most, 0.0..=MAX_BYTES)?,
+        most: largest,
     })
 }
 

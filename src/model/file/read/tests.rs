@@ -80,7 +80,13 @@ fn mistakes_are_told_with_their_place_and_what_to_write() {
         ("share: 1\n", "share: 0.4\n", "the shares of all groups add up to 0.400"),
         ("most: 3 }", "most: 3, mode: 2 }", "unknown key `mode`"),
         ("[8, 0.2]", "[1, 0.2]", "each distance is farther than the one before"),
-        ("[8, 0.2]", "[8, 0.99]", "the shares of `recent` add up to 1.090"),
+        ("[8, 0.2]", "[8, 0.99]", "the shares of `recent` and `fresh` add up to 1.090"),
+        ("once: 0.1,", "once: 0.1, fresh: 0.9,", "`recent` and `fresh` add up to 1.200"),
+        ("200: 0.9", "200: 0.5", "the shares of `statuses` add up to 0.600"),
+        ("{ \"OTHER\": 1 }", "{ \"OTHER\": 0.4 }", "the shares of `elsewhere` add up to 0.400"),
+        ("    first_byte: {", "    rest: {", "`rest` is the time behind the first byte"),
+        ("most: 90000", "most: 0", "some of these are not empty, and none has a byte"),
+        ("from: 30", "from: 60", "m.yaml:5:5: this stretch of the rate begins behind"),
         ("[8, 0.2]", "[20000, 0.2]", "`20000` is no such number"),
         ("[8, 0.2]", "[8]", "this is not a distance and a share"),
         ("share: 0.05 }]", "share: 0.95 }]", "0.95 is out of range"),
@@ -119,6 +125,7 @@ fn edits_beyond_a_hundred_of_a_kind_are_refused_and_not_left_out() {
 fn a_model_is_told_by_its_first_line_that_is_no_comment() {
     use crate::model::file::version_of;
     assert_eq!(version_of("model: 2\n"), Some((2, 1)));
+    assert_eq!(version_of("\u{feff}model: \"2\" # x\n"), Some((2, 1)));
     assert_eq!(version_of("# a\n\n---\nmodel: 1 # x\r\nrate:"), Some((1, 4)));
     for text in ["", "# model: 2", "name: x\nmodel: 2\n", "model: T\n", "  model: 2", "model:\n"] {
         assert_eq!(version_of(text), None, "{text}");
