@@ -185,7 +185,8 @@ fn row(statistic: Statistic, recorded: f64, drawn: &[f64]) -> Option<Row> {
     // Of nothing, any difference is all of it.
     let as_error = |apart: f64| match apart.abs() {
         apart if apart <= 0.0 => 0.0,
-        apart => apart / unit.max(f64::MIN_POSITIVE),
+        _ if unit <= 0.0 => 1.0,
+        apart => (apart / unit).min(f64::MAX),
     };
     let error = as_error(apart);
     let tolerance = limit.map(|limit| limit.max(FLOORS * as_error(deviation)));
@@ -250,6 +251,8 @@ mod tests {
         assert!(fits(Statistic::Length50, 3.0, &[3.0; 3]));
         assert!(!fits(Statistic::Length50, 3.1, &[3.0; 3]));
         assert!(!fits(Statistic::ResponseBytes, 1.0, &[0.0; 3]));
+        let of_nothing = row(Statistic::ResponseBytes, 7.0, &[0.0; 3]).unwrap();
+        assert!((of_nothing.error - 1.0).abs() < 1e-12, "a number that JSON has: {of_nothing:?}");
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub fn are_common(owners: impl Iterator<Item = u32>) -> bool {
 /// their order, so that all others keep what they have. Where too few have any, nothing changes.
 pub fn thin<T>(values: &mut Vec<(T, u32)>) {
     let mut counts: BTreeMap<u32, u64> = BTreeMap::new();
-    for (_, owner) in values.iter() {
+    for (_, owner) in &*values {
         *counts.entry(*owner).or_default() += 1;
     }
     if counts.len() < ANONYMOUS {

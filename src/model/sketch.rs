@@ -326,4 +326,18 @@ mod tests {
         assert!((foot(4_200.0) - 4_100.0).abs() < 1e-9 && (foot(1_234.0) - 1_200.0).abs() < 1e-9);
         assert_eq!(rounded(1.0 / 3.0).to_string(), "0.3333");
     }
+
+    /// A bound of two digits is never the value, also of decimal fractions that have no exact number.
+    #[test]
+    fn a_ceiling_is_above_its_value() {
+        for digits in 10..100_u32 {
+            for scale in [1e-3, 1e-2, 1e-1, 1.0, 1e3] {
+                let value = f64::from(digits) * scale;
+                let bound = ceiling(value);
+                assert!(bound > value && bound < value * 1.25, "{bound} for {value}");
+            }
+            let value = f64::from(digits) / 100.0;
+            assert!(ceiling(value) > value, "{value}");
+        }
+    }
 }

@@ -40,8 +40,8 @@ fn head(heads: Vec<Owned>) -> Option<Sketch> {
     are_common(heads.iter().map(|(_, owner)| *owner)).then(|| Sketch::fit(&heads)).flatten()
 }
 
-/// Values in their order, of which nobody has more than a quarter: with more, they would have no law
-/// at all, and all others none because of one.
+/// Values in their order, of which nobody has more than a quarter: with more, they would have no
+/// law at all, and all others none because of one.
 fn evenly(mut values: Vec<Owned>) -> Vec<Owned> {
     values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     thin(&mut values);

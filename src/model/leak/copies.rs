@@ -223,6 +223,18 @@ mod tests {
         assert_eq!(test(&all[..2], &|_| 0), Tested { all: None, groups: Vec::new() });
     }
 
+    /// Half of these clients are so few that a chain of theirs tells no step.
+    #[test]
+    fn a_chain_that_tells_nothing_proves_nothing() {
+        let long = |clients: u32| -> Vec<Vec<Event>> {
+            let mut random = ChaCha8Rng::seed_from_u64(6);
+            let mut event = |session| Event { session, route: random.random_range(0..4), gap: 1.0 };
+            (0..clients).map(|session| (0..100).map(|_| event(session)).collect()).collect()
+        };
+        assert_eq!(test(&long(38), &|_| 0).all, None);
+        assert!(test(&long(60), &|_| 0).all.is_some_and(|told| told.seen > 0.0));
+    }
+
     /// In each group one half of the clients does what none of the other half does. All together
     /// look alike, since those of the other group do it the other way round.
     #[test]
