@@ -25,7 +25,7 @@ mod fingerprint;
 mod pending;
 mod clones;
 mod choice;
-mod tally;
+pub(crate) mod tally;
 mod measure;
 pub mod generate;
 
