@@ -35,11 +35,15 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
     metrics.extend(bursts(input));
     // What is too fine for the clocks is not told either.
     let step_ns = input.reference.clock_step_ns.max(input.other.clock_step_ns);
-    metrics.iter_mut().for_each(|each| each.refuse_below(step_ns));
+    for each in &mut metrics {
+        each.refuse_below(step_ns);
+    }
     if told_from_ms(&metrics).is_none() {
         let wider = sparse::all(input);
         if !wider.is_empty() {
-            metrics.iter_mut().for_each(|each| sparse::leave_to_wider_windows(each, input));
+            for each in &mut metrics {
+                sparse::leave_to_wider_windows(each, input);
+            }
         }
         metrics.extend(wider);
     }

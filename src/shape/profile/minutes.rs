@@ -38,7 +38,9 @@ impl Minutes {
     /// Begins so many windows of 10 ms later, to the nearest minute.
     pub(super) fn shift(&mut self, windows: i64) {
         let minutes = windows.saturating_add(PER_MINUTE / 2).div_euclid(PER_MINUTE);
-        self.halves.iter_mut().for_each(|half| moved(half, minutes));
+        for half in &mut self.halves {
+            moved(half, minutes);
+        }
     }
 
     /// Of all sessions, in windows of so many minutes; the last one may be incomplete.
@@ -51,7 +53,9 @@ impl Minutes {
     fn in_halves(&self, minutes: usize) -> [Vec<u64>; 2] {
         let mut halves = self.halves.each_ref().map(|half| coarsen(half, minutes));
         let windows = halves[0].len().max(halves[1].len());
-        halves.iter_mut().for_each(|half| half.resize(windows, 0));
+        for half in &mut halves {
+            half.resize(windows, 0);
+        }
         halves
     }
 
@@ -128,6 +132,6 @@ mod tests {
         assert_eq!((hours.len(), hours[0], hours[1]), (MAX_MINUTES / 60, 1, 1));
         minutes.shift(-PER_MINUTE * 31);
         assert_eq!(minutes.counts(60)[0], 2);
-        assert_eq!(Minutes::of_windows(&[1; 6_001]).counts(1), [6_000, 1]);
+        assert_eq!(Minutes::of_windows(&vec![1; 6_001]).counts(1), [6_000, 1]);
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn leave_to_wider_windows(judged: &mut Judged, input: &Input) {
     let metric = &mut judged.metric;
     (metric.value, metric.ratio) = (None, None);
     metric.outcome = MetricOutcome::NotEvaluable;
-    metric.note = "most windows have no request: bursts are told in wider ones".to_owned();
+    metric.note = String::from("most windows have no request: bursts are told in wider ones");
 }
 
 /// Both loads in windows of one length.
@@ -163,7 +163,7 @@ impl<'a> Scale<'a> {
     /// Of neighbouring windows, so that a trend over many of them is no burst.
     fn bursts(&self) -> Judged {
         let [first, second] = [0, 1].map(|side| &self.counts[side][..self.whole[side]]);
-        let [before, after] = [first, second].map(|counts| successive_dispersion(counts));
+        let [before, after] = [first, second].map(successive_dispersion);
         // That of the second one, which has the same law, is as much larger as it is shorter.
         let length = 1.0 + as_f64(first.len() as u64) / as_f64(second.len().max(1) as u64);
         let error = successive_error(first).zip(before);

@@ -131,7 +131,7 @@ fn jittered_by(requests: &[Request], seconds: f64) -> Vec<Request> {
 #[test]
 fn what_is_too_sparse_for_every_scale_is_invalid() {
     let few = |seed: u64| -> Vec<Request> {
-        sparse(seed).into_iter().filter(|request| spread(request.1) % 40 == 0).collect()
+        sparse(seed).into_iter().filter(|request| spread(request.1).is_multiple_of(40)).collect()
     };
     let likeness = compared(&few(1), &few(2));
     assert_eq!(likeness.verdict, Verdict::Invalid, "{}", likeness.statement);
