@@ -26,7 +26,7 @@ mod fingerprint;
 mod pending;
 mod clones;
 mod choice;
-mod tally;
+pub(crate) mod tally;
 mod measure;
 pub mod busiest;
 pub mod generate;

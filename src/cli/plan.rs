@@ -190,7 +190,8 @@ fn acts(scenario: &Scenario) -> String {
     }
 }
 
-fn idc(values: [Option<f64>; 4]) -> String {
+/// The dispersion at each of its scales.
+pub(super) fn idc(values: [Option<f64>; 4]) -> String {
     let shown = values.map(|value| value.map_or("too short".to_owned(), |v| format!("{v:.2}")));
     shown.join("  ")
 }

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use crate::model::owners::{Alone, Owners, Ratio, shared};
 use crate::model::{Bursts, Level, rounded};
 use crate::stats::counts::{as_f64, as_index};
-use crate::stats::dispersion::index_of_dispersion;
+use crate::stats::dispersion::{index_of_dispersion, successive_dispersion};
 use crate::stats::mmpp::{self, Seen, third_moment};
 use crate::stats::poisson::{INTERVAL, Tests, poisson_tests};
 use crate::stats::rates::{Stretch, stretches};
@@ -64,13 +64,27 @@ pub fn fit(begun: &Begun<'_>) -> Arrivals {
     };
     let bin = (length / MAX_BINS).ceil().max(1.0);
     let counts = counted(&starts, length, bin);
-    let dispersion = index_of_dispersion(&counts, bin).unwrap_or(1.0);
+    let dispersion = dispersion_of(&counts, bin);
     let rate = levels(&stretches(&counts, dispersion), bin, (&starts, &owners), begun);
     // Where the rate changes, it changes by less in shorter intervals.
     let interval = if rate.len() > 1 { INTERVAL_OF_CHANGE } else { INTERVAL };
     let tests = poisson_tests(&starts, interval, length);
     let (dispersion, bursts) = bursts(&starts, length, resolution, &rate);
     Arrivals { rate, bursts, tests, dispersion }
+}
+
+/// A recording of so many seconds or less has no trend of its own to take out of its dispersion.
+const SHORT: f64 = 120.0;
+
+/// By how much more than those of a Poisson process beginnings vary within a rate. Where a recording
+/// is short, how its rate changes would count as that, and no change would be told: clients who were
+/// there before it began all seem to begin in its first seconds.
+fn dispersion_of(counts: &[u64], bin: f64) -> f64 {
+    let whole = index_of_dispersion(counts, bin).unwrap_or(1.0);
+    if as_f64(counts.len() as u64) * bin > SHORT {
+        return whole;
+    }
+    successive_dispersion(counts).map_or(whole, |near| near.min(whole))
 }
 
 /// The rate in stretches. Where too few clients began a session, it is that of the stretches that
@@ -255,6 +269,20 @@ mod tests {
         let levels: Vec<f64> = found.rate.iter().map(|level| level.from).collect();
         assert_eq!(levels.len(), 3, "{found:?}");
         assert!((levels[1] - 100.0).abs() <= 1.0 && (levels[2] - 115.0).abs() <= 1.0);
+    }
+
+    /// Whoever was there when a short recording began is seen first in its first seconds.
+    #[test]
+    fn clients_of_the_first_moment_begin_then() {
+        let rate = |now: f64| if now < 2.0 { 60.0 } else { 6.0 };
+        for seed in 1..=5 {
+            let found = fitted(&drawn(seed, 30.0, &rate), 30.0, 1e-6);
+            let [first, then] = found.rate.as_slice() else { panic!("{seed}: {found:?}") };
+            assert!(first.sessions > 5.0 * then.sessions, "{seed}: {found:?}");
+            assert!((1.0..=3.0).contains(&then.from), "{seed}: {found:?}");
+        }
+        // The same rate throughout has no such moment.
+        assert_eq!(fitted(&drawn(1, 30.0, &|_| 10.0), 30.0, 1e-6).rate.len(), 1);
     }
 
     /// Stretches of the rate have places of their own, however late: a file in which two begin at

@@ -83,8 +83,17 @@ impl Sketch {
         edges.pop();
         edges.push((count, high));
         let share = |index: usize| rounded(as_f64(index as u64) / as_f64(count as u64));
-        let mut points: Vec<[f64; 2]> =
-            edges.iter().map(|(index, value)| [share(*index), rounded(*value)]).collect();
+        let mut points: Vec<[f64; 2]> = Vec::with_capacity(edges.len());
+        for (place, (index, value)) in edges.iter().enumerate() {
+            if let Some((from, low)) = place.checked_sub(1).and_then(|before| edges.get(before)) {
+                let within = sorted.get(*from..*index).unwrap_or(&[]);
+                points.extend(knee(within, *low, *value).map(|[part, at]| {
+                    let width = share(*index) - share(*from);
+                    [rounded(share(*from) + part * width), rounded(at)]
+                }));
+            }
+            points.push([share(*index), rounded(*value)]);
+        }
         points.dedup();
         if let Some(last) = points.last_mut() {
             last[0] = 1.0;
@@ -120,6 +129,30 @@ impl Sketch {
             low + (high - low) * part
         }
     }
+}
+
+/// A point within a wide bin, so that what is drawn of it is as large on average as what was
+/// measured: of few values a bin is a decade wide, and most of them are at one end of it. It is at
+/// the mean of the bin, which tells no more of anybody than its ends do; its share of the bin is that
+/// which keeps the mean. `None` for a bin that is narrow, or whose ends say it well enough.
+fn knee(within: &[Owned], low: f64, high: f64) -> Option<[f64; 2]> {
+    /// A mean that is nearer to what the ends give needs no point.
+    const NEAR: f64 = 0.05;
+    if low <= 0.0 || high <= 2.0 * low || within.is_empty() {
+        return None;
+    }
+    let sum: f64 = within.iter().map(|(value, _)| value).sum();
+    let mean = (sum / as_f64(within.len() as u64)).clamp(low, high);
+    if (mean / mean_between(low, high) - 1.0).abs() <= NEAR {
+        return None;
+    }
+    let (below, above) = (mean_between(low, mean), mean_between(mean, high));
+    (above > below).then(|| [(above - mean) / (above - below), mean])
+}
+
+/// The mean of what lies between two points: see [`Sketch::at`].
+fn mean_between(low: f64, high: f64) -> f64 {
+    if high > 2.0 * low { (high - low) / (high / low).ln() } else { f64::midpoint(low, high) }
 }
 
 /// How a quantity is distributed.
@@ -253,7 +286,9 @@ mod tests {
     fn a_bin_has_the_values_of_twenty_owners() {
         let values: Vec<f64> = (1..=3_200_u32).map(f64::from).collect();
         let sketch = Sketch::fit(&owned(&values, 1_000)).unwrap();
-        assert_eq!(sketch.points().len(), 33);
+        // One more for the first bin, from 0.9 to 100: its mean is at 50 and not at 21.
+        assert_eq!(sketch.points().len(), 34);
+        assert!((sketch.points()[1][1] - 50.0).abs() < 10.0, "{:?}", &sketch.points()[..3]);
         assert!((sketch.at(0.5) - 1_600.0).abs() < 10.0, "{}", sketch.at(0.5));
         // Owned by ten, they are nobody else's business.
         assert_eq!(Sketch::fit(&owned(&values, 10)), None);
@@ -293,6 +328,22 @@ mod tests {
                 assert!((ratio - 1.0).abs() < 0.15, "{law:?} {at}: {ratio}");
             }
         }
+    }
+
+    /// Of few values, bins are wide: what is drawn is not larger than what was measured for that.
+    #[test]
+    fn few_values_with_a_few_large_ones_have_no_long_tail() {
+        let mut random = ChaCha8Rng::seed_from_u64(3);
+        let values: Vec<f64> = (0..100_u32)
+            .map(|n| if n < 99 { 1_000.0 + f64::from(n) * 5.0 } else { 198_500.0 })
+            .collect();
+        let law = Law::fit(&mut owned(&values, 100)).unwrap();
+        assert!(matches!(&law, Law::Points(sketch) if sketch.most() > 198_500.0), "{law:?}");
+        let drawn: Vec<f64> = (0..20_000).map(|_| law.draw(&mut random)).collect();
+        let [recorded, mean] = [&values, &drawn]
+            .map(|values| values.iter().sum::<f64>() / as_f64(values.len() as u64));
+        // Without the point in the last bin, it would be nearly three times as much.
+        assert!((mean / recorded - 1.0).abs() < 0.1, "{mean} for {recorded}");
     }
 
     #[test]

@@ -78,7 +78,10 @@ pub fn terminal(compared: &Compared, style: Style) -> String {
         }
         let _ = write!(page, "\nWhat is different\n{}", list.render(2));
     }
-    page += &curves(&likeness.seconds);
+    page += &match &likeness.minutes {
+        [first, second] if first.is_empty() && second.is_empty() => curves(&likeness.seconds, "s"),
+        minutes => curves(minutes, "min"),
+    };
     page += &metrics(likeness, width);
     let notes: Vec<&String> = compared.warnings.iter().chain(&likeness.limits).collect();
     if !notes.is_empty() {
@@ -112,7 +115,7 @@ fn metrics(likeness: &Likeness, width: u16) -> String {
 /// The mark of a verdict.
 fn outcome(verdict: &Verdict) -> Outcome {
     match verdict {
-        Verdict::Faithful => Outcome::Pass,
+        Verdict::Faithful | Verdict::FaithfulWhereTold { .. } => Outcome::Pass,
         Verdict::FaithfulFrom { .. } | Verdict::Invalid => Outcome::Unknown,
         Verdict::Degraded => Outcome::Fail,
     }

@@ -74,7 +74,7 @@ impl Floors {
     /// Of two independent loads, by the law that the first one shows.
     pub fn of(reference: &Profile, other: &Profile) -> Self {
         let (n, m) = (as_f64(reference.shape.total), as_f64(other.shape.total));
-        let (seconds, rate) = (reference.length.as_secs_f64(), reference.rate());
+        let (seconds, rate) = (reference.fine_seconds(), reference.fine_rate());
         let dispersion = |counts: &[u32], factor: usize| dispersion(counts, factor).unwrap_or(1.0);
         let counts = &reference.shape.counts;
         let second = dispersion(counts, 100).max(EVENEST);
@@ -96,7 +96,7 @@ impl Floors {
             wape_tens: 2.0
                 * (dispersion(counts, 1_000).max(second) / (10.0 * std::f64::consts::PI * rate))
                     .sqrt(),
-            lag_seconds: 1.5 * (2.0 * whole * n).sqrt() / rate,
+            lag_seconds: 1.5 * (2.0 * whole * n).sqrt() / reference.rate(),
             peak: (2.0 * second / as_f64(peak.max(1))).sqrt(),
             gaps_ks: 0.83 * (both * bursty).sqrt(),
             gaps_w1: wasserstein_floor(&reference.gaps, n / bursty, m / bursty).unwrap_or(0.0),
@@ -143,13 +143,13 @@ fn dispersion_floor(factor: usize, seconds: f64) -> f64 {
 
 /// Fewest sessions in each half of a load from which the halves tell how alike requests of one
 /// session are. With fewer, nothing is known of how far two samples of the mix are apart.
-const LEAST_SESSIONS: u64 = 30;
+pub(super) const LEAST_SESSIONS: u64 = 30;
 
 /// The dispersion of a stream that is as good as even.
-const EVENEST: f64 = 0.1;
+pub(super) const EVENEST: f64 = 0.1;
 
 /// A standard deviation is exceeded by one of three: this many are, by one of eight.
-const TAIL: f64 = 1.5;
+pub(super) const TAIL: f64 = 1.5;
 
 /// The floor of the mix, and how many requests stand for one that is independent: infinite where
 /// too few sessions are known to tell.

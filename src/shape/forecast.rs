@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::shape::forecast::ramp::ramp;
 use crate::shape::forecast::stampedes::{Prone, prone};
-use crate::shape::reads::{Reads, SEEDS};
+use crate::shape::reads::{Reads, SEEDS, Touch};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::lru::{Lru, MissCurve, miss_curve_of};
 use crate::stats::shards::Shards;
@@ -57,6 +57,9 @@ pub struct Forecast {
     pub beyond: u64,
     /// Distinct keys among them.
     pub keys: u64,
+    /// Writes between them, each of which puts its key into the cache.
+    #[serde(default)]
+    pub writes: u64,
     /// The share of all keys that was kept: 1 where all of it is exact.
     #[serde(default = "one")]
     pub sampled: f64,
@@ -228,6 +231,7 @@ pub fn forecast(reads: &Reads, assumed: &Assumed) -> Forecast {
         reads: reads.reads,
         beyond: reads.beyond(),
         keys: (as_index(reads.distinct().round()) as u64).min(reads.reads),
+        writes: reads.writes,
         sampled: reads.rate(),
         curve_spread,
         cache_keys: assumed.cache_keys.map(|keys| keys as u64),
@@ -239,7 +243,7 @@ pub fn forecast(reads: &Reads, assumed: &Assumed) -> Forecast {
         peak_cold: most(&|bin| rate(bin.cold)),
         peak_warm: most(&|bin| rate(bin.warm)),
         peak_amplification: most(&|bin| as_f64(bin.cold) / as_f64(bin.warm.max(1))),
-        first_share: (reads.distinct() / as_f64(reads.reads.max(1))).min(1.0),
+        first_share: first_share(reads),
         filling: filling(reads),
         stampede_keys: keys,
         stampede_routes: routes,
@@ -278,10 +282,14 @@ fn simulate(reads: &Reads, assumed: &Assumed, bin_seconds: usize) -> Vec<Forecas
     };
     let mut bins: Vec<ForecastBin> = reads.seconds().chunks(bin_seconds).map(of_bin).collect();
     let bin_of = |at: Duration| usize::try_from(at.as_secs()).unwrap_or(usize::MAX) / bin_seconds;
-    let whole = reads.moments().last().map_or(Duration::ZERO, |(at, _)| at);
+    let whole = reads.touches().last().map_or(Duration::ZERO, |touch| touch.at);
     for is_cold in [true, false] {
-        for ((at, is_first), key) in reads.moments().zip(reads.references()) {
+        for Touch { at, key, is_first, is_write } in reads.touches() {
             let now = if is_cold { at } else { whole.saturating_add(at) };
+            if is_write {
+                cache.fill(key, now);
+                continue;
+            }
             let missed = u64::from(!cache.touch(key, now));
             let Some(bin) = bins.get_mut(bin_of(at)) else { continue };
             if is_cold {
@@ -311,9 +319,11 @@ const MAX_APART: f64 = 0.05;
 /// how far these are apart at most.
 fn curve(reads: &Reads) -> (Vec<(u64, f64)>, Option<f64>) {
     let Some(shards) = reads.shards() else {
-        let curve: MissCurve = miss_curve_of(reads.references());
+        let touches = reads.touches().map(|touch| (touch.key, !touch.is_write));
+        let curve: MissCurve = miss_curve_of(touches);
         let at = |size: u64| Some((size, curve.miss_ratio(usize::try_from(size).ok()?)?));
-        return (sizes(curve.compulsory).filter_map(at).collect(), None);
+        let keys = as_index(reads.distinct().round()) as u64;
+        return (sizes(keys).filter_map(at).collect(), None);
     };
     let keys = shards.iter().map(Shards::keys).sum::<f64>() / as_f64(SEEDS as u64);
     let mut spread = 0.0_f64;
@@ -332,6 +342,12 @@ fn curve(reads: &Reads) -> (Vec<(u64, f64)>, Option<f64>) {
     (curve, Some(spread))
 }
 
+/// The share of the reads that no cache that begins empty hits.
+fn first_share(reads: &Reads) -> f64 {
+    let firsts = reads.firsts().filter(|is_first| *is_first).count();
+    (as_f64(firsts as u64) / reads.rate() / as_f64(reads.reads.max(1))).min(1.0)
+}
+
 /// Powers of two up to the number of keys, and that number; none without keys.
 fn sizes(keys: u64) -> impl Iterator<Item = u64> {
     let powers = (0..63).map(|power| 1_u64 << power).take_while(move |size| *size < keys);
@@ -344,10 +360,10 @@ const PARTS: [f64; 4] = [1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0, 1.0];
 /// How an infinite cache fills.
 fn filling(reads: &Reads) -> Vec<Filling> {
     let popularity = reads.popularity();
-    let kept = reads.moments().len();
+    let firsts: Vec<bool> = reads.firsts().collect();
+    let kept = firsts.len();
     let all = as_f64(reads.reads);
     let rate = reads.rate();
-    let firsts: Vec<bool> = reads.moments().map(|(_, is_first)| is_first).collect();
     let after = |part: f64| {
         let end = as_index(as_f64(kept as u64) * part);
         let start = end - end / 10;

@@ -67,7 +67,7 @@ impl Judged {
 }
 
 /// Steps of a clock from which on it tells anything about a time-scale.
-const STEPS: u64 = 10;
+pub(super) const STEPS: u64 = 10;
 
 /// What could not be judged, and why, as the end of a sentence; empty where all was.
 pub(super) fn unjudged(judged: &[Judged], step_ns: u64) -> String {

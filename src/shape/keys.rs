@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 
 use crate::stats::counts::as_f64;
 
-/// Requests kept of one recording: 32 MiB. Where there are more, half of the keys are let go, and
+/// Requests kept of one recording: 48 MiB. Where there are more, half of the keys are let go, and
 /// again; up to here, all are kept and curves are exact.
 pub const MAX_KEPT: usize = 1 << 21;
 
@@ -33,6 +33,8 @@ pub struct Kept {
     pub key: u64,
     /// Its moment, in nanoseconds.
     pub at_ns: u64,
+    /// Hash of its session.
+    pub session: u32,
 }
 
 impl Kept {
@@ -54,15 +56,16 @@ impl Keys {
         Self { kept: Vec::new(), threshold: u64::MAX, most, reads: 0 }
     }
 
-    /// Takes the next request in the order of time; its moment is in nanoseconds.
+    /// Takes the next request in the order of time; its moment is in nanoseconds, and its session is
+    /// a hash.
     #[inline]
-    pub fn add(&mut self, hash: u64, is_read: bool, at_ns: u64) {
+    pub fn add(&mut self, hash: u64, is_read: bool, at_ns: u64, session: u32) {
         self.reads += u64::from(is_read);
         let key = hash & !1 | u64::from(is_read);
         if key > self.threshold {
             return;
         }
-        self.kept.push(Kept { key, at_ns });
+        self.kept.push(Kept { key, at_ns, session });
         if self.kept.len() > self.most {
             self.shrink();
         }
@@ -126,7 +129,7 @@ mod tests {
     fn filled(most: usize, requests: u64, keys: u64) -> Keys {
         let mut sample = Keys::within(most);
         for number in 0..requests {
-            sample.add(spread(number % keys + 1), true, number);
+            sample.add(spread(number % keys + 1), true, number, 0);
         }
         sample
     }
@@ -153,8 +156,8 @@ mod tests {
         let mut sample = Keys::within(1_000);
         for (key, times) in [(20, 3), (30, 9), (40, 3)] {
             for at_ns in 0..times {
-                sample.add(key, true, at_ns);
-                sample.add(50, false, at_ns);
+                sample.add(key, true, at_ns, 0);
+                sample.add(50, false, at_ns, 0);
             }
         }
         assert_eq!(sample.popular(u64::MAX), [(31, 9), (21, 3), (41, 3)]);

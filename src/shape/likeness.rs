@@ -9,8 +9,9 @@ mod align;
 mod curve;
 mod differences;
 mod metrics;
+mod series;
 
-use crate::shape::floor::{self, Floors, SCALES};
+use crate::shape::floor::Floors;
 use crate::shape::gate::failures;
 use crate::shape::judged::{Judged, Kind, faithful_from_ms};
 use crate::shape::likeness::align::aligned;
@@ -77,8 +78,10 @@ pub struct Likeness {
     /// Quantiles of the gaps between requests.
     pub gaps: Vec<GapQuantile>,
     /// Requests in each second from the first request on, of the reference and of the other one
-    /// after the shift was taken out.
+    /// after the shift was taken out; of the first six hours.
     pub seconds: [Vec<u64>; 2],
+    /// Requests in each minute where one of the loads is longer than that; empty otherwise.
+    pub minutes: [Vec<u64>; 2],
 }
 
 /// How bursty both loads are at one time-scale.
@@ -109,6 +112,12 @@ pub struct GapQuantile {
 pub enum Verdict {
     /// Every evaluable metric is within its tolerance.
     Faithful,
+    /// Every evaluable metric is within its tolerance; requests are so sparse that the rate curve
+    /// can be told only from a time-scale of minutes or hours up.
+    FaithfulWhereTold {
+        /// That scale, in milliseconds.
+        scale_ms: u64,
+    },
     /// Only burst metrics fail, and only below a time-scale.
     FaithfulFrom {
         /// That scale, in milliseconds.
@@ -125,7 +134,7 @@ impl Verdict {
     pub fn word(&self) -> String {
         match self {
             Self::Faithful => "FAITHFUL".to_owned(),
-            Self::FaithfulFrom { scale_ms } => {
+            Self::FaithfulWhereTold { scale_ms } | Self::FaithfulFrom { scale_ms } => {
                 format!("FAITHFUL AT SCALES ≥ {}", scale_of_ms(*scale_ms))
             }
             Self::Degraded => "DEGRADED".to_owned(),
@@ -174,35 +183,12 @@ pub fn judge(reference: Side, other: Side, tolerances: &Tolerances, pairs: Pairs
         differences: differences::told(&input, &judged),
         limits: differences::limits(&input, shift_ns),
         metrics: judged.into_iter().map(|each| each.metric).collect(),
-        dispersion: dispersions(reference.profile, other.profile),
-        gaps: gaps(reference.profile, other.profile),
+        dispersion: series::dispersions(reference.profile, other.profile),
+        gaps: series::gaps(reference.profile, other.profile),
         seconds: [reference.profile, other.profile]
             .map(|profile| coarsen(&profile.shape.counts, 100)),
+        minutes: series::minutes([reference.profile, other.profile]),
     }
-}
-
-/// At every scale of which both recordings have enough windows.
-fn dispersions(reference: &Profile, other: &Profile) -> Vec<Dispersion> {
-    let of = |profile: &Profile, factor: usize| {
-        // An incomplete last window would pass for a burst.
-        let complete = profile.shape.counts.len() / factor;
-        let counts = profile.shape.counts.get(..complete * factor)?;
-        if complete >= MIN_WINDOWS { floor::dispersion(counts, factor) } else { None }
-    };
-    let at = |factor: usize| {
-        let (reference, other) = (of(reference, factor)?, of(other, factor)?);
-        Some(Dispersion { window_ms: factor as u64 * 10, reference, other })
-    };
-    SCALES.into_iter().filter_map(at).collect()
-}
-
-fn gaps(reference: &Profile, other: &Profile) -> Vec<GapQuantile> {
-    let at = |q: f64| GapQuantile {
-        q,
-        reference_ns: reference.gaps.value_at_quantile(q),
-        other_ns: other.gaps.value_at_quantile(q),
-    };
-    [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0].map(at).to_vec()
 }
 
 /// Curves that are this much nearer to each other than two samples of one load would be are those
@@ -242,6 +228,13 @@ struct Input<'a> {
     pairing: Option<&'a Pairing>,
     /// Why there is none.
     unpaired: String,
+}
+
+impl Input<'_> {
+    /// Both are samples of a load, which differ by chance.
+    fn allows_chance(&self) -> bool {
+        self.floors.wape > 0.0
+    }
 }
 
 /// The pairs of two recordings, or why they are not compared by pairs.
@@ -306,8 +299,13 @@ fn invalid(reason: String, tolerances: &Tolerances) -> Likeness {
         dispersion: Vec::new(),
         gaps: Vec::new(),
         seconds: [Vec::new(), Vec::new()],
+        minutes: [Vec::new(), Vec::new()],
     }
 }
+
+/// The coarsest scale, in milliseconds, at which the curve of every load is tried. What is told at
+/// none but wider ones is sparse.
+const DENSE_MS: u64 = 10_000;
 
 fn verdict(judged: &[Judged]) -> Verdict {
     let failed: Vec<usize> = (0..judged.len())
@@ -317,12 +315,18 @@ fn verdict(judged: &[Judged]) -> Verdict {
     let is_told = |name: &str| {
         judged.iter().any(|each| each.metric.name.starts_with(name) && each.metric.ratio.is_some())
     };
-    let is_known = ["completeness", "WAPE", "mix TVD"].into_iter().all(is_told);
+    let told = metrics::told_from_ms(judged);
+    let is_known = told.is_some() && ["completeness", "mix TVD"].into_iter().all(is_told);
+    let sparse = told.filter(|&ms| ms > DENSE_MS);
     match (failed.is_empty(), faithful_from_ms(judged, &failed)) {
         // It could be faithful, as far as that is known.
         (true, _) | (false, Some(_)) if !is_known => Verdict::Invalid,
-        (true, _) => Verdict::Faithful,
-        (false, Some(scale_ms)) => Verdict::FaithfulFrom { scale_ms },
+        (true, _) => {
+            sparse.map_or(Verdict::Faithful, |scale_ms| Verdict::FaithfulWhereTold { scale_ms })
+        }
+        (false, Some(scale_ms)) => {
+            Verdict::FaithfulFrom { scale_ms: scale_ms.max(sparse.unwrap_or(0)) }
+        }
         (false, None) => Verdict::Degraded,
     }
 }
@@ -342,6 +346,11 @@ fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
             });
             format!("the target received what the reference did{from} ({how}){unjudged}")
         }
+        Verdict::FaithfulWhereTold { scale_ms } => format!(
+            "the target received what the reference did at time-scales from {} up; below, there \
+             are too few requests to tell one load from another ({how}){unjudged}",
+            scale_of_ms(*scale_ms)
+        ),
         Verdict::FaithfulFrom { scale_ms } => format!(
             "the target received what the reference did at time-scales from {} up, and other \
              bursts below: {failures} ({how}){unjudged}",
@@ -358,12 +367,16 @@ fn statement(verdict: &Verdict, judged: &[Judged], input: &Input) -> String {
     }
 }
 
+/// How metrics begin that there are of pairs only.
+const PAIRED: [&str; 2] = ["lateness", "session inversions"];
+
 /// What could not be judged of the metrics that gate, as the end of a sentence.
 fn unjudged(judged: &[Judged]) -> String {
     let names: Vec<&str> = judged
         .iter()
         .filter(|each| each.metric.outcome == MetricOutcome::NotEvaluable)
-        .filter(|each| !each.metric.limit.is_empty() && !each.metric.name.starts_with("lateness"))
+        .filter(|each| !each.metric.limit.is_empty())
+        .filter(|each| !PAIRED.iter().any(|start| each.metric.name.starts_with(start)))
         .map(|each| each.metric.name.as_str())
         .collect();
     if names.is_empty() { String::new() } else { format!("; not evaluable: {}", names.join(", ")) }

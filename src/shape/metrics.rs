@@ -230,7 +230,13 @@ pub fn scale_name(factor: usize) -> String {
 
 /// The name of a scale of so many milliseconds.
 pub fn scale_of_ms(ms: u64) -> String {
-    if ms < 1_000 { format!("{ms} ms") } else { format!("{} s", ms / 1_000) }
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{} s", ms / 1_000),
+        60_000..3_600_000 => format!("{} min", ms / 60_000),
+        3_600_000..86_400_000 => format!("{} h", ms / 3_600_000),
+        _ => format!("{} d", ms / 86_400_000),
+    }
 }
 
 fn seconds_of(factor: usize) -> f64 {

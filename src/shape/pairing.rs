@@ -40,6 +40,10 @@ pub struct Pairing {
     pub lateness: Histogram<u64>,
     /// Share of requests that came before one that was recorded before them.
     pub overtaken: f64,
+    /// Pairs with one before them in their session, at another moment.
+    pub in_session: u64,
+    /// By how much those came before that one that did, in nanoseconds.
+    pub inversions: Histogram<u64>,
     /// Pairs of which it is not sure that they belong together: too many were missing to look at
     /// every way to leave them out.
     pub unsure: u64,
@@ -57,6 +61,7 @@ const MAX_CELLS: usize = 1 << 24;
 #[derive(Clone, Copy)]
 struct Pair {
     key: u64,
+    session: u32,
     at_ns: i64,
     other_ns: i64,
 }
@@ -76,6 +81,18 @@ impl Pairing {
         let by_chance = (as_f64(self.pairs) * as_f64(self.resources)).sqrt() * mean_gap_ns / 2.0;
         let bound = NEIGHBOURS_NS.max(mean_gap_ns * NEIGHBOUR_GAPS).min(by_chance / 5.0);
         self.share >= LEAST_SHARE && self.drift_ns.is_some_and(|drift| drift <= bound)
+    }
+
+    /// The share of requests that came before the one before them in their session, by more than
+    /// so many nanoseconds.
+    pub fn inversions_beyond(&self, ns: u64) -> f64 {
+        let within = self
+            .inversions
+            .iter_recorded()
+            .take_while(|step| step.value_iterated_to() <= self.inversions.highest_equivalent(ns));
+        let within: u64 = within.map(|step| step.count_at_value()).sum();
+        let beyond = self.inversions.len().saturating_sub(within);
+        as_f64(beyond) / as_f64(self.in_session.max(1))
     }
 }
 
@@ -119,6 +136,7 @@ fn pair_up_to(reference: &Keys, other: &Keys, threshold: u64) -> Option<Pairing>
     }
     let overtaken = pairs.windows(2).filter(|two| two[1].other_ns < two[0].other_ns).count();
     let count = pairs.len() as u64;
+    let (in_session, inversions) = ordered(&mut pairs);
     Some(Pairing {
         pairs: count,
         share: as_f64(count) / as_f64(smaller as u64),
@@ -128,23 +146,46 @@ fn pair_up_to(reference: &Keys, other: &Keys, threshold: u64) -> Option<Pairing>
         resources,
         overtaken: as_f64(overtaken as u64) / as_f64((count - 1).max(1)),
         drift_ns,
+        in_session,
+        inversions,
     })
 }
 
-/// The kept requests below a threshold by key, each key's in the order of time.
-fn by_key(keys: &Keys, threshold: u64) -> Vec<(u64, i64)> {
-    let mut kept: Vec<(u64, i64)> = keys
+/// How many follow another one in their session, and by how much those are early that came before
+/// it. Of what was recorded at one moment, no order is known.
+fn ordered(pairs: &mut [Pair]) -> (u64, Histogram<u64>) {
+    pairs.sort_unstable_by_key(|pair| (pair.session, pair.at_ns));
+    let (mut followed, mut inversions) = (0, times());
+    for two in pairs.windows(2) {
+        if two[0].session != two[1].session || two[0].at_ns == two[1].at_ns {
+            continue;
+        }
+        followed += 1;
+        let early = two[0].other_ns.saturating_sub(two[1].other_ns);
+        if let Some(early) = u64::try_from(early).ok().filter(|early| *early > 0) {
+            record_time(&mut inversions, early);
+        }
+    }
+    (followed, inversions)
+}
+
+/// The kept requests below a threshold by key, each key's in the order of time: key, moment, and
+/// session.
+fn by_key(keys: &Keys, threshold: u64) -> Vec<One> {
+    let mut kept: Vec<One> = keys
         .kept()
         .iter()
         .filter(|kept| kept.key <= threshold)
-        .map(|kept| (kept.key, i64::try_from(kept.at_ns).unwrap_or(i64::MAX)))
+        .map(|kept| (kept.key, i64::try_from(kept.at_ns).unwrap_or(i64::MAX), kept.session))
         .collect();
     // They are in the order of time already, so that this is a sort by key.
     kept.sort_unstable();
     kept
 }
 
-type Group<'a> = &'a [(u64, i64)];
+type One = (u64, i64, u32);
+
+type Group<'a> = &'a [One];
 
 fn matched(first: Group, second: Group) -> (Vec<Pair>, u64) {
     let mut others = second.chunk_by(|a, b| a.0 == b.0).peekable();
@@ -157,8 +198,12 @@ fn matched(first: Group, second: Group) -> (Vec<Pair>, u64) {
     let offset = offset(&groups);
     let (mut pairs, mut cells, mut unsure) = (Vec::new(), MAX_CELLS, 0);
     for (group, other) in groups {
-        let pair =
-            |a: usize, b: usize| Pair { key: group[a].0, at_ns: group[a].1, other_ns: other[b].1 };
+        let pair = |a: usize, b: usize| Pair {
+            key: group[a].0,
+            session: group[a].2,
+            at_ns: group[a].1,
+            other_ns: other[b].1,
+        };
         let smaller = group.len().min(other.len());
         let spare = group.len().abs_diff(other.len());
         if spare > 0 && smaller.saturating_mul(spare + 1) > cells {
@@ -253,133 +298,4 @@ fn drift(pairs: &[Pair]) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use rand::rngs::ChaCha8Rng;
-    use rand::{RngExt, SeedableRng};
-
-    use super::*;
-    use crate::bytes::spread;
-    use crate::stats::histograms::nanoseconds;
-
-    /// Moments in milliseconds, and what was asked for.
-    fn keys(requests: &[(f64, u64)]) -> Keys {
-        let mut sorted = requests.to_vec();
-        sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut keys = Keys::default();
-        for (ms, key) in sorted {
-            keys.add(spread(key + 1), true, nanoseconds(Duration::from_secs_f64(ms / 1e3)));
-        }
-        keys
-    }
-
-    /// 5 000 requests for 50 resources, some 100 a second.
-    fn recorded(seed: u64) -> Vec<(f64, u64)> {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut at = 0.0;
-        (0..5_000)
-            .map(|_| {
-                at -= (1.0 - random.random::<f64>()).ln() * 10.0;
-                (at, random.random_range(0_u64..50).min(random.random_range(0..50)))
-            })
-            .collect()
-    }
-
-    const GAP_NS: f64 = 1e7;
-
-    #[test]
-    fn a_replay_is_recognised_whatever_its_clock_and_its_faults() {
-        let original = recorded(1);
-        let moved = |by: &dyn Fn(usize, f64) -> f64| -> Vec<(f64, u64)> {
-            original.iter().enumerate().map(|(n, &(ms, key))| (by(n, ms), key)).collect()
-        };
-        let exact = pair(&keys(&original), &keys(&moved(&|_, ms| ms + 777.0))).unwrap();
-        assert!((exact.share - 1.0).abs() < 1e-9 && exact.overtaken <= 0.0, "{exact:?}");
-        assert_eq!(exact.offset_ns, 777_000_000);
-        assert!(exact.lateness.max() <= 1, "{}", exact.lateness.max());
-        assert!(exact.is_replay(GAP_NS));
-        let late =
-            pair(&keys(&original), &keys(&moved(&|n, ms| ms + as_f64(n as u64 % 10)))).unwrap();
-        assert!(late.is_replay(GAP_NS) && late.lateness.max() <= 5_010_000, "{late:?}");
-        let stretched = pair(&keys(&original), &keys(&moved(&|_, ms| ms * 1.5))).unwrap();
-        assert!(stretched.is_replay(GAP_NS) && stretched.lateness.max() > 10_000_000_000);
-        let cut: Vec<(f64, u64)> = original.iter().step_by(2).copied().collect();
-        let cut = pair(&keys(&original), &keys(&cut)).unwrap();
-        assert!((cut.share - 1.0).abs() < 1e-9, "all of the smaller one: {}", cut.share);
-    }
-
-    #[test]
-    fn another_load_of_the_same_mix_is_no_replay() {
-        let other = pair(&keys(&recorded(1)), &keys(&recorded(2))).unwrap();
-        assert!(other.share > 0.9, "{}", other.share);
-        assert!(!other.is_replay(GAP_NS), "{:?}", other.drift_ns);
-        let strangers: Vec<(f64, u64)> =
-            recorded(1).iter().map(|&(ms, key)| (ms, key + 1_000)).collect();
-        assert!(pair(&keys(&recorded(1)), &keys(&strangers)).is_none());
-    }
-
-    #[test]
-    fn what_is_missing_or_sent_twice_leaves_the_others_with_their_moments() {
-        let original = recorded(1);
-        let lacking: Vec<(f64, u64)> = original
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| index % 100 != 50)
-            .map(|(_, &(ms, key))| (ms + 0.5, key))
-            .collect();
-        for (first, second) in [(&original, &lacking), (&lacking, &original)] {
-            let pairing = pair(&keys(first), &keys(second)).unwrap();
-            assert!(pairing.is_replay(GAP_NS), "{:?}", pairing.drift_ns);
-            assert_eq!(pairing.pairs, 4_950);
-            assert!(pairing.lateness.max() <= 1, "{}", pairing.lateness.max());
-        }
-        // Without a table for it, by the nearest of two.
-        let moments = |list: &[i64]| list.iter().map(|&at| (7, at)).collect::<Vec<_>>();
-        let long = moments(&[0, 10, 20, 30, 40]);
-        let short = moments(&[1, 21, 41]);
-        assert_eq!(left_out(&long, &short, 0, &mut 0), [0, 2, 4]);
-        assert_eq!(left_out(&long, &short, 0, &mut 100), [0, 2, 4]);
-    }
-
-    #[test]
-    fn a_glance_tells_a_replay_from_another_load() {
-        let load = |seed: u64| -> Keys {
-            let mut keys = Keys::default();
-            for number in 0..4 * GLANCE as u64 {
-                let key = spread(spread(number ^ (seed << 40)) % 3_000 + 1);
-                keys.add(key, true, number * 1_000_000 + spread(number + seed) % 900_000);
-            }
-            keys
-        };
-        let (original, other) = (load(1), load(2));
-        let seen = |second: &Keys| {
-            let (pairing, part) = glance(&original, second).unwrap();
-            assert!(pairing.pairs < 3 * GLANCE as u64, "{}", pairing.pairs);
-            pairing.is_replay(1e6 * part)
-        };
-        assert!(seen(&original) && !seen(&other));
-        assert!(glance(&keys(&recorded(1)), &keys(&recorded(1))).is_none(), "it is short");
-    }
-
-    #[test]
-    fn requests_for_one_resource_alone_prove_nothing() {
-        let same: Vec<(f64, u64)> = recorded(1).iter().map(|&(ms, _)| (ms, 7)).collect();
-        let pairing = pair(&keys(&same), &keys(&same)).unwrap();
-        assert_eq!(pairing.drift_ns, None);
-        assert!(!pairing.is_replay(GAP_NS));
-        assert!(pair(&Keys::default(), &keys(&same)).is_none());
-    }
-
-    #[test]
-    fn two_samples_of_different_size_keep_the_same_keys() {
-        let original = recorded(3);
-        let mut small = Keys::within(1_000);
-        for &(ms, key) in &original {
-            small.add(spread(key + 1), true, nanoseconds(Duration::from_secs_f64(ms / 1e3)));
-        }
-        let pairing = pair(&keys(&original), &small).unwrap();
-        assert!((pairing.share - 1.0).abs() < 1e-9, "{pairing:?}");
-        assert!(pairing.lateness.max() <= 1);
-    }
-}
+mod tests;

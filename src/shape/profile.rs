@@ -2,6 +2,7 @@
 //! the order of time, in bounded memory.
 
 pub mod fold;
+pub mod minutes;
 pub mod routes;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use crate::recording::file::sights::names::Names;
 use crate::shape::Shape;
 use crate::shape::keys::Keys;
 use crate::shape::profile::fold::Profiler;
+use crate::shape::profile::minutes::Minutes;
 use crate::shape::profile::routes::Mix;
 use crate::stats::counts::as_f64;
 
@@ -23,8 +25,12 @@ const MAX_WINDOWS: usize = super::MAX_SECONDS * 100;
 /// The fold. Moments count from the first request on.
 #[derive(Clone, Debug)]
 pub struct Profile {
-    /// Counts, opens, mix and sizes.
+    /// Counts and opens of as much as the windows of 10 ms reach; total, mix and sizes of all.
     pub shape: Shape,
+    /// Requests in each minute, of all.
+    pub minutes: Minutes,
+    /// Connections opened in each minute.
+    pub opens_by_minute: Minutes,
     /// Requests by route, of sessions with an even and with an odd hash: how far two halves of the
     /// same load are apart.
     pub halves: [BTreeMap<Arc<str>, u64>; 2],
@@ -64,7 +70,7 @@ pub struct Profile {
     pub sessions: [u64; 2],
     /// Requests on connections beyond [`MAX_CONNECTIONS`].
     pub not_followed: u64,
-    /// Requests later than the windows reach, which are in nothing else here.
+    /// Requests later than [`MAX_MINUTES`](minutes::MAX_MINUTES), which are in nothing else here.
     pub beyond: u64,
     gap_moments: Moments,
 }
@@ -78,7 +84,8 @@ pub struct Largest {
     pub session: u64,
 }
 
-/// Of gaps in nanoseconds, exactly: all of them together are no longer than the windows reach.
+/// Of gaps in nanoseconds: all of them together are no longer than
+/// [`MAX_MINUTES`](minutes::MAX_MINUTES).
 #[derive(Clone, Copy, Debug, Default)]
 struct Moments {
     count: u64,
@@ -98,6 +105,7 @@ impl Profile {
             let share = |window: u32| requests / 100 + u32::from(window < requests % 100);
             profile.shape.counts.extend((0..100).map(share));
         }
+        profile.minutes = Minutes::of_windows(&profile.shape.counts);
         profile.set_mix(Mix::of_counts(mix));
         profile
     }
@@ -120,15 +128,38 @@ impl Profile {
     pub fn gaps_scv(&self) -> Option<f64> {
         let Moments { count, sum, squares } = self.gap_moments;
         let (count, sum) = (u128::from(count), u128::from(sum));
-        // n·Σx² − (Σx)² over (Σx)²; it fits, since the sum is at most that of six hours.
-        let spread = count.saturating_mul(squares).saturating_sub(sum.saturating_mul(sum));
-        (count >= 2 && sum > 0).then(|| real(spread) / real(sum.saturating_mul(sum)))
+        // n·Σx² − (Σx)² over (Σx)²: exactly where it fits, as it does but for gaps of weeks in
+        // millions of requests, whose digits nobody misses.
+        let whole = sum.saturating_mul(sum);
+        let spread = match count.checked_mul(squares) {
+            Some(product) => real(product.saturating_sub(whole)),
+            None => real(count) * real(squares) - real(whole),
+        };
+        (count >= 2 && sum > 0).then(|| spread / real(whole))
     }
 
     /// Requests a second, from the first to the last one.
     pub fn rate(&self) -> f64 {
         let seconds = self.length.as_secs_f64();
         if seconds > 0.0 { as_f64(self.shape.total) / seconds } else { 0.0 }
+    }
+
+    /// How much of the load has windows of 10 ms, in seconds.
+    pub fn fine_seconds(&self) -> f64 {
+        self.length.as_secs_f64().min(as_f64(super::MAX_SECONDS as u64))
+    }
+
+    /// Requests later than those windows reach.
+    pub fn coarse(&self) -> u64 {
+        let fine: u64 = self.shape.counts.iter().copied().map(u64::from).sum();
+        self.shape.total.saturating_sub(fine)
+    }
+
+    /// Requests a second, of as much as has windows of 10 ms.
+    pub fn fine_rate(&self) -> f64 {
+        let seconds = self.fine_seconds();
+        let fine = self.shape.total.saturating_sub(self.coarse());
+        if seconds > 0.0 { as_f64(fine) / seconds } else { 0.0 }
     }
 
     /// Requests in flight on average; `None` where no end of an answer is known.
@@ -141,7 +172,9 @@ impl Profile {
     /// in the first window). Opened connections move by the nearest number of seconds.
     pub fn shift(&mut self, windows: i64) {
         moved(&mut self.shape.counts, windows);
-        moved(&mut self.shape.opens, (windows + 50).div_euclid(100));
+        moved(&mut self.shape.opens, windows.saturating_add(50).div_euclid(100));
+        self.minutes.shift(windows);
+        self.opens_by_minute.shift(windows);
     }
 }
 

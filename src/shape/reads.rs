@@ -49,9 +49,11 @@ pub struct Read<'a> {
     pub route: &'a dyn Fn() -> Arc<str>,
     /// What production took for it.
     pub took: Option<Duration>,
+    /// It is a write, which puts the key into the cache and asks for nothing.
+    pub is_write: bool,
 }
 
-/// The reads of a load, in the order of time.
+/// The reads of a load, and the writes between them that fill a cache, in the order of time.
 #[derive(Debug)]
 pub struct Reads {
     log: Vec<Logged>,
@@ -68,14 +70,40 @@ pub struct Reads {
     beyond: Option<Box<Beyond>>,
     /// All reads.
     pub reads: u64,
+    /// All writes.
+    pub writes: u64,
 }
 
-/// A read that is kept.
+/// A read or a write that is kept.
 #[derive(Clone, Copy, Debug)]
 struct Logged {
     at_ms: u32,
-    /// Number of its key, in order of appearance.
+    /// Number of its key, in order of appearance; with [`WRITE`] for a write.
     key: u32,
+}
+
+/// Keys are far fewer than this bit could number.
+const WRITE: u32 = 1 << 31;
+
+impl Logged {
+    fn number(self) -> u32 {
+        self.key & !WRITE
+    }
+
+    fn is_write(self) -> bool {
+        self.key & WRITE != 0
+    }
+}
+
+/// What happens to a cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Touch {
+    pub(super) at: Duration,
+    /// Hash of the key.
+    pub(super) key: u64,
+    /// Nothing touched the key before.
+    pub(super) is_first: bool,
+    pub(super) is_write: bool,
 }
 
 /// What is known of a key.
@@ -113,25 +141,28 @@ impl Reads {
             most: (reads, keys),
             beyond: None,
             reads: 0,
+            writes: 0,
         }
     }
 
-    /// Takes the next read.
+    /// Takes the next read or write.
     pub fn add(&mut self, read: &Read<'_>) {
-        self.reads += 1;
+        *(if read.is_write { &mut self.writes } else { &mut self.reads }) += 1;
         // 49 days; what comes later comes then.
         let at_ms = u32::try_from(read.at.as_millis()).unwrap_or(u32::MAX);
         let second = usize::try_from(at_ms / 1_000).unwrap_or(usize::MAX);
         if self.seconds.len() <= second {
             self.seconds.resize(second + 1, 0);
         }
-        self.seconds[second] = self.seconds[second].saturating_add(1);
+        self.seconds[second] = self.seconds[second].saturating_add(u32::from(!read.is_write));
         let hash = spread(read.key ^ SALT);
         if let Some(beyond) = &mut self.beyond {
             for shards in &mut beyond.shards {
-                shards.touch(hash);
+                touched(shards, hash, read.is_write);
             }
-            beyond.hot.add(hash, || self.routes.number(&(read.route)()));
+            if !read.is_write {
+                beyond.hot.add(hash, || self.routes.number(&(read.route)()));
+            }
         }
         if hash > self.threshold {
             return;
@@ -141,8 +172,9 @@ impl Reads {
             None => self.new_key(hash, read),
         };
         if let Some(known) = usize::try_from(key).ok().and_then(|key| self.keys.get_mut(key)) {
-            known.count = known.count.saturating_add(1);
+            known.count = known.count.saturating_add(u32::from(!read.is_write));
         }
+        let key = if read.is_write { key | WRITE } else { key };
         self.log.push(Logged { at_ms, key });
         while (self.log.len() > self.most.0 || self.keys.len() > self.most.1) && self.threshold > 1
         {
@@ -157,7 +189,7 @@ impl Reads {
         let route = self.routes.number(&(read.route)());
         self.keys.push(Key { hash, count: 0, route });
         self.number_of.insert(hash, number);
-        if let Some(took) = read.took
+        if let Some(took) = read.took.filter(|_| !read.is_write)
             && self.first_seconds.len() < MAX_TIMES
         {
             self.first_seconds.push(took.as_secs_f64());
@@ -170,9 +202,9 @@ impl Reads {
         if self.beyond.is_none() {
             let mut shards: [Shards; SEEDS] =
                 std::array::from_fn(|seed| Shards::new(seed as u64 + 1, MAX_SAMPLED));
-            for key in self.references() {
+            for touch in self.touches() {
                 for shards in &mut shards {
-                    shards.touch(key);
+                    touched(shards, touch.key, touch.is_write);
                 }
             }
             self.beyond = Some(Box::new(Beyond { shards, hot: Hot::of(&self.keys) }));
@@ -188,8 +220,9 @@ impl Reads {
             }
         }
         self.log.retain_mut(|logged| {
-            let kept = usize::try_from(logged.key).ok().and_then(|key| *numbers.get(key)?);
-            logged.key = kept.unwrap_or_default();
+            let number = usize::try_from(logged.number()).ok();
+            let kept = number.and_then(|key| *numbers.get(key)?);
+            logged.key = kept.unwrap_or_default() | (logged.key & WRITE);
             kept.is_some()
         });
         self.number_of = keys.iter().map(|key| key.hash).zip(0..).collect();
@@ -203,24 +236,32 @@ impl Reads {
 
     /// Reads that are not kept, whose keys were left out of the sample.
     pub fn beyond(&self) -> u64 {
-        self.reads - self.log.len() as u64
+        let kept = self.log.iter().filter(|logged| !logged.is_write()).count() as u64;
+        self.reads.saturating_sub(kept)
     }
 
-    /// Keys of the reads that are kept, in the order of time.
-    pub(super) fn references(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
-        let hash = |key: u32| usize::try_from(key).ok().and_then(|key| self.keys.get(key));
-        self.log.iter().map(move |logged| hash(logged.key).map_or(0, |key| key.hash))
-    }
-
-    /// Moments of the reads that are kept, and whether each is the first of its key.
-    pub(super) fn moments(&self) -> impl ExactSizeIterator<Item = (Duration, bool)> + '_ {
+    /// The reads and writes that are kept, in the order of time.
+    pub(super) fn touches(&self) -> impl Iterator<Item = Touch> + '_ {
         // Keys are numbered as they appear.
         let mut known = 0;
         self.log.iter().map(move |logged| {
-            let is_first = logged.key >= known;
-            known = known.max(logged.key.saturating_add(1));
-            (Duration::from_millis(u64::from(logged.at_ms)), is_first)
+            let number = logged.number();
+            let is_first = number >= known;
+            known = known.max(number.saturating_add(1));
+            let key = usize::try_from(number).ok().and_then(|key| self.keys.get(key));
+            Touch {
+                at: Duration::from_millis(u64::from(logged.at_ms)),
+                key: key.map_or(0, |key| key.hash),
+                is_first,
+                is_write: logged.is_write(),
+            }
         })
+    }
+
+    /// Of the reads that are kept, whether each is the first touch of its key: no cache that begins
+    /// empty has it.
+    pub(super) fn firsts(&self) -> impl Iterator<Item = bool> + '_ {
+        self.touches().filter(|touch| !touch.is_write).map(|touch| touch.is_first)
     }
 
     /// Reads in each second.
@@ -228,9 +269,10 @@ impl Reads {
         &self.seconds
     }
 
-    /// Distinct keys, by those kept.
+    /// Distinct keys that are read, by those kept.
     pub(super) fn distinct(&self) -> f64 {
-        as_f64(self.keys.len() as u64) / self.rate()
+        let read = self.keys.iter().filter(|key| key.count > 0).count();
+        as_f64(read as u64) / self.rate()
     }
 
     /// How unevenly keys are asked for.
@@ -244,7 +286,7 @@ impl Reads {
     pub(super) fn hot(&self) -> Vec<Key> {
         match &self.beyond {
             Some(beyond) => beyond.hot.keys(),
-            None => self.keys.clone(),
+            None => self.keys.iter().copied().filter(|key| key.count > 0).collect(),
         }
     }
 
@@ -262,6 +304,14 @@ impl Reads {
     /// Samples of all reads, where not all are kept.
     pub(super) fn shards(&self) -> Option<&[Shards; SEEDS]> {
         self.beyond.as_ref().map(|beyond| &beyond.shards)
+    }
+}
+
+fn touched(shards: &mut Shards, key: u64, is_write: bool) {
+    if is_write {
+        shards.fill(key);
+    } else {
+        shards.touch(key);
     }
 }
 
@@ -292,72 +342,4 @@ impl Routes {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filled(mut reads: Reads, count: u64, keys: u64) -> Reads {
-        for number in 0..count {
-            let key = number % keys;
-            reads.add(&Read {
-                at: Duration::from_millis(number * 10),
-                key,
-                route: &|| Arc::from(if key == 0 { "GET /hot" } else { "GET /item/*" }),
-                took: (key == 0).then(|| Duration::from_millis(20)),
-            });
-        }
-        reads
-    }
-
-    #[test]
-    fn what_fits_is_kept_whole() {
-        let reads = filled(Reads::default(), 1_000, 40);
-        assert_eq!((reads.reads, reads.beyond(), reads.log.len()), (1_000, 0, 1_000));
-        assert!((reads.rate() - 1.0).abs() < 1e-12 && (reads.distinct() - 40.0).abs() < 1e-9);
-        assert!(reads.shards().is_none());
-        assert_eq!(reads.moments().filter(|(_, is_first)| *is_first).count(), 40);
-        assert_eq!(reads.moments().take(41).filter(|(_, is_first)| *is_first).count(), 40);
-        assert_eq!(reads.seconds(), [100; 10]);
-        assert_eq!(reads.first_seconds().len(), 1);
-        assert!((reads.first_seconds()[0] - 0.02).abs() < 1e-12);
-        assert_eq!(reads.hot().len(), 40);
-        assert_eq!(reads.route(reads.keys[0].route), "GET /hot");
-        assert_eq!(reads.route(u32::MAX), OTHER);
-    }
-
-    #[test]
-    fn what_does_not_fit_becomes_a_sample_by_key() {
-        let reads = filled(Reads::within(5_000, 1_000), 40_000, 2_000);
-        assert!(reads.log.len() <= 5_000 && reads.keys.len() <= 1_000);
-        assert_eq!(reads.reads, 40_000);
-        assert_eq!(reads.beyond() + reads.log.len() as u64, 40_000);
-        assert_eq!(reads.seconds().iter().sum::<u32>(), 40_000);
-        assert!(reads.rate() < 0.2, "{}", reads.rate());
-        assert!((reads.distinct() / 2_000.0 - 1.0).abs() < 0.2, "{}", reads.distinct());
-        // All reads of a kept key are kept, and each is first once.
-        assert!(reads.keys.iter().all(|key| key.count == 20));
-        assert_eq!(reads.keys.len() * 20, reads.log.len());
-        let firsts = reads.moments().filter(|(_, is_first)| *is_first).count();
-        assert_eq!(firsts, reads.keys.len());
-        let shards = reads.shards().unwrap();
-        assert!(shards.iter().all(|shards| shards.references == 40_000));
-        assert!((shards[0].keys() - 2_000.0).abs() < 1e-6, "all keys fit into the samples");
-        // Hot keys are counted among all, whatever was left out.
-        assert_eq!(reads.hot().iter().map(|key| u64::from(key.count)).sum::<u64>(), 40_000);
-    }
-
-    #[test]
-    fn one_key_beyond_all_bounds_ends_and_stays_bounded() {
-        let reads = filled(Reads::within(100, 10), 5_000, 1);
-        assert!(reads.log.len() <= 100);
-        assert_eq!(reads.hot()[0].count, 5_000);
-        assert_eq!(reads.popularity().hit_ratio_after(1.0).to_bits(), 1.0_f64.to_bits());
-    }
-
-    #[test]
-    fn a_moment_far_away_takes_little_memory() {
-        let mut reads = Reads::default();
-        let route: &dyn Fn() -> Arc<str> = &|| Arc::from("GET /");
-        reads.add(&Read { at: Duration::MAX, key: 1, route, took: None });
-        assert!(reads.seconds().len() < 5_000_000);
-    }
-}
+mod tests;

@@ -33,6 +33,23 @@ pub fn successive_dispersion(counts: &[u64]) -> Option<f64> {
     (sum > 0.0).then(|| squares / sum)
 }
 
+/// The standard error of [`successive_dispersion`], by how unlike its terms are: a few windows with
+/// most of the requests tell less than many that are alike. `None` like the index itself.
+pub fn successive_error(counts: &[u64]) -> Option<f64> {
+    let index = successive_dispersion(counts)?;
+    let terms = || {
+        counts.windows(2).map(|two| {
+            let (before, after) = (as_f64(two[0]), as_f64(two[1]));
+            (before - after).powi(2) - index * (before + after)
+        })
+    };
+    let sum: f64 = counts.windows(2).map(|two| as_f64(two[0]) + as_f64(two[1])).sum();
+    let squares: f64 = terms().map(|term| term * term).sum();
+    // Neighbouring terms have a window in common.
+    let shared: f64 = terms().zip(terms().skip(1)).map(|(one, next)| one * next).sum();
+    Some((squares + 2.0 * shared.max(0.0)).sqrt() / sum)
+}
+
 /// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without
 /// requests.
 pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {

@@ -37,23 +37,29 @@ impl MissCurve {
 /// The miss-ratio curve of LRU caches by stack distances (Mattson; Olken's tree as a Fenwick tree
 /// over positions), in O(n log k) for k distinct keys.
 pub fn miss_curve(keys: &[u64]) -> MissCurve {
-    miss_curve_of(keys.iter().copied())
+    miss_curve_of(keys.iter().map(|key| (*key, true)))
 }
 
-/// The same of keys that stand nowhere together.
-pub fn miss_curve_of(keys: impl ExactSizeIterator<Item = u64>) -> MissCurve {
-    let mut curve =
-        MissCurve { at_distance: Vec::new(), compulsory: 0, references: keys.len() as u64 };
-    stack_distances(keys, &mut |distance| {
+/// The same of keys that stand nowhere together, each with whether it is a reference: what is put
+/// into the cache is none, and found there by the next one.
+pub fn miss_curve_of(touches: impl Iterator<Item = (u64, bool)>) -> MissCurve {
+    let mut curve = MissCurve { at_distance: Vec::new(), compulsory: 0, references: 0 };
+    let mut stack = Stack::new();
+    for (key, is_reference) in touches {
+        let distance = stack.touch(key);
+        if !is_reference {
+            continue;
+        }
+        curve.references += 1;
         let Some(distance) = distance else {
             curve.compulsory += 1;
-            return;
+            continue;
         };
         if curve.at_distance.len() <= distance {
             curve.at_distance.resize(distance + 1, 0);
         }
         curve.at_distance[distance] += 1;
-    });
+    }
     curve
 }
 
@@ -125,6 +131,14 @@ impl Lru {
         self.slot_of.insert(key, slot);
         self.link_as_newest(slot);
         false
+    }
+
+    /// Puts a key into the cache, which is as fresh from then on as one that was read.
+    pub fn fill(&mut self, key: u64, now: Duration) {
+        self.touch(key, now);
+        if let Some(&slot) = self.slot_of.get(&key) {
+            self.slots[slot].read_at = now;
+        }
     }
 
     /// A slot that is linked to nothing: a new one, or that of the key touched longest ago.

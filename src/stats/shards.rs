@@ -60,6 +60,15 @@ impl Shards {
     /// Takes the next reference.
     pub fn touch(&mut self, key: u64) {
         self.references += 1;
+        self.see(key, true);
+    }
+
+    /// Takes a key that is put into the cache, which is no reference.
+    pub fn fill(&mut self, key: u64) {
+        self.see(key, false);
+    }
+
+    fn see(&mut self, key: u64, counts: bool) {
         let hash = spread(key ^ self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         if hash > self.threshold {
             return;
@@ -67,7 +76,7 @@ impl Shards {
         if self.position == self.most * ROOM {
             self.compact();
         }
-        let weight = 1.0 / self.rate();
+        let weight = if counts { 1.0 / self.rate() } else { 0.0 };
         match self.last.insert(hash, self.position) {
             None => {
                 self.first += weight;
@@ -77,7 +86,7 @@ impl Shards {
                 let between = self.ones.sum_before(self.position) - self.ones.sum_before(before);
                 // The key itself is the last of these distances, and the middle of those it stands
                 // for is half a step below.
-                let bucket = bucket_of((as_f64(between as u64) - 0.5) * weight + 0.5);
+                let bucket = bucket_of((as_f64(between as u64) - 0.5) / self.rate() + 0.5);
                 if self.at_distance.len() <= bucket {
                     self.at_distance.resize(bucket + 1, 0.0);
                 }
@@ -125,7 +134,7 @@ impl Shards {
         (all > 0.0).then(|| if size < 1.0 { 1.0 } else { ((beyond + self.first) / all).min(1.0) })
     }
 
-    /// Distinct keys among all references, by those kept.
+    /// Distinct keys among all references that were not put there before, by those kept.
     pub fn keys(&self) -> f64 {
         self.first
     }

@@ -41,6 +41,12 @@ fn reads(text: &mut String, forecast: &Forecast, header: &Header) {
     line(text, "reads", &format!("{} of {keys}", format_count(forecast.reads)));
     let first = format_share(forecast.first_share);
     line(text, "first reads", &format!("{first}: no cache that begins empty hits them"));
+    if forecast.writes > 0 {
+        let writes = format_counted(forecast.writes, "write", "writes");
+        let assumed = "each taken to fill the cache, so that the next read of its key hits; what \
+                       is deleted or expires is not followed";
+        line(text, "writes", &format!("{writes} of Redis, {assumed}"));
+    }
     if forecast.sampled < 1.0 {
         let share = format_share(forecast.sampled);
         let apart = forecast.curve_spread.map_or_else(String::new, |spread| {

@@ -10,6 +10,7 @@ use crate::model::draw::exchange::{HOST, Writer};
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
 use crate::model::file::version_of;
+use crate::plan::tally::Counts;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
@@ -35,7 +36,7 @@ pub(super) fn draw_into(path: &Path, recording: &Path) -> anyhow::Result<Vec<Str
     let mut writer = RecordingWriter::create(recording)?;
     let options = Options { seed: 1, length: None, scale: 1.0 };
     let origin = format!("drawn from {}, seed 1", path.display());
-    let (header, warnings) = drawn(&model, options, origin, &mut writer)?;
+    let (header, warnings) = drawn(&model, options, origin, &mut writer, None)?;
     writer.finish(header)?;
     Ok(warnings.into_iter().map(|warning| format!("{}: {warning}", path.display())).collect())
 }
@@ -45,12 +46,14 @@ pub fn warnings(draw: &Draw) -> Vec<String> {
     draw.notes().map(|(what, count)| format!("{} {what}", format_count(count))).collect()
 }
 
-/// Draws all of a recording into a writer; its header, and what is not as the model says.
-pub fn drawn(
+/// Draws all of a recording into a writer, and counts its requests where that is wanted; its header,
+/// and what is not as the model says.
+pub(crate) fn drawn(
     model: &Model,
     options: Options,
     origin: String,
     recording: &mut RecordingWriter,
+    mut counts: Option<&mut Counts>,
 ) -> anyhow::Result<(Header, Vec<String>)> {
     let mut draw = Draw::new(model, options);
     let writer = Writer::new(draw.model());
@@ -58,6 +61,9 @@ pub fn drawn(
     let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
     for one in &mut draw {
         let exchange = writer.exchange(&one);
+        if let Some(counts) = &mut counts {
+            counts.count(exchange.at);
+        }
         exchanges += 1;
         connections = connections.max(one.connection + 1);
         let took = exchange.response.as_ref().and_then(|response| response.last_byte);

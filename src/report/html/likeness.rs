@@ -20,7 +20,7 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let metrics = tables::shape(&likeness.metrics);
     let worst = worst(&likeness.worst_metric, likeness.worst_ratio, &likeness.tier);
     let class = match likeness.verdict {
-        Verdict::Faithful => "pass",
+        Verdict::Faithful | Verdict::FaithfulWhereTold { .. } => "pass",
         Verdict::FaithfulFrom { .. } | Verdict::Invalid => "invalid",
         Verdict::Degraded => "fail",
     };

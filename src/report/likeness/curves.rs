@@ -12,8 +12,9 @@ const COLUMNS: usize = 60;
 const ROWS: usize = 8;
 
 /// The mean rate in each of sixty parts: the reference is filled, and the second one is drawn over
-/// it, so that what is missing stands empty above, and what is too much stands alone.
-pub(super) fn curves([reference, other]: &[Vec<u64>; 2]) -> String {
+/// it, so that what is missing stands empty above, and what is too much stands alone. Counts are by
+/// second or by minute, as `unit` says: `s` or `min`.
+pub(super) fn curves([reference, other]: &[Vec<u64>; 2], unit: &str) -> String {
     let length = reference.len().max(other.len());
     let columns = COLUMNS.min(length);
     let means = |seconds: &[u64]| -> Vec<f64> {
@@ -34,7 +35,8 @@ pub(super) fn curves([reference, other]: &[Vec<u64>; 2]) -> String {
     if most <= 0.0 {
         return String::new();
     }
-    let mut text = String::from("\nRequests a second: ░ the reference, ● the second\n");
+    let per = if unit == "s" { "second" } else { "minute" };
+    let mut text = format!("\nRequests a {per}: ░ the reference, ● the second\n");
     let height = |rate: f64| as_index((rate / most * as_f64(ROWS as u64)).ceil());
     for row in (1..=ROWS).rev() {
         let label = match row {
@@ -53,7 +55,7 @@ pub(super) fn curves([reference, other]: &[Vec<u64>; 2]) -> String {
         let _ = writeln!(text, "{label:>12} |{}", line.trim_end());
     }
     let _ = writeln!(text, "{:>12} +{}", "0", "-".repeat(columns));
-    let end = format!("{} s", format_count(length as u64));
+    let end = format!("{} {unit}", format_count(length as u64));
     let room = columns.saturating_sub(end.chars().count() + 1);
     let _ = writeln!(text, "{:>13} 0{}{end}", "", " ".repeat(room));
     text
@@ -65,13 +67,16 @@ mod tests {
 
     #[test]
     fn what_differs_stands_apart() {
-        let text = curves(&[vec![8, 8, 4, 0], vec![8, 4, 4, 8]]);
+        let text = curves(&[vec![8, 8, 4, 0], vec![8, 4, 4, 8]], "s");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[2], "           8 |●░ ●");
         assert_eq!(lines[6], "             |░●●");
         assert_eq!(lines[9], "             |░░░");
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
-        assert_eq!(curves(&[vec![], vec![]]), "");
-        assert_eq!(curves(&[vec![0], vec![0]]), "");
+        assert!(text.starts_with("\nRequests a second") && lines[11].ends_with("4 s"), "{text}");
+        let minutes = curves(&[vec![1; 20], vec![2; 20]], "min");
+        assert!(minutes.contains("Requests a minute") && minutes.ends_with(" 20 min\n"));
+        assert_eq!(curves(&[vec![], vec![]], "s"), "");
+        assert_eq!(curves(&[vec![0], vec![0]], "s"), "");
     }
 }

@@ -237,3 +237,40 @@ fn a_ramp_that_no_scenario_reads_is_told() {
     assert!(unreadable(&[step(0.0, 0.5), step(604_801.0, 1.0)]).unwrap().contains("7 days"));
     assert!(unreadable(&[step(0.0, 4e-7)]).unwrap().contains("4.00e-7 of the users"));
 }
+
+/// What a program puts into Redis before it asks for it is there: no cold start reads it.
+#[test]
+fn keys_that_are_written_are_hits_from_then_on() {
+    use crate::protocol::resp::command;
+    use crate::shape::reads::cacheable::keys_read;
+    let load = |writes: bool| {
+        let (mut reads, route) = (Reads::default(), Arc::from("SET/GET"));
+        let mut add = |at: u64, line: &str| {
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            for touched in keys_read(&command(&words)) {
+                reads.add_key(Duration::from_millis(at), touched, &route, None);
+            }
+        };
+        for number in 0..1_000_u64 {
+            if writes {
+                add(number * 10, &format!("SET user:{number} x"));
+            }
+            add(number * 10 + 1, &format!("GET user:{number}"));
+        }
+        reads
+    };
+    let assumed = Assumed { cache_keys: Some(10), ..Assumed::default() };
+    let written = forecast(&load(true), &assumed);
+    assert_eq!((written.reads, written.keys, written.writes), (1_000, 1_000, 1_000));
+    assert!(written.cold_reads <= 0.0 && written.warm_reads <= 0.0, "{written:?}");
+    assert!(written.first_share <= 0.0 && written.curve.iter().all(|(_, ratio)| *ratio <= 0.0));
+    let read = forecast(&load(false), &assumed);
+    assert_eq!((read.reads, read.writes), (1_000, 0));
+    assert!((read.cold_reads - 1_000.0).abs() < 1e-9 && (read.first_share - 1.0).abs() < 1e-9);
+    // A value is as old as its last write.
+    let mut cache = Lru::new(None, Some(Duration::from_secs(10)));
+    cache.fill(7, Duration::ZERO);
+    cache.fill(7, Duration::from_secs(9));
+    assert!(cache.touch(7, Duration::from_secs(18)));
+    assert!(!cache.touch(7, Duration::from_secs(30)));
+}

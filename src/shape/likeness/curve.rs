@@ -61,7 +61,7 @@ mod tests {
     fn keys(most: usize, ask: impl Fn(u64) -> u64) -> Keys {
         let mut keys = Keys::within(most);
         for number in 0..60_000 {
-            keys.add(spread(ask(number) + 1), true, number * 1_000_000);
+            keys.add(spread(ask(number) + 1), true, number * 1_000_000, 0);
         }
         keys
     }

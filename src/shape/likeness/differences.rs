@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use crate::shape::contents::series::plateau;
-use crate::shape::floor::{Floors, SCALES, dispersion};
+use crate::shape::floor::{Floors, dispersion};
 use crate::shape::judged::{Judged, Kind};
 use crate::shape::likeness::{Input, Side};
-use crate::shape::metrics::scale_name;
+use crate::shape::metrics::scale_of_ms;
 use crate::shape::profile::Profile;
 use crate::shape::{MetricOutcome, Shape};
 use crate::stats::counts::{as_f64, as_index, coarsen};
+use crate::stats::dispersion::successive_dispersion;
 use crate::stats::steady::quantile_of;
 use crate::units::{format_count, format_counted, format_duration, format_share};
 
@@ -119,11 +120,14 @@ const PACE: f64 = 2.0;
 
 fn pace(first: &Profile, second: &Profile) -> Option<String> {
     let [before, after] = [first, second].map(Profile::rate);
-    let shown = |rate: f64| format_count(as_index(rate.round()) as u64);
+    // A few an hour are no requests a second.
+    let (unit, seconds) =
+        if before.max(after) < 10.0 { ("an hour", 3_600.0) } else { ("a second", 1.0) };
+    let shown = |rate: f64| format_count(as_index((rate * seconds).round()) as u64);
     let is_another = after > before * PACE || before > after * PACE;
     is_another.then(|| {
         format!(
-            "it sent {} requests a second in the mean, {} in the reference",
+            "it sent {} requests {unit} in the mean, {} in the reference",
             shown(after),
             shown(before)
         )
@@ -186,20 +190,18 @@ fn failed_scale(judged: &Judged) -> Option<u64> {
 
 /// What became of bursts, at those scales that failed.
 fn bursts(first: &Profile, second: &Profile, scales: &[u64], by_gaps: bool) -> Option<String> {
-    let dispersion = |profile: &Profile, factor| dispersion(&profile.shape.counts, factor);
     // The scale at which they are farthest apart.
-    let apart = SCALES
-        .into_iter()
-        .filter(|factor| scales.contains(&(*factor as u64 * 10)))
-        .filter_map(|factor| {
-            let (before, after) = (dispersion(first, factor)?, dispersion(second, factor)?);
-            Some((before.max(0.01), after.max(0.01), factor))
+    let apart = scales
+        .iter()
+        .filter_map(|&ms| {
+            let (before, after) = (dispersion_at(first, ms)?, dispersion_at(second, ms)?);
+            Some((before.max(0.01), after.max(0.01), ms))
         })
         .max_by(|a, b| (a.1 / a.0).ln().abs().total_cmp(&(b.1 / b.0).ln().abs()));
-    if let Some((before, after, factor)) = apart {
+    if let Some((before, after, ms)) = apart {
         let figures = format!(
             "the dispersion of counts in {} is {after:.2}, {before:.2} in the reference",
-            scale_name(factor)
+            scale_of_ms(ms)
         );
         return Some(match after / before {
             _ if after < 0.5 && before > 0.5 => {
@@ -222,6 +224,16 @@ fn bursts(first: &Profile, second: &Profile, scales: &[u64], by_gaps: bool) -> O
              late, at the steps of a coarse timer, or evenly inside of bursts"
         )
     })
+}
+
+/// The dispersion that the burst metric of a scale has.
+fn dispersion_at(profile: &Profile, ms: u64) -> Option<f64> {
+    let windows = |of_ms: u64| usize::try_from(ms / of_ms).unwrap_or(usize::MAX);
+    if ms < 60_000 {
+        dispersion(&profile.shape.counts, windows(10))
+    } else {
+        successive_dispersion(&profile.minutes.counts(windows(60_000)))
+    }
 }
 
 fn routes(first: &Shape, second: &Shape) -> Vec<String> {
@@ -311,11 +323,17 @@ fn of_side(name: &str, side: &Side, is_reference: bool) -> Vec<String> {
             format_share(side.lost)
         ));
     }
-    if side.profile.beyond > 0 {
-        limits.push(format!(
-            "of the {name}, {} after the first six hours were left out",
-            format_counted(side.profile.beyond, "request", "requests")
-        ));
+    for (requests, what) in [
+        (
+            side.profile.coarse(),
+            "six hours are told by minutes only: nothing finer is said of them",
+        ),
+        (side.profile.beyond, "sixty days were left out"),
+    ] {
+        if requests > 0 {
+            let requests = format_counted(requests, "request", "requests");
+            limits.push(format!("of the {name}, {requests} after the first {what}"));
+        }
     }
     let beyond = side.profile.mix.beyond();
     if beyond > 0 {

@@ -3,6 +3,7 @@
 mod clients;
 mod contents;
 mod popularity;
+mod sparse;
 
 use std::fmt::Write;
 
@@ -16,11 +17,16 @@ use crate::shape::likeness::Input;
 use crate::shape::metrics::{Evaluated, Pair, lateness_ms, scale_name};
 use crate::shape::tolerance::FineDispersion;
 use crate::stats::counts::{as_f64, as_index, coarsen};
+use crate::stats::distances::max_cumulative_lag;
 use crate::stats::gaps::{kolmogorov_smirnov, wasserstein};
 use crate::stats::memory::{Hurst, hurst_by_range, hurst_by_variance};
 
 /// A clock whose steps are more than this share of the mean gap makes gaps of its own.
 const STEP_OF_GAP: f64 = 0.1;
+
+/// Requests of a hundred that may be in another order within their session, by more than the p99 of
+/// lateness allows: as many as that quantile leaves out. An order that lateness allows is no fault.
+const INVERSIONS: f64 = 0.01;
 
 /// One of this many pairs may be unsure.
 const UNSURE: u64 = 200;
@@ -29,10 +35,33 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
     let mut metrics = amounts(input);
     metrics.extend(gaps(input));
     metrics.extend(bursts(input));
+    // What is too fine for the clocks is not told either.
+    let step_ns = input.reference.clock_step_ns.max(input.other.clock_step_ns);
+    for each in &mut metrics {
+        each.refuse_below(step_ns);
+    }
+    if told_from_ms(&metrics).is_none() {
+        let wider = sparse::all(input);
+        if !wider.is_empty() {
+            for each in &mut metrics {
+                sparse::leave_to_wider_windows(each, input);
+            }
+        }
+        metrics.extend(wider);
+    }
     metrics.extend(contents::all(input));
     metrics.extend(clients::all(input));
     metrics.extend(popularity::all(input));
     metrics
+}
+
+/// The finest scale at which the rate curve is told, in milliseconds.
+pub(super) fn told_from_ms(judged: &[Judged]) -> Option<u64> {
+    let curves = judged.iter().filter(|each| each.metric.name.starts_with("WAPE"));
+    curves.filter(|each| each.metric.ratio.is_some()).find_map(|each| match each.kind {
+        Kind::Counts(ms) => Some(ms),
+        _ => None,
+    })
 }
 
 fn pair<'a>(input: &Input<'a>) -> Pair<'a> {
@@ -59,13 +88,15 @@ fn band_of_estimates([low, high]: [f64; 2], floor: f64) -> [f64; 2] {
     [low.min(1.0 / most), high.max(most)]
 }
 
-/// An estimate does not have more digits than these.
+/// An estimate does not have more digits than these. It is rounded up: where sizes are few and whole,
+/// such as 11 and 12 bytes, the next one is exactly as far as chance goes, and not beyond it.
 fn three_digits(value: f64) -> f64 {
     if value <= 0.0 {
         return 0.0;
     }
     let scale = 10.0_f64.powf(2.0 - value.log10().floor());
-    (value * scale).round() / scale
+    // What is a rounding error above a number of three digits is that number.
+    (value * scale - 1e-6).ceil() / scale
 }
 
 /// What chance alone may do at most: a metric of which two samples of one law differ by more than
@@ -88,12 +119,13 @@ mod ceiling {
 
 /// The value, unless what is tolerated of it because of its floor is beyond the ceiling.
 fn supported(value: Evaluated, floor: f64, ceiling: f64) -> Evaluated {
+    let value = value?;
     if floor * FACTOR > ceiling {
         return Err("too few requests: two samples of one load differ by more than can be told \
                     from another load"
             .into());
     }
-    value
+    Ok(value)
 }
 
 fn with_floor(judged: Judged, floor: f64) -> Judged {
@@ -148,7 +180,7 @@ fn amounts(input: &Input) -> Vec<Judged> {
     let lag = widened(limits.lag_seconds, floors.lag_seconds) + lost_seconds;
     let lag_ms = as_index(lag * 1e3) as u64;
     let lag_floor = beside(floors.lag_seconds, lost_seconds);
-    let lag_value = supported(both.lag_seconds(lag), lag_floor, length / 10.0);
+    let lag_value = supported(lag_seconds(input, lag), lag_floor, length / 10.0);
     let peak = band(limits.peak, floors.peak);
     let peak = [peak[0] - lost.both, peak[1] + lost.both];
     let peak_value = both.peak_second(peak);
@@ -172,6 +204,17 @@ fn amounts(input: &Input) -> Vec<Judged> {
     metrics
 }
 
+/// The largest cumulative lag, of all of both: by minutes where a load is longer than its windows
+/// of 10 ms and where so much lag is allowed that minutes tell.
+fn lag_seconds(input: &Input, limit: f64) -> Evaluated {
+    let [first, second] = [input.reference.profile, input.other.profile];
+    if limit < 60.0 || first.coarse() + second.coarse() == 0 {
+        return pair(input).lag_seconds(limit);
+    }
+    let [before, after] = [first, second].map(|profile| profile.minutes.counts(1));
+    max_cumulative_lag(&before, &after, 60.0).ok_or_else(nothing)
+}
+
 fn lateness(input: &Input) -> Vec<Judged> {
     let [p99, p999, max] = input.tolerances.lateness_ms;
     let unpaired = || match &input.pairing {
@@ -183,16 +226,34 @@ fn lateness(input: &Input) -> Vec<Judged> {
     };
     let at = |q: f64| unpaired().and_then(|pairing| lateness_ms(&pairing.lateness, q));
     let overtaken = unpaired().map(|pairing| pairing.overtaken);
+    // What lateness allows may change the order of what is near each other.
+    let allowed_ns = as_index(p99 * 1e6) as u64;
+    let inversions = |beyond_ns: u64| -> Evaluated {
+        match unpaired()? {
+            pairing if pairing.in_session == 0 => {
+                Err("no session has two requests at different moments".to_owned())
+            }
+            pairing => Ok(pairing.inversions_beyond(beyond_ns)),
+        }
+    };
     // A clock must show a tenth of what is allowed.
-    let of = |ms: f64, name: &str, value: Evaluated, gate: Gate| {
-        counts(as_index(ms) as u64, name, "ms", value, gate)
+    let of = |ms: f64, name: &str, unit: &str, value: Evaluated, gate: Gate| {
+        counts(as_index(ms) as u64, name, unit, value, gate)
     };
     vec![
-        of(p99, "lateness p50", at(0.5), Gate::Report),
-        of(p99, "lateness p99", at(0.99), Gate::AtMost(p99)),
-        of(p999, "lateness p99.9", at(0.999), Gate::AtMost(p999)),
-        of(max, "lateness max", at(1.0), Gate::AtMost(max)),
+        of(p99, "lateness p50", "ms", at(0.5), Gate::Report),
+        of(p99, "lateness p99", "ms", at(0.99), Gate::AtMost(p99)),
+        of(p999, "lateness p99.9", "ms", at(0.999), Gate::AtMost(p999)),
+        of(max, "lateness max", "ms", at(1.0), Gate::AtMost(max)),
         counts(as_index(p99) as u64, "overtaken requests", "%", overtaken, Gate::Report),
+        of(p99, "session inversions", "%", inversions(0), Gate::Report),
+        of(
+            p99,
+            &format!("session inversions by more than {} ms", as_index(p99)),
+            "%",
+            inversions(allowed_ns),
+            Gate::AtMost(INVERSIONS),
+        ),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! Every fault of the detection matrix, and what is no fault, as loads that are set side by side.
 
 mod known;
+mod sparse;
 mod told;
 
 use std::sync::LazyLock;
@@ -82,6 +83,14 @@ fn jittered(mean: f64, seed: u64) -> Vec<Request> {
 fn failed(likeness: &Likeness) -> Vec<&str> {
     let failed = likeness.metrics.iter().filter(|each| each.outcome == MetricOutcome::Fail);
     failed.map(|each| each.name.as_str()).collect()
+}
+
+fn metric<'a>(likeness: &'a Likeness, name: &str) -> &'a Metric {
+    likeness.metrics.iter().find(|each| each.name == name).unwrap_or_else(|| panic!("no {name}"))
+}
+
+fn value(likeness: &Likeness, name: &str) -> f64 {
+    metric(likeness, name).value.unwrap_or_else(|| panic!("{:?}", metric(likeness, name)))
 }
 
 fn says(likeness: &Likeness, what: &str) {
@@ -232,13 +241,26 @@ fn few_requests_prove_nothing() {
 }
 
 #[test]
-fn what_comes_after_six_hours_is_left_out_and_told() {
-    let long: Vec<Request> = (0..14_000_u64).map(|n| (as_f64(n) * 2.0, n % 50, n % 7)).collect();
-    let long = profile(&long);
-    assert_eq!((long.shape.total, long.beyond), (10_800, 3_200));
-    assert!(long.length < Duration::from_hours(6));
+fn what_comes_after_six_hours_is_told_by_minutes_and_after_sixty_days_left_out() {
+    let every = |seconds: f64| -> Profile {
+        let load = (0..14_000_u64).map(|n| (as_f64(n) * seconds, n % 50, n % 7));
+        profile(&load.collect::<Vec<Request>>())
+    };
+    let long = every(2.0);
+    assert_eq!((long.shape.total, long.coarse(), long.beyond), (14_000, 3_200, 0));
+    assert!((long.fine_rate() - 0.5).abs() < 1e-3 && long.length > Duration::from_hours(7));
+    assert_eq!(long.minutes.counts(1).iter().sum::<u64>(), 14_000);
     let likeness = judge(side(&long), side(&long), &STANDARD, Pairs::IfReplay);
-    assert!(likeness.limits.iter().any(|text| text.contains("after the first six hours")));
+    let says = |likeness: &Likeness, what: &str| {
+        assert!(likeness.limits.iter().any(|text| text.contains(what)), "{:?}", likeness.limits);
+    };
+    says(&likeness, "200 requests after the first six hours are told by minutes only");
+    assert_eq!(likeness.minutes.each_ref().map(Vec::len), [467; 2]);
+    // 60 days are 5 184 000 s.
+    let longest = every(1_000.0);
+    assert_eq!((longest.shape.total, longest.beyond), (5_184, 8_816));
+    let likeness = judge(side(&longest), side(&longest), &STANDARD, Pairs::IfReplay);
+    says(&likeness, "816 requests after the first sixty days were left out");
 }
 
 #[test]

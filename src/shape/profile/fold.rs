@@ -10,6 +10,7 @@ use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
 use crate::recording::file::sights::names::Names;
 use crate::shape::keys::Keys;
+use crate::shape::profile::minutes::{MAX_MINUTES, MINUTE_NS, Minutes};
 use crate::shape::profile::routes::Routes;
 use crate::shape::profile::{Largest, MAX_WINDOWS, Moments, Profile};
 use crate::shape::{Shape, WINDOW_NS, bump};
@@ -30,7 +31,7 @@ pub const MAX_LARGEST: usize = 1_000;
 const HALF_A_WINDOW_NS: u64 = WINDOW_NS / 2;
 
 /// What is later than this is left out, in nanoseconds.
-const END_NS: u64 = MAX_WINDOWS as u64 * WINDOW_NS;
+const END_NS: u64 = MAX_MINUTES as u64 * MINUTE_NS;
 
 /// A profile under construction.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ impl Default for Profiler {
         let (mix, route_bytes) = Routes::default().finish(&Names::default());
         let profile = Profile {
             shape: Shape::new(),
+            minutes: Minutes::default(),
+            opens_by_minute: Minutes::default(),
             halves: [BTreeMap::new(), BTreeMap::new()],
             mix,
             length: Duration::ZERO,
@@ -122,7 +125,10 @@ impl Profiler {
         }
         self.latest_ns = at_ns;
         profile.shape.total += 1;
-        bump(&mut profile.shape.counts, window(at_ns + HALF_A_WINDOW_NS).min(MAX_WINDOWS - 1), 1);
+        if window(at_ns) < MAX_WINDOWS {
+            let window = window(at_ns + HALF_A_WINDOW_NS).min(MAX_WINDOWS - 1);
+            bump(&mut profile.shape.counts, window, 1);
+        }
         if seen.request_bytes > 0 {
             profile.bytes[0] = profile.bytes[0].saturating_add(seen.request_bytes);
             let bytes = seen.request_bytes.min(MAX_SIZE);
@@ -140,8 +146,10 @@ impl Profiler {
             profile.response_bytes.saturating_record(bytes.min(MAX_SIZE));
             profile.bytes[1] = profile.bytes[1].saturating_add(bytes);
         }
-        profile.keys.add(seen.key, seen.is_read, at_ns);
         let session = spread(seen.session);
+        let of = u32::try_from(session >> 32).unwrap_or(u32::MAX);
+        profile.keys.add(seen.key, seen.is_read, at_ns, of);
+        profile.minutes.add(at_ns, half_of(session));
         self.routes.add(seen.class, half_of(session), seen.request_bytes);
         let ended_ns = seen.took_ns.map(|took_ns| at_ns.saturating_add(took_ns));
         if session <= self.threshold {
@@ -150,7 +158,7 @@ impl Profiler {
         if let Some(ended_ns) = ended_ns {
             self.fly(at_ns, ended_ns);
         }
-        self.follow_connection(seen.connection, at_ns, ended_ns);
+        self.follow_connection(seen, at_ns, ended_ns);
     }
 
     fn follow_session(&mut self, session: u64, at_ns: u64, ended_ns: Option<u64>) {
@@ -180,8 +188,9 @@ impl Profiler {
         }
     }
 
-    fn follow_connection(&mut self, number: u64, at_ns: u64, ended_ns: Option<u64>) {
-        let number = usize::try_from(number).ok().filter(|&number| number < MAX_CONNECTIONS);
+    fn follow_connection(&mut self, seen: &Sight, at_ns: u64, ended_ns: Option<u64>) {
+        let number =
+            usize::try_from(seen.connection).ok().filter(|&number| number < MAX_CONNECTIONS);
         let Some(number) = number else {
             self.profile.not_followed += 1;
             return;
@@ -191,7 +200,10 @@ impl Profiler {
         }
         let connection = &mut self.connections[number];
         if connection.requests == 0 {
-            bump(&mut self.profile.shape.opens, window(at_ns) / 100, 1);
+            self.profile.opens_by_minute.add(at_ns, half_of(spread(seen.session)));
+            if window(at_ns) < MAX_WINDOWS {
+                bump(&mut self.profile.shape.opens, window(at_ns) / 100, 1);
+            }
         } else if connection.ended_ns > 0 && connection.ended_ns <= at_ns {
             record_time(&mut self.profile.idle, at_ns - connection.ended_ns);
         }

@@ -16,16 +16,38 @@ pub fn is_cacheable(method: &str) -> bool {
     matches!(method, "GET" | "HEAD")
 }
 
-/// The keys that a command of Redis reads for whoever asks a cache: those of `GET`, `GETEX` and
-/// `MGET`, and the hashes of `HGET`, `HMGET` and `HGETALL`. Empty for all other commands.
-pub fn keys_read(command: &[u8]) -> Vec<u64> {
+/// A key that is asked of a cache, or put into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Touched {
+    /// Its hash.
+    pub key: u64,
+    /// It is put there.
+    pub is_write: bool,
+}
+
+impl From<u64> for Touched {
+    fn from(key: u64) -> Self {
+        Self { key, is_write: false }
+    }
+}
+
+/// The keys that a command of Redis asks a cache for: those of `GET`, `GETEX`, `GETSET` and `MGET`,
+/// and the hashes of `HGET`, `HMGET` and `HGETALL`; and those that are in it from then on: what
+/// `SET` and its kind write, and the hashes of `HSET` and its kind. Empty for all other commands:
+/// what deletes a key, or lets it expire, is not followed.
+pub fn keys_read(command: &[u8]) -> Vec<Touched> {
     let words = exact(command).unwrap_or_default();
-    let keys = match name(&words).as_str() {
-        "GET" | "GETEX" | "HGET" | "HMGET" | "HGETALL" => words.get(1..2),
-        "MGET" => words.get(1..),
-        _ => None,
+    let (keys, step, is_write) = match name(&words).as_str() {
+        "GET" | "GETEX" | "GETSET" | "HGET" | "HMGET" | "HGETALL" => (words.get(1..2), 1, false),
+        "MGET" => (words.get(1..), 1, false),
+        "SET" | "SETEX" | "PSETEX" | "SETNX" | "HSET" | "HSETNX" | "HMSET" => {
+            (words.get(1..2).filter(|_| words.len() > 2), 1, true)
+        }
+        "MSET" | "MSETNX" => (words.get(1..), 2, true),
+        _ => (None, 1, false),
     };
-    keys.unwrap_or_default().iter().map(|key| fnv1a(key.iter().copied())).collect()
+    let keys = keys.unwrap_or_default().iter().step_by(step);
+    keys.map(|key| Touched { key: fnv1a(key.iter().copied()), is_write }).collect()
 }
 
 impl Reads {
@@ -38,7 +60,13 @@ impl Reads {
         let route = || -> Arc<str> {
             Arc::from(format!("{} {}", exchange.method, exchange.route).trim_end())
         };
-        let read = |key| Read { at: exchange.at, key, route: &route, took };
+        let read = |of: Touched| Read {
+            at: exchange.at,
+            key: of.key,
+            route: &route,
+            took,
+            is_write: of.is_write,
+        };
         if exchange.flags.contains(Flags::FROM_CACHE) {
             return;
         }
@@ -49,15 +77,22 @@ impl Reads {
                 }
             }
             Protocol::Http1 | Protocol::Http2 if is_cacheable(&exchange.method) => {
-                self.add(&read(target_hash(&exchange.authority, &exchange.target)));
+                self.add(&read(target_hash(&exchange.authority, &exchange.target).into()));
             }
             _ => {}
         }
     }
 
-    /// Takes one read at a moment into account.
-    pub fn add_key(&mut self, at: Duration, key: u64, route: &Arc<str>, took: Option<Duration>) {
-        self.add(&Read { at, key, route: &|| Arc::clone(route), took });
+    /// Takes one key at a moment into account: a hash alone is one that is read.
+    pub fn add_key(
+        &mut self,
+        at: Duration,
+        touched: impl Into<Touched>,
+        route: &Arc<str>,
+        took: Option<Duration>,
+    ) {
+        let Touched { key, is_write } = touched.into();
+        self.add(&Read { at, key, route: &|| Arc::clone(route), took, is_write });
     }
 }
 
@@ -72,11 +107,16 @@ mod tests {
             let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
             keys_read(&command(&words))
         };
-        let hash = |key: &str| fnv1a(key.bytes());
-        assert_eq!(keys("GET a"), [hash("a")]);
-        assert_eq!(keys("mget a b"), [hash("a"), hash("b")]);
+        let read = |key: &str| Touched::from(fnv1a(key.bytes()));
+        let written = |key: &str| Touched { is_write: true, ..read(key) };
+        assert_eq!(keys("GET a"), [read("a")]);
+        assert_eq!(keys("mget a b"), [read("a"), read("b")]);
         assert_eq!(keys("HGETALL user:1"), keys("HGET user:1 name"));
-        for line in ["SET a 1", "PING", "SUBSCRIBE a", "GET"] {
+        assert_eq!(keys("SET a 1 EX 60"), [written("a")]);
+        assert_eq!(keys("setex a 60 1"), [written("a")]);
+        assert_eq!(keys("HSET a f 1 g 2"), [written("a")]);
+        assert_eq!(keys("MSET a 1 b 2"), [written("a"), written("b")]);
+        for line in ["DEL a", "EXPIRE a 1", "PING", "SUBSCRIBE a", "GET", "SET a", "MSET"] {
             assert!(keys(line).is_empty(), "{line}");
         }
         assert!(keys_read(b"\xff\xff*3").is_empty());

@@ -2,10 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
+use peakhour::recording::Exchange;
+use peakhour::recording::file::reader::RecordingReader;
 use peakhour::units::format_count;
+use rand::rngs::ChaCha8Rng;
+use rand::{RngExt, SeedableRng};
 use serde_json::Value;
 
+use super::written;
 use crate::support::{corpus, peakhour};
 
 /// Four days of a small site, the log of its web server.
@@ -63,6 +69,102 @@ fn logs_of_days_are_fitted_and_what_their_models_lack_is_listed() {
         assert!(model.contains("model: 2"), "{model}");
         let ran = peakhour(folder, &["synth", "m.yaml", "-o", "drawn", "-q"]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
+    }
+}
+
+/// The verdict of `validate` in the tier for shared machines, and what failed.
+fn validated(folder: &Path, one: &str, other: &str) -> (i32, Value, Vec<String>) {
+    let arguments = ["validate", one, other, "--tolerance", "ci", "--json", "-"];
+    let ran = peakhour(folder, &arguments);
+    let told: Value = serde_json::from_str(&ran.stdout)
+        .unwrap_or_else(|_| panic!("{} {}", ran.stdout, ran.stderr));
+    let metrics = told["metrics"].as_array().unwrap();
+    let failed = metrics.iter().filter(|metric| metric["outcome"] == "fail");
+    let failed = failed.map(|metric| metric["name"].as_str().unwrap().to_owned()).collect();
+    (ran.code, told["verdict"].clone(), failed)
+}
+
+/// Writes a drawn recording again, with a fault.
+fn changed(folder: &Path, from: &str, fault: &dyn Fn(&mut Vec<Exchange>)) {
+    let reader = RecordingReader::open(&folder.join(from)).unwrap();
+    let length = Duration::from_nanos(reader.header().duration_ns).as_secs_f64();
+    let mut all: Vec<Exchange> = reader.exchanges(None).map(Result::unwrap).collect();
+    fault(&mut all);
+    all.sort_by_key(|one| one.at);
+    written(&folder.join("faulty"), &all, length);
+}
+
+/// Requests in the first minute of their hour, counted from the first one on.
+fn hurried(all: &mut Vec<Exchange>) {
+    for one in all {
+        let hour = one.at.as_secs() / 3_600 * 3_600;
+        let within = one.at - Duration::from_secs(hour);
+        one.at = Duration::from_secs(hour) + within / 60;
+    }
+}
+
+/// The gaps between them in another order.
+fn shuffled(all: &mut Vec<Exchange>) {
+    let moments: Vec<Duration> = all.iter().map(|one| one.at).collect();
+    let mut gaps: Vec<Duration> = moments.windows(2).map(|two| two[1] - two[0]).collect();
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    for place in (1..gaps.len()).rev() {
+        gaps.swap(place, random.random_range(0..=place));
+    }
+    let mut at = moments[0];
+    for (one, gap) in all.iter_mut().skip(1).zip(gaps) {
+        at += gap;
+        one.at = at;
+    }
+}
+
+/// Half of them are missing.
+fn halved(all: &mut Vec<Exchange>) {
+    let mut number = 0;
+    all.retain(|_| {
+        number += 1;
+        number % 2 == 0
+    });
+}
+
+/// Days with a request every half a minute are told by three hours, as long as they were and as
+/// dense; those with one every eighty seconds where there are six days of them.
+#[test]
+fn what_is_drawn_of_a_log_is_the_load_of_a_fresh_draw_and_a_fault_is_found() {
+    let Some(corpus) = corpus() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (log, length) in [(SITE, None), (MADE_UP, Some("144h"))] {
+        let path = corpus.join(log).display().to_string();
+        let ran = peakhour(folder, &["synth", &path, "-o", "m.yaml", "-q"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        for (output, seed) in [("one", "11"), ("other", "12")] {
+            let mut arguments = vec!["synth", "m.yaml", "-o", output, "--seed", seed, "-q"];
+            arguments.extend(length.iter().flat_map(|length| ["--duration", length]));
+            let ran = peakhour(folder, &arguments);
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+        }
+        let (code, verdict, failed) = validated(folder, "one", "other");
+        assert_eq!(
+            (code, &verdict["kind"]),
+            (0, &"faithful-where-told".into()),
+            "{log} {failed:?}"
+        );
+        let scale = verdict["scale_ms"].as_u64().unwrap();
+        assert!((60_000..=21_600_000).contains(&scale), "{log}: {scale}");
+        let faults: [(&str, &dyn Fn(&mut Vec<Exchange>)); 3] =
+            [("hurried", &hurried), ("shuffled", &shuffled), ("halved", &halved)];
+        for (name, fault) in faults {
+            // All requests of the site's log are in the first minute of an hour, as it begins.
+            if log == SITE && name == "hurried" {
+                continue;
+            }
+            changed(folder, "other", fault);
+            let (code, verdict, failed) = validated(folder, "one", "faulty");
+            assert_eq!(code, 99, "{log}, {name}: {verdict}");
+            assert!(!failed.is_empty(), "{log}, {name}");
+            println!("{log}, {name}: {verdict} {failed:?}");
+        }
     }
 }
 

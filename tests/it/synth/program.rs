@@ -134,3 +134,33 @@ fn options_that_mean_nothing_are_refused() {
         assert!(!folder.join("x").exists(), "{arguments:?}");
     }
 }
+
+/// What a scale does to bursts stands beside what is drawn, as for a plan; without one, nothing does.
+#[test]
+fn burstiness_before_and_after_is_told_of_what_is_scaled() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let law = Law { seconds: 120.0, ..MINUTE };
+    written(&folder.join("peak"), &recorded(&law, 1), law.seconds);
+    assert_eq!(synth(folder, &["peak", "-o", "m.yaml", "-q"]).code, 0);
+    let ran = synth(folder, &["m.yaml", "-o", "twice", "--scale", "2"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let row = |text: &str, name: &str| -> Vec<f64> {
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        let numbers = line.trim_start()[name.len()..].split_whitespace();
+        numbers.map(|number| number.parse().unwrap()).collect()
+    };
+    let (before, after) = (row(&ran.stderr, "not scaled"), row(&ran.stderr, "scaled  "));
+    assert_eq!((before.len(), after.len()), (4, 4), "{}", ran.stderr);
+    // Sessions come in bursts of their own, and twice as many of them in no others.
+    assert!(before[1] > 1.5 && (after[1] / before[1] - 1.0).abs() < 0.25, "{before:?} {after:?}");
+    assert!(ran.stderr.contains("scaling: "), "{}", ran.stderr);
+    let told = synth(folder, &["m.yaml", "--dry-run", "--scale", "2"]).stdout;
+    assert_eq!((row(&told, "not scaled"), row(&told, "scaled  ")), (before.clone(), after));
+    // The same where the file says it; and what is not scaled is as it was.
+    assert_eq!(synth(folder, &["peak", "-o", "m2.yaml", "-q", "--scale", "2"]).code, 0);
+    let told = synth(folder, &["m2.yaml", "--dry-run"]).stdout;
+    assert_eq!(row(&told, "not scaled"), before);
+    let ran = synth(folder, &["m.yaml", "-o", "once"]);
+    assert!(!ran.stderr.contains("burstiness"), "{}", ran.stderr);
+}

@@ -48,7 +48,7 @@ fn connections(input: &Input) -> Vec<Judged> {
 }
 
 /// The connections of both are known, and all of them were followed.
-fn are_followed(input: &Input) -> Result<(), String> {
+pub(super) fn are_followed(input: &Input) -> Result<(), String> {
     for (name, side) in [("first", &input.reference), ("second", &input.other)] {
         if side.profile.shape.opens.is_empty() {
             return Err("connections are not in both".to_owned());

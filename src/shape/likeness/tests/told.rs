@@ -1,10 +1,9 @@
 //! Metrics that are told beside those of the matrix, each with a twin.
 
 use super::*;
-use crate::shape::Metric;
 
 /// A load whose requests are changed one by one.
-fn profile_with(requests: &[Request], change: impl Fn(usize, &mut Sight)) -> Profile {
+pub(super) fn profile_with(requests: &[Request], change: impl Fn(usize, &mut Sight)) -> Profile {
     let mut sorted = requests.to_vec();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (mut profiler, mut names) = (Profiler::default(), Names::default());
@@ -18,14 +17,6 @@ fn profile_with(requests: &[Request], change: impl Fn(usize, &mut Sight)) -> Pro
 
 fn beside(reference: &Profile, other: &Profile, pairs: Pairs) -> Likeness {
     judge(side(reference), side(other), &STANDARD, pairs)
-}
-
-fn metric<'a>(likeness: &'a Likeness, name: &str) -> &'a Metric {
-    likeness.metrics.iter().find(|each| each.name == name).unwrap_or_else(|| panic!("no {name}"))
-}
-
-fn value(likeness: &Likeness, name: &str) -> f64 {
-    metric(likeness, name).value.unwrap_or_else(|| panic!("{:?}", metric(likeness, name)))
 }
 
 #[test]
@@ -256,4 +247,23 @@ fn samples_of_one_curve_are_told_from_the_same_seconds() {
     assert_eq!(way(&one, &even), "second by second");
     let [one, other] = [3, 4].map(|seed| poisson(seed, 20_000.0, |_| 0.03));
     assert_eq!(way(&one, &other), "as samples of a load");
+}
+
+/// Bodies of 11 and 12 bytes: whether the quantile is one or the other is chance, and exactly as far
+/// as chance goes; much larger ones are not.
+#[test]
+fn sizes_a_byte_apart_are_not_failed_by_a_rounded_floor() {
+    let bodies = |larger: usize, bytes: u64| {
+        profile_with(&PEAK, move |number, seen| {
+            seen.request_bytes = if number % 2_000 < larger { bytes } else { 11 };
+        })
+    };
+    let name = "request body ratio p99";
+    let reference = bodies(21, 12);
+    let beside_chance = beside(&reference, &bodies(19, 12), Pairs::Never);
+    let told = metric(&beside_chance, name);
+    assert!((value(&beside_chance, name) - 12.0 / 13.0).abs() < 1e-9, "{told:?}");
+    assert_eq!(told.outcome, MetricOutcome::Pass, "{told:?}");
+    let beside_others = beside(&reference, &bodies(40, 30), Pairs::Never);
+    assert_eq!(metric(&beside_others, name).outcome, MetricOutcome::Fail);
 }

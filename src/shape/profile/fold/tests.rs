@@ -121,3 +121,14 @@ fn a_request_depends_on_the_answer_before_it_in_its_session() {
     ];
     assert_eq!(profile(&requests).dependent, [1, 2]);
 }
+
+/// A clock that steps back, and moments that repeat: nothing is lost, and no gap is below nothing.
+#[test]
+fn moments_that_repeat_or_run_backwards_are_counted() {
+    let profile = profile(&[seen(1_000, 0), seen(1_000, 1), seen(400, 0), seen(2_000, 1)]);
+    assert_eq!((profile.shape.total, profile.beyond), (4, 0));
+    assert_eq!((profile.shape.counts[0], profile.shape.counts[100]), (3, 1));
+    assert_eq!(profile.minutes.counts(1), [4]);
+    assert_eq!((profile.gaps.len(), profile.length), (3, Duration::from_secs(1)));
+    assert!(profile.keys.kept().is_sorted_by_key(|kept| kept.at_ns));
+}

@@ -5,6 +5,8 @@ use super::*;
 use crate::act::cold::forecast::{add, assumed};
 use crate::act::cold::recovery::Recovery;
 use crate::act::cold::warming::tests::simulated;
+use crate::protocol::Protocol;
+use crate::protocol::resp::command;
 use crate::scenario::acts::cold::{CacheSize, ColdOptions};
 use crate::shape::forecast::ramp::ramp_csv;
 use crate::shape::forecast::{Forecast, forecast};
@@ -229,6 +231,35 @@ fn reads(seconds: u64, keys: u64) -> Reads {
 fn forecast_of(reads: &Reads, options: &ColdOptions) -> Finding {
     let evidence = Cold { forecast: Some(forecast(reads, &assumed(options))), ..Cold::default() };
     judge(&evidence)[1].clone()
+}
+
+/// What is written to Redis is there when it is asked for, and that it is taken to be is told.
+#[test]
+fn writes_of_redis_fill_the_cache_and_that_is_told() {
+    let load = |lines: &[&str]| {
+        let mut reads = Reads::default();
+        for (index, line) in (0..).zip(lines) {
+            let mut arrival = arrival(index, Duration::from_millis(10 * index));
+            arrival.protocol = Protocol::Redis;
+            let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+            arrival.body = command(&words).into();
+            add(&mut reads, &arrival);
+        }
+        reads
+    };
+    let options = ColdOptions::default();
+    let is_told = |reads: &Reads| {
+        let found = forecast_of(reads, &options);
+        found.evidence.iter().any(|line| line.contains("of Redis fill the cache"))
+    };
+    let written = load(&["SET a 1", "GET a", "GET b"]);
+    let foreseen = forecast(&written, &assumed(&options));
+    assert_eq!((foreseen.reads, foreseen.writes), (2, 1));
+    assert!((foreseen.cold_reads - 1.0).abs() < 1e-9, "{foreseen:?}");
+    assert!(is_told(&written), "{:?}", forecast_of(&written, &options));
+    let read = load(&["GET a", "GET b"]);
+    assert!((forecast(&read, &assumed(&options)).cold_reads - 2.0).abs() < 1e-9);
+    assert!(!is_told(&read));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::act::cold::compare::Comparison;
 use crate::act::cold::warming::{Ratio, Warming};
 use crate::shape::forecast::{Forecast, Stampede};
 use crate::stats::changes::Course;
-use crate::units::{format_count, format_duration, format_share};
+use crate::units::{format_count, format_counted, format_duration, format_share};
 
 /// The figures, a sentence each.
 pub(super) fn told(comparison: &Comparison, found: &Warming) -> Vec<String> {
@@ -92,6 +92,13 @@ pub(super) fn foreseen_lines(foreseen: &Forecast, ramp_file: Option<&str>) -> Ve
         "{} of the reads are the first of their key: no cache that begins empty hits them",
         format_share(foreseen.first_share)
     ));
+    if foreseen.writes > 0 {
+        lines.push(format!(
+            "{} of Redis fill the cache in this forecast: the next read of such a key hits; what is \
+             deleted or expires is not followed",
+            format_counted(foreseen.writes, "write", "writes")
+        ));
+    }
     lines.extend(stampedes(foreseen));
     if let Some((file, full)) = ramp_file.zip(foreseen.told_full()) {
         lines.push(format!("{file} admits users so that it stands it: {full}"));

@@ -1,0 +1,147 @@
+//! Loads of a few requests a minute over days: a log of a small site.
+
+use super::told::profile_with;
+use super::*;
+
+/// Four days, in seconds.
+const DAYS: f64 = 4.0 * 86_400.0;
+
+/// Sessions of a few pages, forty seconds apart, on a day that has its ups and downs; some 11 000
+/// requests.
+fn sparse(seed: u64) -> Vec<Request> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut uniform = move || 1.0 - random.random::<f64>();
+    let (mut now, mut session, mut all) = (0.0, 0, Vec::new());
+    loop {
+        now -= uniform().ln() / 0.015;
+        if now >= DAYS {
+            return all;
+        }
+        let day = (std::f64::consts::TAU * now / 86_400.0).sin();
+        if uniform() > (0.5 + 0.4 * day) {
+            continue;
+        }
+        session += 1;
+        let mut at = now;
+        loop {
+            let rank = uniform().powf(-1.2);
+            all.push((at, session, crate::stats::counts::as_index(rank) as u64 % 300));
+            at -= uniform().ln() * 40.0;
+            if uniform() < 0.25 || at >= DAYS {
+                break;
+            }
+        }
+    }
+}
+
+fn sorted(mut requests: Vec<Request>) -> Vec<Request> {
+    requests.sort_by(|a, b| a.0.total_cmp(&b.0));
+    requests
+}
+
+/// All requests of an hour in its first minute, of the hours that are chosen.
+fn hurried(requests: &[Request], is_chosen: impl Fn(f64) -> bool) -> Vec<Request> {
+    let moved = requests.iter().map(|&(at, session, key)| {
+        let hour = (at / 3_600.0).floor();
+        let within = at - hour * 3_600.0;
+        let at = if is_chosen(hour) { hour * 3_600.0 + within / 60.0 } else { at };
+        (at, session, key)
+    });
+    sorted(moved.collect())
+}
+
+/// The gaps between requests in another order.
+fn shuffled(requests: &[Request]) -> Vec<Request> {
+    let requests = sorted(requests.to_vec());
+    let mut gaps: Vec<f64> = requests.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    for place in (1..gaps.len()).rev() {
+        gaps.swap(place, random.random_range(0..=place));
+    }
+    let mut at = requests[0].0;
+    let moments = std::iter::once(at).chain(gaps.into_iter().map(|gap| {
+        at += gap;
+        at
+    }));
+    moments.zip(&requests).map(|(at, &(_, session, key))| (at, session, key)).collect()
+}
+
+fn faults(load: &[Request]) -> Vec<(&'static str, Vec<Request>)> {
+    let some = |keep: &dyn Fn(u64, u64) -> bool| -> Vec<Request> {
+        let kept = (0_u64..).zip(load).filter(|(n, request)| keep(*n, spread(request.1)));
+        kept.map(|(_, request)| *request).collect()
+    };
+    vec![
+        ("every hour in its first minute", hurried(load, |_| true)),
+        ("one hour in its first minute", hurried(load, |hour| (hour - 30.0).abs() < 0.5)),
+        ("half of the requests", some(&|n, _| n % 2 == 0)),
+        ("half of the sessions", some(&|_, session| session % 4 < 2)),
+        ("gaps in another order", shuffled(load)),
+    ]
+}
+
+fn compared(first: &[Request], second: &[Request]) -> Likeness {
+    // All of one size: nothing but when they come is compared.
+    let [first, second] =
+        [first, second].map(|it| profile_with(it, |_, seen| seen.request_bytes = 9));
+    judge(side(&first), side(&second), &CI, Pairs::IfReplay)
+}
+
+#[test]
+fn a_sparse_load_is_told_at_scales_that_hold_enough_of_it() {
+    for seed in 1..=8 {
+        let likeness = compared(&sparse(seed), &sparse(seed + 100));
+        let Verdict::FaithfulWhereTold { scale_ms } = likeness.verdict else {
+            panic!("{seed}: {} {:?}", likeness.statement, failed(&likeness));
+        };
+        assert!((600_000..=10_800_000).contains(&scale_ms), "{scale_ms}");
+        assert_eq!(metric(&likeness, "WAPE 10 s").outcome, MetricOutcome::NotEvaluable);
+        let word = likeness.verdict.word();
+        assert!(["≥ 10 min", "≥ 1 h", "≥ 3 h"].iter().any(|told| word.ends_with(told)), "{word}");
+        assert!(likeness.statement.contains("below, there are too few requests"));
+    }
+}
+
+#[test]
+fn every_fault_of_a_sparse_load_is_found_beside_a_sample_and_beside_its_own() {
+    let (reference, other) = (sparse(1), sparse(2));
+    for (name, fault) in faults(&other) {
+        let likeness = compared(&reference, &fault);
+        let is_found = !failed(&likeness).is_empty() && !likeness.differences.is_empty();
+        assert!(is_found, "{name}: {} {:#?}", likeness.statement, likeness.metrics);
+    }
+    for (name, fault) in faults(&reference) {
+        let likeness = compared(&reference, &fault);
+        assert!(!failed(&likeness).is_empty(), "{name}: {}", likeness.statement);
+    }
+    // Beside itself there is no chance, and seconds are told.
+    let likeness = compared(&reference, &jittered_by(&reference, 0.01));
+    assert_eq!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
+    assert!(likeness.paired && likeness.metrics.iter().all(|each| each.name != "WAPE 1 h"));
+}
+
+fn jittered_by(requests: &[Request], seconds: f64) -> Vec<Request> {
+    (0_u32..)
+        .zip(requests)
+        .map(|(n, &(at, s, key))| (at + seconds * f64::from(n % 2), s, key))
+        .collect()
+}
+
+/// What no scale holds enough of is no pass.
+#[test]
+fn what_is_too_sparse_for_every_scale_is_invalid() {
+    let few = |seed: u64| -> Vec<Request> {
+        sparse(seed).into_iter().filter(|request| spread(request.1).is_multiple_of(40)).collect()
+    };
+    let likeness = compared(&few(1), &few(2));
+    assert_eq!(likeness.verdict, Verdict::Invalid, "{}", likeness.statement);
+    let untold = metric(&likeness, "WAPE 6 h");
+    assert_eq!(untold.outcome, MetricOutcome::NotEvaluable);
+    assert!(!untold.note.is_empty());
+    // One client alone: nothing is known of what two samples of its load are apart.
+    let one: Vec<Request> = sparse(1).iter().map(|&(at, _, key)| (at, 7, key)).collect();
+    let likeness = compared(&one, &sparse(2));
+    assert_ne!(likeness.verdict.word().split(' ').next(), Some("FAITHFUL"));
+    let curve = metric(&likeness, "WAPE 3 h");
+    assert!(curve.note.contains("too few sessions"), "{curve:?}");
+}
