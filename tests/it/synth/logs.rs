@@ -84,8 +84,11 @@ fn validated(folder: &Path, one: &str, other: &str) -> (i32, Value, Vec<String>)
     (ran.code, told["verdict"].clone(), failed)
 }
 
+/// What is done to a recording.
+type Fault = dyn Fn(&mut Vec<Exchange>);
+
 /// Writes a drawn recording again, with a fault.
-fn changed(folder: &Path, from: &str, fault: &dyn Fn(&mut Vec<Exchange>)) {
+fn changed(folder: &Path, from: &str, fault: &Fault) {
     let reader = RecordingReader::open(&folder.join(from)).unwrap();
     let length = Duration::from_nanos(reader.header().duration_ns).as_secs_f64();
     let mut all: Vec<Exchange> = reader.exchanges(None).map(Result::unwrap).collect();
@@ -95,18 +98,19 @@ fn changed(folder: &Path, from: &str, fault: &dyn Fn(&mut Vec<Exchange>)) {
 }
 
 /// Requests in the first minute of their hour, counted from the first one on.
-fn hurried(all: &mut Vec<Exchange>) {
+fn hurried(all: &mut [Exchange]) {
     for one in all {
         let hour = one.at.as_secs() / 3_600 * 3_600;
-        let within = one.at - Duration::from_secs(hour);
+        let within = one.at.saturating_sub(Duration::from_secs(hour));
         one.at = Duration::from_secs(hour) + within / 60;
     }
 }
 
 /// The gaps between them in another order.
-fn shuffled(all: &mut Vec<Exchange>) {
+fn shuffled(all: &mut [Exchange]) {
     let moments: Vec<Duration> = all.iter().map(|one| one.at).collect();
-    let mut gaps: Vec<Duration> = moments.windows(2).map(|two| two[1] - two[0]).collect();
+    let mut gaps: Vec<Duration> =
+        moments.windows(2).map(|two| two[1].saturating_sub(two[0])).collect();
     let mut random = ChaCha8Rng::seed_from_u64(9);
     for place in (1..gaps.len()).rev() {
         gaps.swap(place, random.random_range(0..=place));
@@ -152,8 +156,11 @@ fn what_is_drawn_of_a_log_is_the_load_of_a_fresh_draw_and_a_fault_is_found() {
         );
         let scale = verdict["scale_ms"].as_u64().unwrap();
         assert!((60_000..=21_600_000).contains(&scale), "{log}: {scale}");
-        let faults: [(&str, &dyn Fn(&mut Vec<Exchange>)); 3] =
-            [("hurried", &hurried), ("shuffled", &shuffled), ("halved", &halved)];
+        let faults: [(&str, &Fault); 3] = [
+            ("hurried", &|all: &mut Vec<Exchange>| hurried(all)),
+            ("shuffled", &|all: &mut Vec<Exchange>| shuffled(all)),
+            ("halved", &halved),
+        ];
         for (name, fault) in faults {
             // All requests of the site's log are in the first minute of an hour, as it begins.
             if log == SITE && name == "hurried" {
