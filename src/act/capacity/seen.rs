@@ -107,8 +107,8 @@ pub struct Trial {
     pub counted_ns: u64,
     /// When it ended.
     pub ended_ns: u64,
-    /// How long the target needs for what was left unanswered, at the rate at which it answered, ns:
-    /// the next trial waits for that.
+    /// How long the target needs for what was left unanswered, at the rate at which it answered,
+    /// ns: the next trial waits for that.
     pub left_ns: u64,
 }
 
