@@ -221,8 +221,8 @@ fn plot(rows: Vec<Row>, marked: &[Marked]) -> String {
         let (bottom, top) = domain(index, count);
         let key = if index == 0 { String::new() } else { (index + 1).to_string() };
         // All rows have one margin: the library would draw all of them again for each of them.
-        let axis = row.axis.domain(&[bottom, top]).auto_margin(false);
-        axes.push((format!("yaxis{key}"), axis));
+        let placed = row.axis.domain(&[bottom, top]).auto_margin(false);
+        axes.push((format!("yaxis{key}"), placed));
         owners.extend(row.traces.iter().map(|_| index + 1));
         traces.extend(row.traces);
         titles.push(label(&row.title).x_ref("paper").x(0.0).y_ref("paper").y(top));
