@@ -9,6 +9,7 @@ use std::fmt::Debug;
 use crate::bytes::fnv1a;
 use crate::scenario::load::Load;
 use crate::scenario::network::Network;
+use crate::scenario::rewriting::Tokens;
 use crate::scenario::{Limits, Scenario, TargetSpec};
 use crate::units::format_duration;
 
@@ -23,7 +24,7 @@ pub fn of_scenario(scenario: &Scenario, fault: Option<&str>) -> Settings {
     let Scenario { target, network, limits, rewriting, hosts, stage, .. } = scenario;
     let mut settings = common(target, network, limits);
     let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
-    let is_following = rewriting.follow_cookies || rewriting.tokens != Default::default();
+    let is_following = rewriting.follow_cookies || rewriting.tokens != Tokens::default();
     let followed = (rewriting.follow_cookies, &rewriting.tokens);
     add("followed", hash_of(&followed, is_following));
     add("hook", hash_of(&rewriting.hook, rewriting.hook.is_some()));
@@ -95,6 +96,7 @@ mod tests {
 
     #[test]
     fn each_setting_that_changes_what_is_measured_is_told() {
+        type Change = fn(&mut Scenario);
         let plain = scenario(|_| ());
         assert_eq!(plain, scenario(|_| ()));
         assert_eq!(plain["response timeout"], "30 s");
@@ -102,7 +104,6 @@ mod tests {
             let changed = plain.iter().filter(|(name, value)| other[*name] != **value);
             changed.map(|(name, _)| name.clone()).collect()
         };
-        type Change = fn(&mut Scenario);
         let cases: [(&str, Change); 6] = [
             ("response timeout", |of| of.limits.response_timeout = Duration::from_secs(60)),
             ("connect timeout", |of| of.limits.connect_timeout = Duration::from_secs(1)),
