@@ -79,8 +79,7 @@ impl Scale {
 const MAX_COPIES: u32 = 100;
 
 /// Clones are shifted by less than this, where nobody asks for less: long enough to take bursts
-/// apart, short against the
-/// minutes in which load changes (science: scaling a recording).
+/// apart, short against the minutes in which load changes (science: scaling a recording).
 pub(crate) const CLONE_SHIFT: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy)]

@@ -127,7 +127,8 @@ fn hopeless(
                     slow += latency.count_between(bound.saturating_add(1), most);
                 }
             }
-            (as_f64(slow) > (1.0 - percentile / 100.0) * all).then(|| {
+            // Counts are whole, shares of them are not quite.
+            (as_f64(slow) > (1.0 - percentile / 100.0) * all + 0.5).then(|| {
                 let share = format_share(as_f64(slow) / all);
                 format!("`{}` cannot hold any more: {share} took longer", expectation.text)
             })
