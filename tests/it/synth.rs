@@ -278,7 +278,7 @@ fn a_client_with_much_of_all_requests_has_no_model() {
     let all = recorded(&Law { seconds: 60.0, ..Law::default() }, 1);
     let monitored = |requests: u64| {
         let monitor = (0..requests).map(|number| Exchange {
-            at: Duration::from_secs(60) * u32::try_from(number).unwrap()
+            at: Duration::from_mins(1) * u32::try_from(number).unwrap()
                 / u32::try_from(requests).unwrap(),
             session: 7_000_000,
             connection: 7_000_000,
