@@ -80,6 +80,14 @@ fn condition(text: &str) -> Result<Condition, String> {
 
 /// Runs `compare`.
 pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
+    if command.least_change >= command.unseen {
+        bail!(
+            "--least-change {} is not below --unseen {}: a change that matters could always go \
+             unseen, so that nothing could be said; raise --unseen",
+            format_share(command.least_change),
+            format_share(command.unseen)
+        );
+    }
     let mut left_out = Vec::new();
     let mut side = |paths: &[PathBuf]| -> anyhow::Result<Vec<Run>> {
         let runs = paths.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<Run>>>()?;
@@ -95,14 +103,6 @@ pub fn compare(command: &Compare, voice: Voice) -> anyhow::Result<Exit> {
         Ok(kept)
     };
     let (base, new) = (side(&command.base)?, side(&command.new)?);
-    if command.least_change >= command.unseen {
-        bail!(
-            "--least-change {} is not below --unseen {}: a change that matters could always go \
-             unseen, so that nothing could be said; raise --unseen",
-            format_share(command.least_change),
-            format_share(command.unseen)
-        );
-    }
     let options = Options {
         least: command.least_change,
         noise: command.noise,

@@ -105,7 +105,7 @@ mod tests {
             changed.map(|(name, _)| name.clone()).collect()
         };
         let cases: [(&str, Change); 6] = [
-            ("response timeout", |of| of.limits.response_timeout = Duration::from_secs(60)),
+            ("response timeout", |of| of.limits.response_timeout = Duration::from_mins(1)),
             ("connect timeout", |of| of.limits.connect_timeout = Duration::from_secs(1)),
             ("most in flight", |of| of.limits.max_in_flight = 7),
             ("way to the target", |of| of.network.unix_socket = Some("a.sock".into())),

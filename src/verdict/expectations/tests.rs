@@ -208,7 +208,7 @@ fn a_stretch_without_any_answer_was_not_fast() {
 /// though not among those of the answered.
 #[test]
 fn percentiles_are_ranks_among_all_requests() {
-    let lost = |second: u64| second >= 50 && second % 3 == 0;
+    let lost = |second: u64| second >= 50 && second.is_multiple_of(3);
     let some = minute(|second, arrival, sample| {
         let took = if (30..35).contains(&second) { 500 } else { 10 };
         *sample = answered(arrival, Duration::from_millis(took));
