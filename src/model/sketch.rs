@@ -337,7 +337,7 @@ mod tests {
         let values: Vec<f64> = (0..100_u32)
             .map(|n| if n < 99 { 1_000.0 + f64::from(n) * 5.0 } else { 198_500.0 })
             .collect();
-        let law = Law::fit(&mut owned(&values, 100)).unwrap();
+        let law = Law::fit(&owned(&values, 100)).unwrap();
         assert!(matches!(&law, Law::Points(sketch) if sketch.most() > 198_500.0), "{law:?}");
         let drawn: Vec<f64> = (0..20_000).map(|_| law.draw(&mut random)).collect();
         let [recorded, mean] = [&values, &drawn]
