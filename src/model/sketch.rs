@@ -133,8 +133,8 @@ impl Sketch {
 
 /// A point within a wide bin, so that what is drawn of it is as large on average as what was
 /// measured: of few values a bin is a decade wide, and most of them are at one end of it. It is at
-/// the mean of the bin, which tells no more of anybody than its ends do; its share of the bin is that
-/// which keeps the mean. `None` for a bin that is narrow, or whose ends say it well enough.
+/// the mean of the bin, which tells no more of anybody than its ends do; its share of the bin is
+/// that which keeps the mean. `None` for a bin that is narrow, or whose ends say it well enough.
 fn knee(within: &[Owned], low: f64, high: f64) -> Option<[f64; 2]> {
     /// A mean that is nearer to what the ends give needs no point.
     const NEAR: f64 = 0.05;
@@ -378,7 +378,7 @@ mod tests {
         assert_eq!(rounded(1.0 / 3.0).to_string(), "0.3333");
     }
 
-    /// A bound of two digits is never the value, also of decimal fractions that have no exact number.
+    /// A bound of two digits is never the value, also of fractions that have no exact number.
     #[test]
     fn a_ceiling_is_above_its_value() {
         for digits in 10..100_u32 {

@@ -374,14 +374,6 @@ fn plans_above_a_limit_are_refused() {
 }
 
 #[test]
-fn clones_need_numbers_of_their_own() {
-    let exchanges = [exchange(0, u64::MAX, 1)];
-    assert!(planned(&exchanges, &scenario()).is_ok());
-    let error = planned(&exchanges, &Scenario { scale: 2.0, ..scenario() }).unwrap_err();
-    assert!(matches!(error, PlanError::ConnectionNumbers { .. }), "{error}");
-}
-
-#[test]
 fn a_person_is_told_what_the_recording_cannot_give() {
     let mut exchanges = twelve_sessions();
     exchanges[0].flags.insert(Flags::REDACTED);

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+
 /// An account of one kind of thing. The total is counted where things enter, the buckets where
 /// they end, by different code; [`Account::reconciles`] compares the two.
 #[derive(
-    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 pub struct Account {
     /// How many entered.
@@ -83,7 +85,7 @@ impl Account {
 
 /// The accounts of one import.
 #[derive(
-    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 pub struct Ledger {
     /// Frames of capture files (or lines of logs): `tcp payload`, `tcp without payload`,

@@ -7,6 +7,8 @@ pub mod stretches;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+
 use crate::shape::forecast::ramp::ramp;
 use crate::shape::forecast::stampedes::{Prone, prone};
 use crate::shape::reads::{Reads, SEEDS, Touch};
@@ -47,9 +49,7 @@ impl Default for Assumed {
 }
 
 /// What is to be expected of a cold start.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Forecast {
     /// Reads that a cache may answer.
     pub reads: u64,
@@ -124,14 +124,7 @@ fn one() -> f64 {
 
 /// One bin of a forecast.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 pub struct ForecastBin {
     /// Reads asked for.
@@ -146,9 +139,7 @@ pub struct ForecastBin {
 }
 
 /// How full an infinite cache is after some of the reads.
-#[derive(
-    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Filling {
     /// Reads so far.
     pub reads: u64,
@@ -159,9 +150,7 @@ pub struct Filling {
 }
 
 /// A key that is asked for again while it is read.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Stampede {
     /// Method and route template.
     pub route: String,
@@ -176,14 +165,7 @@ pub struct Stampede {
 
 /// LRU caches that hit nine of ten reads; `None` where none does.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 pub struct NineOfTen {
     /// Keys of the smallest one that does while it starts empty, of those in the curve.
@@ -193,9 +175,7 @@ pub struct NineOfTen {
 }
 
 /// From a moment on, a share of the users may come.
-#[derive(
-    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct RampStep {
     /// Seconds since the cold start.
     pub at_seconds: f64,

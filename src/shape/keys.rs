@@ -56,8 +56,8 @@ impl Keys {
         Self { kept: Vec::new(), threshold: u64::MAX, most, reads: 0 }
     }
 
-    /// Takes the next request in the order of time; its moment is in nanoseconds, and its session is
-    /// a hash.
+    /// Takes the next request in the order of time; its moment is in nanoseconds, and its session
+    /// is a hash.
     #[inline]
     pub fn add(&mut self, hash: u64, is_read: bool, at_ns: u64, session: u32) {
         self.reads += u64::from(is_read);

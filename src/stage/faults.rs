@@ -198,7 +198,7 @@ mod tests {
         let text = Fault::parse("coldcache").unwrap_err().to_string();
         let expected = "there is no fault `coldcache`; the faults are cold-cache, \
                         connection-limit, connection-hang, body-limit, event-loop, stall, \
-                         capacity (or such as capacity=500), other-status, half-body";
+                         capacity, other-status, half-body (or such as capacity=500)";
         assert_eq!(text, expected);
     }
 

@@ -46,8 +46,8 @@ pub fn warnings(draw: &Draw) -> Vec<String> {
     draw.notes().map(|(what, count)| format!("{} {what}", format_count(count))).collect()
 }
 
-/// Draws all of a recording into a writer, and counts its requests where that is wanted; its header,
-/// and what is not as the model says.
+/// Draws all of a recording into a writer, and counts its requests where that is wanted; its
+/// header, and what is not as the model says.
 pub(crate) fn drawn(
     model: &Model,
     options: Options,

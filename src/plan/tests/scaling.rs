@@ -185,3 +185,11 @@ fn what_is_left_out_is_no_damage_of_scaling() {
     let unscaled = facts.scaling.unwrap().idc_unscaled;
     assert!(unscaled[1].unwrap() > 5.0 * facts.idc_before[1].unwrap(), "{unscaled:?}");
 }
+
+#[test]
+fn clones_need_numbers_of_their_own() {
+    let exchanges = [exchange(0, u64::MAX, 1)];
+    assert!(planned(&exchanges, &scenario()).is_ok());
+    let error = planned(&exchanges, &Scenario { scale: 2.0, ..scenario() }).unwrap_err();
+    assert!(matches!(error, PlanError::ConnectionNumbers { .. }), "{error}");
+}

@@ -88,8 +88,8 @@ fn band_of_estimates([low, high]: [f64; 2], floor: f64) -> [f64; 2] {
     [low.min(1.0 / most), high.max(most)]
 }
 
-/// An estimate does not have more digits than these. It is rounded up: where sizes are few and whole,
-/// such as 11 and 12 bytes, the next one is exactly as far as chance goes, and not beyond it.
+/// An estimate does not have more digits than these. It is rounded up: where sizes are few and
+/// whole, such as 11 and 12 bytes, the next one is exactly as far as chance goes, not beyond.
 fn three_digits(value: f64) -> f64 {
     if value <= 0.0 {
         return 0.0;

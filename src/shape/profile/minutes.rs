@@ -1,5 +1,6 @@
-//! Counts in windows of a minute, for loads that are longer than windows of 10 ms reach or so sparse
-//! that those hold nothing; of two halves of the sessions, so that chance can be told from the curve.
+//! Counts in windows of a minute, for loads that are longer than windows of 10 ms reach or so
+//! sparse that those hold nothing; of two halves of the sessions, so that chance can be told from
+//! the curve.
 
 use crate::shape::bump;
 use crate::shape::profile::moved;
@@ -70,9 +71,9 @@ impl Minutes {
         (sum > 0.0).then(|| squares / sum)
     }
 
-    /// The WAPE of two independent loads with this curve: that of the halves, each of which has half
-    /// of the requests; or, where the halves are near each other by chance, that of a dispersion.
-    /// `None` without requests.
+    /// The WAPE of two independent loads with this curve: that of the halves, each of which has
+    /// half of the requests; or, where the halves are near each other by chance, that of a
+    /// dispersion. `None` without requests.
     pub fn wape_floor(&self, minutes: usize, dispersion: f64) -> Option<f64> {
         let [even, odd] = self.in_halves(minutes);
         let both = || even.iter().zip(&odd);

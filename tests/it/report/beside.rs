@@ -5,14 +5,25 @@ use std::process::Command;
 use peakhour::report::beside::{BaselineError, beside};
 use peakhour::report::figures::Figures;
 use peakhour::report::files::write_reports;
+use peakhour::report::model::Report;
 use peakhour::report::{html, json};
 
 use crate::report_sample::{failing, invalid, passing};
 
+/// A made-up run whose counts come to the same.
+fn reconciled(mut report: Report) -> Report {
+    let answered = report.totals.answered;
+    report.statuses = [(200, answered)].into();
+    if let Some(latency) = &mut report.latency {
+        latency.count = answered;
+    }
+    report
+}
+
 #[test]
 fn a_baseline_is_drawn_told_and_not_saved() {
-    let mut report = failing();
-    let mut other = passing();
+    let mut report = reconciled(failing());
+    let mut other = reconciled(passing());
     "2026-03-01T08:15:00Z".clone_into(&mut other.started);
     "0.0.9".clone_into(&mut other.tool_version);
     report.baseline = Some(beside(&report, &other, "night/run.json").unwrap());
@@ -29,9 +40,9 @@ fn a_baseline_is_drawn_told_and_not_saved() {
 /// Runs of versions that kept no curve have five points of it.
 #[test]
 fn a_baseline_without_a_curve_has_its_quantiles() {
-    let mut other = passing();
+    let mut other = reconciled(passing());
     other.figures = Figures::default();
-    let points = beside(&failing(), &other, "old").unwrap().latency.points;
+    let points = beside(&reconciled(failing()), &other, "old").unwrap().latency.points;
     assert_eq!(points.len(), 5);
     let latency = other.latency.unwrap();
     assert_eq!((points[0].1, points[4].1), (latency.p50_ns, latency.max_ns));
@@ -39,26 +50,34 @@ fn a_baseline_without_a_curve_has_its_quantiles() {
 
 #[test]
 fn what_would_be_a_false_comparison_is_refused() {
-    let other = invalid();
-    let refused = beside(&failing(), &other, "late").unwrap_err().to_string();
+    let other = reconciled(invalid());
+    let refused = beside(&reconciled(failing()), &other, "late").unwrap_err().to_string();
     assert!(refused.starts_with("late is no baseline: verdict is INVALID"), "{refused}");
-    let mut other = passing();
+    let mut other = reconciled(passing());
     other.recording.exchanges += 1;
-    let refused = beside(&failing(), &other, "x").unwrap_err();
+    let refused = beside(&reconciled(failing()), &other, "x").unwrap_err();
     assert!(matches!(refused, BaselineError::Different { .. }), "{refused}");
     assert!(refused.to_string().contains("recording.exchanges"), "{refused}");
-    let mut other = passing();
+    let mut other = reconciled(passing());
+    let answered = other.fates.remove("answered").unwrap();
+    *other.fates.entry("response timeout".to_owned()).or_default() += answered;
     (other.latency, other.figures) = (None, Figures::default());
-    assert!(matches!(beside(&failing(), &other, "x"), Err(BaselineError::Empty { .. })));
-    let mut other = passing();
+    (other.totals.answered, other.statuses) = (0, [].into());
+    assert!(matches!(
+        beside(&reconciled(failing()), &other, "x"),
+        Err(BaselineError::Empty { .. })
+    ));
+    let mut other = reconciled(passing());
     other.totals.errors = other.totals.planned + 1;
-    assert!(matches!(beside(&failing(), &other, "x"), Err(BaselineError::Damaged(_))));
+    assert!(matches!(beside(&reconciled(failing()), &other, "x"), Err(BaselineError::Damaged(_))));
 }
 
 #[test]
 fn the_program_takes_a_baseline() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, report) in [("now", failing()), ("then", passing()), ("late", invalid())] {
+    for (name, report) in
+        [("now", reconciled(failing())), ("then", reconciled(passing())), ("late", invalid())]
+    {
         std::fs::create_dir(folder.path().join(name)).unwrap();
         write_reports(&report, &folder.path().join(name)).unwrap();
     }

@@ -135,7 +135,7 @@ fn options_that_mean_nothing_are_refused() {
     }
 }
 
-/// What a scale does to bursts stands beside what is drawn, as for a plan; without one, nothing does.
+/// What a scale does to bursts stands beside what is drawn, as for a plan; else nothing does.
 #[test]
 fn burstiness_before_and_after_is_told_of_what_is_scaled() {
     let folder = tempfile::tempdir().unwrap();

@@ -29,7 +29,8 @@ const LEAST_BURSTS: usize = 50;
 const MINUTE_MS: u64 = 60_000;
 
 /// The rate curve at each scale; the peak and the connections at the first one at which the curve
-/// can be told; and the bursts. What is slow is seen by coarse scales best, where chance does least.
+/// can be told; and the bursts. What is slow is seen by coarse scales best, where chance does
+/// least.
 pub(super) fn all(input: &Input) -> Vec<Judged> {
     let mut metrics = Vec::new();
     let whole = Scale::of(input, SCALES[0]).whole;
@@ -55,8 +56,8 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
     metrics
 }
 
-/// Takes back what is said of bursts in windows that mostly have no request: whether two of them are
-/// in one window is chance, and windows of minutes, of the whole load, tell of its bursts.
+/// Takes back what is said of bursts in windows that mostly have no request: whether two of them
+/// are in one window is chance, and windows of minutes, of the whole load, tell of its bursts.
 pub(super) fn leave_to_wider_windows(judged: &mut Judged, input: &Input) {
     let Kind::Burst(ms) = judged.kind else { return };
     if input.reference.profile.fine_rate() * as_f64(ms) / 1e3 >= 1.0 || !input.allows_chance() {

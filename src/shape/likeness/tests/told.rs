@@ -249,8 +249,8 @@ fn samples_of_one_curve_are_told_from_the_same_seconds() {
     assert_eq!(way(&one, &other), "as samples of a load");
 }
 
-/// Bodies of 11 and 12 bytes: whether the quantile is one or the other is chance, and exactly as far
-/// as chance goes; much larger ones are not.
+/// Bodies of 11 and 12 bytes: whether the quantile is one or the other is chance, and exactly as
+/// far as chance goes; much larger ones are not.
 #[test]
 fn sizes_a_byte_apart_are_not_failed_by_a_rounded_floor() {
     let bodies = |larger: usize, bytes: u64| {

@@ -94,8 +94,8 @@ pub(super) fn foreseen_lines(foreseen: &Forecast, ramp_file: Option<&str>) -> Ve
     ));
     if foreseen.writes > 0 {
         lines.push(format!(
-            "{} of Redis fill the cache in this forecast: the next read of such a key hits; what is \
-             deleted or expires is not followed",
+            "{} of Redis fill the cache in this forecast: the next read of such a key hits; what \
+             is deleted or expires is not followed",
             format_counted(foreseen.writes, "write", "writes")
         ));
     }
