@@ -147,8 +147,12 @@ pub(super) fn dispersion(scales: &[Dispersion]) -> Option<Chart> {
         ("planned", "--typical", |one| one.planned, 3.0),
         ("sent", "--sent", |one| one.sent, 1.5),
     ];
-    let known = lines.into_iter().filter(|line| scales.iter().any(|one| line.2(one).is_some()));
-    let traces = known.map(|(name, colour, pick, width)| {
+    // What never was recorded has no column of it either.
+    let known: Vec<_> = lines
+        .into_iter()
+        .filter(|(.., pick, _)| scales.iter().any(|one| pick(one).is_some()))
+        .collect();
+    let traces = known.iter().map(|&(name, colour, pick, width)| {
         let y: Vec<Option<f64>> =
             scales.iter().map(|one| pick(one).filter(|value| *value > 0.0)).collect();
         Scatter::new(x.clone(), y)
@@ -170,11 +174,11 @@ pub(super) fn dispersion(scales: &[Dispersion]) -> Option<Chart> {
             told.collect::<Vec<_>>().join("; ")
         ),
         plot: plot_json(traces.collect(), layout),
-        columns: vec!["window ms", "recorded", "planned", "sent"],
+        columns: std::iter::once("window ms").chain(known.iter().map(|line| line.0)).collect(),
         rows: scales
             .iter()
             .map(|one| {
-                let values = [one.recorded, one.planned, one.sent].map(shown);
+                let values = known.iter().map(|(.., pick, _)| shown(pick(one)));
                 std::iter::once(one.scale_ms.to_string()).chain(values).collect()
             })
             .collect(),
