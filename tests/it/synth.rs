@@ -140,7 +140,18 @@ fn a_model_of_what_was_drawn_is_near_the_model_that_it_was_drawn_from() {
     let (one, other) = (find(&first), find(&second));
     let near = |a: f64, b: f64, most: f64| assert!((a - b).abs() <= most, "{a} {b}");
     near(one.keys.unwrap().exponent, other.keys.unwrap().exponent, 0.08);
-    near(one.answer.tail.unwrap().index, other.answer.tail.unwrap().index, 0.25);
+    // Whether a tail passes its test is chance one time in ten, with whatever is drawn.
+    let again = [4, 6].map(|seed| fitted(&drawn(&first, seed, None), law.seconds, 1e-9).unwrap());
+    let tails: Vec<f64> = again
+        .iter()
+        .map(|fitted| find(&fitted.model))
+        .chain([find(&second)])
+        .filter_map(|route| Some(route.answer.tail?.index))
+        .collect();
+    assert!(tails.len() >= 2, "{tails:?}");
+    for index in tails {
+        near(one.answer.tail.unwrap().index, index, 0.25);
+    }
     near(one.head.at(0.5) / other.head.at(0.5), 1.0, 0.02);
     let steps = |model: &Model| -> BTreeMap<(usize, Option<usize>, bool), f64> {
         let states = &model.groups[0].states;
@@ -235,7 +246,9 @@ fn what_if_changes_what_it_says() {
 fn new_routes_have_the_shares_that_they_were_given() {
     let law = Law { seconds: 60.0, ..Law::default() };
     let mut model = fitted(&recorded(&law, 1), law.seconds, 1e-6).unwrap().model;
-    let before = drawn(&model, 1, None).len();
+    // Of one draw of a minute the number is chance by a tenth; of eight it is not.
+    let number = |model: &Model| (1..9).map(|seed| drawn(model, seed, None).len()).sum::<usize>();
+    let before = number(&model);
     let new = |route: &str, share| NewRoute { route: route.to_owned(), share };
     model.edits.routes = vec![new("GET /new/*", 0.6), new("GET /news", 0.2), new("PUT /x", 0.1)];
     let after = drawn(&model, 1, None);
@@ -245,8 +258,8 @@ fn new_routes_have_the_shares_that_they_were_given() {
         assert!((found - share).abs() < 0.02, "{route}: {found}");
     }
     // What was there before is there still.
-    let times = as_f64(after.len() as u64) / as_f64(before as u64);
-    assert!((times / 10.0 - 1.0).abs() < 0.1, "{times}");
+    let times = as_f64(number(&model) as u64) / as_f64(before as u64);
+    assert!((times / 10.0 - 1.0).abs() < 0.06, "{times}");
 }
 
 #[test]
