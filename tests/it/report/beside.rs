@@ -75,9 +75,11 @@ fn what_would_be_a_false_comparison_is_refused() {
 #[test]
 fn the_program_takes_a_baseline() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, report) in
-        [("now", reconciled(failing())), ("then", reconciled(passing())), ("late", invalid())]
-    {
+    for (name, report) in [
+        ("now", reconciled(failing())),
+        ("then", reconciled(passing())),
+        ("late", reconciled(invalid())),
+    ] {
         std::fs::create_dir(folder.path().join(name)).unwrap();
         write_reports(&report, &folder.path().join(name)).unwrap();
     }
