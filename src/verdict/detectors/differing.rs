@@ -15,6 +15,11 @@ pub(super) const MIN_REPEATS: u64 = 20;
 /// How often a run may tell of answers that differ by chance alone, over all of its routes.
 const FALSE_ALARMS: f64 = 0.01;
 
+/// How sure each of so many comparisons must be, so that all of them together keep to that.
+pub(super) fn confidence(comparisons: usize) -> f64 {
+    1.0 - FALSE_ALARMS / as_f64(comparisons.max(1) as u64)
+}
+
 /// Says whether more than `least` of the `compared` answers differ in `one` way, and not by chance,
 /// where `other` of them differ in the other way.
 ///
@@ -28,7 +33,7 @@ pub(super) fn is_beyond(
     repeats: Share,
     (least, routes): (f64, usize),
 ) -> bool {
-    let confidence = 1.0 - FALSE_ALARMS / as_f64(routes.max(1) as u64);
+    let confidence = confidence(routes);
     let (share, ways) =
         (Share { part: one, whole: compared }, Share { part: one, whole: one + other });
     let surely = if repeats.whole >= MIN_REPEATS {

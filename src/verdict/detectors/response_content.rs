@@ -1,12 +1,13 @@
 //! Bodies with other contents than production's: of JSON, fields that are gone or new; of others,
 //! bytes that differ where production's never did.
 
-use crate::stats::counts::as_f64;
 use crate::stats::shares::{Share, newcombe};
 use crate::summary::evidence::responses::Responses;
 use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::DetectorInput;
-use crate::verdict::detectors::differing::{MIN_COMPARED, MIN_REPEATS, and_more, named};
+use crate::verdict::detectors::differing::{
+    MIN_COMPARED, MIN_REPEATS, and_more, confidence, named,
+};
 use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
@@ -14,9 +15,6 @@ pub const CHECK: &str = "response-content";
 
 /// Largest share of a route's bodies that may differ without a word.
 pub const MAX_SHARE: f64 = 0.05;
-
-/// How often a run may tell of contents that differ by chance alone.
-const FALSE_ALARMS: f64 = 0.01;
 
 /// Compares contents with the recorded ones, route by route, where the recording kept something of
 /// them. A field that is there now and then is so on both sides; bytes count only where requests
@@ -29,7 +27,7 @@ pub fn detect(input: &DetectorInput) -> Finding {
         return finding(CHECK, Outcome::Unknown, title);
     }
     let fields: usize = routes().map(|(_, responses)| responses.fields().len()).sum();
-    let confidence = 1.0 - FALSE_ALARMS / as_f64((fields + routes().count()).max(1) as u64);
+    let confidence = confidence(fields + routes().count());
     let mut told: Vec<String> = routes().flat_map(|each| fields_of(each, confidence)).collect();
     told.extend(routes().filter_map(|each| bytes_of(each, confidence)));
     let Some((first, rest)) = told.split_first() else {
