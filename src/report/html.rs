@@ -9,6 +9,7 @@ pub mod comparison;
 pub mod history;
 mod acts;
 mod first;
+mod outcomes;
 mod probes;
 mod responses;
 mod scaling;

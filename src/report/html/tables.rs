@@ -4,6 +4,7 @@ use crate::drive::health::{Calibration, Health};
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
+use crate::report::html::outcomes;
 use crate::report::html::probes;
 use crate::report::html::responses;
 use crate::report::html::scaling;
@@ -93,11 +94,9 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         sections.push(Section { id: "probes", title: "Probes", tables });
     }
     if report.has_replay() {
-        sections.push(Section {
-            id: "numbers",
-            title: "Numbers",
-            tables: vec![totals(report), latencies(report), fates(report), statuses(report)],
-        });
+        let mut tables = vec![totals(report), latencies(report), fates(report), statuses(report)];
+        tables.extend(outcomes::table(&report.figures.outcomes));
+        sections.push(Section { id: "numbers", title: "Numbers", tables });
         sections.push(Section { id: "routes", title: "Routes", tables: vec![routes(report)] });
         sections.extend(responses::section(report.responses.as_ref()));
     }
