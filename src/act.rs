@@ -59,8 +59,8 @@ pub struct Ground<'a> {
     pub stage: Option<&'a StageHandle>,
     /// What loads follow of the target's answers, and what changes them.
     pub control: &'a Control,
-    /// Holds a load of this length against the scenario's expectations.
-    pub check: &'a dyn Fn(&Summary, Duration) -> Vec<Checked>,
+    /// Holds a load of this length against what the scenario expects of this act.
+    pub check: &'a dyn Fn(ActName, &Summary, Duration) -> Vec<Checked>,
 }
 
 /// A handle on the embedded stage, which is ours: to change it needs nobody's consent.

@@ -14,6 +14,7 @@ mod little;
 mod interference;
 pub mod moments;
 pub mod judge;
+mod drills;
 pub mod closed;
 #[cfg(test)]
 mod twins;

@@ -105,7 +105,10 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         tolerance: place.or(keys.tolerance.as_ref(), Tier::Standard, |text| {
             fields::word(text, &fields::TIERS)
         })?,
-        expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
+        expect: place.each(&keys.expect.unwrap_or_default(), |text| {
+            let read = expectation(text)?;
+            read.check(&acts, &watches).map(|()| read)
+        })?,
         baseline: place.or(keys.baseline.as_ref(), None, |text| recording(text).map(Some))?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,

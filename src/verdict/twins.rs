@@ -16,6 +16,7 @@ use crate::scenario::knobs::{BeyondLimit, CacheKnobs, ConnectionLimit, StageKnob
 use crate::shape::ShapeVerdict;
 use crate::summary::Summary;
 use crate::summary::examples::{answered, arrival, failed};
+use crate::verdict::expectations::around::Around;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::world::{MINUTE, SHORT, Traffic, plan, rehearse};
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict};
@@ -33,6 +34,7 @@ fn verdict_on(summary: &Summary, expectations: &[Expectation]) -> Verdict {
         tier: Tier::Standard,
         expectations,
         baseline: None,
+        around: Around::default(),
         interrupted: false,
     })
 }

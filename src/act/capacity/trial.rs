@@ -21,6 +21,7 @@ use crate::plan::busiest::Stretch;
 use crate::plan::facts::Facts;
 use crate::plan::{Arrival, PlanError, outline};
 use crate::sample::Unsent;
+use crate::scenario::acts::ActName;
 use crate::scenario::acts::capacity::CapacityOptions;
 use crate::scenario::expectation::tightest_latency;
 use crate::scenario::{Limits, Scenario, Window};
@@ -202,7 +203,7 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
     } else if let Some(statement) = not_produced(rig, facts, summary) {
         spoiled(statement)
     } else {
-        trial.expectations = (rig.ground.check)(summary, rig.options.trial);
+        trial.expectations = (rig.ground.check)(ActName::Capacity, summary, rig.options.trial);
         held(rig, summary, &trial.expectations)
     };
     let is_here = rig.ground.target.is_here();
