@@ -71,6 +71,7 @@ fn finding(judged: &Judged) -> FindingView {
         class: cell_class(judged.outcome),
         mark: mark(judged.outcome),
         check: judged.outcome.name().to_owned(),
+        when: String::new(),
         title: format!("{} {change}", judged.metric.name()),
         evidence: vec![
             format!("{base} in the baseline, {new} in the new runs (medians)"),
