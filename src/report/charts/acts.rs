@@ -119,11 +119,13 @@ fn victims(payloads: &Payloads) -> Option<Chart> {
     let rows = swept.iter().flat_map(|sweep| {
         sweep.rungs.iter().map(|rung| {
             let inside = &rung.inside;
-            let times = [inside.p50_ns, inside.p99_ns, inside.max_ns, sweep.outside.p99_ns];
+            let seen = |of: &Bystanders, ns| (of.count > 0).then_some(ns);
+            let beside = [inside.p50_ns, inside.p99_ns, inside.max_ns].map(|ns| seen(inside, ns));
+            let apart = seen(&sweep.outside, sweep.outside.p99_ns);
             let name = clean(&sweep.name(), MAX_NAME);
             [name, rung.bytes.to_string()]
                 .into_iter()
-                .chain(times.map(|ns| millis(ns).to_string()))
+                .chain(beside.into_iter().chain([apart]).map(optional_millis))
                 .collect()
         })
     });
@@ -191,7 +193,11 @@ mod tests {
         let payloads = Payloads { sweeps: vec![sweep], ..Payloads::default() };
         let chart = victims(&payloads).unwrap();
         assert!(chart.summary.contains("was 180 ms, beside 1 MiB"), "{}", chart.summary);
-        assert!(chart.plot.contains("\"x\":[4096,1048576,1],\"y\":[1.0,90.0,null]"), "{}", chart.plot);
+        assert!(
+            chart.plot.contains("\"x\":[4096,1048576,1],\"y\":[1.0,90.0,null]"),
+            "{}",
+            chart.plot
+        );
         assert!(!chart.plot.contains("<b>"), "{}", chart.plot);
         assert!(victims(&Payloads::default()).is_none());
     }

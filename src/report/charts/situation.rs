@@ -61,12 +61,12 @@ pub(super) fn chart(report: &Report) -> Option<Chart> {
     let marked = marked(report);
     let mut told = told(report, &points, &marked, [rows.len(), width]);
     if crowded > 0 {
-        told += &format!(" {crowded} more probes are in the table of probes alone.");
+        told.push(format!("{crowded} more probes are in the table of probes alone."));
     }
     Some(Chart {
         id: "chart-situation",
         title: "The situation",
-        summary: told,
+        summary: told.join(" "),
         plot: plot(rows, &marked),
         columns: vec!["second", "due", "sent", "p50 ms", "p99 ms", "errors", "connections"],
         rows: points
@@ -194,7 +194,7 @@ fn seconds(ns: u64) -> f64 {
     (Duration::from_nanos(ns).as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-fn told(report: &Report, points: &[Point], marked: &[Marked], counts: [usize; 2]) -> String {
+fn told(report: &Report, points: &[Point], marked: &[Marked], counts: [usize; 2]) -> Vec<String> {
     let [rows, width] = counts;
     let most = |figure: fn(&Point) -> u64| points.iter().map(figure).max().unwrap_or(0);
     let slowest = most(|point| point.p99_ns.unwrap_or(0));
@@ -217,7 +217,7 @@ fn told(report: &Report, points: &[Point], marked: &[Marked], counts: [usize; 2]
         times.map(|Marked { name, from, to, .. }| format!("{name}: second {from:.1} to {to:.1}.")),
     );
     told.extend(without_a_band(report));
-    told.join(" ")
+    told
 }
 
 /// What failed and has no band of its own, since no part of the run shows it more than others, or
@@ -228,14 +228,14 @@ fn without_a_band(report: &Report) -> Option<String> {
         When::Time(..) => None,
         other => Some(format!("{} ({other})", clean(&finding.check, MAX_NAME))),
     };
-    let mut names: Vec<String> = failed.filter_map(named).collect();
-    names.dedup();
-    let beyond = names.split_off(names.len().min(MAX_MARKED)).len();
-    if names.is_empty() {
+    let mut told: Vec<String> = failed.filter_map(named).collect();
+    told.dedup();
+    let beyond = told.split_off(told.len().min(MAX_MARKED)).len();
+    if told.is_empty() {
         return None;
     }
     let more = if beyond > 0 { format!(" and {beyond} more") } else { String::new() };
-    Some(format!("What failed without a time of its own: {}{more}.", names.join(", ")))
+    Some(format!("What failed without a time of its own: {}{more}.", told.join(", ")))
 }
 
 /// All rows below each other. The library knows eight axes by name; further ones are added to what

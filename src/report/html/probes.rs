@@ -7,9 +7,8 @@ use crate::report::text::number;
 /// The figures of all probes.
 pub(super) fn table(records: &[Record]) -> TableView {
     // A load of 0.42 is no load of 0; a count of a million has no use for digits behind it.
-    let figure = |value: Option<f64>| {
-        value.map_or_else(dash, |value| numeric(number(value, FIGURE_DIGITS)))
-    };
+    let figure =
+        |value: Option<f64>| value.map_or_else(dash, |value| numeric(number(value, FIGURE_DIGITS)));
     let row = |record: &Record, series: &Series| {
         let values = || series.points.iter().map(|(_, value)| *value).filter(|it| it.is_finite());
         vec![
