@@ -6,6 +6,7 @@ pub mod model;
 pub mod figures;
 pub mod assemble;
 pub(crate) mod text;
+mod when;
 pub mod json;
 pub mod hlog;
 pub mod junit;

@@ -65,20 +65,27 @@
     setTimeout(() => drawInTurn(left.slice(1)), 0);
   };
 
+  // What fits on A4 and on letter between the margins that browsers leave, in CSS pixels. A chart
+  // is as wide as the screen when paper is asked for, and would be cut.
+  const PAPER = 690;
+
   // Paper is white, whatever the screen is, and nothing can be opened on it.
   let opened = [];
   const onPaper = (paper) => () => {
     root.toggleAttribute("data-paper", paper);
     if (paper) {
-      opened = [...document.querySelectorAll("details:not([open], .numbers)")];
+      opened.push(...document.querySelectorAll("details:not([open], .numbers)"));
     }
     for (const details of opened) details.open = paper;
+    if (!paper) opened = [];
+    for (const chart of charts) chart.style.width = paper ? `${PAPER}px` : "";
     draw();
   };
 
   const tell = (table, text) => {
     const tools = table.closest(".scroll").previousElementSibling;
-    const rows = [...table.tBodies[0].rows];
+    const all = [...table.tBodies[0].rows];
+    const rows = all.filter((row) => !row.cells[0].classList.contains("rest"));
     const shown = rows.filter((row) => !row.hidden).length;
     tools.querySelector("output").textContent = `${shown} of ${rows.length} rows${text}`;
   };
@@ -87,9 +94,19 @@
     const table = header.closest("table");
     const column = [...header.parentNode.children].indexOf(header);
     const falling = header.getAttribute("aria-sort") !== "descending";
-    const key = (row) => row.children[column].dataset.order ?? row.children[column].textContent;
+    const key = (row) => {
+      const cell = row.children[column];
+      return cell.dataset.order === undefined ? cell.textContent : Number(cell.dataset.order);
+    };
+    // What has no value comes last whichever way, and what sums up others after that.
+    const place = (row) => {
+      if (row.cells[0].classList.contains("rest")) return 2;
+      return row.children[column].textContent === "–" ? 1 : 0;
+    };
+    const compare = (a, b) =>
+      typeof a === "number" && typeof b === "number" ? a - b : order.compare(a, b);
     const rows = [...table.tBodies[0].rows];
-    rows.sort((a, b) => order.compare(key(a), key(b)) * (falling ? -1 : 1));
+    rows.sort((a, b) => place(a) - place(b) || compare(key(a), key(b)) * (falling ? -1 : 1));
     table.tBodies[0].append(...rows);
     for (const other of header.parentNode.children) other.setAttribute("aria-sort", "none");
     const direction = falling ? "descending" : "ascending";

@@ -73,16 +73,36 @@ pub(crate) fn charts(report: &Report) -> Vec<Chart> {
     charts
 }
 
-/// What a point of the charts over time stands for, when it is not a second.
-fn span(seconds: usize) -> String {
-    let point = match seconds_per_point(seconds) {
+/// What a point of the charts over time stands for.
+struct Span {
+    /// Seconds of a point.
+    width: u64,
+    /// The same in words, where it is not a second.
+    told: String,
+}
+
+impl Span {
+    /// When a point was, as near as it can tell.
+    fn when(&self, second: u64) -> String {
+        match self.width {
+            0 | 1 => format!("in second {second}"),
+            width => format!("within seconds {second} to {}", second.saturating_add(width)),
+        }
+    }
+}
+
+/// That of a run of so many seconds.
+fn span(seconds: usize) -> Span {
+    let width = seconds_per_point(seconds);
+    let point = match width {
         1 => String::new(),
         width => format!(" Each point is the worst of {width} seconds."),
     };
-    match seconds_per(seconds, MAX_ROWS) {
+    let told = match seconds_per(seconds, MAX_ROWS) {
         1 => point,
         width => format!("{point} Each row of its table is the worst of {width} seconds."),
-    }
+    };
+    Span { width: width as u64, told }
 }
 
 /// Most rows of a table of numbers: it is what makes a page of an hour large and slow to open, and
@@ -111,7 +131,7 @@ const GENERATED: Words = Words {
     columns: ["planned", "sent", "sent − planned"],
 };
 
-fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark]) -> Chart {
+fn rate([points, rows]: [&[Point]; 2], span: &Span, words: &Words, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let due = points.iter().map(|point| point.due).collect();
     let sent = points.iter().map(|point| point.sent).collect();
@@ -124,15 +144,16 @@ fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark
     traces.extend(marks::traces(marked, "y"));
     let worst = points.iter().min_by_key(|point| Reverse(point.residual.unsigned_abs()));
     let summary = format!(
-        "Requests a second: at most {} {} and {} {}. Largest difference: {}.{span}{}",
+        "Requests a second: at most {} {} and {} {}. Largest difference: {}.{}{}",
         format_count(points.iter().map(|point| point.due).max().unwrap_or(0)),
         words.planned,
         format_count(points.iter().map(|point| point.sent).max().unwrap_or(0)),
         words.sent,
         worst.filter(|p| p.residual != 0).map_or_else(
             || "none".to_owned(),
-            |p| format!("{:+} in second {}", p.residual, p.second)
+            |p| format!("{:+} {}", p.residual, span.when(p.second))
         ),
+        span.told,
         marks::told(marked),
     );
     let layout = two_rows("requests/s", "difference");
@@ -156,7 +177,7 @@ fn rate([points, rows]: [&[Point]; 2], span: &str, words: &Words, marked: &[Mark
     }
 }
 
-fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart {
+fn latency([points, rows]: [&[Point]; 2], span: &Span, marked: &[Mark]) -> Chart {
     let x: Vec<u64> = points.iter().map(|point| point.second).collect();
     let p50 = points.iter().map(|point| point.p50_ns.map(millis)).collect();
     let p99 = points.iter().map(|point| point.p99_ns.map(millis)).collect();
@@ -171,12 +192,13 @@ fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart 
     let most_errors = points.iter().map(|point| point.errors).max().unwrap_or(0);
     let summary = format!(
         "Latency from due to done, by the second in which a request was due. Highest p99: {}. \
-         Most errors in a second: {}.{span}{}",
+         Most errors in a second: {}.{}{}",
         slowest.map_or_else(
             || "none, as nothing was answered".to_owned(),
-            |(p99, Reverse(second))| format!("{} in second {second}", nanos(p99)),
+            |(p99, Reverse(second))| format!("{} {}", nanos(p99), span.when(second)),
         ),
         format_count(most_errors),
+        span.told,
         marks::told(marked),
     );
     let mut layout = two_rows("ms", "errors/s");
@@ -201,19 +223,20 @@ fn latency([points, rows]: [&[Point]; 2], span: &str, marked: &[Mark]) -> Chart 
     }
 }
 
-fn lateness([points, rows]: [&[Point]; 2], span: &str) -> Chart {
+fn lateness([points, rows]: [&[Point]; 2], span: &Span) -> Chart {
     let x = points.iter().map(|point| point.second).collect();
     let y = points.iter().map(|point| millis(point.max_lateness_ns)).collect();
     let traces: Vec<Box<dyn Trace>> =
         vec![Scatter::new(x, y).name("largest lateness").line(line("--sent"))];
     let worst = points.iter().min_by_key(|point| Reverse(point.max_lateness_ns));
     let summary = format!(
-        "The largest delay of this program itself in each second. Largest of all: {}.{span}",
+        "The largest delay of this program itself in each second. Largest of all: {}.{}",
         worst.map_or_else(String::new, |p| format!(
-            "{} in second {}",
+            "{} {}",
             nanos(p.max_lateness_ns),
-            p.second
+            span.when(p.second)
         )),
+        span.told,
     );
     let layout = base_layout().y_axis(linear_axis("ms")).x_axis(axis("seconds since the start"));
     Chart {
@@ -352,6 +375,13 @@ mod tests {
         };
         assert!(drawn(400).contains("\"type\":\"bar\""), "{}", drawn(2));
         assert!(drawn(401).contains("\"fill\":\"tozeroy\""), "{}", drawn(401));
+    }
+
+    /// Of a day a point is the worst of 24 seconds: which of them it was is not known any more.
+    #[test]
+    fn no_second_is_told_that_a_point_does_not_know() {
+        assert_eq!(span(3_600).when(7), "in second 7");
+        assert_eq!(span(86_400).when(48), "within seconds 48 to 72");
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub struct Heat {
 pub struct Curve {
     /// Of what.
     pub name: String,
-    /// Nines with values: 0 is the smallest, 1 the 90th percentile, 2 the 99th, 3 the 99.9th. The
-    /// last is the largest value, where only one of all is beyond.
+    /// Nines with values: 0 is the smallest, 1 the 90th percentile, 2 the 99th, 3 the 99.9th, and
+    /// the median is among them. The last is the largest value, where half of one is beyond.
     pub points: Vec<(f64, u64)>,
 }
 
@@ -228,23 +228,40 @@ fn curves(named: &[(&str, &Histogram<u64>)]) -> Vec<Curve> {
 /// Eight points a nine: further apart, a step of the curve would be lost between them.
 const POINTS_A_NINE: u32 = 8;
 
+/// The nines of a median, which is no whole step, and which everybody asks for.
+pub const MEDIAN: f64 = std::f64::consts::LOG10_2;
+
+/// Nines are real numbers: those that are nearer to each other than this are the same.
+pub const NEAR: f64 = 1e-6;
+
 fn curve(name: &str, histogram: &Histogram<u64>) -> Curve {
-    let last = as_f64(histogram.len()).log10();
+    let known = known_nines(histogram.len());
     let steps = (0..).map(|step| f64::from(step) / f64::from(POINTS_A_NINE));
-    let within = steps.take_while(|nines| *nines < last);
+    let mut nines: Vec<f64> = steps.take_while(|nines| *nines <= known).collect();
+    nines.extend(Some(MEDIAN).filter(|median| *median <= known));
+    nines.sort_by(f64::total_cmp);
     let at = |nines: f64| histogram.value_at_quantile(1.0 - 10_f64.powf(-nines));
-    let mut points: Vec<(f64, u64)> = within.map(|nines| (nines, at(nines))).collect();
-    points.push((last, histogram.max()));
+    let mut points: Vec<(f64, u64)> = nines.into_iter().map(|nines| (nines, at(nines))).collect();
+    points.push((nines_of_the_largest(histogram.len()), histogram.max()));
     Curve { name: name.to_owned(), points }
+}
+
+/// Most nines that so many values can tell: one of them is beyond.
+fn known_nines(count: u64) -> f64 {
+    as_f64(count.max(1)).log10() + NEAR
+}
+
+/// Where the largest of so many values stands: it is beyond every percentile that they can tell.
+fn nines_of_the_largest(count: u64) -> f64 {
+    as_f64(count.max(1).saturating_mul(2)).log10()
 }
 
 /// The curve of a run that has only its quantiles.
 pub fn coarse_curve(name: &str, times: &Quantiles) -> Curve {
     let Quantiles { p50_ns, p90_ns, p99_ns, p99_9_ns, max_ns, count, .. } = *times;
-    let last = as_f64(count.max(1)).log10();
-    let known = [(2_f64.log10(), p50_ns), (1.0, p90_ns), (2.0, p99_ns), (3.0, p99_9_ns)];
-    let within = known.into_iter().filter(|(nines, _)| *nines < last);
-    let points = within.chain([(last, max_ns)]).collect();
+    let known = [(MEDIAN, p50_ns), (1.0, p90_ns), (2.0, p99_ns), (3.0, p99_9_ns)];
+    let within = known.into_iter().filter(|(nines, _)| *nines <= known_nines(count));
+    let points = within.chain([(nines_of_the_largest(count), max_ns)]).collect();
     Curve { name: name.to_owned(), points }
 }
 

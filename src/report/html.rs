@@ -8,6 +8,7 @@ pub mod likeness;
 pub mod comparison;
 pub mod history;
 mod acts;
+mod findings;
 mod first;
 mod outcomes;
 mod probes;
@@ -23,12 +24,13 @@ use plotly::Plot;
 
 use crate::report::ReportError;
 use crate::report::charts::{Chart, charts};
+use crate::report::html::findings::{LEFT_OUT, findings};
 use crate::report::html::table::{TableView, outcome_class};
 use crate::report::html::tables::Section;
 use crate::report::model::Report;
 use crate::report::text::{clean, mark, verdict_word, worst};
 use crate::shape::{ShapeReport, ShapeVerdict};
-use crate::verdict::{Finding, Outcome};
+use crate::verdict::Outcome;
 
 /// The page. Equal reports give equal bytes.
 pub fn render(report: &Report) -> Result<String, ReportError> {
@@ -54,8 +56,8 @@ fn page<'a>(report: &Report, script: &'a str) -> Page<'a> {
         warnings: sentences(&report.facts.warnings),
         shape: report.shape.as_ref().map(shape_view),
         expectations: tables::expectations(&report.expectations),
-        findings: findings(&report.findings, false),
-        passed: findings(&report.findings, true),
+        findings: findings(report, false),
+        passed: findings(report, true),
         charts: charts(report),
         sections: tables::sections(report),
         version: sentence(&report.tool_version),
@@ -90,6 +92,25 @@ struct Page<'a> {
     script: &'a str,
 }
 
+impl Page<'_> {
+    /// What is behind the fold.
+    fn passed_title(&self) -> String {
+        if self.passed.iter().any(|view| view.class == LEFT_OUT) {
+            return "Checks that passed".to_owned();
+        }
+        format!("{} checks passed", self.passed.len())
+    }
+
+    /// What a verdict means to who decides.
+    fn go(&self) -> &'static str {
+        match self.class.as_str() {
+            "pass" => "go",
+            "fail" => "no go",
+            _ => "no answer",
+        }
+    }
+}
+
 /// What a run says that needs no advice.
 const NOTHING_TO_DO: &str =
     "Nothing to act on. Keep this folder: `peakhour compare` sets the next runs beside it.";
@@ -112,6 +133,8 @@ struct FindingView {
     class: &'static str,
     mark: char,
     check: String,
+    /// When it was seen; empty where nothing was.
+    when: String,
     title: String,
     evidence: Vec<String>,
     advice: String,
@@ -157,22 +180,6 @@ fn shape_view(shape: &ShapeReport) -> ShapeView {
         statement: sentence(&shape.statement),
         worst: sentence(&worst),
         table: tables::shape(&shape.metrics),
-    }
-}
-
-fn findings(findings: &[Finding], passed: bool) -> Vec<FindingView> {
-    let of = findings.iter().filter(|finding| (finding.outcome == Outcome::Pass) == passed);
-    of.map(finding_view).collect()
-}
-
-fn finding_view(finding: &Finding) -> FindingView {
-    FindingView {
-        class: outcome_class(finding.outcome),
-        mark: mark(finding.outcome),
-        check: sentence(&finding.check),
-        title: sentence(&finding.title),
-        evidence: sentences(&finding.evidence),
-        advice: sentence(&finding.advice),
     }
 }
 

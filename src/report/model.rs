@@ -142,6 +142,16 @@ impl Report {
         self.shape.is_some() || self.totals.planned > 0
     }
 
+    /// Requests that left this machine: what a share of errors is of.
+    pub fn asked(&self) -> u64 {
+        self.totals.planned.saturating_sub(self.totals.unsent)
+    }
+
+    /// Those of them that had no whole answer, and so are in no latency.
+    pub fn unanswered(&self) -> u64 {
+        self.asked().saturating_sub(self.totals.answered)
+    }
+
     /// Commands of Redis were sent, whose answers have no status.
     pub fn speaks_redis(&self) -> bool {
         is_redis(&self.target)

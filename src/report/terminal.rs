@@ -69,7 +69,10 @@ pub fn line(report: &Report, written: &[PathBuf]) -> String {
         let planned = format_count(totals.planned);
         told.push(format!("{} of {planned} sent", format_count(totals.sent)));
         told.push(format!("{} errors", format_count(totals.errors)));
-        told.extend(report.latency.as_ref().map(|times| format!("p99 {}", nanos(times.p99_ns))));
+        // What was never answered was not fast, and is in no latency.
+        let of = if report.unanswered() > 0 { " of answers" } else { "" };
+        let p99 = report.latency.as_ref().map(|times| nanos(times.p99_ns));
+        told.extend(p99.map(|p99| format!("p99{of} {p99}")));
     }
     let page = written.first().map(|path| clean(&path.display().to_string(), MAX_SENTENCE));
     told.extend(page);
@@ -188,24 +191,42 @@ fn expectations(expectations: &[CheckedExpectation], width: u16) -> String {
         return String::new();
     }
     let mut grid = Grid::new(width);
-    for expectation in expectations {
+    // Where there are more than a person reads, those that hold are only counted.
+    let is_told = |one: &&CheckedExpectation| {
+        expectations.len() <= MAX_EXPECTATIONS || one.outcome != Outcome::Pass
+    };
+    let told = expectations.iter().filter(is_told).take(MAX_EXPECTATIONS);
+    for expectation in told.clone() {
         grid.row(&[
             mark(expectation.outcome).to_string(),
             clean(&expectation.text, MAX_SENTENCE),
             clean(&expectation.actual, MAX_SENTENCE),
         ]);
     }
-    format!("Expectations\n{}", grid.render(2))
+    let mut rest = Grid::new(width);
+    let held = expectations.iter().filter(|one| one.outcome == Outcome::Pass).count();
+    let others = expectations.len() - told.count();
+    if others > 0 {
+        let held = format!("{} hold; all are in the report files", format_count(held as u64));
+        rest.row(&["·".to_owned(), held]);
+    }
+    format!("Expectations\n{}{}", grid.render(2), rest.render(2))
 }
+
+/// Most expectations and most failed findings that are printed; the page has more of them.
+const MAX_EXPECTATIONS: usize = 40;
+const MAX_FAILED: usize = 20;
 
 fn findings(findings: &[Finding], width: u16) -> String {
     if findings.is_empty() {
         return String::new();
     }
     let mut text = format!("Findings ({})\n", outcome_counts(findings));
-    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Fail) {
+    let all = || findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
+    for finding in all().take(MAX_FAILED) {
         text.push_str(&failed(finding, width));
     }
+    text.push_str(&more(all().count().saturating_sub(MAX_FAILED), "failed", width));
     // Many checks are unknown for one reason: it is told once.
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Unknown) {
@@ -249,8 +270,19 @@ fn failed(finding: &Finding, width: u16) -> String {
     head.render(2) + &body.render(4)
 }
 
-/// Most sentences of advice at the end.
+/// That there are more of something than is printed; empty where there are not.
+fn more(beyond: usize, what: &str, width: u16) -> String {
+    let mut grid = Grid::new(width);
+    if beyond > 0 {
+        let beyond = format_count(beyond as u64);
+        grid.row(&["·".to_owned(), format!("{beyond} more {what} are in the report files")]);
+    }
+    grid.render(2)
+}
+
+/// Most sentences of advice, and most warnings, at the end.
 const MAX_ADVICE: usize = 3;
+const MAX_WARNINGS: usize = 5;
 
 fn outcome_counts(findings: &[Finding]) -> String {
     let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
@@ -265,7 +297,7 @@ fn outcome_counts(findings: &[Finding]) -> String {
 
 fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
     let mut grid = Grid::new(width);
-    for warning in &report.facts.warnings {
+    for warning in report.facts.warnings.iter().take(MAX_WARNINGS) {
         grid.row(&["!".to_owned(), clean(warning, MAX_SENTENCE)]);
     }
     // What stands at its finding a few lines above is not said again.
@@ -273,8 +305,18 @@ fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
         let mut failed = report.findings.iter().filter(|each| each.outcome == Outcome::Fail);
         failed.any(|finding| finding.advice == *advice)
     };
-    for advice in report.advice.iter().filter(|&advice| !said(advice)).take(MAX_ADVICE) {
+    let advice: Vec<&String> = report.advice.iter().filter(|&advice| !said(advice)).collect();
+    for advice in advice.iter().take(MAX_ADVICE) {
         grid.row(&["→".to_owned(), clean(advice, MAX_SENTENCE)]);
+    }
+    let warnings = report.facts.warnings.len().saturating_sub(MAX_WARNINGS);
+    for (beyond, what) in
+        [(warnings, "warnings"), (advice.len().saturating_sub(MAX_ADVICE), "pieces of advice")]
+    {
+        if beyond > 0 {
+            let beyond = format_count(beyond as u64);
+            grid.row(&["·".to_owned(), format!("{beyond} more {what} are in the report files")]);
+        }
     }
     for path in written {
         grid.row(&["·".to_owned(), clean(&path.display().to_string(), MAX_SENTENCE)]);

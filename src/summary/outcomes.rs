@@ -1,5 +1,6 @@
 //! What became of the requests of a second, in few enough groups to be seen in one picture.
 
+use crate::protocol::resp::{ERROR_REPLY, REPLY};
 use crate::sample::{Fate, Sample};
 
 /// The groups, in the order in which a picture stacks them: what users wanted first.
@@ -14,10 +15,12 @@ pub const NAMES: [&str; GROUPS] = [
     "broken off",
     "timed out",
     "unsent",
+    "replies",
+    "error replies",
 ];
 
 /// How many there are.
-pub const GROUPS: usize = 10;
+pub const GROUPS: usize = 12;
 
 /// Requests by group, as [`NAMES`] has them.
 pub type Outcomes = [u32; GROUPS];
@@ -25,6 +28,9 @@ pub type Outcomes = [u32; GROUPS];
 /// The group of a sample. Each sample has exactly one.
 pub fn group(sample: &Sample) -> usize {
     match sample.fate {
+        // RESP has no statuses, but replies.
+        Fate::Answered { status: REPLY } => 10,
+        Fate::Answered { status: ERROR_REPLY } => 11,
         Fate::Answered { status } => match status / 100 {
             class @ 2..=5 => usize::from(class) - 2,
             _ => 4,
@@ -55,7 +61,9 @@ mod tests {
         for (fate, name) in [
             (Fate::Answered { status: 204 }, "2xx"),
             (Fate::Answered { status: 503 }, "5xx"),
-            (Fate::Answered { status: 1_000 }, "other answers"),
+            (Fate::Answered { status: 101 }, "other answers"),
+            (Fate::Answered { status: REPLY }, "replies"),
+            (Fate::Answered { status: ERROR_REPLY }, "error replies"),
             (Fate::GrpcFailed, "declined"),
             (Fate::Refused, "not connected"),
             (Fate::ClosedEarly { after_bytes: 3 }, "broken off"),

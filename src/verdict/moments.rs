@@ -3,9 +3,11 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use crate::scenario::acts::ActName;
 use crate::stats::histograms::nanoseconds;
 use crate::summary::Summary;
 use crate::summary::evidence::timeline::TENTH_NS;
+use crate::verdict::acts::{canary, capacity, cold, connections, fingerprint, payloads};
 use crate::verdict::detectors::{connection_limit, errors, event_loop, generator, outage, stall};
 use crate::verdict::{Finding, Outcome};
 
@@ -41,6 +43,24 @@ pub fn moments(findings: &[Finding], summary: &Summary) -> Vec<Moment> {
         Some(Moment { check: finding.check.clone(), from_ns, to_ns })
     })
     .collect()
+}
+
+/// The act that a check is about; `None` of what is seen in the replay, or as long as a run lasts.
+pub fn act_of(check: &str) -> Option<ActName> {
+    match check {
+        fingerprint::NODE_DRIFT
+        | fingerprint::RELEASE_DRIFT
+        | fingerprint::NODE_BEHAVIOUR
+        | fingerprint::CLOCK_OFFSET => Some(ActName::Fingerprint),
+        canary::CHECK => Some(ActName::Canary),
+        connections::CHECK | connections::DEMAND | connections::LAZY_POOLS => {
+            Some(ActName::Connections)
+        }
+        payloads::BLOCKING | payloads::LIMIT => Some(ActName::Payloads),
+        cold::CHECK | cold::FORECAST => Some(ActName::Cold),
+        capacity::CHECK => Some(ActName::Capacity),
+        _ => None,
+    }
 }
 
 /// From the first connection that was turned away to the last.
@@ -101,6 +121,15 @@ mod tests {
         assert_eq!(told(errors::CHECK, fail, &summary), [[4_000, 5_000]]);
         let [from, to] = told(outage::CHECK, fail, &summary)[0];
         assert!((4_000..4_200).contains(&from) && (5_900..6_100).contains(&to), "{from} {to}");
+    }
+
+    #[test]
+    fn what_an_act_found_is_of_that_act() {
+        assert_eq!(act_of(cold::CHECK), Some(ActName::Cold));
+        assert_eq!(act_of(connections::LAZY_POOLS), Some(ActName::Connections));
+        for check in ["cold-cache", "canary-heartbeat", "watch", stall::CHECK] {
+            assert_eq!(act_of(check), None, "{check}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use plotly::common::Mode;
 use plotly::{Scatter, Trace};
 
 use crate::act::cold::compare::{Bin, Comparison, Side};
-use crate::act::payloads::{Payloads, Sweep};
+use crate::act::payloads::{Bystanders, Payloads, Sweep};
 use crate::act::{Evidence, Performed};
 use crate::report::charts::{
     Chart, axis, base_layout, line, log_axis, millis, optional_millis, plain, plot_json,
@@ -90,7 +90,10 @@ fn cold_and_warm(comparison: &Comparison) -> Option<Chart> {
 /// What small requests waited, by the size of the large one beside them.
 fn victims(payloads: &Payloads) -> Option<Chart> {
     let swept = payloads.sweeps.iter().filter(|sweep| !sweep.rungs.is_empty());
-    let swept: Vec<&Sweep> = swept.take(COLOURS.len()).collect();
+    let mut swept: Vec<&Sweep> = swept.collect();
+    let beyond = swept.split_off(swept.len().min(COLOURS.len())).len();
+    let beyond =
+        if beyond > 0 { format!(" {beyond} more are in the tables.") } else { String::new() };
     let worst = swept
         .iter()
         .flat_map(|sweep| sweep.rungs.iter().map(move |rung| (sweep, rung)))
@@ -98,8 +101,8 @@ fn victims(payloads: &Payloads) -> Option<Chart> {
     let traces = swept.iter().zip(COLOURS).flat_map(|(sweep, colour)| {
         let x: Vec<u64> = sweep.rungs.iter().map(|rung| rung.bytes.max(1)).collect();
         let name = plain(&clean(&sweep.name(), MAX_NAME));
-        let p99 = sweep.rungs.iter().map(|rung| millis(rung.inside.p99_ns)).collect();
-        let usual = vec![millis(sweep.outside.p99_ns); x.len()];
+        let p99 = sweep.rungs.iter().map(|rung| waited(&rung.inside)).collect();
+        let usual = vec![waited(&sweep.outside); x.len()];
         let beside = Scatter::new(x.clone(), p99)
             .name(format!("p99 beside {name}"))
             .mode(Mode::LinesMarkers)
@@ -116,11 +119,13 @@ fn victims(payloads: &Payloads) -> Option<Chart> {
     let rows = swept.iter().flat_map(|sweep| {
         sweep.rungs.iter().map(|rung| {
             let inside = &rung.inside;
-            let times = [inside.p50_ns, inside.p99_ns, inside.max_ns, sweep.outside.p99_ns];
+            let seen = |of: &Bystanders, ns| (of.count > 0).then_some(ns);
+            let beside = [inside.p50_ns, inside.p99_ns, inside.max_ns].map(|ns| seen(inside, ns));
+            let apart = seen(&sweep.outside, sweep.outside.p99_ns);
             let name = clean(&sweep.name(), MAX_NAME);
             [name, rung.bytes.to_string()]
                 .into_iter()
-                .chain(times.map(|ns| millis(ns).to_string()))
+                .chain(beside.into_iter().chain([apart]).map(optional_millis))
                 .collect()
         })
     });
@@ -129,7 +134,7 @@ fn victims(payloads: &Payloads) -> Option<Chart> {
         title: "Size of a payload, and what others waited",
         summary: format!(
             "Small requests while a large one was under way, by its size. The longest wait was {}, \
-             beside {} of {}.",
+             beside {} of {}.{beyond}",
             nanos(worst.1.inside.max_ns),
             format_size(worst.1.bytes),
             clean(&worst.0.name(), MAX_NAME)
@@ -140,10 +145,15 @@ fn victims(payloads: &Payloads) -> Option<Chart> {
     })
 }
 
+/// Where nobody was beside it, nobody waited for no time.
+fn waited(beside: &Bystanders) -> Option<f64> {
+    (beside.count > 0).then(|| millis(beside.p99_ns))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::act::payloads::{Bystanders, Rung, What};
+    use crate::act::payloads::{Rung, What};
 
     #[test]
     fn cold_and_warm_are_lines_and_a_bin_without_answers_is_a_gap() {
@@ -164,13 +174,14 @@ mod tests {
 
     #[test]
     fn the_wait_of_others_is_drawn_over_the_size() {
-        let waited = |p99_ns| Bystanders { p99_ns, max_ns: p99_ns * 2, ..Bystanders::default() };
+        let waited =
+            |p99_ns| Bystanders { count: 9, p99_ns, max_ns: p99_ns * 2, ..Bystanders::default() };
         let rung = |bytes, p99_ns| Rung { bytes, inside: waited(p99_ns), ..Rung::default() };
         let sweep = Sweep {
             endpoint: "target".to_owned(),
             what: What::HttpRequest,
             place: "POST /<b>sync".to_owned(),
-            rungs: vec![rung(4_096, 1_000_000), rung(1 << 20, 90_000_000)],
+            rungs: vec![rung(4_096, 1_000_000), rung(1 << 20, 90_000_000), Rung::default()],
             outside: waited(900_000),
             connect_outside_ns: None,
             attempts: Vec::new(),
@@ -182,7 +193,11 @@ mod tests {
         let payloads = Payloads { sweeps: vec![sweep], ..Payloads::default() };
         let chart = victims(&payloads).unwrap();
         assert!(chart.summary.contains("was 180 ms, beside 1 MiB"), "{}", chart.summary);
-        assert!(chart.plot.contains("\"x\":[4096,1048576],\"y\":[1.0,90.0]"), "{}", chart.plot);
+        assert!(
+            chart.plot.contains("\"x\":[4096,1048576,1],\"y\":[1.0,90.0,null]"),
+            "{}",
+            chart.plot
+        );
         assert!(!chart.plot.contains("<b>"), "{}", chart.plot);
         assert!(victims(&Payloads::default()).is_none());
     }

@@ -1,10 +1,11 @@
 //! The latency heatmap: what a percentile hides, such as two groups of answers or a stall.
 
-use plotly::common::{ColorScale, ColorScaleElement, TickMode};
+use plotly::common::{ColorScale, ColorScaleElement};
+use plotly::layout::HoverMode;
 use plotly::{HeatMap, Trace};
 
-use crate::report::charts::{Chart, axis, base_layout, plot_value};
-use crate::report::figures::{Heat, ROWS_A_DECADE, row_begins};
+use crate::report::charts::{Chart, axis, base_layout, log_axis, plot_value};
+use crate::report::figures::{Heat, row_begins};
 use crate::report::text::nanos;
 use crate::stats::counts::{as_f64, as_index};
 use crate::units::format_count;
@@ -14,11 +15,14 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
     let heat = heat?;
     let rows = heat.columns.iter().map(Vec::len).max().filter(|rows| *rows > 0)?;
     let count = |column: &[u64], row: usize| column.get(row).copied().unwrap_or(0);
-    let z: Vec<Vec<Option<f64>>> = (0..rows)
-        .map(|row| heat.columns.iter().map(|column| shade(count(column, row))).collect())
+    let counts: Vec<Vec<u64>> = (0..rows)
+        .map(|row| heat.columns.iter().map(|column| count(column, row)).collect())
         .collect();
-    let x: Vec<u64> = (0..heat.columns.len() as u64).map(|at| at * heat.seconds).collect();
-    let y: Vec<u64> = (0..rows as u64).map(|row| heat.first_row + row).collect();
+    let z: Vec<Vec<Option<f64>>> =
+        counts.iter().map(|row| row.iter().copied().map(shade).collect()).collect();
+    let x: Vec<f64> = (0..heat.columns.len() as u64).map(|at| middle(heat, at)).collect();
+    // One more than there are rows: those are edges, and not middles.
+    let y: Vec<f64> = (0..=rows as u64).map(|row| edge(heat.first_row + row)).collect();
     let scale = [(0.0, "--cool"), (0.5, "--warm"), (1.0, "--hot")];
     let scale = scale.map(|(at, colour)| ColorScaleElement(at, colour.to_owned()));
     let trace = HeatMap::new(x, y, z)
@@ -26,17 +30,15 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
         .color_scale(ColorScale::Vector(scale.into()))
         .hover_on_gaps(false)
         .show_scale(true);
-    let ticks: Vec<u64> = (heat.first_row..=heat.first_row + rows as u64)
-        .filter(|row| row.is_multiple_of(u64::from(ROWS_A_DECADE)))
-        .collect();
-    let layout = base_layout().x_axis(axis("seconds since the start of the replay")).y_axis(
-        axis("latency")
-            .tick_mode(TickMode::Array)
-            .tick_values(ticks.iter().map(|row| as_f64(*row)).collect())
-            .tick_text(ticks.iter().map(|row| begin(*row)).collect()),
-    );
+    let layout = base_layout()
+        .hover_mode(HoverMode::Closest)
+        .x_axis(axis("seconds since the start of the replay"))
+        .y_axis(log_axis("latency, ms"));
     let mut plot = plot_value(vec![trace as Box<dyn Trace>], layout);
-    // Shades are powers of ten.
+    // Shades are powers of ten, which nobody wants to read: who points at one sees the count.
+    plot["data"][0]["customdata"] = serde_json::json!(counts);
+    plot["data"][0]["hovertemplate"] =
+        "%{customdata} answers of some %{y:.3r} ms, around second %{x}<extra></extra>".into();
     plot["data"][0]["colorbar"] = serde_json::json!({
         "title": { "text": "answers" },
         "tickvals": [0, 1, 2, 3, 4, 5, 6],
@@ -51,6 +53,17 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
         columns: vec!["second", "answers", "fastest from", "most from", "slowest from"],
         rows: heat.columns.iter().zip(0..).map(|(column, at)| numbers(heat, column, at)).collect(),
     })
+}
+
+/// The middle of a column, in seconds as the other charts over time count them: the figure of a
+/// second stands at its number.
+fn middle(heat: &Heat, column: u64) -> f64 {
+    as_f64(column.saturating_mul(heat.seconds)) + (as_f64(heat.seconds) - 1.0) / 2.0
+}
+
+/// Where a row begins, ms.
+fn edge(row: u64) -> f64 {
+    row_begins(row).round() / 1e6
 }
 
 /// Tenfold answers are one step; no answer has no shade.
@@ -107,7 +120,15 @@ mod tests {
         assert_eq!(chart.rows[1], ["5", "0", "–", "–", "–"]);
         assert_eq!(chart.rows[0], ["0", "100", "1 ms", "1 ms", "1.33 ms"]);
         assert!(chart.plot.contains("[1.95,null,0.0]"), "{}", chart.plot);
-        assert!(chart.plot.contains("\"1 ms\""), "{}", chart.plot);
+        let plot: serde_json::Value = serde_json::from_str(&chart.plot).unwrap();
+        let data = &plot["data"][0];
+        // A column is as wide as its seconds, and a row begins and ends where its latencies do.
+        assert_eq!(data["x"], serde_json::json!([2.0, 7.0, 12.0]));
+        assert_eq!(data["y"], serde_json::json!([1.0, 1.333_521, 1.778_279, 2.371_374]));
+        assert_eq!(data["customdata"][0], serde_json::json!([90, 0, 1]));
+        assert_eq!(plot["layout"]["yaxis"]["type"], "log");
+        let second = Heat { seconds: 1, first_row: 0, columns: vec![vec![1]; 3] };
+        assert_eq!(middle(&second, 2).to_bits(), 2.0_f64.to_bits());
         assert!(super::chart(None).is_none());
     }
 }

@@ -2,16 +2,17 @@
 //! the few worst requests take as much room as all others.
 
 use plotly::common::TickMode;
+use plotly::layout::HoverMode;
 use plotly::{Scatter, Trace};
 
 use crate::report::charts::{
     Chart, axis, base_layout, cleaned, line, log_axis, millis, plain, plot_json,
 };
-use crate::report::figures::{Curve, LATENCY, coarse_curve};
+use crate::report::figures::{Curve, LATENCY, MEDIAN, NEAR, coarse_curve};
 use crate::report::model::Report;
 use crate::report::text::{clean, nanos};
-use crate::stats::counts::as_f64;
-use crate::units::format_size;
+use crate::stats::counts::{as_f64, as_index};
+use crate::units::{format_size, trim_zeros};
 
 /// Longest name of a run in a legend.
 const MAX_NAME: usize = 60;
@@ -44,10 +45,13 @@ pub(super) fn latency(report: &Report) -> Option<Chart> {
     let traces = curves.iter().map(|curve| {
         let (x, y): (Vec<f64>, Vec<f64>) =
             curve.points.iter().map(|(nines, ns)| (rounded(*nines), millis(*ns))).unzip();
-        Scatter::new(x, y).name(plain(&curve.name)).line(line(colours(&curve.name)))
-            as Box<dyn Trace>
+        let trace = Scatter::new(x, y).name(plain(&curve.name)).line(line(colours(&curve.name)));
+        trace.text_array(names(curve)).hover_template("%{text}: %{y} ms") as Box<dyn Trace>
     });
-    let layout = base_layout().y_axis(log_axis("ms")).x_axis(nines_axis(&curves));
+    let layout = base_layout()
+        .hover_mode(HoverMode::Closest)
+        .y_axis(log_axis("ms"))
+        .x_axis(nines_axis(&curves));
     Some(Chart {
         id: "chart-percentiles",
         title: "Latency by percentile",
@@ -81,10 +85,13 @@ pub(super) fn sizes(report: &Report) -> Option<Chart> {
         let (x, y): (Vec<f64>, Vec<u64>) =
             curve.points.iter().map(|(nines, bytes)| (rounded(*nines), *bytes)).unzip();
         let width = if colour == "--planned" { 4.0 } else { 1.5 };
-        Scatter::new(x, y).name(plain(&curve.name)).line(line(colour).width(width))
-            as Box<dyn Trace>
+        let trace = Scatter::new(x, y).name(plain(&curve.name)).line(line(colour).width(width));
+        trace.text_array(names(curve)).hover_template("%{text}: %{y} bytes") as Box<dyn Trace>
     });
-    let layout = base_layout().y_axis(log_axis("bytes")).x_axis(nines_axis(curves));
+    let layout = base_layout()
+        .hover_mode(HoverMode::Closest)
+        .y_axis(log_axis("bytes"))
+        .x_axis(nines_axis(curves));
     Some(Chart {
         id: "chart-sizes",
         title: "Sizes by percentile",
@@ -110,9 +117,6 @@ fn curves(report: &Report) -> Vec<Curve> {
     known.map(|(name, times)| coarse_curve(name, times)).collect()
 }
 
-/// The nines of a median.
-const MEDIAN: f64 = std::f64::consts::LOG10_2;
-
 /// What the tables tell, and what is written below the axis.
 const LADDER: [(&str, f64); 8] = [
     ("p50", MEDIAN),
@@ -131,14 +135,27 @@ fn numbers(curve: &Curve, shown: impl Fn(u64) -> String) -> Vec<String> {
     std::iter::once(cleaned(&curve.name)).chain(figures).collect()
 }
 
-/// The value at so many nines: of the nearest point that is not before. None beyond the last one,
-/// but for the largest value.
+/// The value at just so many nines, or the largest. That of a neighbour would be a wrong figure, and
+/// beyond what the values can tell there is none.
 fn value_at(curve: &Curve, nines: f64) -> Option<u64> {
-    let last = curve.points.last()?;
+    let (largest, within) = curve.points.split_last()?;
     if nines.is_infinite() {
-        return Some(last.1);
+        return Some(largest.1);
     }
-    curve.points.iter().find(|(at, _)| *at + 1e-9 >= nines).map(|point| point.1)
+    within.iter().find(|(at, _)| (at - nines).abs() < NEAR).map(|point| point.1)
+}
+
+/// What each point of a curve is called where it is pointed at.
+fn names(curve: &Curve) -> Vec<String> {
+    let Some((_, within)) = curve.points.split_last() else { return Vec::new() };
+    within.iter().map(|(nines, _)| percentile(*nines)).chain(["max".to_owned()]).collect()
+}
+
+/// As many digits as the nines ask for: p57.83, p99.25, p99.9684.
+fn percentile(nines: f64) -> String {
+    let digits = as_index(nines.clamp(0.0, as_f64(MOST_NINES))) + 2;
+    let percent = (1.0 - 10_f64.powf(-nines)) * 100.0;
+    format!("p{}", trim_zeros(&format!("{percent:.digits$}")))
 }
 
 fn nines_axis(curves: &[Curve]) -> plotly::layout::Axis {
@@ -168,9 +185,22 @@ mod tests {
 
     #[test]
     fn percentiles_are_told_as_far_as_there_are_values() {
-        let curve = curve(&[(0.0, 1), (0.25, 2), (0.375, 5), (1.0, 9), (1.5, 11), (2.3, 70)]);
+        let points = [(0.25, 2), (MEDIAN, 3), (0.375, 5), (1.0, 9), (1.5, 11), (2.3, 70)];
+        let curve = curve(&points);
         let told = numbers(&curve, |value| value.to_string());
-        assert_eq!(told, ["latency", "5", "9", "70", "–", "–", "–", "–", "70"]);
+        assert_eq!(told, ["latency", "3", "9", "–", "–", "–", "–", "–", "70"]);
+        let named = names(&curve);
+        assert_eq!(named, ["p43.77", "p50", "p57.83", "p90", "p96.838", "max"]);
         assert_eq!(value_at(&super::Curve::default(), 1.0), None);
+    }
+
+    /// Where there is no point of the median, that of a neighbour is not told for it.
+    #[test]
+    fn a_percentile_is_never_that_of_a_neighbour() {
+        let curve = curve(&[(0.25, 2), (0.375, 5), (1.0, 9), (2.0, 70)]);
+        assert_eq!(value_at(&curve, MEDIAN), None);
+        assert_eq!(value_at(&curve, 2.0), None, "the largest is no percentile");
+        assert_eq!(percentile(3.5), "p99.96838");
+        assert_eq!(percentile(0.0), "p0");
     }
 }

@@ -13,9 +13,11 @@ use crate::report::charts::{
     Chart, axis, bars, base_layout, line, linear_axis, log_axis, millis, optional_millis, plain,
     plot_value, probes,
 };
-use crate::report::model::Report;
+use crate::report::model::{Mark, Report};
 use crate::report::text::{clean, nanos};
+use crate::report::when::{When, when};
 use crate::units::format_count;
+use crate::verdict::{Finding, Outcome};
 
 /// Points of each line: about one a pixel of a wide screen.
 const MAX_POINTS: usize = 1_200;
@@ -54,13 +56,17 @@ pub(super) fn chart(report: &Report) -> Option<Chart> {
         rows.push(connections_row(&points, &connections));
     }
     let watched = probes::drawn(&report.probes, report.replay_started_ns.unwrap_or(0));
+    let crowded = watched.len().saturating_sub(MAX_PROBES);
     rows.extend(watched.into_iter().take(MAX_PROBES).map(probe_row));
     let marked = marked(report);
-    let told = told(report, &points, &marked, rows.len(), width);
+    let mut told = told(report, &points, &marked, [rows.len(), width]);
+    if crowded > 0 {
+        told.push(format!("{crowded} more probes are in the table of probes alone."));
+    }
     Some(Chart {
         id: "chart-situation",
         title: "The situation",
-        summary: told,
+        summary: told.join(" "),
         plot: plot(rows, &marked),
         columns: vec!["second", "due", "sent", "p50 ms", "p99 ms", "errors", "connections"],
         rows: points
@@ -172,20 +178,24 @@ fn marked(report: &Report) -> Vec<Marked> {
     });
     let marks = report.marks.iter().map(|mark| (mark, "--doubt"));
     let found = report.figures.moments.iter().map(|mark| (mark, "--bad"));
-    let times = marks.chain(found).map(|(mark, colour)| Marked {
+    let time = |(mark, colour): (&Mark, &'static str)| Marked {
         name: clean(&mark.name, MAX_NAME),
         from: seconds(mark.from_ns),
         to: seconds(mark.to_ns),
         colour,
-    });
-    acts.chain(times).take(MAX_MARKED).collect()
+    };
+    // What failed must not be crowded out by what was done.
+    let found: Vec<Marked> = found.map(time).take(MAX_MARKED).collect();
+    let done = acts.chain(marks.map(time)).take(MAX_MARKED - found.len());
+    done.chain(found).collect()
 }
 
 fn seconds(ns: u64) -> f64 {
     (Duration::from_nanos(ns).as_secs_f64() * 1_000.0).round() / 1_000.0
 }
 
-fn told(report: &Report, points: &[Point], marked: &[Marked], rows: usize, width: usize) -> String {
+fn told(report: &Report, points: &[Point], marked: &[Marked], counts: [usize; 2]) -> Vec<String> {
+    let [rows, width] = counts;
     let most = |figure: fn(&Point) -> u64| points.iter().map(figure).max().unwrap_or(0);
     let slowest = most(|point| point.p99_ns.unwrap_or(0));
     let mut told = vec![format!(
@@ -206,7 +216,26 @@ fn told(report: &Report, points: &[Point], marked: &[Marked], rows: usize, width
     told.extend(
         times.map(|Marked { name, from, to, .. }| format!("{name}: second {from:.1} to {to:.1}.")),
     );
-    told.join(" ")
+    told.extend(without_a_band(report));
+    told
+}
+
+/// What failed and has no band of its own, since no part of the run shows it more than others, or
+/// since that of its act is the nearest.
+fn without_a_band(report: &Report) -> Option<String> {
+    let failed = report.findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
+    let named = |finding: &Finding| match when(report, finding) {
+        When::Time(..) => None,
+        other => Some(format!("{} ({other})", clean(&finding.check, MAX_NAME))),
+    };
+    let mut told: Vec<String> = failed.filter_map(named).collect();
+    told.dedup();
+    let beyond = told.split_off(told.len().min(MAX_MARKED)).len();
+    if told.is_empty() {
+        return None;
+    }
+    let more = if beyond > 0 { format!(" and {beyond} more") } else { String::new() };
+    Some(format!("What failed without a time of its own: {}{more}.", told.join(", ")))
 }
 
 /// All rows below each other. The library knows eight axes by name; further ones are added to what

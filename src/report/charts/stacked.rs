@@ -1,7 +1,7 @@
 //! What became of the requests over time, and which part of an exchange took it.
 
 use plotly::common::{Mode, Orientation};
-use plotly::layout::{AxisType, BarMode};
+use plotly::layout::{AxisType, BarMode, HoverMode};
 use plotly::{Bar, Scatter, Trace};
 
 use crate::report::charts::points::{MAX_POINTS, seconds_per};
@@ -16,10 +16,11 @@ use crate::units::{format_count, format_share};
 /// Colours of the groups, by name; those of other versions are grey.
 fn colour(name: &str) -> &'static str {
     match name {
-        "2xx" => "--typical",
+        "2xx" | "replies" => "--typical",
         "3xx" => "--sent",
         "4xx" => "--doubt",
-        "5xx" => "--bad",
+        "5xx" | "error replies" => "--bad",
+        "other answers" => "--warm",
         "declined" => "--tail",
         "not connected" => "--residual",
         "broken off" => "--hot",
@@ -27,6 +28,9 @@ fn colour(name: &str) -> &'static str {
         _ => "--planned",
     }
 }
+
+/// Fewer points than this are marked each.
+const FEW: usize = 20;
 
 /// Requests by what became of them; none where that is not known.
 pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
@@ -44,11 +48,13 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
             .collect()
     };
     let drawn: Vec<Vec<f64>> = groups.iter().map(means).collect();
+    // A line through one point is not seen.
+    let lines = || if x.len() < FEW { Mode::LinesMarkers } else { Mode::Lines };
     let traces = groups.iter().zip(&drawn).map(|(group, y)| {
         let colour = colour(&group.name);
         Scatter::new(x.clone(), y.clone())
             .name(plain(&group.name))
-            .mode(Mode::Lines)
+            .mode(lines())
             .stack_group("all")
             .line(line(colour).width(0.5))
             .fill_color(colour) as Box<dyn Trace>
@@ -109,6 +115,7 @@ pub(super) fn parts(parts: &[Part]) -> Option<Chart> {
     let layout = base_layout()
         .bar_mode(BarMode::Group)
         .bar_gap(0.3)
+        .hover_mode(HoverMode::YUnified)
         .x_axis(log_axis("ms"))
         .y_axis(axis("").type_(AxisType::Category));
     Some(Chart {
@@ -188,6 +195,7 @@ pub(super) fn dispersion(scales: &[Dispersion]) -> Option<Chart> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::summary::outcomes::NAMES;
 
     #[test]
     fn groups_are_stacked_and_told_with_their_shares() {
@@ -201,7 +209,19 @@ mod tests {
         assert!(chart.summary.contains("the mean of 3 seconds"), "{}", chart.summary);
         assert_eq!(chart.plot.matches("\"stackgroup\":\"all\"").count(), 2);
         assert_eq!(chart.rows[0], ["2xx", "18000", "9"]);
+        assert!(chart.plot.contains("\"mode\":\"lines\""), "four thousand dots are no picture");
         assert!(outcomes(&[]).is_none());
+        let second = Group { name: "2xx".to_owned(), by_second: vec![7] };
+        let chart = outcomes(&[second]).unwrap();
+        assert!(chart.plot.contains("markers"), "one second is seen: {}", chart.plot);
+    }
+
+    #[test]
+    fn groups_have_colours_of_their_own() {
+        let colours: std::collections::BTreeSet<&str> =
+            NAMES[..10].iter().map(|name| colour(name)).collect();
+        assert_eq!(colours.len(), 10);
+        assert_ne!(colour(NAMES[10]), colour(NAMES[11]));
     }
 
     #[test]

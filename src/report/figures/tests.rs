@@ -46,12 +46,19 @@ fn a_curve_goes_as_far_as_there_are_values() {
     let at = |nines: f64| points.iter().find(|(at, _)| (at - nines).abs() < 1e-9).unwrap().1;
     assert!(at(0.0) < 1_100_000 && at(1.0).abs_diff(900_000_000) < 1_000_000);
     assert!(at(2.0).abs_diff(990_000_000) < 1_000_000);
+    // One of the thousand is beyond p99.9, and the largest stands beyond that.
+    assert_eq!(histogram.value_at_quantile(0.999), at(3.0));
+    assert!(at(3.0).abs_diff(999_000_000) < 1_000_000, "{}", at(3.0));
+    assert!(at(MEDIAN).abs_diff(500_000_000) < 1_000_000, "{}", at(MEDIAN));
     let last = points.last().unwrap();
-    assert!((last.0 - 3.0).abs() < 1e-9 && last.1.abs_diff(1_000_000_000) < 1_000_000);
+    assert!(last.0 > 3.2 && last.1.abs_diff(1_000_000_000) < 1_000_000);
     assert!(points.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{points:?}");
     let mut one = times();
     one.record(5).unwrap();
-    assert_eq!(curve("one", &one).points, [(0.0, 5)]);
+    assert_eq!(curve("one", &one).points, [(0.0, 5), (MEDIAN, 5)]);
+    one.record(9).unwrap();
+    let points = curve("two", &one).points;
+    assert_eq!(points.iter().find(|(at, _)| (at - MEDIAN).abs() < NEAR), Some(&(MEDIAN, 5)));
 }
 
 #[test]

@@ -6,9 +6,10 @@ mod payloads;
 use crate::act::canary::Canary;
 use crate::act::fingerprint::Fingerprint;
 use crate::act::{Evidence, Performed};
-use crate::report::html::table::{Kind, TableView, amount, dash, text, time};
+use crate::report::html::table::{Kind, TableView, amount, dash, facts_table, text, time};
 use crate::report::html::{capacity, cold};
 use crate::scenario::acts::ActName;
+use crate::units::format_count;
 
 /// The tables of the drills, an overview first.
 pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
@@ -31,9 +32,18 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
         rows: acts.iter().map(row).collect(),
         kind: Kind::Plain,
     };
-    let details = acts.iter().flat_map(|performed| details(&performed.evidence));
+    let mut details: Vec<TableView> =
+        acts.iter().flat_map(|performed| details(&performed.evidence)).collect();
+    let beyond = details.split_off(details.len().min(MAX_TABLES)).len();
+    if beyond > 0 {
+        let told = format!("{} more tables are in run.json", format_count(beyond as u64));
+        details.push(facts_table("Not shown", &[("acts", told)]));
+    }
     std::iter::once(overview).chain(details).collect()
 }
+
+/// Most tables of acts: each payload has one, and each pool.
+const MAX_TABLES: usize = 40;
 
 /// What one drill saw.
 fn details(evidence: &Evidence) -> Vec<TableView> {

@@ -2,7 +2,7 @@
 
 use crate::act::capacity::seen::{Capacity, Moved, Outcome as TrialOutcome, Trial};
 use crate::probe::record::SeriesKind;
-use crate::report::html::table::{Cell, Kind, TableView, amount, dash, numeric, outcome_class};
+use crate::report::html::table::{Cell, Kind, TableView, amount, dash, measure, outcome_class};
 use crate::report::html::table::{text, time};
 use crate::report::text::number;
 use crate::units::{format_rate, format_share};
@@ -49,14 +49,14 @@ fn trial(trial: &Trial) -> Vec<Cell> {
     };
     let latency = |at: usize| trial.latency_ns.map_or_else(dash, |all| time(all[at]));
     vec![
-        numeric(format!("{} ×", trial.load)),
-        numeric(format!("{} ×", number(trial.planned, 4))),
+        measure(format!("{} ×", trial.load), trial.load),
+        measure(format!("{} ×", number(trial.planned, 4)), trial.planned),
         amount(trial.requests),
-        numeric(format_rate(trial.sent_rate)),
-        numeric(format_rate(trial.answered_rate)),
+        measure(format_rate(trial.sent_rate), trial.sent_rate),
+        measure(format_rate(trial.answered_rate), trial.answered_rate),
         latency(0),
         latency(2),
-        numeric(format_share(trial.errors)),
+        measure(format_share(trial.errors), trial.errors),
         Cell { text: word.to_owned(), class: outcome_class(outcome), order: None },
         text(&trial.reason),
     ]
@@ -64,12 +64,12 @@ fn trial(trial: &Trial) -> Vec<Cell> {
 
 fn moved(moved: &Moved) -> Vec<Cell> {
     let a_second = if moved.kind == SeriesKind::Counter { "/s" } else { "" };
-    let figure = |value: f64| numeric(format!("{}{a_second}", number(value, 4)));
+    let figure = |value: f64| measure(format!("{}{a_second}", number(value, 4)), value);
     vec![
         text(&moved.probe),
         text(&moved.metric),
         figure(moved.held),
         figure(moved.failed),
-        moved.limit.map_or_else(dash, |limit| numeric(number(limit, 4))),
+        moved.limit.map_or_else(dash, |limit| measure(number(limit, 4), limit)),
     ]
 }

@@ -93,6 +93,7 @@ fn finding(name: &str, judged: &Judged) -> FindingView {
         mark: mark(judged.outcome),
         check: judged.outcome.name().to_owned(),
         title: format!("{name} {change}"),
+        when: String::new(),
         evidence: vec![
             format!("{base} in the baseline, {new} in the new runs (medians)"),
             format!("95 % interval {interval}"),

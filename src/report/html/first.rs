@@ -1,6 +1,7 @@
 //! The first screen: why the verdict is what it is, and the few figures that everybody asks for.
 
-use crate::report::html::{FindingView, MAX_SENTENCES, finding_view, sentence};
+use crate::report::html::findings::finding_view;
+use crate::report::html::{FindingView, MAX_SENTENCES, sentence};
 use crate::report::model::Report;
 use crate::report::text::{mark, nanos, share};
 use crate::shape::ShapeVerdict;
@@ -99,15 +100,23 @@ pub(super) fn figures(report: &Report) -> Vec<(&'static str, String)> {
         ("requests sent", format!("{} of {planned}", format_count(totals.sent))),
         (
             "errors",
-            format!("{} ({})", format_count(totals.errors), share(totals.errors, totals.planned)),
+            format!("{} ({})", format_count(totals.errors), share(totals.errors, report.asked())),
         ),
     ];
     if let Some(latency) = &report.latency {
-        figures.push(("latency p50", nanos(latency.p50_ns)));
+        // What was never answered was not fast: it is in neither of them.
+        let unanswered = report.unanswered() > 0;
+        let of = |all, answered| if unanswered { answered } else { all };
+        figures.push((of("latency p50", "p50 of answers"), nanos(latency.p50_ns)));
         let recorded = report.recorded_latency.as_ref();
         let beside =
             recorded.map(|then| format!(" (recorded {})", nanos(then.p99_ns))).unwrap_or_default();
-        figures.push(("latency p99", nanos(latency.p99_ns) + &beside));
+        let p99 = nanos(latency.p99_ns) + &beside;
+        figures.push((of("latency p99", "p99 of answers"), p99));
+        if unanswered {
+            let share = share(report.unanswered(), report.asked());
+            figures.push(("no whole answer", share));
+        }
     }
     if let Some(shape) = &report.shape {
         let word = match shape.verdict {

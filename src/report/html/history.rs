@@ -61,6 +61,7 @@ fn finding(change: &Changed) -> FindingView {
         class,
         mark,
         check: when.to_owned(),
+        when: String::new(),
         title: sentence(&told(change)),
         evidence: sentences(&evidence),
         advice: String::new(),

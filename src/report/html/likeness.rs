@@ -57,6 +57,7 @@ fn difference(text: &str) -> FindingView {
         class: outcome_class(Outcome::Fail),
         mark: mark(Outcome::Fail),
         check: "load shape".to_owned(),
+        when: String::new(),
         title: sentence(text),
         evidence: Vec::new(),
         advice: String::new(),

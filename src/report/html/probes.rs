@@ -1,24 +1,24 @@
 //! What the probes saw, a row a figure.
 
 use crate::probe::record::{Record, Series};
-use crate::report::html::table::{Cell, Kind, TableView, numeric, text};
-
-/// Most rows; `run.json` has them all.
-const MAX_ROWS: usize = 500;
+use crate::report::html::table::{Cell, Kind, TableView, dash, numeric, text};
+use crate::report::text::number;
 
 /// The figures of all probes.
 pub(super) fn table(records: &[Record]) -> TableView {
-    let figure = |value: f64| numeric(format!("{value:.0}"));
+    // A load of 0.42 is no load of 0; a count of a million has no use for digits behind it.
+    let figure =
+        |value: Option<f64>| value.map_or_else(dash, |value| numeric(number(value, FIGURE_DIGITS)));
     let row = |record: &Record, series: &Series| {
-        let values = || series.points.iter().map(|(_, value)| *value);
+        let values = || series.points.iter().map(|(_, value)| *value).filter(|it| it.is_finite());
         vec![
             text(&record.name),
             text(&series.metric),
-            figure(values().next().unwrap_or(0.0)),
-            figure(values().fold(f64::INFINITY, f64::min)),
-            figure(values().fold(f64::NEG_INFINITY, f64::max)),
-            figure(values().next_back().unwrap_or(0.0)),
-            numeric(series.limit.map_or_else(|| "–".to_owned(), |limit| format!("{limit:.0}"))),
+            figure(values().next()),
+            figure(values().reduce(f64::min)),
+            figure(values().reduce(f64::max)),
+            figure(values().next_back()),
+            figure(series.limit),
         ]
     };
     let all = records.iter().flat_map(|record| record.series.iter().map(move |one| (record, one)));
@@ -29,11 +29,13 @@ pub(super) fn table(records: &[Record]) -> TableView {
             .iter()
             .filter_map(hit_ratios)
             .chain(all.map(|(record, series)| row(record, series)))
-            .take(MAX_ROWS)
             .collect(),
         kind: Kind::Plain,
     }
 }
+
+/// Significant digits of a figure; those before the point are all told.
+const FIGURE_DIGITS: usize = 3;
 
 /// Counters of hits and of misses, or of all; each server has its own.
 const HITS: [(&str, &str, bool); 4] = [
@@ -91,6 +93,17 @@ mod tests {
     fn shown(record: &Record) -> String {
         let cells = hit_ratios(record).unwrap_or_default();
         cells.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn small_figures_are_told_and_none_is_made_up() {
+        let load = record([("load", &[0.42, 1.5, 1_234_567.8][..]), ("errors", &[])]);
+        let rows = table(&[load]).rows;
+        let told = |row: usize| -> Vec<&str> {
+            rows[row][2..].iter().map(|cell| cell.text.as_str()).collect()
+        };
+        assert_eq!(told(0), ["0.42", "0.42", "1234568", "1234568", "–"]);
+        assert_eq!(told(1), ["–"; 5], "nothing was seen");
     }
 
     #[test]

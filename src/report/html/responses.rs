@@ -1,9 +1,10 @@
 //! Answers beside the recorded ones, as a table.
 
-use crate::report::html::table::{Kind, TableView, amount, dash, numeric, text};
+use crate::report::html::table::{Kind, TableView, amount, dash, measure, text};
 use crate::report::html::tables::Section;
 use crate::report::responses::{Compared, Route};
 use crate::report::text::{number, share};
+use crate::stats::counts::as_f64;
 use crate::summary::evidence::responses::Ways;
 use crate::units::format_count;
 
@@ -55,7 +56,10 @@ fn row(route: &Route) -> Vec<crate::report::html::table::Cell> {
         .collect();
     let by_itself = |ways: Ways| match ways.compared {
         0 => dash(),
-        compared => numeric(share(ways.less + ways.more, compared)),
+        compared => {
+            let other = ways.less.saturating_add(ways.more);
+            measure(share(other, compared), as_f64(other) / as_f64(compared))
+        }
     };
     let sizes = route.sizes.ways;
     vec![
@@ -68,6 +72,6 @@ fn row(route: &Route) -> Vec<crate::report::html::table::Cell> {
         amount(sizes.less),
         amount(sizes.more),
         by_itself(route.size_repeats),
-        route.times().map_or_else(dash, |times| numeric(number(times, 2))),
+        route.times().map_or_else(dash, |times| measure(number(times, 2), times)),
     ]
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::report::html::{MAX_SENTENCES, sentence};
 use crate::report::text::{nanos, share};
+use crate::stats::counts::as_f64;
 use crate::units::format_count;
 use crate::verdict::Outcome;
 
@@ -41,6 +42,23 @@ impl TableView {
         }
     }
 
+    /// As many rows as a page has room for.
+    pub(super) fn shown(&self) -> &[Vec<Cell>] {
+        let mut room = MAX_TEXT;
+        let fits = |row: &&Vec<Cell>| {
+            let size = row.iter().map(|cell| cell.text.len()).sum();
+            room = room.saturating_sub(size);
+            room > 0
+        };
+        let count = self.rows.iter().take(MAX_ROWS).take_while(fits).count();
+        &self.rows[..count]
+    }
+
+    /// Rows that are in run.json only.
+    pub(super) fn left_out(&self) -> usize {
+        self.rows.len() - self.shown().len()
+    }
+
     /// A click on a column's title sorts by it.
     pub(super) fn is_sortable(&self) -> bool {
         self.kind == Kind::Sortable
@@ -59,14 +77,20 @@ impl TableView {
     }
 }
 
+/// Most rows of a table, and most bytes of their text. Few runs have a table of so many rows; two
+/// hundred of the longest routes take half of the text.
+const MAX_ROWS: usize = 500;
+const MAX_TEXT: usize = 100_000;
+
 /// A cell.
 pub(super) struct Cell {
     /// What people read.
     pub(super) text: String,
-    /// How it looks: `num`, `pass`, `unknown`, `fail`, `quiet`, `route`, `whole` or nothing.
+    /// How it looks: `num`, `pass`, `unknown`, `fail`, `quiet`, `route`, `whole` or nothing; of a
+    /// row's first cell also `rest`, where the row sums up those that are not listed.
     pub(super) class: &'static str,
     /// What it is sorted by, when that is not its text.
-    pub(super) order: Option<u64>,
+    pub(super) order: Option<f64>,
 }
 
 /// The style of an outcome.
@@ -128,17 +152,22 @@ pub(super) fn numeric(text: String) -> Cell {
     Cell { text, class: "num", order: None }
 }
 
+/// The same where rows can be sorted by it: as text, 1.2 would come before 1.15.
+pub(super) fn measure(text: String, value: f64) -> Cell {
+    Cell { text, class: "num", order: Some(value).filter(|value| value.is_finite()) }
+}
+
 /// A cell of a count.
 pub(super) fn amount(number: u64) -> Cell {
-    Cell { text: format_count(number), class: "num", order: Some(number) }
+    measure(format_count(number), as_f64(number))
 }
 
 /// A cell of a time in nanoseconds.
 pub(super) fn time(time: u64) -> Cell {
-    Cell { text: nanos(time), class: "num", order: Some(time) }
+    measure(nanos(time), as_f64(time))
 }
 
 /// A cell without a value.
 pub(super) fn dash() -> Cell {
-    Cell { text: "–".to_owned(), class: "num quiet", order: Some(0) }
+    Cell { text: "–".to_owned(), class: "num quiet", order: None }
 }

@@ -118,11 +118,13 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
 fn totals(report: &Report) -> TableView {
     let totals = &report.totals;
     let of_planned = |part| format!("{} ({})", format_count(part), share(part, totals.planned));
+    // As expectations have it: what never left this machine is no error of the target.
+    let of_asked = |part| format!("{} ({})", format_count(part), share(part, report.asked()));
     let mut rows = vec![
         (if report.is_closed() { "begun" } else { "planned" }, format_count(totals.planned)),
         ("sent", of_planned(totals.sent)),
         ("answered", of_planned(totals.answered)),
-        ("errors", of_planned(totals.errors)),
+        ("errors, of those that left", of_asked(totals.errors)),
         ("never left this machine", of_planned(totals.unsent)),
     ];
     if report.load.is_none() {
@@ -174,12 +176,19 @@ fn latencies(report: &Report) -> TableView {
                 let mut row = vec![text(name)];
                 row.extend(times(quantiles.as_ref(), Quantiles::all));
                 row.push(quantiles.as_ref().map_or_else(dash, |q| amount(q.count)));
+                // Versions that kept no p95 have a zero there, and no answer was that fast.
+                if quantiles.as_ref().is_some_and(|q| q.p95_ns < q.p90_ns) {
+                    row[P95] = dash();
+                }
                 row
             })
             .collect(),
         kind: Kind::Plain,
     }
 }
+
+/// The column of the 95th percentile among the times.
+const P95: usize = 3;
 
 impl Quantiles {
     fn all(&self) -> [u64; 7] {
@@ -219,7 +228,8 @@ fn routes(report: &Report) -> TableView {
     let mut rows: Vec<Vec<Cell>> = report.routes.iter().map(route).collect();
     let others = &report.other_routes;
     if others.routes > 0 {
-        let mut row = vec![text(&format!("{} other routes", format_count(others.routes)))];
+        let name = format!("{} other routes", format_count(others.routes));
+        let mut row = vec![Cell { class: "rest", ..text(&name) }];
         row.extend([amount(others.arrivals), amount(others.errors), dash(), dash(), dash()]);
         rows.push(row);
     }
@@ -322,7 +332,8 @@ fn health(health: &Health) -> TableView {
             nanos(tried.lateness_p99_ns)
         )
     };
-    let in_flight = health.in_flight_seconds.map(|sum| sum / health.seconds);
+    let in_flight = health.in_flight_seconds.filter(|_| health.seconds > 0.0);
+    let in_flight = in_flight.map(|sum| sum / health.seconds);
     facts_table(
         "How the generator's machine was doing",
         &[

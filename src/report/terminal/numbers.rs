@@ -33,7 +33,7 @@ fn totals(report: &Report, width: u16) -> String {
         format!(
             "{} ({}) · {} never left this machine",
             format_count(totals.errors),
-            share(totals.errors, totals.planned),
+            share(totals.errors, report.asked()),
             format_count(totals.unsent),
         ),
     );
@@ -136,9 +136,14 @@ fn latencies(report: &Report, width: u16) -> String {
     let mut grid = Grid::new(width).right(&[1, 2, 3, 4, 5]);
     let header = ["", "p50", "p90", "p99", "p99.9", "max", ""];
     grid.row(&header.map(str::to_owned));
+    // What was never answered was not fast, and is in neither.
+    let meanings = match report.unanswered() {
+        0 => ["due → done", "sent → done"],
+        _ => ["due → done, answered", "sent → done, answered"],
+    };
     let rows = [
-        ("latency", &report.latency, "due → done"),
-        ("service", &report.service, "sent → done"),
+        ("latency", &report.latency, meanings[0]),
+        ("service", &report.service, meanings[1]),
         ("recorded", &report.recorded_latency, "in production"),
         ("waiting", &report.connection_wait, "for a connection"),
         ("lateness", &report.lateness, "our own"),

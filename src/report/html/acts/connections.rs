@@ -2,7 +2,8 @@
 
 use crate::act::connections::seen::{DemandSum, LazyPools, StaticLimit};
 use crate::act::connections::{Connections, EndpointSeen};
-use crate::report::html::table::{Cell, Kind, TableView, amount, dash, text, time};
+use crate::report::html::table::{Cell, Kind, TableView, amount, dash, measure, text, time};
+use crate::stats::counts::as_f64;
 use crate::units::format_count;
 
 /// The limits of all endpoints, and the drills of lazy pools.
@@ -57,7 +58,7 @@ fn limit(seen: &EndpointSeen) -> Vec<Cell> {
     let burst = seen.burst.as_ref().map_or_else(dash, |burst| match burst.broken {
         Some(broken) => {
             let (clean, broken) = (format_count(burst.clean), format_count(broken));
-            Cell { order: Some(burst.clean), ..count(format!("{clean}, not {broken}")) }
+            measure(format!("{clean}, not {broken}"), as_f64(burst.clean))
         }
         None => amount(burst.clean),
     });

@@ -3,7 +3,7 @@
 use crate::act::payloads::{Payloads, Rung, Sweep};
 use crate::report::html::table::{Cell, Kind, TableView, amount, dash, numeric, text, time};
 use crate::report::text::share;
-use crate::units::{format_count, format_size};
+use crate::units::format_size;
 
 /// A table for each sweep that has sizes, and one of the limits that were met.
 pub(super) fn tables(evidence: &Payloads) -> Vec<TableView> {
@@ -57,11 +57,15 @@ fn outside(sweep: &Sweep) -> Vec<Cell> {
 }
 
 fn limits(evidence: &Payloads) -> Option<TableView> {
-    let bytes = |bytes: u64| Cell { order: Some(bytes), ..numeric(format_count(bytes)) };
     let row = |sweep: &Sweep| {
         let boundary = sweep.boundary.as_ref()?;
         let refusal = text(&boundary.fate.told());
-        Some(vec![text(&sweep.name()), bytes(boundary.accepted), bytes(boundary.refused), refusal])
+        Some(vec![
+            text(&sweep.name()),
+            amount(boundary.accepted),
+            amount(boundary.refused),
+            refusal,
+        ])
     };
     let rows: Vec<Vec<Cell>> = evidence.sweeps.iter().filter_map(row).collect();
     (!rows.is_empty()).then(|| TableView {
