@@ -7,7 +7,7 @@ pub(super) mod words;
 #[cfg(test)]
 mod tests;
 
-use crate::scenario::acts::Acts;
+use crate::scenario::acts::{ActName, Acts};
 use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
 use crate::scenario::expectation::values::{parse_value, parse_within};
 use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
@@ -56,6 +56,8 @@ pub enum MetricName {
     Rate,
     /// Answers, each second.
     Throughput,
+    /// How long emptied caches make the load slower, by the act `cold`; a time.
+    Warmup,
     /// A figure of a probe, a plain number: a gauge at each look, or by how much a counter grew.
     Probe,
 }
@@ -135,8 +137,12 @@ impl Expectation {
             Some(op) => Bound::Compared(op, parse_value(metric, right, right_column)?),
             None => parse_within(metric, right, right_column)?,
         };
-        let clauses = Clauses::parse(&narrowed, text)?;
+        let mut clauses = Clauses::parse(&narrowed, text)?;
         clauses.check(metric, bound)?;
+        if metric == MetricName::Warmup {
+            clauses.act = Some(ActName::Cold);
+            check_warmup(bound, op_column)?;
+        }
         let (text, figure) = (text.trim().to_owned(), String::new());
         Ok(Self { text, metric, stat, figure, bound, clauses })
     }
@@ -158,7 +164,8 @@ impl Expectation {
     /// watches.
     pub fn check(&self, acts: &Acts, watches: &[Watch]) -> Result<(), Mistake> {
         if let Some(act) = self.clauses.act.filter(|act| !acts.has(*act)) {
-            let hint = format!("add `{}` to `acts`, or leave out `in act`", act.name());
+            let what = if self.metric == MetricName::Warmup { "this line" } else { "`in act`" };
+            let hint = format!("add `{}` to `acts`, or leave out {what}", act.name());
             let message = format!("the scenario has no act `{}`", act.name());
             return Err(Mistake { offset: self.clauses.act_column() - 1, message, hint });
         }
@@ -184,6 +191,18 @@ impl Expectation {
     }
 }
 
+/// Refuses what noise makes meaningless: a warm-up of nothing, or of an exact length.
+fn check_warmup(bound: Bound, column: usize) -> Result<(), ExpectationError> {
+    match bound {
+        Bound::Compared(op, Value::Absolute(_)) if op.is_ceiling() => Ok(()),
+        _ => Err(mistake(
+            column,
+            "a warm-up has a longest time, and nothing else",
+            "write for example `warmup < 10m`",
+        )),
+    }
+}
+
 /// The tightest upper bound on a latency quantile, ns: our own lateness must be small beside it.
 pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
     expectations
@@ -198,11 +217,11 @@ pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
 }
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
-                       completeness, status-changes, size-changes, rate, throughput, and \
-                       figures of probes such as redis.connected_clients";
+                       completeness, status-changes, size-changes, rate, throughput, warmup, \
+                       and figures of probes such as redis.connected_clients";
 
 impl MetricName {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Latency,
         Self::Service,
         Self::Lateness,
@@ -213,6 +232,7 @@ impl MetricName {
         Self::SizeChanges,
         Self::Rate,
         Self::Throughput,
+        Self::Warmup,
     ];
 
     /// The name in scenarios and reports.
@@ -228,6 +248,7 @@ impl MetricName {
             Self::SizeChanges => "size-changes",
             Self::Rate => "rate",
             Self::Throughput => "throughput",
+            Self::Warmup => "warmup",
             Self::Probe => "figure of a probe",
         }
     }
@@ -242,6 +263,7 @@ impl MetricName {
             | Self::SizeChanges
             | Self::Rate
             | Self::Throughput
+            | Self::Warmup
             | Self::Probe => false,
         }
     }
@@ -259,6 +281,7 @@ impl MetricName {
         let rest = match self {
             _ if self.is_time() => " p99 < 250ms",
             _ if self.is_rate() => " > 500/s",
+            Self::Warmup => " < 10m",
             _ => " < 0.1%",
         };
         format!("write for example `{}{rest}`", self.name())

@@ -249,6 +249,7 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             changes(Share::sum(&each.collect::<Vec<_>>()), NO_SIZE)
         }
         MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
+        MetricName::Warmup => Err("the act `cold` tells it, not one load".into()),
         MetricName::Probe => Err("a load tells nothing of a probe".into()),
     }
 }

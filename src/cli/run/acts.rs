@@ -143,7 +143,7 @@ pub(super) fn checked(
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
     let is_asked = |each: &&Expectation| {
         let of = each.clauses.act;
-        each.metric != MetricName::Probe
+        !matches!(each.metric, MetricName::Probe | MetricName::Warmup)
             && if act == ActName::Capacity { of.is_none() } else { of == Some(act) }
     };
     let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));

@@ -167,13 +167,21 @@ impl Clauses {
         if matches!(bound.value(), Value::TimesBaseline(_)) {
             self.check_baseline(metric)?;
         }
-        self.check_act()?;
+        self.check_act(metric)?;
         self.check_abort(metric, bound)
     }
 
     /// Refuses acts that send no load, or many loads.
-    fn check_act(&self) -> Result<(), ExpectationError> {
+    fn check_act(&self, metric: MetricName) -> Result<(), ExpectationError> {
+        if metric == MetricName::Warmup && self.samples.is_some() {
+            let hint = "leave this out: the act `cold` says itself when there are too few";
+            return Err(mistake(self.columns.samples, "`warmup` has no samples", hint));
+        }
         match self.act {
+            Some(ActName::Replay) if metric == MetricName::Warmup => {
+                let hint = "write `in act cold`, or nothing";
+                Err(mistake(self.columns.act, "`warmup` is what the act `cold` measures", hint))
+            }
             None | Some(ActName::Cold | ActName::Replay) => Ok(()),
             Some(act) => {
                 let message = format!("the act `{}` does not measure one load", act.name());

@@ -117,6 +117,16 @@ fn a_mistake_is_pointed_at() {
         ("errors < 1% for route /a abort", 26, "neither routes nor warm-up"),
         ("errors < 1% after warmup abort", 26, "neither routes nor warm-up"),
         ("errors < 1% over 6m abort", 21, "5m at most"),
+        ("warmup > 1m", 8, "has a longest time"),
+        ("warmup within 5% of 1m", 8, "has a longest time"),
+        ("warmup < recorded", 10, "there is no `warmup` in a recording"),
+        ("warmup < 2x baseline", 1, "does not tell its `warmup`"),
+        ("warmup p99 < 1m", 8, "without a statistic"),
+        ("warmup < 10", 10, "has no unit"),
+        ("warmup < 1m in act replay", 13, "what the act `cold` measures"),
+        ("warmup < 1m for route /a", 13, "not kept by route"),
+        ("warmup < 1m with >= 5 samples", 13, "has no samples"),
+        ("warmup < 1m abort", 13, "cannot end a run"),
         ("µ p99 < 5", 1, "unknown metric"),
     ] {
         let error = Expectation::parse(text).unwrap_err();
@@ -191,6 +201,16 @@ fn an_act_and_a_figure_of_a_probe_are_read() {
     assert_eq!(figure.clauses.act, Some(ActName::Canary));
     assert_eq!(figure.clauses.over, Some(Duration::from_secs(3)));
     assert_eq!(figure.text, "n.x{a=\"b in c\"} <= -1.5 over 3s in act canary");
+}
+
+#[test]
+fn a_warm_up_is_always_that_of_the_act_cold() {
+    for text in ["warmup < 10m", "warmup <= 600s in act cold"] {
+        let read = Expectation::parse(text).unwrap();
+        assert_eq!((read.metric, read.clauses.act), (MetricName::Warmup, Some(ActName::Cold)));
+        assert_eq!(read.compared().map(|(_, ns)| ns), Some(6e11), "{text}");
+        assert!(Expectation::option(text).is_err());
+    }
 }
 
 /// Only the load of the replay bounds how late the replay may be.

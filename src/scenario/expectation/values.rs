@@ -26,7 +26,7 @@ pub(super) fn parse_value(
         return parse_factor(&words, column).map(times);
     }
     let refused = |error: UnitError| mistake(column, &error.problem, error.hint);
-    if metric.is_time() {
+    if metric.is_time() || metric == MetricName::Warmup {
         parse_duration(text).map(|time| Value::Absolute(time.as_secs_f64() * 1e9)).map_err(refused)
     } else if metric.is_rate() {
         parse_rate(text).map(|rate| Value::Absolute(rate.per_second())).map_err(refused)

@@ -1,5 +1,7 @@
 //! Expectations that are not about the load of the replay: of another act, or of a probe.
 
+use std::time::Duration;
+
 use crate::act::capacity::seen::Checked;
 use crate::act::cold::Cold;
 use crate::act::{Evidence, Performed};
@@ -7,6 +9,8 @@ use crate::probe::record::Record;
 use crate::scenario::acts::ActName;
 use crate::scenario::expectation::{Expectation, MetricName};
 use crate::shape::Fault;
+use crate::stats::counts::as_index;
+use crate::verdict::acts::cold::warm_within;
 use crate::verdict::expectations::figures;
 use crate::verdict::{CheckedExpectation, Outcome};
 
@@ -61,6 +65,11 @@ fn of_act(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, St
     if let Some(untried) = untried {
         return Err(format!("the act `cold` measured nothing: {untried}"));
     }
+    if expectation.metric == MetricName::Warmup {
+        let (_, limit) = expectation.compared().ok_or("it is held against no time")?;
+        let found = warm_within(cold, Duration::from_nanos(as_index(limit) as u64));
+        return Ok((found.outcome, found.title));
+    }
     let shape = comparison.as_ref().map(|comparison| &comparison.cold_shape);
     if let Some(shape) = shape.filter(|shape| shape.fault.is_some_and(|it| it != Fault::Target)) {
         return Err(format!("the load on cold caches was not produced: {}", shape.statement));
@@ -79,6 +88,7 @@ fn of_act(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, St
 mod tests {
     use super::*;
     use crate::act::cold::compare::{Comparison, Produced};
+    use crate::act::cold::warming::tests::simulated;
 
     fn cold(change: impl FnOnce(&mut Cold)) -> Performed {
         let checked = |text: &str, holds: Option<bool>| Checked {
@@ -120,6 +130,23 @@ mod tests {
         for line in ["latency p99 < 1s", "latency p99 < 1s in act replay"] {
             assert_eq!(outcome(line, &acts), None, "{line} is about the replay");
         }
+    }
+
+    #[test]
+    fn a_warm_up_is_held_against_its_longest_time() {
+        let with =
+            |seconds: f64| cold(|cold| cold.comparison = Some(simulated(1, 300, 4.0, seconds)));
+        for (acts, line, expected) in [
+            ([with(10.0)], "warmup < 2m", Outcome::Pass),
+            ([with(40.0)], "warmup < 2m", Outcome::Fail),
+            ([with(40.0)], "warmup < 4m in act cold", Outcome::Pass),
+            ([cold(|_| ())], "warmup < 2m", Outcome::Unknown),
+        ] {
+            let (found, actual) = outcome(line, &acts).unwrap();
+            assert_eq!(found, expected, "{line}: {actual}");
+        }
+        let (found, why) = outcome("warmup < 2m", &[]).unwrap();
+        assert_eq!((found, why.as_str()), (Outcome::Unknown, "the act `cold` was not performed"));
     }
 
     #[test]
