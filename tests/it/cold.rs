@@ -86,11 +86,12 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
         let rest = format!(
             "target: {{ url: stage }}\n\
              stage: {{ service: 5ms, cache: {{ {cache}, store_latency: 60ms }} }}\n\
-             acts: [ cold: {{ warmup: 4s, trickle: 1s, bins: 1s }} ]"
+             acts: [ cold: {{ warmup: 4s, trickle: 1s, bins: 1s }} ]\nexpect: [ warmup < 4s ]"
         );
         let (ran, run) = rehearse(folder.path(), &rest, &[]);
         let shown = format!("{cache}\n{}\n{}\n{:#}", ran.stdout, ran.stderr, run["findings"]);
         assert_eq!(ran.code, code, "{shown}");
+        assert_eq!(run["expectations"][0]["outcome"], outcome, "{shown}");
         let found = finding(&run, "cold-start");
         assert_eq!(found["outcome"], outcome, "{shown}");
         let compared = &evidence(&run)["comparison"];
