@@ -32,8 +32,8 @@ pub fn moments(findings: &[Finding], summary: &Summary) -> Vec<Moment> {
         stall::CHECK => stall::span(summary, failed(event_loop::CHECK)),
         outage::CHECK => outage::span(summary),
         connection_limit::CHECK => turned_away(summary),
-        errors::CHECK => second_of_most(summary, |second| u64::from(second.errors)),
-        generator::CHECK => second_of_most(summary, |second| second.max_lateness_ns),
+        errors::CHECK => around_the_worst(summary, |second| u64::from(second.errors)),
+        generator::CHECK => around_the_worst(summary, |second| second.max_lateness_ns),
         _ => None,
     };
     let all = findings.iter().filter(|finding| finding.outcome == Outcome::Fail);
@@ -72,15 +72,21 @@ fn turned_away(summary: &Summary) -> Option<(Duration, Duration)> {
     Some((start_of(first), start_of(last + 1)))
 }
 
-/// The second with most of something; none where no second has any.
-fn second_of_most(
+/// The second with most of something, with its neighbours that have half of that or more; none where
+/// no second has any.
+fn around_the_worst(
     summary: &Summary,
     figure: impl Fn(&crate::summary::Second) -> u64,
 ) -> Option<(Duration, Duration)> {
+    let figures: Vec<u64> = summary.seconds.iter().map(figure).collect();
     // The first of several that are alike.
-    let seconds = (0_u64..).zip(summary.seconds.iter().map(figure));
-    let (second, most) = seconds.max_by_key(|(second, count)| (*count, Reverse(*second)))?;
-    (most > 0).then(|| (Duration::from_secs(second), Duration::from_secs(second + 1)))
+    let (worst, most) =
+        figures.iter().enumerate().max_by_key(|(second, figure)| (**figure, Reverse(*second)))?;
+    let alike = |figure: &&u64| figure.saturating_mul(2) >= *most;
+    let before = figures[..worst].iter().rev().take_while(alike).count();
+    let after = figures[worst..].iter().take_while(alike).count();
+    let start_of = |second: usize| Duration::from_secs(second as u64);
+    (*most > 0).then(|| (start_of(worst - before), start_of(worst + after)))
 }
 
 #[cfg(test)]
@@ -118,7 +124,12 @@ mod tests {
         let summary = refusing();
         let fail = Outcome::Fail;
         assert_eq!(told(connection_limit::CHECK, fail, &summary), [[4_000, 6_000]]);
-        assert_eq!(told(errors::CHECK, fail, &summary), [[4_000, 5_000]]);
+        assert_eq!(told(errors::CHECK, fail, &summary), [[4_000, 6_000]]);
+        // A second with less than half of the worst one's is no part of it.
+        let mut thinning = summary.clone();
+        thinning.seconds[5].errors = 4;
+        thinning.seconds[3].errors = 5;
+        assert_eq!(told(errors::CHECK, fail, &thinning), [[3_000, 5_000]]);
         let [from, to] = told(outage::CHECK, fail, &summary)[0];
         assert!((4_000..4_200).contains(&from) && (5_900..6_100).contains(&to), "{from} {to}");
     }

@@ -3,6 +3,7 @@
 
 mod driven;
 mod page;
+mod paper;
 
 use std::fs;
 use std::path::Path;

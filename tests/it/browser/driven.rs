@@ -38,8 +38,7 @@ impl Driven {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             driven.call(&format!("{domain}.enable"), &json!({}));
         }
-        let size = json!({ "width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": false });
-        driven.call("Emulation.setDeviceMetricsOverride", &size);
+        driven.resize(1_280, 900);
         driven.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         driven.ask(
             "new Promise(done => { const look = () => \
@@ -47,6 +46,16 @@ impl Driven {
              : setTimeout(look, 10); look(); })",
         );
         driven
+    }
+
+    /// Gives the page so many pixels, and waits until it has taken them.
+    pub(super) fn resize(&mut self, width: u32, height: u32) {
+        let size =
+            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.call("Emulation.setDeviceMetricsOverride", &size);
+        let settled = "new Promise(done => requestAnimationFrame(() => \
+                       requestAnimationFrame(() => done(true))))";
+        self.ask(settled);
     }
 
     /// The value of an expression in the page; a promise is waited for.
