@@ -136,19 +136,24 @@ fn latencies(report: &Report, width: u16) -> String {
     let mut grid = Grid::new(width).right(&[1, 2, 3, 4, 5]);
     let header = ["", "p50", "p90", "p99", "p99.9", "max", ""];
     grid.row(&header.map(str::to_owned));
+    let handshake = report.figures.handshake();
     let rows = [
-        ("latency", &report.latency, "due → done"),
-        ("service", &report.service, "sent → done"),
-        ("recorded", &report.recorded_latency, "in production"),
-        ("waiting", &report.connection_wait, "for a connection"),
-        ("lateness", &report.lateness, "our own"),
+        ("latency", report.latency.as_ref(), "due → done"),
+        ("service", report.service.as_ref(), "sent → done"),
+        ("recorded", report.recorded_latency.as_ref(), "in production"),
+        ("waiting", report.connection_wait.as_ref(), "for a connection"),
+        ("TLS", handshake, "its handshake"),
+        ("lateness", report.lateness.as_ref(), "our own"),
     ];
-    // What was never recorded is no row, and a closed load is never late.
-    let is_left_out = |name: &str| {
-        name == "recorded" && report.load.is_some() || name == "lateness" && report.is_closed()
+    // What was never recorded is no row, nor TLS that nobody spoke; a closed load is never late.
+    let is_left_out = |name: &str| match name {
+        "recorded" => report.load.is_some(),
+        "TLS" => handshake.is_none(),
+        "lateness" => report.is_closed(),
+        _ => false,
     };
     for (name, quantiles, meaning) in rows.into_iter().filter(|row| !is_left_out(row.0)) {
-        grid.row(&latency_row(name, quantiles.as_ref(), meaning));
+        grid.row(&latency_row(name, quantiles, meaning));
     }
     grid.render(2)
 }
