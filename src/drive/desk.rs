@@ -211,9 +211,9 @@ impl InFlight {
         if self.sample.sent.is_some() {
             self.run().gauges.not_sent();
         }
-        let Sample { drift, opened, established, secured, .. } = self.sample;
+        let Sample { drift, established, secured, opened, .. } = self.sample;
         let blank = blank(&self.arrival, Some(self.dispatched), UNWRITTEN);
-        self.sample = Sample { drift, opened, established, secured, ..blank };
+        self.sample = Sample { drift, established, secured, opened, ..blank };
     }
 
     /// A connection was opened for it, just now.

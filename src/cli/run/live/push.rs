@@ -7,7 +7,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, RETRY_AFTER, USER_AGENT};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -140,7 +140,7 @@ where
         let rest = Duration::from_secs(rest.unwrap_or(0));
         // The status has said what counts, whatever becomes of the rest.
         let body = Limited::new(body, MAX_ANSWER).collect().await;
-        let body = body.map_or_else(|_| Bytes::new(), |body| body.to_bytes());
+        let body = body.map_or_else(|_| Bytes::new(), Collected::to_bytes);
         Ok(Answer { status: head.status, rest, body })
     };
     let answered = answered.await;
