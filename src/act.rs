@@ -19,6 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::capacity::seen::{Capacity, Checked};
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::hold::Control;
@@ -85,7 +88,7 @@ impl Ground<'_> {
 }
 
 /// What a drill has seen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// See [`fingerprint`].
@@ -103,7 +106,7 @@ pub enum Evidence {
 }
 
 /// A drill that was performed.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Performed {
     /// Which.
     pub act: ActName,

@@ -14,6 +14,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::Ground;
 use crate::act::capacity::seen::Checked;
 use crate::act::cold::compare::{Comparison, Passes, compare};
@@ -35,9 +38,7 @@ use crate::shape::reads::Reads;
 use crate::units::format_duration;
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cold {
     /// What the scenario allows.
     pub bounds: Bounds,
@@ -57,16 +58,7 @@ pub struct Cold {
 }
 
 /// What the scenario allows a cold start.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bounds {
     /// Longest time to the steady state, in nanoseconds.
     pub warmup_ns: u64,

@@ -211,9 +211,28 @@ impl InFlight {
         if self.sample.sent.is_some() {
             self.run().gauges.not_sent();
         }
-        let Sample { drift, opened, .. } = self.sample;
+        let Sample { drift, established, secured, opened, .. } = self.sample;
         let blank = blank(&self.arrival, Some(self.dispatched), UNWRITTEN);
-        self.sample = Sample { drift, opened, ..blank };
+        self.sample = Sample { drift, established, secured, opened, ..blank };
+    }
+
+    /// A connection was opened for it, just now.
+    pub(crate) fn connection_opened(&mut self) {
+        self.sample.opened = true;
+        self.sample.established = Some(self.run().epoch.now());
+        self.sample.secured = None;
+    }
+
+    /// TLS is spoken on it from now on.
+    pub(crate) fn connection_secured(&mut self) {
+        self.sample.secured = Some(self.run().epoch.now());
+    }
+
+    /// None could be opened for it. The target has seen the attempt, unless it failed on this
+    /// machine.
+    pub(crate) fn connection_failed(&mut self, fate: &Fate) {
+        self.sample.opened = !matches!(fate, Fate::Unsent { .. });
+        (self.sample.established, self.sample.secured) = (None, None);
     }
 
     /// Settles it.
@@ -265,8 +284,10 @@ impl Drop for InFlight {
 /// The moments that happened follow each other. A target may answer, or break off, at any of them,
 /// so that the response is only after the connection.
 fn in_order(sample: &Sample) -> bool {
-    let Sample { due, dispatched, connected, sent, sent_last, first_byte, done, .. } = *sample;
-    [Some(due), dispatched, connected, sent, sent_last, done].iter().flatten().is_sorted()
+    let Sample { due, dispatched, established, secured, connected, .. } = *sample;
+    let Sample { sent, sent_last, first_byte, done, .. } = *sample;
+    let opened = [Some(due), dispatched, established, secured, connected];
+    opened.iter().chain(&[sent, sent_last, done]).flatten().is_sorted()
         && [connected, first_byte, done].iter().flatten().is_sorted()
         && (sent_last.is_none() || sent.is_some())
 }
@@ -279,6 +300,8 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
         due: arrival.due,
         drift: Duration::ZERO,
         dispatched,
+        established: None,
+        secured: None,
         connected: None,
         sent: None,
         sent_last: None,

@@ -57,6 +57,29 @@ fn a_request_is_beside_a_large_one_when_both_were_in_flight() {
     assert!(!beside_large(request(0)), "it begins after");
 }
 
+/// What was opened for a request was, whether it is sent once or twice; a further attempt is
+/// another one, of which nothing earlier is told.
+#[test]
+fn a_request_tells_of_the_connection_that_was_opened_for_it_last() {
+    let desk = desk(10);
+    let mut request = in_flight(&desk, 0).unwrap();
+    request.connection_opened();
+    request.connection_secured();
+    let first = request.sample.clone();
+    assert!(first.handshake().is_some() && first.opened && in_order(&first));
+    request.first_byte_sent(desk.run.epoch.now());
+    request.take_back();
+    assert_eq!((&request.sample, request.sample.sent), (&first, None));
+    request.connection_opened();
+    assert_eq!((request.sample.opened, request.sample.handshake()), (true, None));
+    request.connection_failed(&Fate::Refused);
+    assert_eq!((request.sample.opened, request.sample.established), (true, None));
+    request.connection_failed(&Fate::Unsent { reason: Unsent::LocalResources });
+    assert!(!request.sample.opened, "the target saw nothing of it");
+    let backwards = Sample { established: first.secured.map(|at| at * 2), ..first };
+    assert!(!in_order(&backwards));
+}
+
 #[test]
 fn a_large_body_sent_twice_counts_once() {
     let desk = desk(10);

@@ -141,19 +141,24 @@ fn latencies(report: &Report, width: u16) -> String {
         0 => ["due → done", "sent → done"],
         _ => ["due → done, answered", "sent → done, answered"],
     };
+    let handshake = report.figures.handshake();
     let rows = [
-        ("latency", &report.latency, meanings[0]),
-        ("service", &report.service, meanings[1]),
-        ("recorded", &report.recorded_latency, "in production"),
-        ("waiting", &report.connection_wait, "for a connection"),
-        ("lateness", &report.lateness, "our own"),
+        ("latency", report.latency.as_ref(), meanings[0]),
+        ("service", report.service.as_ref(), meanings[1]),
+        ("recorded", report.recorded_latency.as_ref(), "in production"),
+        ("waiting", report.connection_wait.as_ref(), "for a connection"),
+        ("TLS", handshake, "its handshake"),
+        ("lateness", report.lateness.as_ref(), "our own"),
     ];
-    // What was never recorded is no row, and a closed load is never late.
-    let is_left_out = |name: &str| {
-        name == "recorded" && report.load.is_some() || name == "lateness" && report.is_closed()
+    // What was never recorded is no row, nor TLS that nobody spoke; a closed load is never late.
+    let is_left_out = |name: &str| match name {
+        "recorded" => report.load.is_some(),
+        "TLS" => handshake.is_none(),
+        "lateness" => report.is_closed(),
+        _ => false,
     };
     for (name, quantiles, meaning) in rows.into_iter().filter(|row| !is_left_out(row.0)) {
-        grid.row(&latency_row(name, quantiles.as_ref(), meaning));
+        grid.row(&latency_row(name, quantiles, meaning));
     }
     grid.render(2)
 }
