@@ -2,6 +2,7 @@
 //! off, nothing is found; and an empty run leaves everything unknown.
 
 mod answers;
+mod contents;
 
 use std::time::Duration;
 

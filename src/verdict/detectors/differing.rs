@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::stats::counts::as_f64;
-use crate::stats::shares::{Share, newcombe, wilson};
+use crate::stats::shares::{Share, newcombe, sign_test, wilson};
 use crate::summary::Summary;
 use crate::summary::evidence::responses::{Example, Responses, Ways};
 use crate::units::{format_count, format_counted, format_duration};
@@ -76,39 +76,43 @@ impl Groups<'_> {
     }
 }
 
-/// Says whether more than `least` of the `compared` answers differ in `one` way, and not by chance,
-/// where `other` of them differ in the other way.
+/// Answers of which some differ in one way, and others in the other.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub(super) one: u64,
+    pub(super) other: u64,
+    /// All of them.
+    pub(super) whole: u64,
+}
+
+/// Less is the one way.
+pub(super) fn less(ways: Ways) -> Tally {
+    Tally { one: ways.less, other: ways.more, whole: ways.compared }
+}
+
+/// More is the one way.
+pub(super) fn more(ways: Ways) -> Tally {
+    Tally { one: ways.more, other: ways.less, whole: ways.compared }
+}
+
+/// Says whether more than `least` of the answers `seen` differ in one way, and not by chance.
 ///
 /// What differs by itself does so in both ways: which of two answers to one request was the
-/// recorded one is chance. So the one way must outweigh the other (a sign test), and what differs
-/// must be more than what differs in this way between `repeats` of the recording (Newcombe's
-/// interval), as far as it has any.
-pub(super) fn is_beyond(
-    [one, other]: [u64; 2],
-    compared: u64,
-    repeats: Share,
-    (least, routes): (f64, usize),
-) -> bool {
+/// recorded one is chance. So the one way must outweigh the other (a sign test), and by more than
+/// it does between one answer of production and the next (Newcombe's interval), as far as such
+/// `repeats` are known. By how much those differ in both ways is no measure: they are mostly of
+/// two users, and a replay asks as the same one.
+pub(super) fn is_beyond(seen: Tally, repeats: Tally, (least, routes): (f64, usize)) -> bool {
     let confidence = confidence(routes);
-    let (share, ways) =
-        (Share { part: one, whole: compared }, Share { part: one, whole: one + other });
+    let excess =
+        |tally: Tally| Share { part: tally.one.saturating_sub(tally.other), whole: tally.whole };
     let surely = if repeats.whole >= MIN_REPEATS {
-        newcombe(share, repeats, confidence)[0]
+        newcombe(excess(seen), excess(repeats), confidence)[0]
     } else {
-        wilson(share, confidence)[0]
+        wilson(excess(seen), confidence)[0]
     };
-    compared >= MIN_COMPARED && surely > least && wilson(ways, confidence)[0] > 0.5
-}
-
-/// Of production's answers to requests that were recorded again, those that were less than the one
-/// before.
-pub(super) fn less(repeats: Ways) -> Share {
-    Share { part: repeats.less, whole: repeats.compared }
-}
-
-/// Those that were more.
-pub(super) fn more(repeats: Ways) -> Share {
-    Share { part: repeats.more, whole: repeats.compared }
+    let by_chance = (1.0 - confidence) / 2.0;
+    seen.whole >= MIN_COMPARED && surely > least && sign_test(seen.one, seen.other) <= by_chance
 }
 
 /// Things named in the evidence, the most affected first.
@@ -166,35 +170,43 @@ pub(super) fn such_as(example: Example) -> String {
 mod tests {
     use super::*;
 
-    fn beyond(ways: [u64; 2], compared: u64, repeats: [u64; 2]) -> bool {
-        let [part, whole] = repeats;
-        is_beyond(ways, compared, Share { part, whole }, (0.001, 1))
+    fn tally([one, other]: [u64; 2], whole: u64) -> Tally {
+        Tally { one, other, whole }
     }
 
     #[test]
     fn a_few_that_differ_are_chance_and_many_one_way_are_not() {
-        for (ways, compared, repeats, found) in [
-            ([1, 0], 20, [0, 0], false),
-            ([6, 0], 200, [0, 100], false),
-            ([24, 0], 200, [0, 100], true),
-            ([19, 0], 19, [0, 0], false),
-            ([200, 0], 200, [0, 0], true),
+        for (ways, compared, repeats, again, found) in [
+            ([1, 0], 20, [0, 0], 0, false),
+            ([6, 0], 200, [0, 0], 100, false),
+            ([24, 0], 200, [0, 0], 100, true),
+            ([19, 0], 19, [0, 0], 0, false),
+            ([200, 0], 200, [0, 0], 0, true),
             // Both ways alike: they differ by themselves.
-            ([100, 90], 200, [0, 0], false),
-            // As many as between one answer of production and the next.
-            ([60, 0], 200, [30, 100], false),
-            ([180, 0], 200, [30, 100], true),
+            ([100, 90], 200, [0, 0], 0, false),
+            // As many as between one answer of production and the next, which go one way, too.
+            ([60, 0], 200, [30, 0], 100, false),
+            ([180, 0], 200, [30, 0], 100, true),
+            // Those differ in both ways, since they are of two users, and these do not.
+            ([60, 0], 200, [30, 30], 100, true),
+            ([60, 55], 200, [30, 30], 100, false),
             // Few repeats tell nothing.
-            ([60, 0], 200, [6, 19], true),
+            ([60, 0], 200, [6, 0], 19, true),
+            // One in a thousand more one way than the other is not much, however sure it is.
+            ([301_000, 300_000], 1_000_000, [0, 0], 0, false),
+            ([305_000, 300_000], 1_000_000, [0, 0], 0, true),
         ] {
-            assert_eq!(beyond(ways, compared, repeats), found, "{ways:?} of {compared}");
+            let is_found = is_beyond(tally(ways, compared), tally(repeats, again), (0.001, 1));
+            assert_eq!(is_found, found, "{ways:?} of {compared}");
         }
     }
 
     #[test]
     fn many_routes_need_more_to_be_sure() {
-        let twelve = |routes| is_beyond([9, 0], 200, Share::default(), (0.001, routes));
-        assert!(twelve(1) && !twelve(2_000));
+        let nine = |routes| is_beyond(tally([9, 0], 200), Tally::default(), (0.001, routes));
+        assert!(nine(1) && !nine(2_000));
+        let all = |routes| is_beyond(tally([20, 0], 20), Tally::default(), (0.001, routes));
+        assert!(all(2_000) && !all(20_000));
     }
 
     fn seeded() -> impl FnMut(u64) -> u64 {
@@ -219,9 +231,8 @@ mod tests {
             [ways[0], ways[1]]
         };
         for _ in 0..400 {
-            let ([one, other], [again, _]) = (drawn(300), drawn(300));
-            let repeats = Share { part: again, whole: 300 };
-            assert!(!is_beyond([one, other], 300, repeats, (0.001, 400)));
+            let (ways, again) = (drawn(300), drawn(300));
+            assert!(!is_beyond(tally(ways, 300), tally(again, 300), (0.001, 400)));
         }
     }
 
@@ -245,13 +256,12 @@ mod tests {
                     ways
                 };
                 let any = (0..routes).any(|_| {
-                    let ([one, other], again) = (drawn(compared), drawn(repeated));
-                    [([one, other], again[0]), ([other, one], again[1])].iter().any(
-                        |&(ways, part)| {
-                            let repeats = Share { part, whole: repeated };
-                            is_beyond(ways, compared, repeats, (0.001, routes))
-                        },
-                    )
+                    let (ways, again) = (drawn(compared), drawn(repeated));
+                    let back = |[one, other]: [u64; 2]| [other, one];
+                    [(ways, again), (back(ways), back(again))].into_iter().any(|(ways, again)| {
+                        let (seen, repeats) = (tally(ways, compared), tally(again, repeated));
+                        is_beyond(seen, repeats, (0.001, routes))
+                    })
                 });
                 alarms += u32::from(any);
             }

@@ -64,10 +64,10 @@ fn passed(all: &Groups<'_>) -> Finding {
 fn way(responses: &Responses, routes: usize) -> Option<bool> {
     let (ways, repeats) = (responses.sizes.ways, responses.size_repeats);
     let limit = (MAX_SHARE, routes);
-    if is_beyond([ways.less, ways.more], ways.compared, less(repeats), limit) {
+    if is_beyond(less(ways), less(repeats), limit) {
         return Some(false);
     }
-    is_beyond([ways.more, ways.less], ways.compared, more(repeats), limit).then_some(true)
+    is_beyond(more(ways), more(repeats), limit).then_some(true)
 }
 
 fn count(responses: &Responses, is_larger: bool) -> u64 {

@@ -7,8 +7,8 @@ use crate::summary::evidence::responses::{Change, Responses, Seen, class, status
 use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::DetectorInput;
 use crate::verdict::detectors::differing::{
-    Group, Groups, MIN_COMPARED, MORE_ROUTES, and_more, by_itself, groups, is_beyond, less, more,
-    named, such_as,
+    Group, Groups, MIN_COMPARED, MORE_ROUTES, Tally, and_more, by_itself, groups, is_beyond, less,
+    more, named, such_as,
 };
 use crate::verdict::{Finding, Outcome, finding};
 
@@ -137,9 +137,9 @@ fn found<'a>(
                 Change::Higher => more(responses.status_repeats),
                 _ => less(responses.status_repeats),
             };
-            let ways = [count, responses.count_changed(change.reverse())];
-            let limit = (limit, all.judged.len());
-            if !is_beyond(ways, responses.compared(), repeats, limit) {
+            let other = responses.count_changed(change.reverse());
+            let seen = Tally { one: count, other, whole: responses.compared() };
+            if !is_beyond(seen, repeats, (limit, all.judged.len())) {
                 return None;
             }
             let (pair, seen) = pairs().max_by_key(|(_, seen)| seen.count)?;

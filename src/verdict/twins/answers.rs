@@ -7,14 +7,13 @@ use std::time::Duration;
 use super::{failures, named, verdict_on};
 use crate::plan::Arrival;
 use crate::plan::answers::{Answer, Answers};
-use crate::recording::contents::Contents;
 use crate::sample::{Fate, Sample};
 use crate::summary::Summary;
 use crate::summary::examples::{answered, arrival};
 use crate::verdict::{Outcome, RunOutcome, Verdict};
 
 /// The answers of a plan, each changed by `change` from what production answered.
-fn answering(change: impl Fn(u64, &mut Arrival, &mut Sample)) -> Verdict {
+pub(super) fn answering(change: impl Fn(u64, &mut Arrival, &mut Sample)) -> Verdict {
     so_many(3_000, change)
 }
 
@@ -108,65 +107,35 @@ fn bodies_of_another_size_are_told_and_those_that_vary_by_themselves_are_not() {
     for check in ["response-status", "response-size"] {
         assert_eq!(named(&unknown, check).outcome, Outcome::Unknown);
     }
-    assert!(!is_there(&unknown, "response-content"), "nobody asked for it");
+    let is_there = unknown.findings.iter().any(|finding| finding.check == "response-content");
+    assert!(!is_there, "nobody asked for it");
 }
 
-fn with(shape: &str) -> Contents {
-    Contents { shape: Some(shape.into()), ..Contents::default() }
-}
-
-fn is_there(verdict: &Verdict, check: &str) -> bool {
-    verdict.findings.iter().any(|finding| finding.check == check)
-}
-
+/// A route that is seldom asked for may be gone without many errors in the whole.
 #[test]
-fn a_field_that_is_gone_is_told_by_its_name_and_one_that_comes_and_goes_is_not() {
-    let gone = answering(|_, arrival, sample| {
-        let answer = Answer {
-            status: 200,
-            contents: with("id: number\nprice: number"),
-            ..Answer::default()
-        };
-        arrival.answers.recorded = Some(Arc::new(answer));
-        sample.contents = Some(Box::new(with("id: number")));
-    });
-    let finding = named(&gone, "response-content");
-    let title = "GET /item/*: `price: number` is in 0 of 3\u{202f}000 bodies, and was in \
-                 3\u{202f}000 of those recorded";
-    assert_eq!((finding.outcome, finding.title.as_str()), (Outcome::Unknown, title));
-    let now_and_then = answering(|index, arrival, sample| {
-        let shape = |at: u64| if at % 7 < 3 { "id: number\nnote: string" } else { "id: number" };
-        let contents = with(shape(index * 5 + 1));
-        let answer = Answer { status: 200, contents, ..Answer::default() };
-        arrival.answers.recorded = Some(Arc::new(answer));
-        sample.contents = Some(Box::new(with(shape(index * 11 + 2))));
-    });
-    let finding = named(&now_and_then, "response-content");
-    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
-}
-
-#[test]
-fn bytes_that_never_differed_are_told_and_dates_in_a_page_are_not() {
-    let digests = |before: u8, recorded: u8, answered: u8| {
-        let with = |byte| Contents { digest: Some([byte; 16]), ..Contents::default() };
-        let answer = move |byte| {
-            Some(Arc::new(Answer { status: 200, contents: with(byte), ..Answer::default() }))
-        };
-        let verdict = answering(|index, arrival, sample| {
-            arrival.answers.recorded = answer(recorded);
-            arrival.answers.before = answer(before).filter(|_| index > 0);
-            sample.contents = Some(Box::new(with(answered)));
-        });
-        named(&verdict, "response-content").clone()
+fn a_route_without_answers_fails_the_run_and_a_few_lost_ones_do_not() {
+    let lost = |route: &'static str, which: fn(u64) -> bool| {
+        so_many(30_000, |index, arrival, sample| {
+            if index.is_multiple_of(1_500) {
+                arrival.route = "GET /terms".into();
+            }
+            if which(index) {
+                let fate = Fate::TimedOut;
+                *sample = Sample { fate, contents: None, ..sample.clone() };
+                arrival.route = route.into();
+            }
+        })
     };
-    let told = digests(1, 1, 2);
-    assert!(
-        told.title.contains("3\u{202f}000 bodies differ from those recorded, and 0 %"),
-        "{told:#?}"
-    );
-    for (before, recorded, answered) in [(1, 2, 3), (1, 1, 1)] {
-        let same = digests(before, recorded, answered);
-        assert_eq!(same.outcome, Outcome::Pass, "{same:#?}");
+    let gone = lost("GET /terms", |index| index.is_multiple_of(1_500));
+    assert_eq!(failures(&gone), ["errors"], "{:#?}", gone.findings);
+    let title = "GET /terms: 20 of 20 requests had no answer";
+    assert_eq!(named(&gone, "errors").title, title);
+    // As many, wherever they are; and two that happen to be of one route.
+    let spread = lost("GET /item/*", |index| index % 1_500 == 7);
+    let two = lost("GET /terms", |index| index == 1_500 || index == 3_000);
+    for healthy in [spread, two] {
+        assert!(failures(&healthy).is_empty(), "{:#?}", healthy.findings);
+        assert!(named(&healthy, "errors").title.contains("ended in an error"));
     }
 }
 
@@ -266,7 +235,7 @@ fn of_several_statuses_the_most_frequent_is_named_as_such() {
     let verdict = answering(|index, arrival, sample| {
         if index.is_multiple_of(100) {
             arrival.route = "GET /account".into();
-            sample.fate = Fate::Answered { status: if index % 300 == 0 { 403 } else { 302 } };
+            sample.fate = Fate::Answered { status: if index % 300 == 0 { 303 } else { 302 } };
         } else if index == 1 {
             // Something better elsewhere is no example of it.
             let answer = Answer { status: 404, ..Answer::default() };
@@ -294,76 +263,21 @@ fn the_example_of_a_smaller_body_is_a_smaller_one() {
     assert!(finding.evidence[1].contains("request 2 of the plan"), "{finding:#?}");
 }
 
-fn answered_with(contents: impl Fn(u64) -> [Contents; 2]) -> Verdict {
-    answering(|index, arrival, sample| {
-        let [recorded, answered] = contents(index);
-        let answer = Answer { status: 200, contents: recorded, ..Answer::default() };
-        arrival.answers.recorded = Some(Arc::new(answer));
-        sample.contents = Some(Box::new(answered));
-    })
-}
-
-/// A page instead of JSON is told; what could not be looked into is neither told nor a pass.
+/// One in ten users is known and gets the page, the others get the login: two that ask after one
+/// another differ often, and in both ways. Where nobody is known any more, nobody gets the page.
 #[test]
-fn no_json_where_json_was_is_told_and_what_is_not_known_is_no_pass() {
-    let page = Contents { is_no_json: true, ..Contents::default() };
-    let verdict = answered_with(|index| {
-        let answered = if index.is_multiple_of(3) { page.clone() } else { with("id: number") };
-        [with("id: number"), answered]
-    });
-    let finding = named(&verdict, "response-content");
-    let title = "GET /item/*: 1\u{202f}000 of 3\u{202f}000 bodies are no JSON, which all of \
-                 those recorded were";
-    assert_eq!((finding.outcome, finding.title.as_str()), (Outcome::Unknown, title));
-
-    let unread = answered_with(|_| [with("id: number"), Contents::default()]);
-    let finding = named(&unread, "response-content");
-    assert_eq!(finding.outcome, Outcome::Unknown, "{finding:#?}");
-    assert!(finding.evidence[0].starts_with("3\u{202f}000 bodies where JSON was"), "{finding:#?}");
-    // Where some could, they are told to be fewer.
-    let some = answered_with(|index| {
-        let answered = if index < 9 { Contents::default() } else { with("id: number") };
-        [with("id: number"), answered]
-    });
-    let finding = named(&some, "response-content");
-    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
-    assert!(finding.title.starts_with("2\u{202f}991 bodies"), "{finding:#?}");
-    assert!(finding.evidence[0].starts_with("9 bodies where JSON was recorded"), "{finding:#?}");
-}
-
-/// Values of JSON are others each time, and its fields tell whether it is as it was.
-#[test]
-fn other_bytes_of_json_with_the_same_fields_are_not_told() {
-    let verdict = answered_with(|index| {
-        let digest = |byte: u64| Some([u8::try_from(byte % 251).unwrap(); 16]);
-        let of = |digest| Contents { digest, ..with("id: number") };
-        [of(digest(1)), of(digest(index + 2))]
-    });
-    let finding = named(&verdict, "response-content");
-    assert_eq!(finding.outcome, Outcome::Pass, "{finding:#?}");
-}
-
-/// A new release may come when all room for sets of fields is taken.
-#[test]
-fn a_field_that_is_new_behind_many_sets_of_fields_is_told_and_names_that_are_values_are_not() {
-    let shape = |index: u64| format!("id: number\nn{}: null", index % 40);
-    let late = answered_with(|index| {
-        let more = if index < 1_000 { "" } else { "\nz: number\nz.a: number" };
-        [with(&shape(index)), with(&(shape(index) + more))]
-    });
-    let finding = named(&late, "response-content");
-    let title = "GET /item/*: `z: number` is in 2\u{202f}000 of 3\u{202f}000 bodies, and was in 0 \
-                 of those recorded (and 1 more difference)";
-    assert_eq!((finding.outcome, finding.title.as_str()), (Outcome::Unknown, title));
-    assert!(finding.evidence[0].starts_with("`z.a: number` is in"), "{finding:#?}");
-
-    let values = answered_with(|index| {
-        let name = |what: &str| format!("id: number\n{what}{index}: null");
-        [with(&name("ann")), with(&name("bob"))]
-    });
-    let finding = named(&values, "response-content");
-    assert_eq!(finding.outcome, Outcome::Unknown, "{finding:#?}");
-    assert!(finding.title.contains("of none can be said"), "{finding:#?}");
-    let told = finding.evidence.join(" ");
-    assert!(told.contains("1 route have more names of fields than are told apart"), "{told}");
+fn what_users_differ_by_hides_nothing() {
+    let users = |is_broken: bool| {
+        answering(|index, arrival, sample| {
+            let status = |at: u64| if at.is_multiple_of(10) { 200 } else { 302 };
+            let answer = |status| Some(Arc::new(Answer { status, ..Answer::default() }));
+            arrival.answers.before = answer(status(index + 1));
+            arrival.answers.recorded = answer(status(index));
+            let status = if is_broken { 302 } else { status(index) };
+            sample.fate = Fate::Answered { status };
+        })
+    };
+    assert_eq!(failures(&users(true)), ["response-status"]);
+    let healthy = users(false);
+    assert_eq!(named(&healthy, "response-status").outcome, Outcome::Pass, "{healthy:#?}");
 }
