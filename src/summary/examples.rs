@@ -47,7 +47,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
 
 /// What is known of its body.
 pub(crate) fn contents() -> Contents {
-    Contents { digest: Some([7; 16]), shape: Some("id: number".into()) }
+    Contents { digest: Some([7; 16]), shape: Some("id: number".into()), is_no_json: false }
 }
 
 /// Production's answer to any of them, whenever it was asked for.

@@ -1,6 +1,7 @@
 //! Recorded talks with a Redis, replayed against another one: what that one counted, and on which
 //! connections.
 
+mod answers;
 mod fates;
 mod hostile;
 mod talks;

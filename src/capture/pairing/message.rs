@@ -7,6 +7,7 @@ use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::recording::Flags;
 use crate::recording::contents::{Contents, Witness};
+use crate::recording::ledger::Ledger;
 use crate::recording::stored::Stored;
 
 /// A request as read from its stream.
@@ -78,13 +79,19 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Takes more of the body. `kept` counts bytes in memory; none are added where it is `pressed`.
-    pub(in crate::capture) fn body(&mut self, bytes: &[u8], kept: &mut usize, pressed: bool) {
+    /// Takes more of the body. `kept` counts bytes in memory; none are added where it is `pressed`,
+    /// and what is lost by that is told.
+    pub(in crate::capture) fn body(
+        &mut self,
+        bytes: &[u8],
+        kept: &mut usize,
+        (pressed, ledger): (bool, &mut Ledger),
+    ) {
         self.body_bytes += bytes.len() as u64;
         let Some(witness) = &mut self.witness else { return };
         let before = witness.held();
-        if pressed {
-            witness.let_go();
+        if pressed && witness.let_go() {
+            ledger.note("responses whose fields were not kept", 1);
         }
         witness.push(bytes);
         *kept = (*kept + witness.held()).saturating_sub(before);
