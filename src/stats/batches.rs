@@ -61,7 +61,12 @@ impl Batches {
         }
         let reach = student_quantile(1.0 - (1.0 - CONFIDENCE) / 2.0, below.len() - 1) * error;
         let (low, high) = (q - reach, q + reach);
-        (low > 0.0 && high < 1.0).then(|| [low, high].map(|q| self.all.value_at_quantile(q)))
+        if low <= 0.0 || high >= 1.0 {
+            return None;
+        }
+        // Times are told apart by two digits only: what is between lies within.
+        let [low, high] = [low, high].map(|q| self.all.value_at_quantile(q));
+        Some([self.all.lowest_equivalent(low), self.all.highest_equivalent(high)])
     }
 }
 

@@ -141,10 +141,9 @@ pub(super) fn checked(
     length: Duration,
 ) -> Vec<Checked> {
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
-    let is_asked = |each: &&Expectation| {
-        let of = each.clauses.act;
-        each.metric != MetricName::Probe
-            && if act == ActName::Capacity { of.is_none() } else { of == Some(act) }
+    let is_asked = |each: &&Expectation| match act {
+        ActName::Capacity => each.is_told_by_load(),
+        _ => each.metric != MetricName::Probe && each.clauses.act == Some(act),
     };
     let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));
     let holds = |outcome: Outcome| match outcome {

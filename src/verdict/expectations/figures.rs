@@ -82,10 +82,12 @@ fn gauge(series: &Series, bound: &Bound, [from, to]: [u64; 2]) -> Option<(bool, 
     let looks = series.points.iter().filter(|(at, _)| (from..=to).contains(at));
     let (mut worst, mut since, mut is_broken) = (None::<(u64, f64)>, None, false);
     for (at, value) in looks.copied() {
-        let is_worse = worst.is_none_or(|(_, worst)| match bound.op.is_ceiling() {
-            true => value > worst,
-            false => value < worst,
-        });
+        let is_worse =
+            worst.is_none_or(
+                |(_, worst)| {
+                    if bound.op.is_ceiling() { value > worst } else { value < worst }
+                },
+            );
         if is_worse {
             worst = Some((at, value));
         }
