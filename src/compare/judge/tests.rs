@@ -21,7 +21,7 @@ fn runs_that_replay_nothing_are_judged_by_the_capacity() {
     let base = seeking(&BASE.map(Ok));
     let few = |value: f64| [Ok(value), Ok(value * 1.01), Ok(value * 0.99)];
     for (new, outcome, told) in [
-        (few(2.1), Outcome::Regression, "capacity is worse by −48"),
+        (few(2.1), Outcome::Regression, "capacity is worse by −47"),
         (few(8.1), Outcome::Improvement, "capacity is better by +10"),
         (few(4.03), Outcome::NoRegression, "a change of capacity by "),
         (
