@@ -10,8 +10,8 @@ use crate::compare::{Judged, Options, Outcome, told};
 use crate::stats::shares::Share;
 use crate::units::format_counted;
 
-/// A route of fewer requests in some run is not compared: of those, neither a percentile nor a share
-/// is known.
+/// A route of fewer requests in some run is not compared: of those, neither a percentile nor a
+/// share is known.
 pub const LEAST_REQUESTS: u64 = 100;
 
 /// A route that every run has often enough.

@@ -1,4 +1,5 @@
-//! A metric of both sides: what was found of it, corrected for all that was asked, and what is said.
+//! A metric of both sides: what was found of it, corrected for all that was asked, and what is
+//! said.
 
 use crate::compare::gate::{self, Found};
 use crate::compare::metric::{Metric, Quantity};

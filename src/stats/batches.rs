@@ -1,8 +1,8 @@
 //! How sure a quantile of one run is: batched indicators (science, section 10).
 //!
-//! Requests of one run are alike, and an interval that takes them for independent is far too narrow.
-//! The time of the run is cut into batches; how the share below the quantile differs from batch to
-//! batch says how much it is worth.
+//! Requests of one run are alike, and an interval that takes them for independent is far too
+//! narrow. The time of the run is cut into batches; how the share below the quantile differs from
+//! batch to batch says how much it is worth.
 
 use hdrhistogram::Histogram;
 
@@ -85,8 +85,8 @@ mod tests {
     use crate::stats::counts::as_index;
     use crate::stats::histograms::record_time;
 
-    /// A run of 200 seconds with 100 lognormal times each; each second has a level of its own, whose
-    /// logarithm follows that of the second before by half.
+    /// A run of 200 seconds with 100 lognormal times each; each second has a level of its own,
+    /// whose logarithm follows that of the second before by half.
     fn run(random: &mut ChaCha8Rng, levels: f64) -> Vec<Histogram<u64>> {
         let mut normal =
             |deviation: f64| -> f64 { random.sample(Normal::new(0.0, deviation).unwrap()) };

@@ -178,7 +178,8 @@ fn a_load_is_held_against_a_baseline_as_well() {
     }
 }
 
-/// A scenario for the stage, whose store is slow while its cache is cold, with a real Redis watched.
+/// A scenario for the stage, whose store is slow while its cache is cold, with a real Redis
+/// watched.
 fn cold_stage(folder: &Path, port: u16, expect: &str) {
     let lines: Vec<String> = (0..1_200)
         .map(|index: u64| {

@@ -133,8 +133,8 @@ fn told(act: ActName, findings: &[Finding]) -> String {
     )
 }
 
-/// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that is
-/// expected of the replay, as far as a load alone tells it.
+/// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that
+/// is expected of the replay, as far as a load alone tells it.
 pub(super) fn checked(
     (scenario, act): (&Scenario, ActName),
     summary: &Summary,

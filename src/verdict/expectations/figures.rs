@@ -12,8 +12,8 @@ use crate::units::format_duration;
 use crate::verdict::Outcome;
 use crate::verdict::expectations::around::Around;
 
-/// What a figure says of an expectation. It fails by what was seen, and passes only where all of the
-/// time that it is about was seen.
+/// What a figure says of an expectation. It fails by what was seen, and passes only where all of
+/// the time that it is about was seen.
 pub(super) fn checked(expectation: &Expectation, around: &Around<'_>) -> (Outcome, String) {
     held(expectation, around).unwrap_or_else(|why| (Outcome::Unknown, why))
 }

@@ -1,4 +1,5 @@
-//! A release that is slower on one route, the capacity that was found, and what two runs tell alone.
+//! A release that is slower on one route, the capacity that was found, and what two runs tell
+//! alone.
 
 use peakhour::act::capacity::seen::{Asked, Capacity};
 use peakhour::act::{Evidence, Performed};
