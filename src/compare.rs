@@ -116,8 +116,8 @@ pub struct Judged {
     pub change: Option<f64>,
     /// Its 95 % interval, where so many runs have one.
     pub interval: Option<[f64; 2]>,
-    /// Of one run beside one, the 95 % interval of the change as far as the two runs alone tell. What
-    /// runs of one release differ by is not in it, so that no outcome rests on it.
+    /// Of one run beside one, the 95 % interval of the change as far as the two runs alone tell.
+    /// What runs of one release differ by is not in it, so that no outcome rests on it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub within: Option<[f64; 2]>,
     /// How likely so large a change is without one, corrected for the number of metrics

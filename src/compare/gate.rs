@@ -41,9 +41,9 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The least shift that is seen in four of five comparisons where this test has so large a share
-    /// of the allowed chance, were it the only one that changed: it must be unlikely, and above what
-    /// matters.
+    /// The least shift that is seen in four of five comparisons where this test has so large a
+    /// share of the allowed chance, were it the only one that changed: it must be unlikely, and
+    /// above what matters.
     pub(super) fn seen_at(&self, share: f64) -> f64 {
         detectable_at(self.error, Some(self.freedom), share)
             .max(self.limit + normal_quantile(POWER) * self.error)

@@ -34,6 +34,9 @@ pub fn judge(base: &[Run], new: &[Run], options: &Options) -> Result<Comparison,
     let mut limits = differing;
     limits.extend(weaknesses(base, new, design));
     limits.extend(routes.left_out());
+    if matches!(design, Design::Gate | Design::Single) {
+        limits.extend(routes.blind(options));
+    }
     Ok(Comparison {
         outcome,
         statement: statement(outcome, (&metrics, &routes), runs, options),
@@ -215,6 +218,10 @@ fn unknown(
     options: &Options,
 ) -> String {
     // One run on a side tells nothing of the noise: it is taken as known.
+    let is_essential = |metric: Metric| match metric {
+        Metric::Capacity => !replayed(metrics),
+        _ => ESSENTIAL.contains(&metric),
+    };
     let freedom = (Design::of(base, new) != Design::Pair).then(|| base + new - 2);
     let tests = metrics.iter().filter(|judged| judged.change.is_some()).count();
     let error = standard_error(options.noise, base, new);
@@ -238,7 +245,7 @@ fn unknown(
         Design::Gate | Design::Single => {
             let why = metrics.iter().find(|judged| {
                 judged.outcome == Outcome::Unknown
-                    && (judged.is_somewhere() || ESSENTIAL.contains(&judged.metric))
+                    && (judged.is_somewhere() || is_essential(judged.metric))
             });
             let of_route = || {
                 let lacks = |judged: &&Judged| !judged.is_there() && judged.is_somewhere();
@@ -340,3 +347,6 @@ fn changed(base: &[Run], new: &[Run]) -> Vec<String> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests;

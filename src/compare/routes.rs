@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use crate::compare::metric::Metric;
 use crate::compare::run::{OfRoute, Run};
 use crate::compare::tested::{Tested, tested};
-use crate::compare::{Judged, Options, Outcome};
+use crate::compare::{Judged, Options, Outcome, told};
 use crate::stats::shares::Share;
 use crate::units::format_counted;
 
-/// A route of fewer requests in some run is not compared: of those, neither a percentile nor a share
-/// is known.
+/// A route of fewer requests in some run is not compared: of those, neither a percentile nor a
+/// share is known.
 pub const LEAST_REQUESTS: u64 = 100;
 
 /// A route that every run has often enough.
@@ -59,6 +59,20 @@ impl Routes {
         });
         all.truncate(most);
         all
+    }
+
+    /// Of how many routes too little is seen for saying that they did not change.
+    pub(super) fn blind(&self, options: &Options) -> Option<String> {
+        let is_blind = |judged: &Judged| judged.outcome == Outcome::Unknown && judged.is_there();
+        let blind = self.compared.iter().filter(|of| of.metrics.iter().any(is_blind)).count();
+        (blind > 0).then(|| {
+            format!(
+                "{blind} of {} have a figure of which a change of {} could go unseen, or of \
+                 errors one by 1 in 100",
+                format_counted(self.compared.len() as u64, "route", "routes"),
+                told(options.unseen)
+            )
+        })
     }
 
     /// The routes that could not be compared, and why.

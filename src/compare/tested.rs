@@ -1,4 +1,5 @@
-//! A metric of both sides: what was found of it, corrected for all that was asked, and what is said.
+//! A metric of both sides: what was found of it, corrected for all that was asked, and what is
+//! said.
 
 use crate::compare::gate::{self, Found};
 use crate::compare::metric::{Metric, Quantity};
@@ -48,7 +49,7 @@ pub(super) fn tested(
 
 /// The part of the allowed chance that the figures of the whole run have, where routes are tested
 /// too: else a hundred routes would hide what all of them show together.
-const WHOLE: f64 = 0.5;
+const WHOLE: f64 = 0.8;
 
 /// Corrects the p-values of all that is tested together after Holm, by whom tests may have weights.
 pub(super) fn correct(whole: &mut [Tested], routes: &mut [Tested]) {

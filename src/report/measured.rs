@@ -270,8 +270,8 @@ const COMPARED: [(Metric, f64); 4] = [
 const MOST_MISSING: f64 = 0.1;
 
 /// The share of the requests that had no answer, where it is too large beside what lies beyond a
-/// quantile. What was never answered was not fast, and is beyond all that was measured: the quantile
-/// of all requests is a higher one of those that were answered.
+/// quantile. What was never answered was not fast, and is beyond all that was measured: the
+/// quantile of all requests is a higher one of those that were answered.
 pub(in crate::report) fn missing_beyond(q: f64, answers: u64, asked: u64) -> Option<f64> {
     let missing = as_f64(asked.saturating_sub(answers)) / as_f64(asked.max(1));
     (missing > (1.0 - q) * MOST_MISSING).then_some(missing)

@@ -301,8 +301,8 @@ pub struct Quantiles {
     pub count: u64,
 }
 
-/// A quantile's 95 % interval within one run, by batches of its time. Another run of the same release
-/// may well lie outside of it: what differs between runs is not in it.
+/// A quantile's 95 % interval within one run, by batches of its time. Another run of the same
+/// release may well lie outside of it: what differs between runs is not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Within {
     /// The quantile, from 0 to 1.

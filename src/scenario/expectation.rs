@@ -175,6 +175,12 @@ impl Expectation {
         }
     }
 
+    /// Any load tells it by itself: it asks of no act, no probe and no other run.
+    pub fn is_told_by_load(&self) -> bool {
+        let is_beside = matches!(self.bound.value(), Value::TimesBaseline(_));
+        self.metric != MetricName::Probe && self.clauses.act.is_none() && !is_beside
+    }
+
     /// What holds where it does not, without its clauses; `None` where it is no comparison.
     pub fn opposite(&self) -> Option<String> {
         let (claim, _) = split_at_clauses(&self.text);

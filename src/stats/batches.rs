@@ -1,8 +1,8 @@
 //! How sure a quantile of one run is: batched indicators (science, section 10).
 //!
-//! Requests of one run are alike, and an interval that takes them for independent is far too narrow.
-//! The time of the run is cut into batches; how the share below the quantile differs from batch to
-//! batch says how much it is worth.
+//! Requests of one run are alike, and an interval that takes them for independent is far too
+//! narrow. The time of the run is cut into batches; how the share below the quantile differs from
+//! batch to batch says how much it is worth.
 
 use hdrhistogram::Histogram;
 
@@ -61,7 +61,12 @@ impl Batches {
         }
         let reach = student_quantile(1.0 - (1.0 - CONFIDENCE) / 2.0, below.len() - 1) * error;
         let (low, high) = (q - reach, q + reach);
-        (low > 0.0 && high < 1.0).then(|| [low, high].map(|q| self.all.value_at_quantile(q)))
+        if low <= 0.0 || high >= 1.0 {
+            return None;
+        }
+        // Times are told apart by two digits only: what is between lies within.
+        let [low, high] = [low, high].map(|q| self.all.value_at_quantile(q));
+        Some([self.all.lowest_equivalent(low), self.all.highest_equivalent(high)])
     }
 }
 
@@ -80,8 +85,8 @@ mod tests {
     use crate::stats::counts::as_index;
     use crate::stats::histograms::record_time;
 
-    /// A run of 200 seconds with 100 lognormal times each; each second has a level of its own, whose
-    /// logarithm follows that of the second before by half.
+    /// A run of 200 seconds with 100 lognormal times each; each second has a level of its own,
+    /// whose logarithm follows that of the second before by half.
     fn run(random: &mut ChaCha8Rng, levels: f64) -> Vec<Histogram<u64>> {
         let mut normal =
             |deviation: f64| -> f64 { random.sample(Normal::new(0.0, deviation).unwrap()) };

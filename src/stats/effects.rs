@@ -67,8 +67,8 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     holm_weighted(&p.iter().map(|p| (*p, 1.0)).collect::<Vec<_>>())
 }
 
-/// The same of p-values that have weights, all of them above 0: one of twice the weight may be twice
-/// as large. The chance of a false alarm among all of them stays the same.
+/// The same of p-values that have weights, all of them above 0: one of twice the weight may be
+/// twice as large. The chance of a false alarm among all of them stays the same.
 pub fn holm_weighted(p: &[(f64, f64)]) -> Vec<f64> {
     let ratio = |at: usize| p[at].0 / p[at].1;
     let mut order: Vec<usize> = (0..p.len()).collect();

@@ -133,18 +133,20 @@ fn told(act: ActName, findings: &[Finding]) -> String {
     )
 }
 
-/// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that is
-/// expected of the replay, as far as a load alone tells it.
+/// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that
+/// is expected of the replay, as far as a load alone tells it.
 pub(super) fn checked(
     (scenario, act): (&Scenario, ActName),
     summary: &Summary,
     length: Duration,
 ) -> Vec<Checked> {
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
-    let is_asked = |each: &&Expectation| {
-        let of = each.clauses.act;
-        !matches!(each.metric, MetricName::Probe | MetricName::Warmup)
-            && if act == ActName::Capacity { of.is_none() } else { of == Some(act) }
+    let is_asked = |each: &&Expectation| match act {
+        ActName::Capacity => each.is_told_by_load(),
+        _ => {
+            !matches!(each.metric, MetricName::Probe | MetricName::Warmup)
+                && each.clauses.act == Some(act)
+        }
     };
     let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));
     let holds = |outcome: Outcome| match outcome {

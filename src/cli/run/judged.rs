@@ -138,7 +138,7 @@ pub(super) fn set_beside(report: &mut Report, saved: Option<&Saved>) {
     match beside(report, saved, name) {
         Ok(baseline) => report.baseline = Some(baseline),
         Err(error) => {
-            report.facts.warnings.push(format!("nothing is set beside this run: {error}"))
+            report.facts.warnings.push(format!("nothing is set beside this run: {error}"));
         }
     }
 }

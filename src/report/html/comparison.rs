@@ -45,8 +45,11 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
             ("changed", "What else changed", others(&comparison.changed)),
             ("runs", "Runs", runs(compared)),
         ]
+        .into_iter()
+        // Runs of one route have none to be compared.
+        .filter(|(id, _, table)| *id != "routes" || !table.rows.is_empty())
         .map(|(id, title, table)| Section { id, title, tables: vec![table] })
-        .into(),
+        .collect(),
         version: sentence(env!("CARGO_PKG_VERSION")),
         script: first_script(&sources),
     };

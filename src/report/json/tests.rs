@@ -162,9 +162,9 @@ fn difference(one: &Value, other: &Value, place: &str) -> Option<String> {
         }
         (Value::Array(ones), Value::Array(others)) if ones.len() == others.len() => {
             let pairs = ones.iter().zip(others).enumerate();
-            pairs.into_iter().find_map(|(at, (one, other))| {
-                difference(one, other, &format!("{place}/{at}"))
-            })
+            pairs
+                .into_iter()
+                .find_map(|(at, (one, other))| difference(one, other, &format!("{place}/{at}")))
         }
         _ => (one != other).then(|| format!("{place}: {one} became {other}")),
     }

@@ -10,8 +10,8 @@ use crate::shape::OTHER_ROUTES;
 use crate::stats::counts::as_f64;
 use crate::stats::shares::Share;
 
-/// Adds them. Names are foreign, and a file may have been made up: only so many are kept, each once,
-/// and the others are counted.
+/// Adds them. Names are foreign, and a file may have been made up: only so many are kept, each
+/// once, and the others are counted.
 pub(super) fn add(report: &Report, run: &mut Run) {
     run.unlisted = report.other_routes.routes;
     for row in &report.routes {

@@ -21,8 +21,8 @@ pub struct Around<'a> {
     pub acts: &'a [Performed],
     /// What the probes saw.
     pub probes: &'a [Record],
-    /// From when to when the load of the replay was sent, ns since the start of the rehearsal; `None`
-    /// where nothing was replayed.
+    /// From when to when the load of the replay was sent, ns since the start of the rehearsal;
+    /// `None` where nothing was replayed.
     pub replayed: Option<[u64; 2]>,
 }
 

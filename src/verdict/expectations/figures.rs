@@ -12,8 +12,8 @@ use crate::units::format_duration;
 use crate::verdict::Outcome;
 use crate::verdict::expectations::around::Around;
 
-/// What a figure says of an expectation. It fails by what was seen, and passes only where all of the
-/// time that it is about was seen.
+/// What a figure says of an expectation. It fails by what was seen, and passes only where all of
+/// the time that it is about was seen.
 pub(super) fn checked(expectation: &Expectation, around: &Around<'_>) -> (Outcome, String) {
     held(expectation, around).unwrap_or_else(|why| (Outcome::Unknown, why))
 }
@@ -82,10 +82,12 @@ fn gauge(series: &Series, bound: &Bound, [from, to]: [u64; 2]) -> Option<(bool, 
     let looks = series.points.iter().filter(|(at, _)| (from..=to).contains(at));
     let (mut worst, mut since, mut is_broken) = (None::<(u64, f64)>, None, false);
     for (at, value) in looks.copied() {
-        let is_worse = worst.is_none_or(|(_, worst)| match bound.op.is_ceiling() {
-            true => value > worst,
-            false => value < worst,
-        });
+        let is_worse =
+            worst.is_none_or(
+                |(_, worst)| {
+                    if bound.op.is_ceiling() { value > worst } else { value < worst }
+                },
+            );
         if is_worse {
             worst = Some((at, value));
         }
