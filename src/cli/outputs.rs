@@ -15,9 +15,11 @@ pub fn note(quiet: bool, text: &str) {
     }
 }
 
-/// Standard output is a terminal, and `NO_COLOR` is not set.
+/// Standard output is a terminal that knows colours, and `NO_COLOR` is not set.
 pub fn stdout_wants_colour() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    io::stdout().is_terminal() && !is_unwanted && !is_dumb
 }
 
 /// Text with what was captured in it, fit for a terminal: control characters would be obeyed.

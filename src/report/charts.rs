@@ -8,6 +8,7 @@ pub(crate) mod history;
 pub(crate) mod likeness;
 mod marks;
 mod percentiles;
+mod plot;
 mod points;
 mod probes;
 mod situation;
@@ -16,10 +17,10 @@ mod stacked;
 use std::cmp::Reverse;
 
 use plotly::common::{Anchor, Fill, Line, LineShape, Marker, Mode, Orientation, Title};
-use plotly::configuration::DisplayModeBar;
 use plotly::layout::{Axis, AxisType, HoverMode, Legend, Margin, RangeMode};
-use plotly::{Bar, Configuration, Layout, Plot, Scatter, Trace};
+use plotly::{Bar, Layout, Scatter, Trace};
 
+use crate::report::charts::plot::{plot_json, plot_value};
 use crate::report::charts::points::{Point, points, points_up_to, seconds_per, seconds_per_point};
 use crate::report::model::{Mark, Report};
 use crate::report::text::{clean, nanos};
@@ -326,30 +327,6 @@ fn cleaned(text: &str) -> String {
 fn plain(text: &str) -> String {
     let escaped = cleaned(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     if escaped.starts_with("--") { format!(" {escaped}") } else { escaped }
-}
-
-fn plot_json(traces: Vec<Box<dyn Trace>>, layout: Layout) -> String {
-    plot_of(traces, layout).to_json()
-}
-
-/// The same, to be completed by what the library has no words for.
-fn plot_value(traces: Vec<Box<dyn Trace>>, layout: Layout) -> serde_json::Value {
-    serde_json::to_value(plot_of(traces, layout)).unwrap_or_default()
-}
-
-/// A plot carries a copy of all scripts, so it lives only as long as it takes to write it down.
-fn plot_of(traces: Vec<Box<dyn Trace>>, layout: Layout) -> Plot {
-    let mut plot = Plot::new();
-    plot.add_traces(traces);
-    plot.set_layout(layout);
-    plot.set_configuration(
-        Configuration::new()
-            .responsive(true)
-            .display_logo(false)
-            .typeset_math(false)
-            .display_mode_bar(DisplayModeBar::Hover),
-    );
-    plot
 }
 
 /// Milliseconds with three decimals, which is what the page's size allows for.

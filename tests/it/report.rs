@@ -2,6 +2,7 @@
 
 mod beside;
 mod bounds;
+mod colours;
 mod contrast;
 
 use std::collections::BTreeMap;
