@@ -9,6 +9,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::rehearsal::alone;
+use crate::schema;
 use crate::support::{Ran, peakhour};
 
 /// Twelve seconds of short sessions, `rate` requests a second, at random moments.
@@ -53,6 +54,7 @@ fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        schema::holds(&run);
         let spoiled = run["acts"][0]["evidence"]["capacity"]["ended"] == "generator";
         last = Some((ran, run, reports));
         if !spoiled {

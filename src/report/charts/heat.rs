@@ -6,7 +6,7 @@ use plotly::{HeatMap, Trace};
 use crate::report::charts::{Chart, axis, base_layout, plot_value};
 use crate::report::figures::{Heat, ROWS_A_DECADE, row_begins};
 use crate::report::text::nanos;
-use crate::stats::counts::{as_f64, as_index};
+use crate::stats::counts::{as_f64, as_index, total};
 use crate::units::format_count;
 
 /// The chart; none where nothing was answered.
@@ -17,8 +17,9 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
     let z: Vec<Vec<Option<f64>>> = (0..rows)
         .map(|row| heat.columns.iter().map(|column| shade(count(column, row))).collect())
         .collect();
-    let x: Vec<u64> = (0..heat.columns.len() as u64).map(|at| at * heat.seconds).collect();
-    let y: Vec<u64> = (0..rows as u64).map(|row| heat.first_row + row).collect();
+    let x: Vec<u64> =
+        (0..heat.columns.len() as u64).map(|at| at.saturating_mul(heat.seconds)).collect();
+    let y: Vec<u64> = (0..rows as u64).map(|row| heat.first_row.saturating_add(row)).collect();
     let scale = [(0.0, "--cool"), (0.5, "--warm"), (1.0, "--hot")];
     let scale = scale.map(|(at, colour)| ColorScaleElement(at, colour.to_owned()));
     let trace = HeatMap::new(x, y, z)
@@ -26,7 +27,7 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
         .color_scale(ColorScale::Vector(scale.into()))
         .hover_on_gaps(false)
         .show_scale(true);
-    let ticks: Vec<u64> = (heat.first_row..=heat.first_row + rows as u64)
+    let ticks: Vec<u64> = (heat.first_row..=heat.first_row.saturating_add(rows as u64))
         .filter(|row| row.is_multiple_of(u64::from(ROWS_A_DECADE)))
         .collect();
     let layout = base_layout().x_axis(axis("seconds since the start of the replay")).y_axis(
@@ -63,7 +64,7 @@ fn begin(row: u64) -> String {
 }
 
 fn told(heat: &Heat) -> String {
-    let answers: u64 = heat.columns.iter().flatten().sum();
+    let answers = total(heat.columns.iter().flatten().copied());
     let fullest =
         heat.columns.iter().zip(0_u64..).filter_map(|(column, at)| {
             Some((column.iter().rposition(|count| *count > 0)? as u64, at))
@@ -74,19 +75,19 @@ fn told(heat: &Heat) -> String {
          took {} or more, in the column of second {}.",
         format_count(answers),
         if heat.seconds == 1 { "a second".to_owned() } else { format!("{} seconds", heat.seconds) },
-        slowest.map_or_else(String::new, |(row, _)| begin(heat.first_row + row)),
-        slowest.map_or(0, |(_, at)| at * heat.seconds),
+        slowest.map_or_else(String::new, |(row, _)| begin(heat.first_row.saturating_add(row))),
+        slowest.map_or(0, |(_, at)| at.saturating_mul(heat.seconds)),
     )
 }
 
 fn numbers(heat: &Heat, column: &[u64], at: u64) -> Vec<String> {
     let row = |row: Option<usize>| {
-        row.map_or_else(|| "–".to_owned(), |row| begin(heat.first_row + row as u64))
+        row.map_or_else(|| "–".to_owned(), |row| begin(heat.first_row.saturating_add(row as u64)))
     };
     let most = column.iter().zip(0_usize..).filter(|(count, _)| **count > 0);
     vec![
-        (at * heat.seconds).to_string(),
-        column.iter().sum::<u64>().to_string(),
+        at.saturating_mul(heat.seconds).to_string(),
+        total(column.iter().copied()).to_string(),
         row(column.iter().position(|count| *count > 0)),
         row(most.max_by_key(|(count, _)| **count).map(|(_, row)| row)),
         row(column.iter().rposition(|count| *count > 0)),

@@ -4,6 +4,7 @@ use crate::report::html::table::{Kind, TableView, amount, dash, numeric, text};
 use crate::report::html::tables::Section;
 use crate::report::responses::{Compared, Route};
 use crate::report::text::{number, share};
+use crate::stats::counts::total;
 use crate::summary::evidence::responses::Ways;
 use crate::units::format_count;
 
@@ -55,14 +56,14 @@ fn row(route: &Route) -> Vec<crate::report::html::table::Cell> {
         .collect();
     let by_itself = |ways: Ways| match ways.compared {
         0 => dash(),
-        compared => numeric(share(ways.less + ways.more, compared)),
+        compared => numeric(share(total([ways.less, ways.more]), compared)),
     };
     let sizes = route.sizes.ways;
     vec![
         text(&route.route),
         amount(route.compared),
         text(&statuses.join(", ")),
-        amount(route.classes.less + route.classes.more),
+        amount(total([route.classes.less, route.classes.more])),
         by_itself(route.class_repeats),
         amount(sizes.compared),
         amount(sizes.less),
