@@ -134,7 +134,9 @@ fn alternatives(schema: &Value, place: &str, all: &mut BTreeSet<(String, usize)>
         alternatives(each, &format!("{place}.{name}"), all);
     }
     for (field, behind) in [("items", "[]"), ("additionalProperties", ".*")] {
-        alternatives(&schema[field], &format!("{place}{behind}"), all);
+        if let Some(each) = schema.get(field) {
+            alternatives(each, &format!("{place}{behind}"), all);
+        }
     }
 }
 
