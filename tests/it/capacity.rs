@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::redis_replay::{line, url};
 use crate::rehearsal::alone;
+use crate::schema;
 use crate::servers;
 use crate::support::{Ran, peakhour};
 
@@ -60,6 +61,7 @@ fn rehearse_against(folder: &Path, act: &str, more: &str, arguments: &[&str]) ->
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        schema::holds(&run);
         let spoiled = run["acts"][0]["evidence"]["capacity"]["ended"] == "generator";
         last = Some((ran, run, reports));
         if !spoiled {

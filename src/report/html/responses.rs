@@ -4,7 +4,7 @@ use crate::report::html::table::{Kind, TableView, amount, dash, measure, text};
 use crate::report::html::tables::Section;
 use crate::report::responses::{Compared, Route};
 use crate::report::text::{number, share};
-use crate::stats::counts::as_f64;
+use crate::stats::counts::{as_f64, total};
 use crate::summary::evidence::responses::Ways;
 use crate::units::format_count;
 
@@ -73,7 +73,7 @@ fn row(route: &Route) -> Vec<crate::report::html::table::Cell> {
     let by_itself = |ways: Ways| match ways.compared {
         0 => dash(),
         compared => {
-            let other = ways.less.saturating_add(ways.more);
+            let other = total([ways.less, ways.more]);
             measure(share(other, compared), as_f64(other) / as_f64(compared))
         }
     };
@@ -82,7 +82,7 @@ fn row(route: &Route) -> Vec<crate::report::html::table::Cell> {
         text(&route.route),
         amount(route.compared),
         text(&statuses.join(", ")),
-        amount(route.classes.less + route.classes.more),
+        amount(total([route.classes.less, route.classes.more])),
         by_itself(route.class_repeats),
         amount(sizes.compared),
         amount(sizes.less),

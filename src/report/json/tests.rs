@@ -134,7 +134,9 @@ fn alternatives(schema: &Value, place: &str, all: &mut BTreeSet<(String, usize)>
         alternatives(each, &format!("{place}.{name}"), all);
     }
     for (field, behind) in [("items", "[]"), ("additionalProperties", ".*")] {
-        alternatives(&schema[field], &format!("{place}{behind}"), all);
+        if let Some(each) = schema.get(field) {
+            alternatives(each, &format!("{place}{behind}"), all);
+        }
     }
 }
 
@@ -150,37 +152,55 @@ fn told(value: Value) -> Value {
     }
 }
 
+/// What is left out of a file because it is what readers take for granted.
+const TAKEN_FOR_GRANTED: [&str; 1] = ["/facts/origin: \"recorded\" became null"];
+
 /// Where two values are not alike.
-fn difference(one: &Value, other: &Value, place: &str) -> Option<String> {
+fn differences(one: &Value, other: &Value, place: &str, found: &mut BTreeSet<String>) {
     match (one, other) {
         (Value::Object(ones), Value::Object(others)) => {
             let names: BTreeSet<&String> = ones.keys().chain(others.keys()).collect();
             let of = |from: &Map<String, Value>, name| from.get(name).cloned().unwrap_or_default();
-            names.into_iter().find_map(|name| {
-                difference(&of(ones, name), &of(others, name), &format!("{place}/{name}"))
-            })
+            for name in names {
+                differences(&of(ones, name), &of(others, name), &format!("{place}/{name}"), found);
+            }
         }
         (Value::Array(ones), Value::Array(others)) if ones.len() == others.len() => {
-            let pairs = ones.iter().zip(others).enumerate();
-            pairs
-                .into_iter()
-                .find_map(|(at, (one, other))| difference(one, other, &format!("{place}/{at}")))
+            for (one, other) in ones.iter().zip(others) {
+                differences(one, other, &format!("{place}[]"), found);
+            }
         }
-        _ => (one != other).then(|| format!("{place}: {one} became {other}")),
+        _ if one == other => {}
+        _ => {
+            let told = format!("{place}: {one} became {other}");
+            if !TAKEN_FOR_GRANTED.contains(&&*told) {
+                found.insert(told);
+            }
+        }
     }
 }
 
 #[test]
 fn whatever_the_schema_allows_is_read_and_written_alike() {
+    with_room(read_and_written);
+}
+
+/// Readers of large types need much of the stack where nothing is optimised.
+fn with_room(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(64 << 20).spawn(test).unwrap();
+    assert!(thread.join().is_ok(), "see the panic above");
+}
+
+fn read_and_written() {
     let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
-    let mut taken = BTreeSet::new();
+    let (mut taken, mut apart) = (BTreeSet::new(), BTreeSet::new());
     for run in 0..RUNS {
         let made = made_up(&schema, run, &mut taken);
         let written = render(&read_back(&made)).unwrap();
         let written: Value = serde_json::from_str(&written).unwrap();
-        let apart = difference(&told(made), &told(written), "");
-        assert_eq!(apart, None, "run {run}");
+        differences(&told(made), &told(written), "", &mut apart);
     }
+    assert_eq!(apart, BTreeSet::new());
     let mut all = BTreeSet::new();
     alternatives(&schema, "run", &mut all);
     for (name, each) in schema["$defs"].as_object().unwrap() {
@@ -193,20 +213,35 @@ fn whatever_the_schema_allows_is_read_and_written_alike() {
 /// However large the numbers are, and whatever contradicts what: a file may say anything.
 #[test]
 fn whatever_a_run_says_its_reports_are_written() {
+    with_room(reports_are_written);
+}
+
+fn reports_are_written() {
     let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
+    let writers: [(&str, fn(&Report) -> bool); 6] = [
+        ("html", |report| html::write(report, &mut std::io::sink()).is_ok()),
+        ("terminal", |report| {
+            let narrow = terminal::render(report, Style { width: 20, colour: true }, &[]);
+            let wide = terminal::render(report, Style { width: 200, colour: true }, &[]);
+            !narrow.is_empty() && !wide.is_empty() && !terminal::line(report, &[]).is_empty()
+        }),
+        ("junit", |report| junit::render(report).is_ok()),
+        ("gitlab", |report| annotations::gitlab(report).is_ok()),
+        ("texts", |report| {
+            !markdown::render(report).is_empty() && !annotations::github(report).is_empty()
+        }),
+        // It contradicts itself, and is none of a comparison.
+        ("measured", |report| measured(report, "run").is_err()),
+    ];
+    let mut failed = BTreeSet::new();
     for run in 0..60 {
         let report = read_back(&made_up(&schema, run, &mut BTreeSet::new()));
-        html::write(&report, &mut std::io::sink()).unwrap();
-        for width in [20, 80] {
-            let text = terminal::render(&report, Style { width, colour: true }, &[]);
-            assert!(!text.is_empty());
+        for (name, writes) in writers {
+            let written = std::panic::catch_unwind(|| writes(&report));
+            if !matches!(written, Ok(true)) {
+                failed.insert(name);
+            }
         }
-        assert!(!terminal::line(&report, &[]).is_empty());
-        junit::render(&report).unwrap();
-        annotations::gitlab(&report).unwrap();
-        let texts = [markdown::render(&report), annotations::github(&report)];
-        assert!(texts.iter().all(|text| !text.is_empty()));
-        // It contradicts itself, and is none of a comparison.
-        assert!(measured(&report, "run").is_err());
     }
+    assert!(failed.is_empty(), "see the panics above: {failed:?}");
 }

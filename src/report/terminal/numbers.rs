@@ -7,6 +7,7 @@ use std::fmt::Display;
 use crate::report::model::{Oddities, Quantiles, Report, Totals};
 use crate::report::terminal::grid::Grid;
 use crate::report::text::{nanos, share};
+use crate::stats::counts::total;
 use crate::units::{format_count, format_size};
 
 /// The section of numbers.
@@ -65,7 +66,7 @@ fn totals(report: &Report, width: u16) -> String {
 /// What TLS cost: a session that is resumed saves the dear half of a handshake.
 fn handshakes(totals: &Totals) -> String {
     let Totals { tls_handshakes: full, tls_resumed: resumed, .. } = *totals;
-    if full + resumed == 0 {
+    if full == 0 && resumed == 0 {
         return String::new();
     }
     let told = format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed));
@@ -88,7 +89,7 @@ fn odd(oddities: &Oddities) -> String {
 /// Against the recording, as far as that knows.
 fn as_recorded(totals: &Totals) -> String {
     let recorded = [totals.tls_recorded_handshakes, totals.tls_recorded_resumed];
-    let [known, all] = [recorded[0] + recorded[1], totals.tls_handshakes + totals.tls_resumed];
+    let [known, all] = [recorded, [totals.tls_handshakes, totals.tls_resumed]].map(total);
     if known == 0 {
         return String::new();
     }
@@ -123,7 +124,7 @@ fn counts<K: Display>(counts: &BTreeMap<K, u64>) -> String {
     let mut texts: Vec<String> =
         sorted.iter().map(|(name, number)| format!("{name}: {}", format_count(**number))).collect();
     if !beyond.is_empty() {
-        let number = beyond.iter().map(|(_, number)| **number).sum();
+        let number = total(beyond.iter().map(|(_, number)| **number));
         texts.push(format!("{} others: {}", beyond.len(), format_count(number)));
     }
     if texts.is_empty() { "–".to_owned() } else { texts.join(" · ") }

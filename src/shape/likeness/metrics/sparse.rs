@@ -9,7 +9,9 @@ use crate::shape::floor::{EVENEST, LEAST_SESSIONS, TAIL};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, STEPS, counts};
 use crate::shape::likeness::Input;
-use crate::shape::likeness::metrics::{at_most, band, ceiling, clients, supported, with_floor};
+use crate::shape::likeness::metrics::{
+    at_most, band, band_of_estimates, ceiling, clients, supported, with_floor,
+};
 use crate::shape::metrics::{EVEN, Evaluated, MIN_WINDOWS, scale_of_ms};
 use crate::shape::profile::minutes::Minutes;
 use crate::stats::counts::as_f64;
@@ -177,8 +179,8 @@ impl<'a> Scale<'a> {
             };
             Ok(after.max(EVEN) / before.max(EVEN))
         };
-        let value = supported(ratio(), floor, ceiling::RATIO);
-        let gate = Gate::Band(band(self.input.tolerances.dispersion, floor));
+        let value = supported(ratio(), floor, ceiling::DISPERSION);
+        let gate = Gate::Band(band_of_estimates(self.input.tolerances.dispersion, floor));
         let metric = metric(&self.named("IDC ratio"), "", value, gate);
         with_floor(Judged { kind: Kind::Burst(self.ms()), metric }, floor)
     }
