@@ -18,16 +18,24 @@ use crate::recording::redaction::Redaction;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
 use crate::units::format_count;
 
-/// Bytes at the beginning of a file among which a model says that it is one.
-const LOOKED_AT: u64 = 4_096;
+/// Bytes at the beginning of a file among which a model says that it is one, and as many where
+/// there is nothing but comments among those.
+const LOOKED_AT: [u64; 2] = [4_096, 1024 * 1024];
 
 /// A model begins with `model: 2`, behind comments; nothing else does that can be recorded.
 pub fn is_model(path: &Path) -> bool {
-    let mut start = Vec::new();
-    // What cannot be read is told by whoever reads it next.
-    let file = path.is_file().then(|| File::open(path).ok()).flatten();
-    let is_read = file.is_some_and(|file| file.take(LOOKED_AT).read_to_end(&mut start).is_ok());
-    is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
+    LOOKED_AT.into_iter().any(|most| {
+        let mut start = Vec::new();
+        // What cannot be read is told by whoever reads it next.
+        let file = path.is_file().then(|| File::open(path).ok()).flatten();
+        let is_read = file.is_some_and(|file| file.take(most).read_to_end(&mut start).is_ok());
+        if start.len() as u64 == most {
+            // A line that is cut says nothing.
+            let end = start.iter().rposition(|byte| *byte == b'\n');
+            start.truncate(end.unwrap_or(0));
+        }
+        is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
+    })
 }
 
 /// Draws a recording as long as the model says; what is not as it says, a sentence each.
@@ -95,4 +103,27 @@ pub(crate) fn drawn(
         part: None,
     };
     Ok((header, warnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_known_behind_many_comments_and_wherever_a_line_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.yaml");
+        let is = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            is_model(&path)
+        };
+        let model = "model: 2\nname: x\n";
+        for comments in [0, 4_080, 4_088, 4_094, 4_095, 4_096, 100_000, 1_000_000] {
+            let text = format!("# {}\n{model}", "c".repeat(comments));
+            assert!(is(&text), "{comments}");
+            assert!(!is(&text.replace("model: 2", "name: 2")), "{comments}");
+        }
+        assert!(is("model: 2"), "without a line end");
+        assert!(!is(&format!("# {}\n{model}", "c".repeat(2 << 20))), "the bound holds");
+    }
 }
