@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::Model;
-use crate::model::draw::exchange::{HOST, Writer};
+use crate::model::draw::exchange::{CUT, HOST, Writer, is_cut};
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
 use crate::model::file::version_of;
@@ -67,7 +67,9 @@ pub(crate) fn drawn(
     let writer = Writer::new(draw.model());
     let mut ledger = Ledger::default();
     let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
+    let mut cut = 0;
     for one in &mut draw {
+        cut += u64::from(is_cut(&one));
         let exchange = writer.exchange(&one);
         if let Some(counts) = &mut counts {
             counts.count(exchange.at);
@@ -83,7 +85,11 @@ pub(crate) fn drawn(
     for (what, count) in draw.notes() {
         ledger.note(what, count);
     }
-    let warnings = warnings(&draw);
+    ledger.note(CUT, cut);
+    let mut warnings = warnings(&draw);
+    if cut > 0 {
+        warnings.push(format!("{} {CUT}", format_count(cut)));
+    }
     let length = draw.length().max(last);
     let header = Header {
         format_version: FORMAT_VERSION,
