@@ -114,6 +114,7 @@ pub(crate) fn drawn(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::file::read::from_text;
 
     #[test]
     fn a_model_is_known_behind_many_comments_and_wherever_a_line_is_cut() {
@@ -131,5 +132,24 @@ mod tests {
         }
         assert!(is("model: 2"), "without a line end");
         assert!(!is(&format!("# {}\n{model}", "c".repeat(2 << 20))), "the bound holds");
+    }
+
+    #[test]
+    fn heads_that_are_cut_are_told() {
+        let text = include_str!("../../../tests/it/hostile/model.yaml");
+        let folder = tempfile::tempdir().unwrap();
+        let drawn_of = |text: &str| {
+            let model = from_text(text, "m.yaml").unwrap();
+            let mut writer = RecordingWriter::create(&folder.path().join("r.parquet")).unwrap();
+            let options = Options { seed: 1, length: None, scale: 1.0 };
+            drawn(&model, options, String::new(), &mut writer, None).unwrap()
+        };
+        let heads = ["[[0, 100], [1, 300]]", "[[0, 70000], [1, 70001]]"]
+            .map(|points| format!("head: {{ points: {points} }}"));
+        for (text, is_cut) in [(text, false), (&text.replacen(&heads[0], &heads[1], 1), true)] {
+            let (header, warnings) = drawn_of(text);
+            assert_eq!(header.ledger.notes.contains_key(CUT), is_cut, "{:?}", header.ledger);
+            assert_eq!(warnings.iter().any(|it| it.ends_with(CUT)), is_cut, "{warnings:?}");
+        }
     }
 }
