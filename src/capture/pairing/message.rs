@@ -114,3 +114,41 @@ impl Answer {
         *kept = kept.saturating_sub(witness.map_or(0, |witness| witness.held()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where memory is short the digest is taken, and nothing is held; that fields are lost by it
+    /// is told once a response.
+    #[test]
+    fn what_is_let_go_for_want_of_memory_is_told() {
+        let seen = |pressed: [bool; 3]| {
+            let mark = Mark { at_ns: 0, tick: 0, offset: 0, ack: None };
+            let mut answer = Answer {
+                mark,
+                status: 200,
+                head: Bytes::new(),
+                body_bytes: 0,
+                witness: Some(Box::default()),
+                contents: Contents::default(),
+                whole: true,
+                last_ns: 0,
+                flags: Flags::default(),
+            };
+            let (mut kept, mut ledger) = (0, Ledger::default());
+            for (piece, pressed) in [&b"{\"a\""[..], b":", b"1}"].into_iter().zip(pressed) {
+                answer.body(piece, &mut kept, (pressed, &mut ledger));
+                assert!(!pressed || kept == 0);
+            }
+            answer.body_ends(&mut kept);
+            assert_eq!((kept, answer.body_bytes), (0, 7));
+            assert!(answer.contents.digest.is_some());
+            let lost = ledger.notes.get("responses whose fields were not kept").copied();
+            (answer.contents.shape.is_some(), lost)
+        };
+        assert_eq!(seen([false; 3]), (true, None));
+        assert_eq!(seen([true; 3]), (false, Some(1)));
+        assert_eq!(seen([false, true, false]), (false, Some(1)));
+    }
+}

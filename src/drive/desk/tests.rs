@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::drive::looking::MAX_LOOKED_INTO;
 use crate::plan::LARGE_BODY;
 use crate::summary::examples;
 
@@ -147,4 +148,29 @@ fn what_is_taken_back_was_never_sent() {
     assert_eq!(desk.run.gauges.snapshot().sent, 0, "nothing is taken back twice");
     drop(part);
     assert_eq!(desk.take_summary().fates.get("unsent: run ended"), Some(&1));
+}
+
+/// The recorded body of the example is JSON. Bodies of answers with another status are not
+/// compared, and those beyond the places are counted as not known.
+#[test]
+fn bodies_are_looked_into_as_long_as_there_are_places() {
+    let desk = desk(10);
+    let answered = |status, body: &[u8]| {
+        let mut request = in_flight(&desk, 0).unwrap();
+        let mut witness = request.witness().unwrap();
+        witness.push(body);
+        request.has_seen(Some(witness));
+        request.finish(Fate::Answered { status });
+    };
+    answered(200, b"{\"id\":1}");
+    answered(200, b"<html>");
+    answered(500, b"{\"id\":1}");
+    let places = (0..=MAX_LOOKED_INTO).take_while(|_| desk.run.looking.enter()).count();
+    assert_eq!(places, MAX_LOOKED_INTO, "each gave its place back");
+    answered(200, b"{\"id\":1}");
+    let summary = desk.take_summary();
+    let responses = &summary.routes.get("GET /item/*").unwrap().responses;
+    let fields = &responses.fields;
+    assert_eq!((fields.compared, fields.no_json, fields.unread), (1, 1, 1));
+    assert_eq!(responses.compared(), 4);
 }

@@ -2,6 +2,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -170,4 +171,36 @@ fn names_may_come_twice_and_what_is_known_is_not_read_again() {
     let mut bytes = Witness::of_bytes();
     bytes.push(text);
     assert_eq!((bytes.held(), bytes.finish().digest), (0, known.digest));
+}
+
+/// What may be JSON, mostly nearly.
+const NEARLY: &str = "[\\[\\]{}\":,@ a1\u{e4}\u{0}-]{0,60}";
+
+/// Objects of such, mostly.
+const OBJECTS: &str = "\\{\"a\":1(,\"[a-z@1 ]{1,5}\":(1|\\{\"b c\":2\\}|\\[\\])){0,9}\\}";
+
+proptest! {
+    /// For all bytes, of JSON or not, and all cuts of them: the same is known of a body, no name in
+    /// it is one that is no name, and it is bounded.
+    #[test]
+    fn whatever_passes_is_seen_alike_in_all_pieces(
+        nearly in NEARLY,
+        object in OBJECTS,
+        bytes in proptest::collection::vec(any::<u8>(), 0..80),
+        cut in 0..100_usize,
+    ) {
+        prop_assert!(contents(&[object.as_bytes()]).shape.is_some(), "{object}");
+        let packed = packed(object.as_bytes());
+        for body in [nearly.as_bytes(), object.as_bytes(), &bytes, &packed] {
+            let whole = contents(&[body]);
+            let (begin, end) = body.split_at(cut.min(body.len()));
+            prop_assert_eq!(&contents(&[begin, end]), &whole);
+            prop_assert!(!(whole.is_no_json && whole.shape.is_some()));
+            prop_assert!(whole.digest.is_some());
+            let shape = whole.shape.as_deref().unwrap_or_default();
+            prop_assert!(shape.len() <= MAX_SHAPE);
+            let names = shape.lines().map(|line| line.rsplit_once(": ").unwrap().0);
+            prop_assert!(names.into_iter().all(|name| !name.contains(' ')), "{shape}");
+        }
+    }
 }

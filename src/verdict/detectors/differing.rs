@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::stats::counts::as_f64;
-use crate::stats::shares::{Share, newcombe, sign_test, wilson};
+use crate::stats::effects::normal_quantile;
+use crate::stats::shares::{net, sign_test};
 use crate::summary::Summary;
 use crate::summary::evidence::responses::{Example, Responses, Ways};
 use crate::units::{format_count, format_counted, format_duration};
@@ -99,20 +100,20 @@ pub(super) fn more(ways: Ways) -> Tally {
 ///
 /// What differs by itself does so in both ways: which of two answers to one request was the
 /// recorded one is chance. So the one way must outweigh the other (a sign test), and by more than
-/// it does between one answer of production and the next (Newcombe's interval), as far as such
-/// `repeats` are known. By how much those differ in both ways is no measure: they are mostly of
+/// it does between one answer of production and the next, as far as such `repeats` are known. By how much those differ in both ways is no measure: they are mostly of
 /// two users, and a replay asks as the same one.
 pub(super) fn is_beyond(seen: Tally, repeats: Tally, (least, routes): (f64, usize)) -> bool {
-    let confidence = confidence(routes);
-    let excess =
-        |tally: Tally| Share { part: tally.one.saturating_sub(tally.other), whole: tally.whole };
-    let surely = if repeats.whole >= MIN_REPEATS {
-        newcombe(excess(seen), excess(repeats), confidence)[0]
+    let by_chance = (1.0 - confidence(routes)) / 2.0;
+    let [apart, variance] = net(seen.one, seen.other, seen.whole);
+    let [again, spread] = if repeats.whole >= MIN_REPEATS {
+        net(repeats.one, repeats.other, repeats.whole)
     } else {
-        wilson(excess(seen), confidence)[0]
+        [0.0, 0.0]
     };
-    let by_chance = (1.0 - confidence) / 2.0;
-    seen.whole >= MIN_COMPARED && surely > least && sign_test(seen.one, seen.other) <= by_chance
+    let reach = normal_quantile(1.0 - by_chance) * (variance + spread).sqrt();
+    seen.whole >= MIN_COMPARED
+        && apart - again.max(0.0) - reach > least
+        && sign_test(seen.one, seen.other) <= by_chance
 }
 
 /// Things named in the evidence, the most affected first.

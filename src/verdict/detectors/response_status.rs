@@ -182,7 +182,8 @@ fn told(changed: &Changed<'_>) -> String {
         _ => "another status",
     };
     let most = format_count(seen.count);
-    format!("{start} are of {kind}, {most} of them {}", where_those(seen.count))
+    let (are, those) = (is(seen.count), where_those(seen.count));
+    format!("{start} are of {kind}, {most} of them {are} {those}")
 }
 
 fn evidence(all: &[Changed<'_>]) -> Vec<String> {
