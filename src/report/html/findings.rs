@@ -13,7 +13,7 @@ const MAX_FINDINGS: usize = 100;
 
 /// Most bytes of a list, as the page writes them; those of a run are some ten thousand. Beyond them
 /// a finding has no evidence, and a short title.
-const MAX_TEXT: usize = 150_000;
+const MAX_TEXT: usize = 100_000;
 const SHORT_TITLE: usize = 120;
 
 /// The class of what stands for findings that are left out.
