@@ -48,7 +48,11 @@
     const plot = plotOf(chart);
     if (plot.layout.height) chart.style.height = `${plot.layout.height}px`;
     const layout = { ...plot.layout, ...page };
+    // The library measures a chart once. Afterwards, such as for paper, it is told how wide it is;
+    // what was told must not stay, or the chart would keep it when the window changes.
+    if (chart.layout) layout.width = chart.clientWidth;
     Plotly.react(chart, themed(plot.data), themed(layout), plot.config);
+    delete chart.layout.width;
   };
   const draw = () => {
     colours.clear();

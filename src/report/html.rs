@@ -25,7 +25,7 @@ use plotly::Plot;
 use crate::report::ReportError;
 use crate::report::charts::{Chart, charts};
 use crate::report::html::findings::{LEFT_OUT, findings};
-use crate::report::html::table::{TableView, outcome_class};
+use crate::report::html::table::{TableView, outcome_class, weight};
 use crate::report::html::tables::Section;
 use crate::report::model::Report;
 use crate::report::text::{clean, mark, verdict_word, worst};
@@ -143,17 +143,24 @@ struct FindingView {
 /// Longest foreign sentence in the page. A sentence of ours is far shorter.
 const MAX_SENTENCE: usize = 1_000;
 
-/// Longest list of sentences in the page; `run.json` has them all.
+/// Longest list of sentences in the page, and most bytes of it ([`weight`]); `run.json` has all.
 const MAX_SENTENCES: usize = 50;
+const MAX_LIST: usize = 30_000;
 
 fn sentence(text: &str) -> String {
     clean(text, MAX_SENTENCE)
 }
 
 fn sentences(texts: &[String]) -> Vec<String> {
-    let mut list: Vec<String> = texts.iter().take(MAX_SENTENCES).map(|t| sentence(t)).collect();
-    if texts.len() > MAX_SENTENCES {
-        list.push(format!("{} more in run.json", texts.len() - MAX_SENTENCES));
+    let mut room = MAX_LIST;
+    let fits = |text: &String| {
+        room = room.saturating_sub(weight(text));
+        room > 0
+    };
+    let all = texts.iter().take(MAX_SENTENCES).map(|text| sentence(text));
+    let mut list: Vec<String> = all.take_while(fits).collect();
+    if texts.len() > list.len() {
+        list.push(format!("{} more in run.json", texts.len() - list.len()));
     }
     list
 }
@@ -202,6 +209,15 @@ mod tests {
         assert!(script.contains("plotly.js v3"));
         assert!(!script.contains("MathJax.loader"));
         assert!(script.len() < 5_000_000);
+    }
+
+    #[test]
+    fn a_list_says_what_it_leaves_out() {
+        let list = |count: usize, text: &str| sentences(&vec![text.to_owned(); count]);
+        assert_eq!(list(50, "short").len(), 50);
+        assert_eq!(list(52, "short").last().map(String::as_str), Some("2 more in run.json"));
+        let long = list(40, &"<".repeat(990));
+        assert_eq!((long.len(), long[5].as_str()), (6, "35 more in run.json"));
     }
 
     #[test]

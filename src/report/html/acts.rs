@@ -43,7 +43,7 @@ pub(super) fn tables(acts: &[Performed]) -> Vec<TableView> {
 }
 
 /// Most tables of acts: each payload has one, and each pool.
-const MAX_TABLES: usize = 40;
+const MAX_TABLES: usize = 20;
 
 /// What one drill saw.
 fn details(evidence: &Evidence) -> Vec<TableView> {

@@ -1,9 +1,9 @@
 //! The findings of the page: all of a run, and never more than a page holds.
 
-use crate::report::html::table::outcome_class;
+use crate::report::html::table::{outcome_class, weight};
 use crate::report::html::{FindingView, sentence, sentences};
 use crate::report::model::Report;
-use crate::report::text::mark;
+use crate::report::text::{clean, mark};
 use crate::report::when::when;
 use crate::units::format_count;
 use crate::verdict::{Finding, Outcome};
@@ -11,8 +11,10 @@ use crate::verdict::{Finding, Outcome};
 /// Most findings of a list: a run has a few dozen of them, and `run.json` has all.
 const MAX_FINDINGS: usize = 100;
 
-/// Most bytes of evidence and advice of a list; those of a run are some ten thousand.
-const MAX_TEXT: usize = 150_000;
+/// Most bytes of a list, as the page writes them; those of a run are some ten thousand. Beyond them
+/// a finding has no evidence, and a short title.
+const MAX_TEXT: usize = 100_000;
+const SHORT_TITLE: usize = 120;
 
 /// The class of what stands for findings that are left out.
 pub(super) const LEFT_OUT: &str = "quiet";
@@ -43,11 +45,13 @@ pub(super) fn findings(report: &Report, passed: bool) -> Vec<FindingView> {
 
 /// A finding without its evidence where there is no room left for that.
 fn fitted(mut view: FindingView, room: &mut usize) -> FindingView {
-    let size = view.evidence.iter().map(String::len).sum::<usize>() + view.advice.len();
+    let texts = view.evidence.iter().chain([&view.title, &view.advice]);
+    let size = texts.map(|text| weight(text)).sum();
     if let Some(left) = room.checked_sub(size) {
         *room = left;
     } else {
         view.advice.clear();
+        view.title = clean(&view.title, SHORT_TITLE);
         view.evidence = vec!["its evidence is in run.json".to_owned()];
     }
     view
@@ -81,11 +85,11 @@ mod tests {
 
     #[test]
     fn what_there_is_no_room_for_is_told() {
-        let long = || FindingView { evidence: vec!["x".repeat(60)], ..empty() };
+        let long = || FindingView { evidence: vec!["<".repeat(10)], ..empty() };
         let mut room = 100;
-        assert_eq!(fitted(long(), &mut room).evidence, ["x".repeat(60)]);
+        assert_eq!(fitted(long(), &mut room).evidence, ["<".repeat(10)]);
         assert_eq!(fitted(long(), &mut room).evidence, ["its evidence is in run.json"]);
-        assert_eq!(room, 40);
+        assert_eq!(room, 100 - 60 - "title".len(), "escaped, and the title");
     }
 
     fn empty() -> FindingView {

@@ -5,7 +5,7 @@ use crate::report::html::{FindingView, MAX_SENTENCES, sentence};
 use crate::report::model::Report;
 use crate::report::text::{mark, nanos, share};
 use crate::shape::ShapeVerdict;
-use crate::units::format_count;
+use crate::units::{format_count, format_counted};
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome};
 
 /// Most lines of evidence on the first screen; the findings have all of it.
@@ -69,8 +69,9 @@ fn checked(report: &Report) -> FindingView {
     }
     for (outcome, words) in [(Outcome::Pass, "passed"), (Outcome::Unknown, "could not be told")] {
         if count(outcome) > 0 {
-            let (number, names) = (format_count(count(outcome)), names(outcome));
-            evidence.push(sentence(&format!("{number} checks {words}: {names}")));
+            let (checks, names) =
+                (format_counted(count(outcome), "check", "checks"), names(outcome));
+            evidence.push(sentence(&format!("{checks} {words}: {names}")));
         }
     }
     let statement = report.shape.as_ref().map_or(&report.headline, |shape| &shape.statement);

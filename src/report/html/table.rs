@@ -46,7 +46,7 @@ impl TableView {
     pub(super) fn shown(&self) -> &[Vec<Cell>] {
         let mut room = MAX_TEXT;
         let fits = |row: &&Vec<Cell>| {
-            let size = row.iter().map(|cell| cell.text.len()).sum();
+            let size = row.iter().map(|cell| weight(&cell.text)).sum();
             room = room.saturating_sub(size);
             room > 0
         };
@@ -78,9 +78,15 @@ impl TableView {
 }
 
 /// Most rows of a table, and most bytes of their text. Few runs have a table of so many rows; two
-/// hundred of the longest routes take half of the text.
+/// hundred of the longest routes take half of the text. Bytes are those of the page ([`weight`]).
 const MAX_ROWS: usize = 500;
 const MAX_TEXT: usize = 100_000;
+
+/// Bytes of a text as the page writes it: a quote or a bracket is six.
+pub(super) fn weight(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\''));
+    text.len() + escaped.count() * 5
+}
 
 /// A cell.
 pub(super) struct Cell {

@@ -24,6 +24,11 @@ pub(super) struct Driven {
 impl Driven {
     /// Opens a page from a file, and waits until its charts are drawn.
     pub(super) fn open(page: &str) -> Self {
+        Self::open_at(page, 1_280, 900)
+    }
+
+    /// The same on a screen of so many pixels.
+    pub(super) fn open_at(page: &str, width: u32, height: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("page.html");
         fs::write(&file, page).unwrap();
@@ -38,7 +43,7 @@ impl Driven {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             driven.call(&format!("{domain}.enable"), &json!({}));
         }
-        driven.resize(1_280, 900);
+        driven.resize(width, height);
         driven.call("Page.navigate", &json!({ "url": format!("file://{}", file.display()) }));
         driven.ask(
             "new Promise(done => { const look = () => \

@@ -40,20 +40,20 @@ fn paper_shows_all_of_the_page() {
     ];
     for (name, report) in runs {
         let mut page = Driven::open(&html::render(&report).unwrap());
-        page.resize(PAPER, 1_000);
+        let drawn = "document.querySelector('#chart-rate .main-svg').getBoundingClientRect().width";
+        assert!(page.ask(drawn).as_f64() > Some(900.0), "{name}");
         page.show("print", "dark");
         page.ask("dispatchEvent(new Event('beforeprint'))");
+        assert_eq!(page.ask(drawn), 690, "{name}: drawn for paper, and not cut by its edge");
+        page.resize(PAPER, 1_000);
         assert_eq!(page.ask(TOO_WIDE), json!([]), "{name}");
         let wide = page.ask("document.documentElement.scrollWidth");
         assert!(wide.as_u64() <= Some(PAPER.into()), "{name}: {wide}");
-        // Charts of this width are drawn for it, and not cut by the paper's edge.
-        let drawn = "document.querySelector('#chart-rate .main-svg').getBoundingClientRect().width";
-        assert_eq!(page.ask(drawn), 690, "{name}");
         let ink = "getComputedStyle(document.querySelector('#chart-rate .xtick text')).fill";
         assert_eq!(page.ask(ink), "rgb(27, 31, 36)", "{name}: dark letters, whatever the screen");
-        page.ask("dispatchEvent(new Event('afterprint'))");
         page.show("screen", "light");
         page.resize(1_280, 900);
+        page.ask("dispatchEvent(new Event('afterprint'))");
         let back = page.ask(drawn);
         assert!(back.as_f64() > Some(900.0), "{name}: wide again on the screen: {back}");
     }
@@ -66,8 +66,7 @@ fn a_narrow_screen_needs_no_scrolling_aside() {
         return;
     }
     for (name, report) in [("failing", failing()), ("full", full()), ("hostile", hostile())] {
-        let mut page = Driven::open(&html::render(&report).unwrap());
-        page.resize(400, 800);
+        let mut page = Driven::open_at(&html::render(&report).unwrap(), 400, 800);
         let wide = page.ask("document.documentElement.scrollWidth");
         assert!(wide.as_u64() <= Some(400), "{name}: {wide}");
         let bottom =
