@@ -216,9 +216,11 @@ fn whatever_a_run_says_its_reports_are_written() {
     with_room(reports_are_written);
 }
 
+/// Whether something was written of a run.
+type Writes = fn(&Report) -> bool;
+
 fn reports_are_written() {
     let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
-    type Writes = fn(&Report) -> bool;
     let writers: [(&str, Writes); 6] = [
         ("html", |report| html::write(report, &mut std::io::sink()).is_ok()),
         ("terminal", |report| {
