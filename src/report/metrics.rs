@@ -174,7 +174,6 @@ fn count(value: u64) -> f64 {
 pub const EVERY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "what is told is what was given, to the last bit")]
 pub(crate) mod tests {
     use super::*;
 

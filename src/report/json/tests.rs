@@ -55,7 +55,7 @@ impl Maker<'_> {
             Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
             kind => kind.as_str().into_iter().collect::<Vec<_>>(),
         };
-        let is_told = spread(self.run ^ self.values) % 4 > 0;
+        let is_told = !spread(self.run ^ self.values).is_multiple_of(4);
         match kinds.iter().find(|kind| (**kind == "null") != is_told).or(kinds.first()) {
             Some(&"object") => self.object(schema, place),
             Some(&"array") => self.array(schema, place),
@@ -68,7 +68,7 @@ impl Maker<'_> {
                     _ => u64::MAX,
                 };
                 // Sums of what a file says must not overflow.
-                let is_most = spread(spread(self.run) ^ self.values) % 16 == 0;
+                let is_most = spread(spread(self.run) ^ self.values).is_multiple_of(16);
                 json!(if is_most { most } else { self.values % most })
             }
             Some(&"number") => json!(f64::from(u32::try_from(self.values).unwrap()) + 0.5),
@@ -216,9 +216,12 @@ fn whatever_a_run_says_its_reports_are_written() {
     with_room(reports_are_written);
 }
 
+/// Whether something was written of a run.
+type Writes = fn(&Report) -> bool;
+
 fn reports_are_written() {
     let schema: Value = serde_json::from_str(&schema().unwrap()).unwrap();
-    let writers: [(&str, fn(&Report) -> bool); 6] = [
+    let writers: [(&str, Writes); 6] = [
         ("html", |report| html::write(report, &mut std::io::sink()).is_ok()),
         ("terminal", |report| {
             let narrow = terminal::render(report, Style { width: 20, colour: true }, &[]);

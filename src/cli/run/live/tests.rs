@@ -23,9 +23,10 @@ fn refusal(again: Again) -> Result<u64, Refusal> {
     Err(Refusal { reason: "no".to_owned(), again })
 }
 
-fn value(batch: &Batch, name: &str) -> Option<Option<f64>> {
-    let point = batch.points.iter().find(|point| point.metric.name.contains(name));
-    point.map(|point| point.value)
+/// The values of the metrics with this in their name.
+fn values(batch: &Batch, name: &str) -> Vec<Option<f64>> {
+    let named = batch.points.iter().filter(|point| point.metric.name.contains(name));
+    named.map(|point| point.value).collect()
 }
 
 /// Ends an export whose system answers so, one answer after the other; the last one again and
@@ -62,20 +63,18 @@ fn the_end_is_told_and_nothing_is_drawn_beyond_it() {
     let [first, last, over] = &only[..] else { panic!("{only:?}") };
     assert!(first.unix_ns < last.unix_ns && last.unix_ns < over.unix_ns);
     assert_eq!(first.since_unix_ns, last.since_unix_ns);
-    assert_eq!(value(last, "sent"), Some(Some(2.0)), "a counter does not fall");
-    assert_eq!(
-        [first, last, over].map(|at| value(at, "exit_code")),
-        [None, Some(Some(99.0)), None]
-    );
-    assert_eq!(value(last, "in_flight"), Some(Some(0.0)));
-    assert_eq!((value(over, "in_flight"), value(over, "sent")), (Some(None), None));
+    assert_eq!(values(last, "sent_total"), [Some(2.0)], "a counter does not fall");
+    let codes = [first, last, over].map(|batch| values(batch, "exit_code"));
+    assert_eq!(codes, [vec![], vec![Some(99.0)], vec![]]);
+    assert_eq!(values(last, "in_flight"), [Some(0.0)]);
+    assert_eq!((values(over, "in_flight"), values(over, "sent_total")), (vec![None], vec![]));
     assert_eq!(export.tally, Tally { sent: 2, lost: 0, refused: 2 });
 }
 
 #[test]
 fn a_run_without_a_load_tells_how_it_ended_and_no_run_tells_nothing() {
     let sent = ended(&mut export(&Live::default()), Some(98), &[|| Ok(0)]);
-    assert_eq!((sent[0].len(), value(&sent[0][0], "exit_code")), (1, Some(Some(98.0))));
+    assert_eq!((sent[0].len(), values(&sent[0][0], "exit_code")), (1, vec![Some(98.0)]));
     assert_eq!(ended(&mut export(&Live::default()), None, &[|| Ok(0)]), Vec::<Vec<Batch>>::new());
 }
 
