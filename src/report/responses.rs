@@ -110,3 +110,39 @@ impl Route {
         (recorded_bytes > 0).then(|| as_f64(answered_bytes) / as_f64(recorded_bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::protocol::resp::{ERROR_REPLY, REPLY};
+    use crate::summary::evidence::responses::{Example, OTHER_STATUSES, Seen};
+
+    /// What stands for a status where there is none, or no room for it, has a name.
+    #[test]
+    fn pairs_of_statuses_are_named_and_counted_by_how_they_differ() {
+        let first = Example { index: 0, due: Duration::ZERO };
+        let seen = |count| Seen { count, first };
+        let other = |class| OTHER_STATUSES + class;
+        let changes = [
+            ((200, 302), seen(3)),
+            ((404, 200), seen(2)),
+            ((200, 304), seen(1)),
+            ((REPLY, ERROR_REPLY), seen(5)),
+            ((other(2), other(5)), seen(7)),
+        ];
+        let changes = BTreeMap::from(changes);
+        let route = Route::of("GET /", &Responses { same: 10, changes, ..Responses::default() });
+        let told: Vec<_> = route.statuses.iter().map(|(pair, count)| (&**pair, *count)).collect();
+        let expected = [
+            ("200 → 302", 3),
+            ("200 → 304", 1),
+            ("404 → 200", 2),
+            ("a reply → an error", 5),
+            ("other 2xx → other 5xx", 7),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(route.classes, Ways { compared: 28, less: 2, more: 15 });
+    }
+}

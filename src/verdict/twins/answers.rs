@@ -91,6 +91,9 @@ fn bodies_of_another_size_are_told_and_those_that_vary_by_themselves_are_not() {
     let title = "GET /item/*: 1\u{202f}500 of 3\u{202f}000 bodies (50 %) are smaller than \
                  recorded; all together are 0.75 times as large";
     assert_eq!(finding.title, title);
+    let doubled = answering(|_, _, sample| sample.response_bytes = 2_000);
+    let told = &named(&doubled, "response-size").title;
+    assert!(told.ends_with("are larger than recorded; all together are 2.00 times as large"));
     let varying = answering(|index, arrival, sample| {
         let size = |at: u64| 1_000 + at % 7 * 500;
         let answer = |bytes| {

@@ -134,6 +134,11 @@ fn contents_are_compared_by_fields_or_by_digests() {
     assert_eq!((all.contents_kept, all.contents_compared()), (8, 4));
     assert_eq!((all.fields.compared, all.digests), (2, Share { part: 2, whole: 2 }));
     assert_eq!(all.digest_repeats, Share { part: 0, whole: 4 });
+    let mut twice = all.clone();
+    twice.merge(&all);
+    assert_eq!((twice.contents_kept, twice.contents_compared()), (16, 8));
+    assert_eq!((twice.fields.compared, twice.digests), (4, Share { part: 4, whole: 4 }));
+    assert_eq!((twice.digest_repeats.whole, twice.class_repeats.compared), (8, 16));
 }
 
 fn answered_with(arrival: &Arrival, contents: Contents) -> Sample {
@@ -157,7 +162,14 @@ fn parts_merge_to_the_whole_in_any_order() {
         // Their positions in the plan begin anew.
         let mut rest = responses(&few[cut..]);
         rest.changes.values_mut().for_each(|seen| seen.first.index += cut as u64);
+        rest.size_examples.iter_mut().flatten().for_each(|it| it.index += cut as u64);
+        // In either order.
+        if cut % 2 == 0 {
+            std::mem::swap(&mut merged, &mut rest);
+        }
         merged.merge(&rest);
+        let indices = |all: &Responses| all.size_examples.map(|it| it.map(|it| it.index));
+        assert_eq!(indices(&merged), indices(&whole), "{cut}");
         let counts = |all: &Responses| -> Vec<_> {
             all.changes.iter().map(|(pair, seen)| (*pair, seen.count, seen.first.index)).collect()
         };
