@@ -184,8 +184,8 @@ fn a_limit_of_the_scenario_is_told_as_the_reason() {
     assert!(title.starts_with("at least ") && title.contains("`limits.max_rate`"), "{shown}");
 }
 
-/// Twelve seconds of connections to Redis, twenty a second, each of which asks three times in 0.6 s:
-/// some twelve of them are open at a time.
+/// Twelve seconds of connections to Redis, twenty a second, each of which asks three times in
+/// 0.6 s: some twelve of them are open at a time.
 fn record_redis(folder: &Path) {
     let asked = |connection: u64| {
         let moments = (0..3).map(move |turn| 48 * connection + 300 * turn);

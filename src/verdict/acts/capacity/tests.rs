@@ -116,8 +116,8 @@ fn what_the_generator_or_the_time_ended_is_not_known() {
     }
     // What was bracketed stays so.
     let said = judge(&seen(Ended::Generator, Some(2.0), Some(4.0)));
-    let expected = "2 × the recorded peak (1\u{202f}000/s) or more, and less than 4 ×: the generator \
-                    ended first; ";
+    let expected = "2 × the recorded peak (1\u{202f}000/s) or more, and less than 4 ×: the \
+                    generator ended first; ";
     assert!(said.title.starts_with(expected), "{}", said.title);
     assert_eq!(said.outcome, Outcome::Unknown);
     // What failed for sure stays so, however the search ended.
