@@ -28,6 +28,7 @@ use peakhour::sample::{Fate, Sample};
 use peakhour::scenario::Tier;
 use peakhour::summary::Summary;
 use peakhour::verdict::Verdict;
+use peakhour::verdict::expectations::around::Around;
 use peakhour::verdict::judge::{JudgeInput, Replayed, judge};
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
@@ -66,6 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         tier: Tier::Standard,
         expectations: &[],
         baseline: None,
+        around: Around::default(),
         interrupted: false,
     });
     clock.tell("judged after");
@@ -149,6 +151,8 @@ fn sample(arrival: &Arrival, took: Duration) -> Sample {
         due: arrival.due,
         drift: Duration::ZERO,
         dispatched: Some(dispatched),
+        established: answered.filter(|_| opened),
+        secured: None,
         connected: answered,
         sent: answered,
         sent_last: answered.map(|sent| sent + micros(8)),

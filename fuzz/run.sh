@@ -25,6 +25,10 @@ fi
 # halve the speed. Sums and assertions are checked.
 build=(cargo +nightly fuzz build --dev --sanitizer none --strip-dead-code=true)
 if [ "${#targets[@]}" = 1 ]; then build+=("${targets[0]}"); fi
+# Reports are read by the whole program, which takes minutes more to build.
+for target in "${targets[@]}"; do
+    if [ "$target" = run ]; then build+=(--features whole); fi
+done
 "${build[@]}"
 triple=$(rustc +nightly -vV | sed -n 's/^host: //p')
 

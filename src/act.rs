@@ -19,6 +19,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::capacity::seen::{Capacity, Checked};
 use crate::drive::clock::{Epoch, nanoseconds};
 use crate::drive::hold::Control;
@@ -59,8 +62,8 @@ pub struct Ground<'a> {
     pub stage: Option<&'a StageHandle>,
     /// What loads follow of the target's answers, and what changes them.
     pub control: &'a Control,
-    /// Holds a load of this length against the scenario's expectations.
-    pub check: &'a dyn Fn(&Summary, Duration) -> Vec<Checked>,
+    /// Holds a load of this length against what the scenario expects of this act.
+    pub check: &'a dyn Fn(ActName, &Summary, Duration) -> Vec<Checked>,
 }
 
 /// A handle on the embedded stage, which is ours: to change it needs nobody's consent.
@@ -85,7 +88,7 @@ impl Ground<'_> {
 }
 
 /// What a drill has seen.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Evidence {
     /// See [`fingerprint`].
@@ -103,7 +106,7 @@ pub enum Evidence {
 }
 
 /// A drill that was performed.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Performed {
     /// Which.
     pub act: ActName,

@@ -8,6 +8,8 @@ pub mod conditions;
 pub mod run;
 mod gate;
 mod errors;
+mod tested;
+pub mod routes;
 pub mod judge;
 pub mod quantiles;
 pub mod history;
@@ -17,6 +19,7 @@ pub(crate) mod simulated;
 use crate::compare::conditions::Condition;
 use crate::compare::metric::Metric;
 use crate::compare::quantiles::QuantileShift;
+use crate::compare::routes::Routes;
 use crate::units::format_share;
 
 /// What a comparison says of a metric, or of all.
@@ -113,7 +116,12 @@ pub struct Judged {
     pub change: Option<f64>,
     /// Its 95 % interval, where so many runs have one.
     pub interval: Option<[f64; 2]>,
-    /// How likely so large a change is without one, corrected for the number of metrics.
+    /// Of one run beside one, the 95 % interval of the change as far as the two runs alone tell.
+    /// What runs of one release differ by is not in it, so that no outcome rests on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub within: Option<[f64; 2]>,
+    /// How likely so large a change is without one, corrected for the number of metrics
+    /// and routes.
     pub p: Option<f64>,
     /// The least change that is seen in four of five such comparisons.
     pub detectable: Option<f64>,
@@ -121,6 +129,18 @@ pub struct Judged {
     pub note: String,
     /// The values of the runs of each side, in the order in which they were named.
     pub values: [Vec<Option<f64>>; 2],
+}
+
+impl Judged {
+    /// Every run has a value.
+    pub fn is_there(&self) -> bool {
+        self.values.iter().flatten().all(Option::is_some)
+    }
+
+    /// Some run has one.
+    pub fn is_somewhere(&self) -> bool {
+        self.values.iter().flatten().any(Option::is_some)
+    }
 }
 
 /// New runs beside those of a baseline.
@@ -134,6 +154,8 @@ pub struct Comparison {
     pub design: Design,
     /// The metrics that runs have, in the order of [`Metric::ALL`].
     pub metrics: Vec<Judged>,
+    /// The same, route by route.
+    pub routes: Routes,
     /// By how much each quantile of latency moved.
     pub quantiles: Vec<QuantileShift>,
     /// What else changed from the baseline to the new runs.

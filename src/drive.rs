@@ -30,6 +30,7 @@ pub(crate) mod http2;
 pub(crate) mod large;
 pub(crate) mod lead;
 pub(crate) mod lookahead;
+pub(crate) mod looking;
 pub mod pacer;
 pub(crate) mod pipeline;
 pub(crate) mod place;

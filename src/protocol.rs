@@ -8,19 +8,12 @@ pub mod sql;
 pub mod mysql;
 pub mod postgres;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// What is spoken on a connection.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {

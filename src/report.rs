@@ -20,6 +20,7 @@ pub mod likeness;
 pub mod settings;
 pub mod measured;
 pub mod metrics;
+mod earlier;
 pub mod baseline;
 pub mod beside;
 pub mod comparison;

@@ -232,7 +232,7 @@ impl Unsent {
     }
 }
 
-/// One arrival's seven moments and its fate. Moments are since the start of the run; `None` when
+/// One arrival's nine moments and its fate. Moments are since the start of the run; `None` when
 /// they did not happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -243,6 +243,10 @@ pub struct Sample {
     pub drift: Duration,
     /// Picked up by the pacer (`t_disp`); later than `due` and `drift` by our own fault only.
     pub dispatched: Option<Duration>,
+    /// The target took the connection that was opened for it (`t_tcp`); `None` where one was open.
+    pub established: Option<Duration>,
+    /// TLS is spoken on that connection (`t_tls`): hands were shaken since `established`.
+    pub secured: Option<Duration>,
     /// Connection in hand (`t_conn`): waiting for a connect or for an earlier response.
     pub connected: Option<Duration>,
     /// First byte handed to the kernel (`t_w0`).
@@ -270,5 +274,11 @@ impl Sample {
     /// of its session moved it by.
     pub fn ready(&self) -> Duration {
         self.due.saturating_add(self.drift)
+    }
+
+    /// How long shaking hands took, where TLS was begun for it.
+    pub fn handshake(&self) -> Option<Duration> {
+        let shaken = self.established.zip(self.secured);
+        shaken.map(|(from, to)| to.saturating_sub(from))
     }
 }

@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::histograms;
 
@@ -173,17 +175,7 @@ fn bump(counts: &mut Vec<u32>, index: usize, by: u32) {
 }
 
 /// Where a load comes from: sentences about it must claim no more.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// From production, by a recording.
@@ -209,7 +201,7 @@ impl Origin {
 }
 
 /// How far the produced load was from the planned one.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ShapeReport {
     /// The verdict on the shape alone.
     pub verdict: ShapeVerdict,
@@ -226,7 +218,7 @@ pub struct ShapeReport {
 }
 
 /// Whether the recorded load shape was produced.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ShapeVerdict {
     /// Every evaluable metric is within its tolerance.
@@ -244,9 +236,7 @@ pub enum ShapeVerdict {
 }
 
 /// Who kept the load from being produced.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// This program or its machine was late or short of something.
@@ -260,7 +250,7 @@ pub enum Fault {
 }
 
 /// One number about the distance of two shapes.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Field name and scale, such as `IDC ratio 100 ms`.
     pub name: String,
@@ -279,9 +269,7 @@ pub struct Metric {
 }
 
 /// What a metric says.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetricOutcome {
     /// Within its tolerance.

@@ -8,6 +8,7 @@ pub mod gaps;
 pub mod memory;
 pub mod slopes;
 pub mod effects;
+pub mod batches;
 pub mod ranks;
 pub mod lru;
 pub mod shards;

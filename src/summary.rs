@@ -134,6 +134,8 @@ pub struct Route {
     pub arrivals: u64,
     /// Errors among them.
     pub errors: u64,
+    /// Errors among those without a whole answer.
+    pub lost: u64,
     /// Those that never left this machine.
     pub unsent: u64,
     /// Latency (due to done), two significant digits.

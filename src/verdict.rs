@@ -14,26 +14,21 @@ mod little;
 mod interference;
 pub mod moments;
 pub mod judge;
+mod drills;
 pub mod closed;
 #[cfg(test)]
 mod twins;
 #[cfg(test)]
 mod world;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::shape::ShapeReport;
 
 /// What a check says. Missing evidence is `Unknown`, never `Pass`.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
@@ -46,7 +41,7 @@ pub enum Outcome {
 }
 
 /// What one detector found.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Stable name of the check, such as `connection-limit`.
     pub check: String,
@@ -65,7 +60,7 @@ pub struct Finding {
 }
 
 /// One expectation of the scenario, checked.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckedExpectation {
     /// As written in the scenario.
     pub text: String,
@@ -76,9 +71,7 @@ pub struct CheckedExpectation {
 }
 
 /// The outcome of a whole run.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RunOutcome {
     /// The shape was produced and nothing failed: exit code 0.
@@ -92,7 +85,7 @@ pub enum RunOutcome {
 }
 
 /// The verdict on a run.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The outcome, which decides the exit code.
     pub outcome: RunOutcome,

@@ -19,3 +19,10 @@ pub mod model;
 
 #[path = "../../tests/it/hostile/readers.rs"]
 pub mod readers;
+
+// What reads the program's own reports needs all of it: only with the feature `whole`.
+#[cfg(feature = "whole")]
+pub use whole::report;
+#[cfg(feature = "whole")]
+#[path = "../../tests/it/hostile/runs.rs"]
+pub mod runs;

@@ -9,6 +9,9 @@ mod tail;
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::Ground;
 use crate::act::canary::heartbeat::Beats;
 use crate::act::canary::open::{Open, SETTLING, poll};
@@ -21,9 +24,7 @@ use crate::scenario::nodes::Node;
 use crate::scenario::{Scenario, TargetSpec};
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Canary {
     /// Where marked requests were sent, and how they were answered.
     pub sent: Vec<Sent>,
@@ -39,9 +40,7 @@ pub struct Canary {
 }
 
 /// Marked requests of one kind to one server.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sent {
     /// The node; `None` for the target.
     pub node: Option<String>,
@@ -56,9 +55,7 @@ pub struct Sent {
 }
 
 /// What was seen in a stream.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamSeen {
     /// Its name.
     pub name: String,

@@ -155,7 +155,7 @@ fn told(trial: &Trial) -> String {
     let word = match trial.outcome {
         Outcome::Held => "held",
         Outcome::Failed => "not held",
-        Outcome::Spoiled => "no evidence",
+        Outcome::Spoiled | Outcome::Unjudged => "no evidence",
     };
     let rate = format_rate(trial.sent_rate);
     let why = if trial.reason.is_empty() { "" } else { ": " };

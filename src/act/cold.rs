@@ -14,7 +14,11 @@ use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::Ground;
+use crate::act::capacity::seen::Checked;
 use crate::act::cold::compare::{Comparison, Passes, compare};
 use crate::act::cold::forecast::{add, assumed};
 use crate::act::cold::origin::{Counter, OriginReads, Recorder};
@@ -26,6 +30,7 @@ use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::Gauges;
 use crate::plan::arrivals::Plan;
 use crate::plan::outline;
+use crate::scenario::acts::ActName;
 use crate::scenario::acts::cold::ColdOptions;
 use crate::shape::forecast::ramp::{ramp_csv, unreadable};
 use crate::shape::forecast::{Forecast, forecast};
@@ -33,9 +38,7 @@ use crate::shape::reads::Reads;
 use crate::units::format_duration;
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cold {
     /// What the scenario allows.
     pub bounds: Bounds,
@@ -47,21 +50,15 @@ pub struct Cold {
     pub untried: Option<String>,
     /// The cold run beside the warm one.
     pub comparison: Option<Comparison>,
+    /// What the scenario expects of this act, held against the cold run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<Checked>,
     /// What a person should know about how it went.
     pub notes: Vec<String>,
 }
 
 /// What the scenario allows a cold start.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bounds {
     /// Longest time to the steady state, in nanoseconds.
     pub warmup_ns: u64,
@@ -82,7 +79,7 @@ pub fn perform(ground: &Ground<'_>, options: &ColdOptions) -> Cold {
         Err(reason) => cold.untried = Some(reason),
     }
     if cold.untried.is_none() {
-        match rehearse(ground, options, &mut cold.notes) {
+        match rehearse(ground, options, &mut cold) {
             Ok(comparison) => cold.comparison = Some(comparison),
             Err(reason) => cold.untried = Some(reason),
         }
@@ -142,19 +139,19 @@ const INTERRUPTED: &str = "the run was interrupted";
 fn rehearse(
     ground: &Ground<'_>,
     options: &ColdOptions,
-    notes: &mut Vec<String>,
+    seen: &mut Cold,
 ) -> Result<Comparison, String> {
     reset::check(ground, options)?;
     // Opened before the load, so that it still counts when nobody else can connect.
     let mut counter = match origin::open(ground, options) {
         Ok(counter) => counter,
         Err(reason) => {
-            notes.push(format!("the origin's reads were not counted: {reason}"));
+            seen.notes.push(format!("the origin's reads were not counted: {reason}"));
             None
         }
     };
     let trickled = trickle::trickle(ground, options.trickle, plan(ground)?)?;
-    notes.extend(reset::reset(ground, options)?);
+    seen.notes.extend(reset::reset(ground, options)?);
     let mut pass = |name: &str| {
         if ground.stop.is_requested() {
             return Err(INTERRUPTED.to_owned());
@@ -170,6 +167,8 @@ fn rehearse(
         Ok((driven, reads))
     };
     let ((cold, cold_reads), (warm, warm_reads)) = (pass("cold")?, pass("warm")?);
+    let length = Duration::from_nanos(ground.facts.duration_ns);
+    seen.expectations = (ground.check)(ActName::Cold, &cold.summary, length);
     let passes = Passes {
         clock_step_ns: ground.facts.clock_step_ns,
         cold: &cold.summary,

@@ -23,12 +23,12 @@ use crate::scenario::endpoint::{Endpoint, Service};
 use census::Census;
 use door::Door;
 use held::Crowd;
+use schemars::JsonSchema;
 use seen::{Burst, DemandSum, LazyPools, Recovery, StaticLimit};
+use serde::{Deserialize, Serialize};
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Every endpoint, the target first.
     pub endpoints: Vec<EndpointSeen>,
@@ -37,7 +37,7 @@ pub struct Connections {
 }
 
 /// What was seen of an endpoint.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointSeen {
     /// Its name in the scenario.
     pub name: String,

@@ -11,6 +11,8 @@ pub mod snapshot;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::act::Ground;
@@ -23,9 +25,7 @@ use crate::scenario::nodes::Node;
 pub type Nodes = BTreeMap<String, BTreeMap<String, Fact>>;
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Fingerprint {
     /// Every node, by name.
     pub nodes: Vec<NodeFacts>,
@@ -38,9 +38,7 @@ pub struct Fingerprint {
 }
 
 /// What a node is made of.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NodeFacts {
     /// Its name.
     pub name: String,
@@ -53,9 +51,7 @@ pub struct NodeFacts {
 }
 
 /// A fact about a node.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Fact {
     /// What its command printed, sorted.
@@ -67,9 +63,7 @@ pub enum Fact {
 }
 
 /// How far a clock is ahead of ours.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockOffset {
     /// Nanoseconds; negative where it is behind.
     pub offset_ns: i64,
@@ -78,9 +72,7 @@ pub struct ClockOffset {
 }
 
 /// The facts of the last good release.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// Its file.
     pub path: String,
@@ -91,9 +83,7 @@ pub struct Snapshot {
 }
 
 /// How a node answered the requests that every node got.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Behaviour {
     /// Its name.
     pub node: String,

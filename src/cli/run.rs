@@ -89,7 +89,7 @@ pub struct Run {
     #[arg(long, value_name = "KIND=TARGET")]
     out: Vec<Output>,
     /// Hold expectations such as `latency p99 < 1.10x baseline` against this run: its folder.
-    #[arg(long, value_name = "RUN", env = "PEAKHOUR_BASELINE", requires = "scenario")]
+    #[arg(long, value_name = "RUN", env = "PEAKHOUR_BASELINE")]
     baseline: Option<PathBuf>,
     /// Write a row for each request, with all its moments, to a Parquet file. Rows come in no
     /// particular order; where the disk is behind, rows are dropped and counted.
@@ -134,6 +134,7 @@ pub fn run(command: &Run, voice: Voice) -> anyhow::Result<Exit> {
                 limits: command.limits,
                 abort: &command.abort,
                 samples: command.samples.as_deref(),
+                baseline: command.baseline.as_ref(),
             };
             load::run(&command.load, &around, voice)
         }
@@ -269,7 +270,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         watching: None,
         stage: lent.as_ref(),
         control: &control,
-        check: &|summary, length| acts::checked(scenario, summary, length),
+        check: &|act, summary, length| acts::checked((scenario, act), summary, length),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         drop(control);

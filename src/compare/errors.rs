@@ -31,7 +31,9 @@ pub(super) fn found([base, new]: [&[Share]; 2]) -> Option<Found> {
     let design = Design::of(base.len(), new.len());
     let (all_base, all_new) = (Share::sum(base), Share::sum(new));
     let [mut low, mut high] = newcombe(all_new, all_base, CONFIDENCE);
-    if base.len() > 1 && new.len() > 1 {
+    let is_same = all_base.part == 0 && all_new.part == 0;
+    // Of runs without errors, none that is drawn has any.
+    if base.len() > 1 && new.len() > 1 && !is_same {
         let [drawn_low, drawn_high] = share_difference(new, base, CONFIDENCE)?;
         (low, high) = (low.min(drawn_low), high.max(drawn_high));
     }
@@ -59,7 +61,6 @@ pub(super) fn found([base, new]: [&[Share]; 2]) -> Option<Found> {
         Design::Single => Some(if low > 0.0 || high < 0.0 { 0.0 } else { 1.0 }),
         Design::Pair => None,
     };
-    let is_same = all_base.part == 0 && all_new.part == 0;
     Some(Found {
         shift,
         interval: Some([low, high]),

@@ -3,7 +3,7 @@
 use crate::compare::metric::Metric;
 use crate::compare::{Design, MIN_BASE, MIN_NEW, Options, Outcome, told};
 use crate::stats::effects::{
-    CHANCE, POWER, mean, median_deviation, minimal_detectable, normal_quantile, pooled_deviation,
+    CHANCE, POWER, detectable_at, mean, median_deviation, normal_quantile, pooled_deviation,
     standard_error, student_quantile, student_two_sided,
 };
 use crate::stats::ranks;
@@ -41,10 +41,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// The least shift that is seen in four of five comparisons of so many metrics, were this the
-    /// only one that changed: it must be unlikely, and above what matters.
-    pub(super) fn seen_among(&self, metrics: usize) -> f64 {
-        minimal_detectable(self.error, Some(self.freedom), metrics)
+    /// The least shift that is seen in four of five comparisons where this test has so large a
+    /// share of the allowed chance, were it the only one that changed: it must be unlikely, and
+    /// above what matters.
+    pub(super) fn seen_at(&self, share: f64) -> f64 {
+        detectable_at(self.error, Some(self.freedom), share)
             .max(self.limit + normal_quantile(POWER) * self.error)
     }
 }
@@ -99,7 +100,7 @@ pub(super) fn found(metric: Metric, [base, new]: [&[f64]; 2], options: &Options)
         detectable: f64::INFINITY,
         is_same,
     };
-    Some(Found { detectable: found.seen_among(1), ..found })
+    Some(Found { detectable: found.seen_at(1.0), ..found })
 }
 
 /// What is said of a metric, its p-value corrected for the number of metrics; and why, where it is

@@ -3,54 +3,46 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compare::conditions::{Condition, check};
-use crate::compare::gate::{self, Found};
-use crate::compare::metric::{Metric, Quantity};
-use crate::compare::quantiles::shifts;
+use crate::compare::metric::Metric;
+use crate::compare::quantiles::{shifts, within};
+use crate::compare::routes::{ByRoute, Routes};
 use crate::compare::run::Run;
+use crate::compare::tested::{Tested, correct, tested};
 use crate::compare::{
-    CompareError, Comparison, Design, Judged, MAX_RUNS, MIN_BASE, MIN_NEW, Options, Outcome,
-    errors, told,
+    CompareError, Comparison, Design, Judged, MAX_RUNS, MIN_BASE, MIN_NEW, Options, Outcome, told,
 };
-use crate::stats::effects::{holm, minimal_detectable, standard_error};
+use crate::stats::effects::{minimal_detectable, standard_error};
 use crate::stats::shares::Share;
-use crate::stats::slopes::median;
 use crate::units::{format_counted, format_share};
 
 /// Compares runs, or says why they cannot be.
 pub fn judge(base: &[Run], new: &[Run], options: &Options) -> Result<Comparison, CompareError> {
     let differing = admitted(base, new, options)?;
+    let runs = [base.len(), new.len()];
     let design = Design::of(base.len(), new.len());
-    let mut found: Vec<(Judged, Option<Found>)> = Metric::ALL
+    let mut whole: Vec<Tested> = Metric::ALL
         .into_iter()
         .filter(|metric| base.iter().chain(new).any(|run| run.values.contains_key(metric)))
         .map(|metric| measured(metric, base, new, options))
         .collect();
-    let known: Vec<usize> = (0..found.len())
-        .filter(|at| found[*at].1.as_ref().is_some_and(|found| found.p.is_some()))
-        .collect();
-    let p: Vec<f64> =
-        known.iter().filter_map(|at| found[*at].1.as_ref().and_then(|found| found.p)).collect();
-    for (at, corrected) in known.into_iter().zip(holm(&p)) {
-        found[at].0.p = Some(corrected);
-        if let Some(found) = &mut found[at].1 {
-            found.detectable = found.seen_among(p.len());
-        }
-    }
-    let metrics: Vec<Judged> = found
-        .into_iter()
-        .map(|(judged, found)| match found {
-            Some(found) => decided(judged, &found, [base.len(), new.len()], options),
-            None => judged,
-        })
-        .collect();
-    let outcome = outcome(&metrics);
+    let mut by_route = ByRoute::of(base, new, options);
+    correct(&mut whole, &mut by_route.tests);
+    let metrics: Vec<Judged> =
+        whole.into_iter().map(|tested| tested.decided(runs, options)).collect();
+    let routes = by_route.decided(runs, options);
+    let outcome = outcome(&metrics, &routes);
     let mut limits = differing;
     limits.extend(weaknesses(base, new, design));
+    limits.extend(routes.left_out());
+    if matches!(design, Design::Gate | Design::Single) {
+        limits.extend(routes.blind(options));
+    }
     Ok(Comparison {
         outcome,
-        statement: statement(outcome, &metrics, [base.len(), new.len()], options),
+        statement: statement(outcome, (&metrics, &routes), runs, options),
         design,
         metrics,
+        routes,
         quantiles: shifts(base, new),
         changed: changed(base, new),
         limits,
@@ -85,38 +77,17 @@ fn admitted(base: &[Run], new: &[Run], options: &Options) -> Result<Vec<String>,
 }
 
 /// A metric of both sides, with what was found of it where all runs have it.
-fn measured(
-    metric: Metric,
-    base: &[Run],
-    new: &[Run],
-    options: &Options,
-) -> (Judged, Option<Found>) {
+fn measured(metric: Metric, base: &[Run], new: &[Run], options: &Options) -> Tested {
     let values = [base, new].map(|runs| runs.iter().map(|run| run.value(metric)).collect());
-    let mut judged = Judged {
-        metric,
-        outcome: Outcome::Unknown,
-        medians: [None; 2],
-        change: None,
-        interval: None,
-        p: None,
-        detectable: None,
-        note: String::new(),
-        values,
-    };
-    let known = judged.values.each_ref().map(|side| side.iter().flatten().copied().collect());
-    let [known_base, known_new]: [Vec<f64>; 2] = known;
-    judged.medians = [&known_base, &known_new].map(|side| median(side.iter().copied()));
-    if known_base.len() < base.len() || known_new.len() < new.len() {
-        judged.note = lacking(metric, base, new);
-        return (judged, None);
-    }
     let shares = |runs: &[Run]| runs.iter().map(|run| run.errors).collect::<Option<Vec<Share>>>();
-    let found = match (metric, shares(base).zip(shares(new))) {
-        (Metric::Errors, Some((base, new))) => errors::found([&base, &new]),
-        (Metric::Errors, None) => None,
-        _ => gate::found(metric, [&known_base, &known_new], options),
-    };
-    (judged, found)
+    let shares = shares(base).zip(shares(new)).map(|(base, new)| [base, new]);
+    let mut tested = tested(metric, values, shares, options);
+    if !tested.judged.is_there() {
+        tested.judged.note = lacking(metric, base, new);
+    } else if let ([before], [after]) = (base, new) {
+        tested.judged.within = within(metric, before, after);
+    }
+    tested
 }
 
 /// Why some runs have no value.
@@ -142,66 +113,67 @@ fn lacking(metric: Metric, base: &[Run], new: &[Run]) -> String {
     sides.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
-fn decided(mut judged: Judged, found: &Found, runs: [usize; 2], options: &Options) -> Judged {
-    let is_share = judged.metric.quantity() == Quantity::Share;
-    let plain = |shift: f64| if is_share { shift } else { shift.exp_m1() };
-    judged.change = Some(plain(found.shift));
-    judged.interval = found.interval.map(|ends| ends.map(plain));
-    judged.detectable = Some(plain(found.detectable)).filter(|change| change.is_finite());
-    (judged.outcome, judged.note) = if is_share {
-        errors::said(found, judged.p, runs, options)
-    } else {
-        gate::said(found, judged.p, judged.metric.worse(), runs, options)
-    };
-    judged
-}
-
 /// What a comparison rests on: the highest of these quantiles that runs have.
 const ESSENTIAL: [Metric; 3] = [Metric::LatencyP99, Metric::LatencyP95, Metric::LatencyP50];
 
-/// A regression counts whatever else is unknown. That there is none is only said where latency and
-/// errors say so, and where no run lacks what others have.
-fn outcome(metrics: &[Judged]) -> Outcome {
-    let is = |outcome: Outcome| metrics.iter().any(|metric| metric.outcome == outcome);
+/// A regression counts whatever else is unknown, of a route as of the whole. That there is none is
+/// only said where latency and errors say so, and where no run lacks what others have; where no run
+/// replayed anything, by the capacity that was sought.
+fn outcome(metrics: &[Judged], routes: &Routes) -> Outcome {
+    let all = || metrics.iter().chain(routes.judged().map(|(_, judged)| judged));
+    let is = |outcome: Outcome| all().any(|metric| metric.outcome == outcome);
     if is(Outcome::Regression) {
         return Outcome::Regression;
     }
     let outcome_of = |metric: Metric| {
         let judged = metrics.iter().find(|judged| judged.metric == metric)?;
-        is_there(judged).then_some(judged.outcome)
+        judged.is_there().then_some(judged.outcome)
     };
-    let latency = ESSENTIAL.into_iter().find_map(outcome_of).unwrap_or(Outcome::Unknown);
-    let errors = outcome_of(Metric::Errors).unwrap_or(Outcome::Unknown);
-    let is_partly_there = |judged: &Judged| !is_there(judged) && is_somewhere(judged);
-    if [latency, errors].contains(&Outcome::Unknown) || metrics.iter().any(is_partly_there) {
+    let latency = ESSENTIAL.into_iter().find_map(outcome_of);
+    let errors = outcome_of(Metric::Errors);
+    let is_known = match (latency, errors) {
+        (None, None) if !replayed(metrics) => {
+            outcome_of(Metric::Capacity).is_some_and(|outcome| outcome != Outcome::Unknown)
+        }
+        _ => {
+            [latency, errors].iter().all(|outcome| outcome.is_some_and(|it| it != Outcome::Unknown))
+        }
+    };
+    let is_partly_there = |judged: &Judged| !judged.is_there() && judged.is_somewhere();
+    if !is_known || all().any(is_partly_there) {
         return Outcome::Unknown;
     }
     if is(Outcome::Improvement) { Outcome::Improvement } else { Outcome::NoRegression }
 }
 
-/// Every run has a value.
-fn is_there(judged: &Judged) -> bool {
-    judged.values.iter().flatten().all(Option::is_some)
+/// Some run sent a load besides its drills.
+fn replayed(metrics: &[Judged]) -> bool {
+    metrics.iter().any(|judged| judged.metric == Metric::Errors)
 }
 
-/// Some run has one.
-fn is_somewhere(judged: &Judged) -> bool {
-    judged.values.iter().flatten().any(Option::is_some)
-}
-
-fn statement(outcome: Outcome, metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
-    let of = |wanted: Outcome| -> Vec<&Judged> {
-        metrics.iter().filter(|metric| metric.outcome == wanted).collect()
+fn statement(
+    outcome: Outcome,
+    (metrics, routes): (&[Judged], &Routes),
+    runs: [usize; 2],
+    options: &Options,
+) -> String {
+    let of = |wanted: Outcome| -> Vec<(String, &Judged)> {
+        let whole = metrics.iter().map(|judged| (judged.metric.name().to_owned(), judged));
+        let by_route = routes
+            .judged()
+            .map(|(route, judged)| (format!("{} of {route}", judged.metric.name()), judged));
+        whole.chain(by_route).filter(|(_, judged)| judged.outcome == wanted).collect()
     };
     match outcome {
         Outcome::Regression => named(&of(Outcome::Regression), "worse"),
         Outcome::Improvement => named(&of(Outcome::Improvement), "better"),
         Outcome::NoRegression => {
-            let latency = ESSENTIAL.into_iter().find_map(|essential| {
+            let rests_on = ESSENTIAL.into_iter().chain([Metric::Capacity]);
+            let seen = rests_on.into_iter().find_map(|essential| {
                 let judged = metrics.iter().find(|judged| judged.metric == essential)?;
                 Some((judged.metric.name(), judged.detectable?))
             });
-            latency.map_or_else(
+            seen.map_or_else(
                 || "no regression shown".to_owned(),
                 |(name, change)| {
                     format!(
@@ -212,13 +184,16 @@ fn statement(outcome: Outcome, metrics: &[Judged], runs: [usize; 2], options: &O
                 },
             )
         }
-        Outcome::Unknown => unknown(metrics, runs, options),
+        Outcome::Unknown => unknown((metrics, routes), runs, options),
     }
 }
 
+/// Most metrics that are named after the first one.
+const MAX_NAMED: usize = 8;
+
 /// The metrics that changed: the first of them with its figures, the others by name.
-fn named(changed: &[&Judged], word: &str) -> String {
-    let Some((first, others)) = changed.split_first() else { return String::new() };
+fn named(changed: &[(String, &Judged)], word: &str) -> String {
+    let Some(((name, first), others)) = changed.split_first() else { return String::new() };
     let figures = match (first.change, first.interval) {
         (Some(change), Some(ends)) => {
             let [low, high] = ends.map(|end| first.metric.change(end));
@@ -227,15 +202,26 @@ fn named(changed: &[&Judged], word: &str) -> String {
         (Some(change), None) => format!(" by {}", first.metric.change(change)),
         (None, _) => String::new(),
     };
-    let names: Vec<&str> = others.iter().map(|judged| judged.metric.name()).collect();
+    let mut names: Vec<String> =
+        others.iter().take(MAX_NAMED).map(|(name, _)| name.clone()).collect();
+    if others.len() > MAX_NAMED {
+        names.push(format!("{} more", others.len() - MAX_NAMED));
+    }
     let too =
         if names.is_empty() { String::new() } else { format!("; so is {}", names.join(", ")) };
-    format!("{} is {word}{figures}{too}", first.metric.name())
+    format!("{name} is {word}{figures}{too}")
 }
 
-fn unknown(metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
-    let [base, new] = runs;
+fn unknown(
+    (metrics, routes): (&[Judged], &Routes),
+    [base, new]: [usize; 2],
+    options: &Options,
+) -> String {
     // One run on a side tells nothing of the noise: it is taken as known.
+    let is_essential = |metric: Metric| match metric {
+        Metric::Capacity => !replayed(metrics),
+        _ => ESSENTIAL.contains(&metric),
+    };
     let freedom = (Design::of(base, new) != Design::Pair).then(|| base + new - 2);
     let tests = metrics.iter().filter(|judged| judged.change.is_some()).count();
     let error = standard_error(options.noise, base, new);
@@ -259,12 +245,19 @@ fn unknown(metrics: &[Judged], runs: [usize; 2], options: &Options) -> String {
         Design::Gate | Design::Single => {
             let why = metrics.iter().find(|judged| {
                 judged.outcome == Outcome::Unknown
-                    && (is_somewhere(judged) || ESSENTIAL.contains(&judged.metric))
+                    && (judged.is_somewhere() || is_essential(judged.metric))
             });
-            why.map_or_else(
-                || "it cannot be said: no run has latencies and errors".to_owned(),
-                |judged| format!("it cannot be said: {}: {}", judged.metric.name(), judged.note),
-            )
+            let of_route = || {
+                let lacks = |judged: &&Judged| !judged.is_there() && judged.is_somewhere();
+                let (route, judged) = routes.judged().find(|(_, judged)| lacks(judged))?;
+                let name = judged.metric.name();
+                Some(format!("it cannot be said: {name} of {route}: {}", judged.note))
+            };
+            let why = why.map(|judged| {
+                format!("it cannot be said: {}: {}", judged.metric.name(), judged.note)
+            });
+            why.or_else(of_route)
+                .unwrap_or_else(|| "it cannot be said: no run has latencies and errors".to_owned())
         }
     }
 }
@@ -280,6 +273,16 @@ fn weaknesses(base: &[Run], new: &[Run], design: Design) -> Vec<String> {
             format_counted(new.len() as u64, "new run", "new runs"),
             base.len()
         ));
+    }
+    if let ([before], [after]) = (base, new)
+        && !before.within.is_empty()
+        && !after.within.is_empty()
+    {
+        told.push(
+            "intervals in parentheses are those of the two runs by themselves: they say how sure \
+             each run is of its own figures, and runs of one release differ by more than that"
+                .to_owned(),
+        );
     }
     let tells = |run: &Run| run.conditions.iter().any(|fact| fact.condition == Condition::Settings);
     if !base.iter().chain(new).any(tells) {
@@ -344,3 +347,6 @@ fn changed(base: &[Run], new: &[Run]) -> Vec<String> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests;

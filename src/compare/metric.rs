@@ -20,6 +20,8 @@ pub enum Metric {
     Errors,
     /// Answers a second over the whole run.
     Throughput,
+    /// The multiple of the load that the target bears, by the act `capacity`.
+    Capacity,
     /// Connections that were opened.
     Connections,
     /// Time from a cold start to the steady state.
@@ -55,17 +57,20 @@ pub enum Quantity {
     Count,
     /// Something a request.
     PerRequest,
+    /// So many times something.
+    Multiple,
 }
 
 impl Metric {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LatencyP50,
         Self::LatencyP95,
         Self::LatencyP99,
         Self::LatencyP999,
         Self::Errors,
         Self::Throughput,
+        Self::Capacity,
         Self::Connections,
         Self::WarmUp,
         Self::ColdReads,
@@ -87,6 +92,7 @@ impl Metric {
             Self::LatencyP999 => "latency p99.9",
             Self::Errors => "errors",
             Self::Throughput => "throughput",
+            Self::Capacity => "capacity",
             Self::Connections => "connections opened",
             Self::WarmUp => "warm-up",
             Self::ColdReads => "origin reads cold",
@@ -100,6 +106,17 @@ impl Metric {
         }
     }
 
+    /// The quantile of latency that it is.
+    pub fn quantile(self) -> Option<f64> {
+        match self {
+            Self::LatencyP50 => Some(0.5),
+            Self::LatencyP95 => Some(0.95),
+            Self::LatencyP99 => Some(0.99),
+            Self::LatencyP999 => Some(0.999),
+            _ => None,
+        }
+    }
+
     /// What it counts.
     pub fn quantity(self) -> Quantity {
         match self {
@@ -110,6 +127,7 @@ impl Metric {
             | Self::WarmUp => Quantity::Time,
             Self::Errors => Quantity::Share,
             Self::Throughput => Quantity::Rate,
+            Self::Capacity => Quantity::Multiple,
             Self::Connections
             | Self::RedisClients
             | Self::MysqlThreads
@@ -124,7 +142,7 @@ impl Metric {
 
     /// 1 where more is worse, −1 where less is.
     pub fn worse(self) -> f64 {
-        if self == Self::Throughput { -1.0 } else { 1.0 }
+        if matches!(self, Self::Throughput | Self::Capacity) { -1.0 } else { 1.0 }
     }
 
     /// The least value that is told apart from none; smaller ones count as that, since changes are
@@ -136,7 +154,7 @@ impl Metric {
             _ => match self.quantity() {
                 Quantity::Time => 1e3,
                 Quantity::Share => 1e-6,
-                Quantity::Rate | Quantity::PerRequest => 1e-3,
+                Quantity::Rate | Quantity::PerRequest | Quantity::Multiple => 1e-3,
                 Quantity::Count => 1.0,
             },
         }
@@ -158,6 +176,7 @@ impl Metric {
             Quantity::Rate => digits("/s"),
             Quantity::Count => format!("{value:.0}"),
             Quantity::PerRequest => digits("/request"),
+            Quantity::Multiple => format!("{value:.2} ×"),
         }
     }
 
@@ -187,6 +206,7 @@ mod tests {
         assert_eq!(Metric::Errors.value(0.0012), "0.12 %");
         assert_eq!(Metric::Throughput.value(998.6), "999/s");
         assert_eq!(Metric::WarmReads.value(0.25), "0.2500/request");
+        assert_eq!(Metric::Capacity.value(2.4), "2.40 ×");
         assert_eq!(Metric::Connections.value(640.0), "640");
         assert_eq!(Metric::LatencyP99.change(0.21), "+21 %");
         assert_eq!(Metric::Errors.change(-0.0012), "−0.12 points");

@@ -1,6 +1,7 @@
 //! By how much each quantile of latency moved: a release may be as fast at the median and slower
 //! at the tail.
 
+use crate::compare::metric::Metric;
 use crate::compare::run::Run;
 use crate::stats::bootstrap::median_difference;
 use crate::stats::slopes::median;
@@ -43,9 +44,43 @@ fn shift(q: f64, base: &[Run], new: &[Run]) -> Option<QuantileShift> {
     })
 }
 
+/// The interval of the change from one run to another, by what each tells of itself: the distances
+/// of its value from the ends of its interval add up as squares do, on logarithms. `None` where one
+/// of them does not tell it.
+pub(super) fn within(metric: Metric, base: &Run, new: &Run) -> Option<[f64; 2]> {
+    let q = metric.quantile()?;
+    let of = |run: &Run| -> Option<[f64; 3]> {
+        let value = run.value(metric)?;
+        let (_, [low, high]) = run.within.iter().find(|(other, _)| (other - q).abs() < 1e-9)?;
+        // Its seconds are kept with fewer digits than all of it.
+        Some([low.min(value), value, high.max(value)].map(|ns| ns.max(1.0).ln()))
+    };
+    let ([low, before, high], [new_low, after, new_high]) = (of(base)?, of(new)?);
+    let down = (after - new_low).hypot(high - before);
+    let up = (new_high - after).hypot(before - low);
+    Some([after - before - down, after - before + up].map(f64::exp_m1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each is sure to a tenth, and the change to the root of two of it.
+    #[test]
+    fn one_run_beside_one_is_as_sure_as_both_are() {
+        let run = |ms: f64| Run {
+            values: [(Metric::LatencyP99, Ok(ms * 1e6))].into(),
+            within: vec![(0.99, [ms * 1e6 / 1.1, ms * 1e6 * 1.1])],
+            ..Run::default()
+        };
+        let [low, high] = within(Metric::LatencyP99, &run(100.0), &run(150.0)).unwrap();
+        let reach = (2.0_f64.sqrt() * 1.1_f64.ln()).exp();
+        assert!((low - (1.5 / reach - 1.0)).abs() < 1e-9, "{low}");
+        assert!((high - (1.5 * reach - 1.0)).abs() < 1e-9, "{high}");
+        assert_eq!(within(Metric::LatencyP50, &run(100.0), &run(150.0)), None);
+        let silent = Run { within: Vec::new(), ..run(150.0) };
+        assert_eq!(within(Metric::LatencyP99, &run(100.0), &silent), None);
+    }
 
     fn run(p50: f64, p99: f64) -> Run {
         Run { quantiles: vec![(0.5, p50), (0.99, p99)], ..Run::default() }

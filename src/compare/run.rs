@@ -6,6 +6,19 @@ use crate::compare::conditions::Fact;
 use crate::compare::metric::Metric;
 use crate::stats::shares::Share;
 
+/// Most routes of a run that are compared one by one; no run is written with more.
+pub const MAX_ROUTES: usize = 200;
+
+/// A route of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OfRoute {
+    /// Quantiles of its latency, where it was asked for often enough; `None` where it was, and too
+    /// many of those requests had no answer.
+    pub values: BTreeMap<Metric, Option<f64>>,
+    /// Its errors; `None` where nothing was sent.
+    pub errors: Option<Share>,
+}
+
 /// A run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
@@ -29,6 +42,12 @@ pub struct Run {
     pub errors: Option<Share>,
     /// Quantiles of latency in nanoseconds, by rising quantile.
     pub quantiles: Vec<(f64, f64)>,
+    /// The 95 % interval of a quantile, as far as the run alone tells, in nanoseconds.
+    pub within: Vec<(f64, [f64; 2])>,
+    /// Its routes, at most [`MAX_ROUTES`], by names that are fit to print.
+    pub routes: BTreeMap<String, OfRoute>,
+    /// Routes that it does not tell one by one.
+    pub unlisted: u64,
 }
 
 impl Run {

@@ -8,7 +8,7 @@ use rand_distr::{Binomial, Normal};
 
 use crate::compare::judge::judge;
 use crate::compare::metric::Metric;
-use crate::compare::run::Run;
+use crate::compare::run::{OfRoute, Run};
 use crate::compare::{Design, Judged, Options, Outcome};
 use crate::stats::shares::Share;
 
@@ -82,6 +82,22 @@ impl Simulation {
             quantiles,
             ..Run::default()
         }
+    }
+
+    /// The same run with so many routes of 1 000 requests, without errors, the first of which takes
+    /// `change` times as long.
+    pub(crate) fn with_routes(&mut self, mut run: Run, routes: usize, change: f64) -> Run {
+        for route in 0..routes {
+            let factor = if route == 0 { change } else { 1.0 };
+            let level = self.normal(0.02).exp() * factor;
+            let values = QUANTILES.iter().take(3).filter_map(|(metric, ..)| {
+                Some((*metric, Some(run.value(*metric)? * level * self.normal(0.02).exp())))
+            });
+            let values = values.collect();
+            let errors = Some(Share { part: 0, whole: 1_000 });
+            run.routes.insert(format!("GET /route-{route:02}"), OfRoute { values, errors });
+        }
+        run
     }
 
     /// How often each outcome comes of so many runs beside so many, in 200 comparisons.

@@ -130,11 +130,12 @@ pub(crate) async fn carry_out(
         let Exchange { mut wire, mut reader, .. } = exchange;
         request = exchange.request;
         request.sample.response_bytes = reader.body_bytes();
+        // What is looked for in the answer takes time, which is not the target's.
+        let now = run.epoch.now();
         reader.tell_body(&mut request);
         match answer {
             Ok(answer) => {
                 let half_closed = request.arrival.recorded.half_closes;
-                let now = run.epoch.now();
                 wire.answered = now;
                 request.finish_at(Fate::Answered { status: answer.status }, now);
                 match answer.status {
@@ -191,7 +192,7 @@ impl Exchange {
         request.sample.connected = Some(request.run().epoch.now());
         request.prepare();
         let mut reader = ResponseReader::new(&request.arrival.method);
-        reader.listen(&request);
+        reader.listen(&mut request);
         let outgoing = Outgoing::new(&request);
         Self { wire, request, reader, outgoing }
     }

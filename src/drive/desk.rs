@@ -12,12 +12,14 @@ use crate::drive::gauges::Gauges;
 use crate::drive::hold::{Control, Hold};
 use crate::drive::large::LargeBodies;
 use crate::drive::lookahead::LookAhead;
+use crate::drive::looking::Looking;
 use crate::drive::oddities::Oddities;
 use crate::drive::reading;
 use crate::drive::samples::{Outbox, Sink};
 use crate::drive::sessions::Settled;
 use crate::drive::stop::Stop;
 use crate::plan::Arrival;
+use crate::recording::contents::Witness;
 use crate::sample::{Fate, Sample, Unsent};
 use crate::scenario::Limits;
 use crate::scenario::network::Way;
@@ -38,6 +40,7 @@ pub(crate) struct Run {
     pub(crate) counts_from: Duration,
     pub(crate) look_ahead: LookAhead,
     pub(crate) large: LargeBodies,
+    pub(crate) looking: Looking,
     pub(crate) oddities: Oddities,
     /// Due moment of the last arrival, once the whole plan was read.
     pub(crate) last_due: OnceLock<Duration>,
@@ -65,6 +68,7 @@ impl Run {
             counts_from: run_in,
             look_ahead: LookAhead::default(),
             large: LargeBodies::default(),
+            looking: Looking::default(),
             oddities: Oddities::default(),
             last_due: OnceLock::new(),
         }
@@ -142,6 +146,10 @@ pub(crate) struct InFlight {
     held: u64,
     counted_large: bool,
     is_prepared: bool,
+    /// It has a place among the answers that are looked into.
+    is_looked_into: bool,
+    /// Has seen the body of its answer, where production's is known.
+    seen: Option<Box<Witness>>,
 }
 
 impl InFlight {
@@ -177,8 +185,17 @@ impl InFlight {
         }
         let sample = Sample { drift, ..blank(&arrival, Some(now), UNWRITTEN) };
         let desk = Arc::clone(desk);
-        let (counted_large, is_prepared) = (false, false);
-        Some(Self { arrival, sample, desk, dispatched: now, held, counted_large, is_prepared })
+        Some(Self {
+            arrival,
+            sample,
+            desk,
+            dispatched: now,
+            held,
+            counted_large: false,
+            is_prepared: false,
+            is_looked_into: false,
+            seen: None,
+        })
     }
 
     pub(crate) fn run(&self) -> &Arc<Run> {
@@ -192,6 +209,23 @@ impl InFlight {
         {
             follow.prepare(&mut self.arrival);
         }
+    }
+
+    /// Sees the body of its answer pass, where production's body is known.
+    pub(crate) fn witness(&mut self) -> Option<Box<Witness>> {
+        let recorded = self.arrival.answers.recorded.as_ref()?;
+        let (is_known, has_fields) = (recorded.has_contents(), recorded.contents.shape.is_some());
+        if has_fields && !self.is_looked_into {
+            self.is_looked_into = self.run().looking.enter();
+        }
+        let looks = has_fields && self.is_looked_into;
+        is_known.then(|| Box::new(if looks { Witness::default() } else { Witness::of_bytes() }))
+    }
+
+    /// The body of its answer is over. What is known of it takes time, which is not the target's:
+    /// it is found when the moment of the end is.
+    pub(crate) fn has_seen(&mut self, witness: Option<Box<Witness>>) {
+        self.seen = witness;
     }
 
     /// The first byte was handed to the kernel at `moment`. From now on a run that ends has waited
@@ -211,9 +245,29 @@ impl InFlight {
         if self.sample.sent.is_some() {
             self.run().gauges.not_sent();
         }
-        let Sample { drift, opened, .. } = self.sample;
+        self.seen = None;
+        let Sample { drift, established, secured, opened, .. } = self.sample;
         let blank = blank(&self.arrival, Some(self.dispatched), UNWRITTEN);
-        self.sample = Sample { drift, opened, ..blank };
+        self.sample = Sample { drift, established, secured, opened, ..blank };
+    }
+
+    /// A connection was opened for it, just now.
+    pub(crate) fn connection_opened(&mut self) {
+        self.sample.opened = true;
+        self.sample.established = Some(self.run().epoch.now());
+        self.sample.secured = None;
+    }
+
+    /// TLS is spoken on it from now on.
+    pub(crate) fn connection_secured(&mut self) {
+        self.sample.secured = Some(self.run().epoch.now());
+    }
+
+    /// None could be opened for it. The target has seen the attempt, unless it failed on this
+    /// machine.
+    pub(crate) fn connection_failed(&mut self, fate: &Fate) {
+        self.sample.opened = !matches!(fate, Fate::Unsent { .. });
+        (self.sample.established, self.sample.secured) = (None, None);
     }
 
     /// Settles it.
@@ -226,6 +280,13 @@ impl InFlight {
     pub(crate) fn finish_at(mut self, fate: Fate, now: Duration) {
         if !matches!(fate, Fate::Unsent { .. }) {
             self.sample.done = Some(now);
+        }
+        // Bodies are compared of answers with the recorded status.
+        if let Some(recorded) = &self.arrival.answers.recorded
+            && fate == (Fate::Answered { status: recorded.status })
+            && let Some(seen) = self.seen.take()
+        {
+            self.sample.contents = Some(Box::new(seen.finish_beside(&recorded.contents)));
         }
         self.sample.fate = fate;
     }
@@ -254,6 +315,9 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.conclude();
+        if self.is_looked_into {
+            self.desk.run.looking.leave();
+        }
         self.desk.run.gauges.release_bytes(self.held);
         // Without an end there is no time, as in its sample.
         let left = self.sample.done.unwrap_or(self.dispatched);
@@ -265,8 +329,10 @@ impl Drop for InFlight {
 /// The moments that happened follow each other. A target may answer, or break off, at any of them,
 /// so that the response is only after the connection.
 fn in_order(sample: &Sample) -> bool {
-    let Sample { due, dispatched, connected, sent, sent_last, first_byte, done, .. } = *sample;
-    [Some(due), dispatched, connected, sent, sent_last, done].iter().flatten().is_sorted()
+    let Sample { due, dispatched, established, secured, connected, .. } = *sample;
+    let Sample { sent, sent_last, first_byte, done, .. } = *sample;
+    let opened = [Some(due), dispatched, established, secured, connected];
+    opened.iter().chain(&[sent, sent_last, done]).flatten().is_sorted()
         && [connected, first_byte, done].iter().flatten().is_sorted()
         && (sent_last.is_none() || sent.is_some())
 }
@@ -279,6 +345,8 @@ fn blank(arrival: &Arrival, dispatched: Option<Duration>, fate: Fate) -> Sample 
         due: arrival.due,
         drift: Duration::ZERO,
         dispatched,
+        established: None,
+        secured: None,
         connected: None,
         sent: None,
         sent_last: None,

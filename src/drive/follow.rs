@@ -26,7 +26,6 @@ use crate::drive::response::ResponseReader;
 use crate::plan::Arrival;
 use crate::plan::edit::{fields, target};
 use crate::plan::token::Place;
-use crate::recording::contents::Witness;
 use crate::scenario::rewriting::{From, Rewriting, Slot};
 
 /// What a run follows, and what it knows of its clients. All threads of a run share it.
@@ -106,16 +105,10 @@ impl Heard {
     }
 }
 
-/// Sees the body of the answer to a request, where production's body is known.
-pub(crate) fn witness_of(arrival: &Arrival) -> Option<Box<Witness>> {
-    let recorded = arrival.answers.recorded.as_ref();
-    recorded.filter(|answer| answer.has_contents()).map(|_| Box::default())
-}
-
 impl ResponseReader {
     /// Keeps of the answer to this request what is followed, and what is compared.
-    pub(crate) fn listen(&mut self, request: &InFlight) {
-        self.witness = witness_of(&request.arrival);
+    pub(crate) fn listen(&mut self, request: &mut InFlight) {
+        self.witness = request.witness();
         if let Some(follow) = &request.run().follow {
             self.heard = Some(Box::new(follow.listen(&request.arrival)));
         }
@@ -130,7 +123,7 @@ impl ResponseReader {
 
     /// Takes what the answer's body gives, as far as it came.
     pub(crate) fn tell_body(&mut self, request: &mut InFlight) {
-        request.sample.contents = self.witness.take().map(|witness| Box::new(witness.finish()));
+        request.has_seen(self.witness.take());
         if let (Some(heard), Some(follow)) = (&self.heard, &request.run().follow) {
             follow.hear_body(&request.arrival, heard);
         }

@@ -346,6 +346,8 @@ mod tests {
             due: Duration::ZERO,
             drift: Duration::ZERO,
             dispatched: None,
+            established: None,
+            secured: None,
             connected: None,
             sent: None,
             sent_last: None,

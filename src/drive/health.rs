@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::drive::census::Seen;
 
 /// Facts about this machine during a run. A fact that the system does not offer is `None`.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Health {
     /// Logical processors that this process may use.
     pub processors: u32,
@@ -48,9 +48,7 @@ pub struct Health {
 }
 
 /// What this machine did before a run, sending to a sink on itself.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Requests a second that were asked of it: twice the plan's peak.
     pub asked_rate: u64,

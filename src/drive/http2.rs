@@ -165,9 +165,6 @@ impl Line {
     }
 }
 
-/// Where a connection goes, and whether it resumed a session when it was recorded.
-type To = (u16, Option<bool>);
-
 /// An open connection.
 pub(crate) struct Link {
     send: SendRequest<Bytes>,
@@ -193,35 +190,23 @@ impl Link {
         let connected = timeout_at(until, Box::pin(run.dialler.open(goal))).await;
         let fate = match connected {
             Ok(Ok(socket)) => {
-                request.sample.opened = true;
+                request.connection_opened();
                 // In a place of its own, so that idle connections need no room for it.
-                let to = (goal, request.arrival.recorded.resumed);
-                return Box::pin(Self::spoken((socket, to), place, run, (until, alive))).await;
+                let shaking = Box::pin(sealed(socket, request, run));
+                let timed_out = Fate::Tls { failure: TlsFailure::TooSlow };
+                let stream = timeout_at(until, shaking).await.unwrap_or(Err(timed_out))?;
+                return Box::pin(Self::spoken(stream, place, alive)).await;
             }
             Ok(Err(error)) => failure::of_connect(&error),
             Err(_) => Fate::ConnectTimedOut,
         };
-        // The target has seen the attempt, unless it failed on this machine.
-        request.sample.opened = !matches!(fate, Fate::Unsent { .. });
+        request.connection_failed(&fate);
         Err(fate)
     }
 
-    async fn spoken(
-        (socket, to): (TcpStream, To),
-        place: Place,
-        run: &Arc<Run>,
-        (until, alive): (Instant, Sender<Infallible>),
-    ) -> Result<Self, Fate> {
-        // Fails only on a connection that is broken already, which the first write will tell.
-        let _ = socket.set_nodelay(true);
+    async fn spoken(stream: Stream, place: Place, alive: Sender<Infallible>) -> Result<Self, Fate> {
         let room = Arc::new(Room::new());
-        let stream = timeout_at(until, sealed((socket, to), run)).await;
-        let timed_out = Fate::Tls { failure: TlsFailure::TooSlow };
-        let io = Io {
-            stream: stream.unwrap_or(Err(timed_out))?,
-            room: Arc::clone(&room),
-            is_known: false,
-        };
+        let io = Io { stream, room: Arc::clone(&room), is_known: false };
         let [of_stream, of_all] = WINDOW;
         let begun = Builder::new()
             .initial_window_size(of_stream)
@@ -254,9 +239,12 @@ impl Link {
 }
 
 /// What HTTP/2 is spoken on.
-async fn sealed((socket, to): (TcpStream, To), run: &Run) -> Result<Stream, Fate> {
-    let (goal, recorded) = to;
+async fn sealed(socket: TcpStream, request: &mut InFlight, run: &Run) -> Result<Stream, Fate> {
+    // Fails only on a connection that is broken already, which the first write will tell.
+    let _ = socket.set_nodelay(true);
+    let goal = request.arrival.bond.goal;
     let Some(tls) = run.dialler.tls(goal) else { return Ok(Stream::Plain(socket)) };
+    let recorded = request.arrival.recorded.resumed;
     let connector = TlsConnector::from(Arc::clone(tls.config(true, recorded)));
     let shaken = connector.connect(tls.name.clone(), socket).await;
     let stream = shaken.map_err(|error| match TlsFailure::of(&error) {
@@ -265,6 +253,7 @@ async fn sealed((socket, to): (TcpStream, To), run: &Run) -> Result<Stream, Fate
     })?;
     let session = stream.get_ref().1;
     let is_resumed = session.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    request.connection_secured();
     run.gauges.shook_hands(is_resumed, recorded);
     if session.alpn_protocol() != Some(b"h2") {
         return Err(Fate::Http2 { failure: Http2Failure::NotSpoken });

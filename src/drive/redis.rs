@@ -164,13 +164,9 @@ impl Conversation {
             return Err(Fate::Unsent { reason: Unsent::ConnectionLimit });
         };
         let limit = self.run.limits.connect_timeout;
-        let recorded = self.pipeline.next().and_then(|next| next.arrival.recorded.resumed);
-        let opened = Link::open(&self.run, place, recorded, Instant::now() + limit).await;
-        if let Some(next) = self.pipeline.next() {
-            // The target has seen the attempt, unless it failed on this machine.
-            next.sample.opened = !matches!(opened, Err(Fate::Unsent { .. }));
-        }
-        let mut link = opened?;
+        // What is lost has been settled: it is opened for the first that waits.
+        let Some(next) = self.pipeline.next() else { return Err(CLOSED) };
+        let mut link = Link::open(next, &self.run, place, Instant::now() + limit).await?;
         let login = login::log_in(&mut link, &self.run, &self.memory);
         match timeout(limit, login).await.unwrap_or(Err(Fate::ConnectTimedOut)) {
             Ok(()) => self.link = Some(link),

@@ -34,6 +34,9 @@ pub const FLOORS: f64 = 2.0;
 pub struct Check {
     /// Each statistic.
     pub statistics: Vec<Row>,
+    /// Statistics that the recording has and fewer than two of those drawn have: nothing can be
+    /// said of them, by name.
+    pub left_out: Vec<&'static str>,
     /// All of them together; `None` where too few recordings were drawn.
     pub envelope: Option<Envelope>,
 }
@@ -101,12 +104,22 @@ pub fn check(model: &Model, recorded: &Tally, resolution: f64, draws: u64) -> Ch
         complete.map(|(_, value, theirs)| (*value, theirs.as_slice())).collect();
     Check {
         envelope: envelope(&complete),
+        left_out: left_out(&columns),
         statistics: columns
             .iter()
             .filter_map(|(statistic, value, theirs)| row(*statistic, *value, theirs))
             .collect(),
     }
 }
+
+/// Those of which there is no [`row`].
+fn left_out(columns: &[(Statistic, f64, Vec<f64>)]) -> Vec<&'static str> {
+    let few = columns.iter().filter(|(_, _, theirs)| theirs.len() < MIN_DRAWN);
+    few.map(|(statistic, _, _)| statistic.name()).collect()
+}
+
+/// Fewest values of those drawn that have a spread.
+const MIN_DRAWN: usize = 2;
 
 /// What is kept of a recording that was drawn.
 struct Kept {
@@ -167,7 +180,7 @@ fn summed(drawn: &[Kept]) -> Vec<u64> {
 
 fn row(statistic: Statistic, recorded: f64, drawn: &[f64]) -> Option<Row> {
     let count = as_f64(drawn.len() as u64);
-    if drawn.len() < 2 {
+    if drawn.len() < MIN_DRAWN {
         return None;
     }
     let mean = drawn.iter().sum::<f64>() / count;
@@ -223,6 +236,18 @@ mod tests {
         let far = row(Statistic::InFlight, 100.0, &drawn).unwrap();
         assert!((far.rank - 50.0).abs() < 1e-12 && !far.fits, "{far:?}");
         assert_eq!(row(Statistic::InFlight, 1.0, &[1.0]), None);
+    }
+
+    /// Each statistic of the recording is in the table, or named as left out of it.
+    #[test]
+    fn what_hardly_any_of_those_drawn_have_is_named() {
+        let columns = [
+            (Statistic::InFlight, 1.0, vec![1.0]),
+            (Statistic::Misses5, 1.0, vec![1.0, 2.0]),
+            (Statistic::Length50, 1.0, Vec::new()),
+        ];
+        let named = [Statistic::InFlight, Statistic::Length50].map(Statistic::name);
+        assert_eq!(left_out(&columns), named);
     }
 
     /// Science, model check: within three standard deviations, and within the tolerance too.

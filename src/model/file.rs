@@ -242,11 +242,16 @@ fn quoted(name: &str) -> String {
 /// The version of the format that a text says it has: a model's first line that is neither empty
 /// nor a comment is `model: 2`. `None` for any other text. Also the number of that line, from 1.
 pub fn version_of(text: &str) -> Option<(u64, usize)> {
-    let is_empty = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
-    let (number, line) = (1..)
-        .zip(text.trim_start_matches('\u{feff}').lines().map(str::trim_end))
-        .find(|(_, line)| !is_empty(line))?;
+    let (number, line) = first_line(text)?;
     let version = line.strip_prefix("model:")?.split('#').next()?;
     let version = version.trim().trim_matches(['"', '\'']);
     Some((version.parse().ok()?, number))
+}
+
+/// The first line that is neither empty nor a comment, and its number from 1.
+fn first_line(text: &str) -> Option<(usize, &str)> {
+    let is_empty = |line: &str| line.is_empty() || line.starts_with('#') || line == "---";
+    (1..)
+        .zip(text.trim_start_matches('\u{feff}').lines().map(str::trim_end))
+        .find(|(_, line)| !is_empty(line))
 }

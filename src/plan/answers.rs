@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::protocol::Protocol;
 use crate::recording::contents::Contents;
 use crate::recording::{Exchange, Response};
+use crate::units::format_counted;
 
 /// What an answer was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,13 +49,19 @@ pub(crate) struct Latest {
     answers: HashMap<u64, Arc<Answer>>,
     /// Each once.
     shapes: HashSet<Arc<str>>,
+    /// Answers whose fields are not compared: there are more sets of fields than are kept.
+    pub(crate) shapeless: u64,
+    /// Answers to targets beyond those that are remembered: what was answered before to the same
+    /// request is not known.
+    pub(crate) unremembered: u64,
 }
 
-/// Shapes of bodies that are remembered, of some 4 KiB at most; other bodies have none.
+/// Shapes of bodies that are remembered, of some 4 KiB at most; other bodies have none, which is
+/// counted.
 const MAX_SHAPES: usize = 4096;
 
 /// Targets whose latest answer is remembered: with a quarter of a million, what asks again is
-/// known, and it takes some 20 MB.
+/// known, and it takes some 20 MB. What is beyond is counted.
 const MAX_TARGETS: usize = 1 << 18;
 
 impl Latest {
@@ -66,19 +73,41 @@ impl Latest {
     ) -> Option<Arc<Answer>> {
         let (status, response) = (status?, exchange.response.as_ref()?);
         let shape = response.shape.as_ref().and_then(|shape| self.shape(shape));
-        let contents = Contents { digest: response.digest, shape };
+        let contents = Contents { digest: response.digest, shape, is_no_json: false };
         let body_bytes = size(exchange.protocol, response);
         Some(Arc::new(Answer { status, body_bytes, contents }))
+    }
+
+    /// What a person should know of answers that cannot be compared as others are.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.unremembered > 0 {
+            warnings.push(format!(
+                "there are more distinct targets than answers are remembered of: by how much \
+                 production's answers differ by themselves is not learned from {}",
+                format_counted(self.unremembered, "answer", "answers")
+            ));
+        }
+        if self.shapeless > 0 {
+            warnings.push(format!(
+                "the recorded answers have more than {MAX_SHAPES} sets of JSON fields: those of {} \
+                 are not compared",
+                format_counted(self.shapeless, "answer", "answers")
+            ));
+        }
+        warnings
     }
 
     fn shape(&mut self, shape: &Arc<str>) -> Option<Arc<str>> {
         if let Some(known) = self.shapes.get(shape) {
             return Some(Arc::clone(known));
         }
-        (self.shapes.len() < MAX_SHAPES).then(|| {
-            self.shapes.insert(Arc::clone(shape));
-            Arc::clone(shape)
-        })
+        if self.shapes.len() >= MAX_SHAPES {
+            self.shapeless += 1;
+            return None;
+        }
+        self.shapes.insert(Arc::clone(shape));
+        Some(Arc::clone(shape))
     }
 
     /// The answers to the next request for a target.
@@ -99,6 +128,8 @@ impl Latest {
         }
         if self.answers.len() < MAX_TARGETS {
             self.answers.insert(target, Arc::clone(recorded));
+        } else {
+            self.unremembered += 1;
         }
         Answers { recorded: this, before: None }
     }
@@ -125,5 +156,26 @@ mod tests {
         assert_eq!(ask(1, &second, true), None, "a clone did not ask in the recording");
         assert_eq!(ask(1, &second, false), Some(200), "and it is nobody's predecessor");
         assert_eq!(ask(1, &first, false), Some(404));
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_is_counted() {
+        let mut latest = Latest::default();
+        let first = answer(200);
+        for target in 0..MAX_TARGETS as u64 + 3 {
+            latest.answers(target, Some(&first), false);
+        }
+        assert_eq!(latest.unremembered, 3);
+        latest.answers(0, Some(&first), false);
+        latest.answers(u64::MAX, Some(&first), true);
+        assert_eq!(latest.unremembered, 3, "the known ones stay known, and clones need not be");
+        for number in 0..MAX_SHAPES + 2 {
+            latest.shape(&format!("a{number}: null").into());
+        }
+        assert!(latest.shape(&"a0: null".into()).is_some());
+        assert_eq!(latest.shapeless, 2);
+        let [targets, fields] = &latest.warnings()[..] else { panic!("both are told") };
+        assert!(targets.contains("from 3 answers") && fields.contains("those of 2 answers"));
+        assert!(Latest::default().warnings().is_empty());
     }
 }

@@ -115,6 +115,10 @@ impl Plan {
         &self.notes
     }
 
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.latest
+    }
+
     /// Reads until the next arrival is certain; false at the end of the plan.
     fn fill(&mut self) -> Result<bool, PlanError> {
         while !self.is_read {

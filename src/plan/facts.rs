@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::plan::needs::Needs;
 use crate::plan::scaling::Scaling;
 use crate::shape::Origin;
 
 /// The outline of a plan.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Facts {
     /// Where the load comes from.
     #[serde(default, skip_serializing_if = "Origin::is_recorded")]

@@ -60,7 +60,7 @@ pub(crate) fn measure(
         idc_before: selection.counts.dispersion(),
         idc_after: tally.counts.dispersion(),
         scaling: tally.inner.map(|_| scaling(notes, selection, scenario, &tally)),
-        warnings: warnings(notes, selection, scenario, &tally),
+        warnings: [warnings(notes, selection, scenario, &tally), plan.latest().warnings()].concat(),
         skipped,
         window_ns: [0, 0],
         clock_step_ns: 0,

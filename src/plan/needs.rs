@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How long the port of a connection stays taken once it was closed from here: the time that the
 /// kernel waits for stray segments, which is no setting of it.
 pub const TIME_WAIT: Duration = Duration::from_mins(1);
@@ -25,17 +28,7 @@ const MAX_SECONDS: usize = 24 * 60 * 60;
 
 /// What a plan needs at its busiest, if the target is as fast as production was. A slower target
 /// holds connections and requests for longer.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Needs {
     /// Connections open at once, each of which is a file descriptor.
     pub connections: u64,

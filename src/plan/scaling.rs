@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::plan::scale::CLONE_SHIFT;
 use crate::units::{format_count, format_counted, format_duration, format_share};
 
 /// How a load was scaled.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scaling {
     /// Share of sessions kept, or copies made of them.
     pub scale: f64,

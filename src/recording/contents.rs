@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-use flate2::read::GzDecoder;
-use serde_json::Value;
+use flate2::read::MultiGzDecoder;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::recording::route::is_variable;
@@ -29,6 +29,13 @@ const MAX_NAMES: usize = 64;
 /// Longest name of a field.
 const MAX_NAME: usize = 40;
 
+/// Bytes that show whether a body is text: more than any coding leaves without a control character
+/// or a broken one of UTF-8.
+const MAX_TEXT: usize = 256;
+
+/// An object of so many objects, all with the same names, is a table of values by name, too.
+const MIN_ALIKE: usize = 3;
+
 /// What is known of a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Contents {
@@ -37,52 +44,95 @@ pub struct Contents {
     /// Its fields with their types, a line each, in order: `items[].price: number`. `None` where
     /// it is no JSON, or too much of it. A body that gzip packed is unpacked for this.
     pub shape: Option<Arc<str>>,
+    /// It is surely no JSON object or list: another text, a broken one, or nothing at all. Where
+    /// this is false and there is no shape, it is not known. A recording does not keep it.
+    pub is_no_json: bool,
 }
 
 /// Sees a body pass, and keeps at most [`MAX_JSON`] of it.
 #[derive(Clone, Debug)]
 pub struct Witness {
     hash: Sha256,
-    /// What may be JSON, from its first byte on; `None` once it cannot be.
-    json: Option<Vec<u8>>,
+    kept: Kept,
+}
+
+/// What of a body is kept while it passes.
+#[derive(Clone, Debug)]
+enum Kept {
+    /// All of what may be JSON, from its first byte on.
+    Json(Vec<u8>),
+    /// The beginning of what is no JSON: it shows whether it is text, or packed.
+    Other(Vec<u8>),
+    /// Nothing.
+    Nothing,
 }
 
 impl Default for Witness {
     fn default() -> Self {
-        Self { hash: Sha256::new(), json: Some(Vec::new()) }
+        Self { hash: Sha256::new(), kept: Kept::Json(Vec::new()) }
     }
 }
 
 impl Witness {
+    /// One that keeps nothing but the digest.
+    pub fn of_bytes() -> Self {
+        Self { hash: Sha256::new(), kept: Kept::Nothing }
+    }
+
     /// Takes the next bytes of the body.
     pub fn push(&mut self, piece: &[u8]) {
         self.hash.update(piece);
-        let Some(json) = &mut self.json else { return };
-        let is_begin = json.is_empty();
-        let fits = json.len() + piece.len() <= MAX_JSON;
-        if fits && (!is_begin || piece.is_empty() || may_be_json(piece)) {
-            json.extend_from_slice(piece);
-        } else {
-            self.json = None;
+        match &mut self.kept {
+            Kept::Json(json) if !json.is_empty() || piece.is_empty() || may_be_json(piece) => {
+                if json.len() + piece.len() <= MAX_JSON {
+                    json.extend_from_slice(piece);
+                } else {
+                    self.kept = Kept::Nothing;
+                }
+            }
+            Kept::Json(_) => self.kept = Kept::Other(beginning(piece, MAX_TEXT).to_vec()),
+            Kept::Other(begin) => {
+                begin.extend_from_slice(beginning(piece, MAX_TEXT - begin.len()));
+            }
+            Kept::Nothing => {}
         }
     }
 
     /// Bytes that it holds.
     pub fn held(&self) -> usize {
-        self.json.as_ref().map_or(0, Vec::len)
+        match &self.kept {
+            Kept::Json(bytes) | Kept::Other(bytes) => bytes.len(),
+            Kept::Nothing => 0,
+        }
     }
 
-    /// Holds no bytes any more: memory is short.
-    pub fn let_go(&mut self) {
-        self.json = None;
+    /// Holds no bytes any more: memory is short. Says whether fields may be lost by that.
+    pub fn let_go(&mut self) -> bool {
+        matches!(std::mem::replace(&mut self.kept, Kept::Nothing), Kept::Json(_))
     }
 
     /// What is known of the body, now that it is whole.
     pub fn finish(self) -> Contents {
+        self.finish_beside(&Contents::default())
+    }
+
+    /// The same; a body with the digest of another one has its fields, too, and need not be read.
+    pub fn finish_beside(self, other: &Contents) -> Contents {
         let hash = self.hash.finalize();
         let digest = hash.first_chunk::<16>().copied();
-        let shape = self.json.and_then(|json| shape_of(&json));
-        Contents { digest, shape }
+        if other.shape.is_some() && other.digest == digest {
+            return other.clone();
+        }
+        let (shape, is_no_json) = match self.kept {
+            Kept::Json(bytes) => match fields_of(&bytes) {
+                Reading::Fields(shape) => (Some(shape), false),
+                Reading::NoJson => (None, true),
+                Reading::Unknown => (None, false),
+            },
+            Kept::Other(begin) => (None, is_text(&begin)),
+            Kept::Nothing => (None, false),
+        };
+        Contents { digest, shape, is_no_json }
     }
 }
 
@@ -102,24 +152,70 @@ fn may_be_json(begin: &[u8]) -> bool {
     first.is_none_or(|first| matches!(first, b'{' | b'[')) || begin.starts_with(&GZIP[..1])
 }
 
+fn beginning(bytes: &[u8], most: usize) -> &[u8] {
+    bytes.get(..most).unwrap_or(bytes)
+}
+
+/// Bytes that people could read, as far as they go; what brotli or zstd packed is not.
+fn is_text(bytes: &[u8]) -> bool {
+    let valid = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        // It may be cut within a character.
+        Err(error) if error.error_len().is_none() => {
+            let whole = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(whole).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    !valid.chars().any(|c| c.is_control() && !c.is_ascii_whitespace())
+}
+
+/// What reading a body as JSON came to.
+enum Reading {
+    Fields(Arc<str>),
+    NoJson,
+    /// Too much of it, too deep, or packed in a way that is not read.
+    Unknown,
+}
+
+/// Brackets that open, of which the reader follows fewer than this one into another.
+const MAX_OPEN: usize = 128;
+
 /// The fields of a JSON text, which gzip may have packed.
-fn shape_of(bytes: &[u8]) -> Option<Arc<str>> {
+fn fields_of(bytes: &[u8]) -> Reading {
     let mut unpacked = Vec::new();
     let text = if bytes.starts_with(&GZIP) {
         let limit = MAX_JSON as u64 + 1;
-        GzDecoder::new(bytes).take(limit).read_to_end(&mut unpacked).ok()?;
+        // What cannot be unpacked to its end is read as far as it goes, as clients do.
+        _ = MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut unpacked);
         if unpacked.len() > MAX_JSON {
-            return None;
+            return Reading::Unknown;
         }
         &unpacked
     } else {
         bytes
     };
-    let value: Value = serde_json::from_slice(text).ok()?;
+    let value: Value = match serde_json::from_slice(text) {
+        Ok(value) => value,
+        Err(error) => {
+            let open = text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+            let may_be_too_deep = !error.is_eof() && open >= MAX_OPEN;
+            return if is_text(text) && !may_be_too_deep {
+                Reading::NoJson
+            } else {
+                Reading::Unknown
+            };
+        }
+    };
+    if !value.is_object() && !value.is_array() {
+        return Reading::NoJson;
+    }
     let mut fields = BTreeSet::new();
-    walk(&value, &mut String::new(), 0, &mut fields)?;
+    if walk(&value, &mut String::new(), 0, &mut fields).is_none() {
+        return Reading::Unknown;
+    }
     let shape = fields.into_iter().collect::<Vec<_>>().join("\n");
-    (!shape.is_empty() && shape.len() <= MAX_SHAPE).then(|| shape.into())
+    if shape.len() <= MAX_SHAPE { Reading::Fields(shape.into()) } else { Reading::Unknown }
 }
 
 /// Adds the fields of a value behind its path; `None` where they are too many.
@@ -148,7 +244,7 @@ fn walk(
     let length = path.len();
     match value {
         Value::Object(object) => {
-            let is_table = object.len() > MAX_NAMES;
+            let is_table = is_table(object);
             for (name, value) in object {
                 let name = if is_table || !is_name(name) { "*" } else { name };
                 if length > 0 {
@@ -171,6 +267,18 @@ fn walk(
     Some(())
 }
 
+/// Its names are values, such as people's, with what belongs to each: many of them, or some whose
+/// objects all have the same names.
+fn is_table(object: &Map<String, Value>) -> bool {
+    if object.len() > MAX_NAMES {
+        return true;
+    }
+    let mut all = object.values().map(|value| value.as_object().filter(|each| !each.is_empty()));
+    let Some(Some(first)) = all.next() else { return false };
+    object.len() >= MIN_ALIKE
+        && all.all(|each| each.is_some_and(|each| each.keys().eq(first.keys())))
+}
+
 /// It looks like what a programmer named a field, and not like somebody's value.
 fn is_name(name: &str) -> bool {
     let rest = name.strip_prefix(['@', '$', '_']).unwrap_or(name);
@@ -181,93 +289,4 @@ fn is_name(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn contents(pieces: &[&[u8]]) -> Contents {
-        let mut witness = Witness::default();
-        for piece in pieces {
-            witness.push(piece);
-        }
-        witness.finish()
-    }
-
-    fn shape(text: &str) -> Option<String> {
-        contents(&[text.as_bytes()]).shape.map(|shape| shape.replace('\n', ", "))
-    }
-
-    #[test]
-    fn fields_and_types_are_kept_and_no_value_is() {
-        for (text, expected) in [
-            (
-                r#"{"b":[{"c":1},{"d":null}],"a":"x"}"#,
-                Some(".: object, a: string, b: array, b[].c: number, b[].d: null, b[]: object"),
-            ),
-            (
-                r#"{"b":[{"d":null},{"c":2}],"a":"y"}"#,
-                Some(".: object, a: string, b: array, b[].c: number, b[].d: null, b[]: object"),
-            ),
-            ("[]", Some(".: array")),
-            (" \n[true]", Some(".: array, []: boolean")),
-            // Whatever may be somebody's value is a star.
-            (r#"{"ann@shop.example":1}"#, Some("*: number, .: object")),
-            (r#"{"0049301234567":1}"#, Some("*: number, .: object")),
-            (r#"{"9f8e7d6c5b4a3":1,"Ann Lee":2}"#, Some("*: number, .: object")),
-            (r#"{"@type":"a","_id":"b"}"#, Some(".: object, @type: string, _id: string")),
-            (
-                r#"{"a":{"b":{"c":{"d":{"e":{"f":{"g":1}}}}}}}"#,
-                Some(
-                    ".: object, a.b.c.d.e.f: object, a.b.c.d.e: object, a.b.c.d: object, \
-                     a.b.c: object, a.b: object, a: object",
-                ),
-            ),
-            ("<html>", None),
-            (r#"{"a":1"#, None),
-            ("", None),
-            ("7", None),
-        ] {
-            assert_eq!(shape(text).as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn too_much_has_no_shape_and_a_table_has_one_name() {
-        let of = |names: usize, what: &str| {
-            let all: Vec<_> = (0..names).map(|at| format!("\"{what}{at:x}k\":1")).collect();
-            shape(&format!("{{{}}}", all.join(",")))
-        };
-        assert_eq!(of(MAX_NAMES + 1, "n").as_deref(), Some("*: number, .: object"));
-        assert!(of(MAX_NAMES, "n").is_some_and(|shape| shape.contains("n0k: number")));
-        assert_eq!(of(MAX_NAMES, &"n".repeat(MAX_NAME)).as_deref(), Some("*: number, .: object"));
-        assert!(shape(&format!("[{}1]", "1,".repeat(MAX_JSON))).is_none(), "too long");
-        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
-        assert!(shape(&deep).is_none());
-    }
-
-    /// for all cuts: what is known of a body does not depend on the pieces it came in.
-    #[test]
-    fn pieces_do_not_matter_and_gzip_is_unpacked() {
-        let text: &[u8] = br#" {"a":[1,2],"b":"x"}"#;
-        let whole = contents(&[text]);
-        assert!(whole.shape.is_some());
-        for cut in 0..text.len() {
-            assert_eq!(contents(&[&text[..cut], b"", &text[cut..]]), whole, "{cut}");
-        }
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-        encoder.write_all(text).unwrap();
-        let packed = encoder.finish().unwrap();
-        for cut in 0..packed.len() {
-            let unpacked = contents(&[&packed[..cut], &packed[cut..]]);
-            assert_eq!(unpacked.shape, whole.shape, "{cut}");
-            assert_ne!(unpacked.digest, whole.digest);
-        }
-        let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
-        bomb.write_all(format!("[{}1]", " ".repeat(10 << 20)).as_bytes()).unwrap();
-        assert_eq!(contents(&[&bomb.finish().unwrap()]).shape, None);
-    }
-}
+mod tests;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 /// An account of one kind of thing. The total is counted where things enter, the buckets where
 /// they end, by different code; [`Account::reconciles`] compares the two.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Account {
     /// How many entered.
     pub total: u64,
@@ -84,9 +83,7 @@ impl Account {
 }
 
 /// The accounts of one import.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
     /// Frames of capture files (or lines of logs): `tcp payload`, `tcp without payload`,
     /// `not ip`, `udp`, `cut by snaplen` ...

@@ -15,11 +15,12 @@ use crate::recording::Header;
 use crate::report::figures::gather;
 use crate::report::model::{
     LoadFacts, MAX_ROUTES, OtherRoutes, Quantiles, RecordingFacts, Report, RouteRow,
-    SCHEMA_VERSION, SecondRow, SessionPace, Totals,
+    SCHEMA_VERSION, SecondRow, SessionPace, Totals, Within,
 };
 use crate::report::responses::Compared;
 use crate::scenario::redis::is_redis;
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
+use crate::stats::batches::Batches;
 use crate::stats::histograms::nanoseconds;
 use crate::summary::{Route, Second, Summary};
 use crate::verdict::{Outcome, RunOutcome, Verdict};
@@ -105,6 +106,7 @@ pub fn assemble(input: &AssembleInput) -> Report {
         service: quantiles(&summary.service),
         lateness: quantiles(&summary.lateness),
         connection_wait: quantiles(&summary.connection_wait),
+        within: within(summary),
         recorded_latency: quantiles(&summary.recorded_latency),
         shape: input.verdict.shape.as_ref().map(finite_shape),
         findings: input.verdict.findings.clone(),
@@ -204,6 +206,21 @@ fn quantiles(histogram: &Histogram<u64>) -> Option<Quantiles> {
     })
 }
 
+/// Quantiles whose interval within the run is told.
+const WITHIN: [f64; 4] = [0.5, 0.95, 0.99, 0.999];
+
+/// By batches of the seconds in which something was due.
+fn within(summary: &Summary) -> Vec<Within> {
+    let due = summary.seconds.iter().rposition(|second| second.due > 0).map_or(0, |last| last + 1);
+    let seconds = summary.seconds.iter().take(due).map(|second| &second.latency);
+    let batches = Batches::of(seconds, due);
+    let interval = |q: f64| {
+        let [low_ns, high_ns] = batches.as_ref()?.interval(q)?;
+        Some(Within { q, low_ns, high_ns })
+    };
+    WITHIN.into_iter().filter_map(interval).collect()
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -236,6 +253,7 @@ fn routes(summary: &Summary) -> (Vec<RouteRow>, OtherRoutes) {
     let rows = sorted.into_iter().map(|(name, route)| RouteRow {
         route: name.to_string(),
         arrivals: route.arrivals,
+        unsent: route.unsent,
         errors: route.errors,
         latency: quantiles(&route.latency),
     });

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::compare::conditions::differences;
-use crate::report::measured::measured;
-use crate::report::model::{Quantiles, Report};
+use crate::report::earlier::Pair;
+use crate::report::measured::missing_beyond;
+use crate::report::model::{Quantiles, Report, RouteRow};
 use crate::scenario::expectation::MetricName;
+use crate::shape::OTHER_ROUTES;
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::Stat;
 use crate::verdict::expectations::baseline::{Baseline, key};
@@ -18,28 +19,30 @@ pub fn baseline(saved: &Report, name: &str, current: &Report) -> Baseline {
         refused: Some(reason),
         ..Baseline::default()
     };
-    let (before, now) = match (measured(saved, name), measured(current, "this run")) {
-        (Ok(before), Ok(now)) => (before, now),
-        (Err(damaged), _) | (_, Err(damaged)) => return refused(damaged.to_string()),
+    let pair = match Pair::of(saved, name, current) {
+        Ok(pair) => pair,
+        Err(damaged) => return refused(damaged.to_string()),
     };
-    if let Some(reason) = before.not_valid {
+    if let Some(reason) = pair.not_valid() {
         return refused(format!("its {reason}"));
     }
-    if let Some(difference) = differences(&before, &now).first() {
-        let said = |value: Option<&str>| value.unwrap_or("not told").to_owned();
+    if let Some(first) = pair.differences().first() {
         return refused(format!(
             "{} was {} and is {}: {}",
-            difference.field,
-            said(difference.first),
-            said(difference.other),
-            difference.condition.hint()
+            first.field,
+            first.before,
+            first.now,
+            first.condition.hint()
         ));
     }
+    let is_listed = |row: &&RouteRow| row.route != OTHER_ROUTES;
+    let routes = saved.routes.iter().filter(is_listed);
     Baseline {
         name: name.to_owned(),
         refused: None,
         values: whole(saved),
-        routes: saved.routes.iter().map(|row| (row.route.clone(), of_route(row))).collect(),
+        routes: routes.map(|row| (row.route.clone(), of_route(row))).collect(),
+        hides: saved.other_routes.routes > 0 || !saved.routes.iter().all(|row| is_listed(&row)),
     }
 }
 
@@ -67,28 +70,77 @@ fn whole(saved: &Report) -> Values {
     values
 }
 
-fn of_route(row: &crate::report::model::RouteRow) -> Values {
+fn of_route(row: &RouteRow) -> Values {
     let mut values = Values::new();
     times(&mut values, MetricName::Latency, row.latency.as_ref(), row.arrivals);
     values
 }
 
-/// Adds the statistics of times that a saved run keeps. Those that lie among the requests without
-/// an answer had no end, and are not there.
+/// Adds the statistics of times that a saved run keeps: of those that ended. Where enough of the
+/// requests had no end to move a statistic of all of them, it is not there.
 fn times(values: &mut Values, metric: MetricName, quantiles: Option<&Quantiles>, requests: u64) {
     let Some(quantiles) = quantiles else { return };
-    let missing = as_f64(requests.saturating_sub(quantiles.count)) / as_f64(requests.max(1));
-    let Quantiles { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, mean_ns, .. } = *quantiles;
-    for (percentile, ns) in
-        [(50.0, p50_ns), (90.0, p90_ns), (95.0, p95_ns), (99.0, p99_ns), (99.9, p99_9_ns)]
-    {
-        // A version without p95 says 0.
-        if missing <= 1.0 - percentile / 100.0 && ns > 0 {
+    let Quantiles { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns, mean_ns, count } = *quantiles;
+    // A version without p95 says 0.
+    let p95_ns = Some(p95_ns).filter(|ns| *ns >= p90_ns);
+    for (percentile, ns) in [
+        (50.0, Some(p50_ns)),
+        (90.0, Some(p90_ns)),
+        (95.0, p95_ns),
+        (99.0, Some(p99_ns)),
+        (99.9, Some(p99_9_ns)),
+    ] {
+        let is_whole = missing_beyond(percentile / 100.0, count, requests).is_none();
+        if let Some(ns) = ns.filter(|_| is_whole) {
             values.insert(key(metric, Some(Stat::Percentile(percentile))), as_f64(ns));
         }
     }
-    if requests <= quantiles.count {
+    if requests <= count {
         values.insert(key(metric, Some(Stat::Max)), as_f64(max_ns));
+        values.insert(key(metric, Some(Stat::Mean)), as_f64(mean_ns));
     }
-    values.insert(key(metric, Some(Stat::Mean)), as_f64(mean_ns));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1 000 requests of which so many were answered.
+    fn told(answers: u64, p95_ns: u64) -> Values {
+        let quantiles = Quantiles {
+            p50_ns: 0,
+            p90_ns: 2,
+            p95_ns,
+            p99_ns: 4,
+            p99_9_ns: 5,
+            max_ns: 6,
+            mean_ns: 3,
+            count: answers,
+        };
+        let mut values = Values::new();
+        times(&mut values, MetricName::Latency, Some(&quantiles), 1_000);
+        values
+    }
+
+    fn keys(values: &Values) -> Vec<&str> {
+        values.keys().map(|key| key.trim_start_matches("latency ")).collect()
+    }
+
+    /// What never ended is beyond all that did: p99 of the answers is no p99 of the requests, and a
+    /// run with as many losses would be held against a value that is too low.
+    #[test]
+    fn statistics_that_losses_moved_are_not_told() {
+        let all = ["max", "mean", "p50", "p90", "p95", "p99", "p99.9"];
+        assert_eq!(keys(&told(1_000, 3)), all);
+        assert_eq!(keys(&told(999, 3)), ["p50", "p90", "p95", "p99"], "one of the ten slowest");
+        assert_eq!(keys(&told(998, 3)), ["p50", "p90", "p95"]);
+        assert_eq!(keys(&told(960, 3)), ["p50"]);
+        assert_eq!(keys(&told(500, 3)), [""; 0], "half of all: it is not the median of all");
+    }
+
+    #[test]
+    fn what_a_version_did_not_keep_is_not_told_and_no_time_is_one() {
+        assert!(!told(1_000, 0).contains_key("latency p95"));
+        assert_eq!(told(1_000, 3).get("latency p50"), Some(&0.0));
+    }
 }

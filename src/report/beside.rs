@@ -1,9 +1,9 @@
 //! Another run that the percentiles of a run are set beside. What was not the same is told; what
 //! would make it a false comparison is refused.
 
-use crate::compare::conditions::{Difference, differences};
+use crate::report::earlier::{Pair, Told};
 use crate::report::figures::{Curve, LATENCY, coarse_curve};
-use crate::report::measured::{Damaged, measured};
+use crate::report::measured::Damaged;
 use crate::report::model::{Baseline, Report};
 use crate::report::text::clean;
 
@@ -44,37 +44,38 @@ pub enum BaselineError {
     },
 }
 
-/// Longest value that is told.
-const MAX_VALUE: usize = 120;
+/// Most differences that are told one by one; settings of a file that was made up may be many.
+const MAX_DIFFERENCES: usize = 20;
 
 /// What stands beside `report` of the run `other`, whose file is called `name`.
 pub fn beside(report: &Report, other: &Report, name: &str) -> Result<Baseline, BaselineError> {
-    let (here, there) = (measured(report, "this run")?, measured(other, name)?);
+    let pair = Pair::of(other, name, report)?;
     let named = || name.to_owned();
-    if let Some(reason) = there.not_valid {
-        return Err(BaselineError::NotValid { name: named(), reason });
+    if let Some(reason) = pair.not_valid() {
+        return Err(BaselineError::NotValid { name: named(), reason: reason.to_owned() });
     }
-    let differences = differences(&here, &there);
-    let said = |value: Option<&str>| clean(value.unwrap_or("not told"), MAX_VALUE);
+    let differences = pair.differences();
     if let Some(first) = differences.iter().find(|one| !one.condition.may_change_over_time()) {
         return Err(BaselineError::Different {
             name: named(),
-            field: clean(first.field, MAX_VALUE),
-            other: said(first.other),
-            here: said(first.first),
+            field: first.field.clone(),
+            other: first.before.clone(),
+            here: first.now.clone(),
         });
     }
     let latency = latency(other).ok_or_else(|| BaselineError::Empty { name: named() })?;
-    let told = |one: &Difference<'_>| {
-        let field = clean(one.field, MAX_VALUE);
-        format!("{field} was {}, and is {} in this run", said(one.other), said(one.first))
-    };
-    Ok(Baseline {
-        started: clean(&other.started, MAX_VALUE),
-        latency,
-        differences: differences.iter().map(told).collect(),
-    })
+    let told =
+        |one: &Told| format!("{} was {}, and is {} in this run", one.field, one.before, one.now);
+    let more = differences.len().saturating_sub(MAX_DIFFERENCES);
+    let mut differences: Vec<String> = differences.iter().take(MAX_DIFFERENCES).map(told).collect();
+    if more > 0 {
+        differences.push(format!("{more} more"));
+    }
+    Ok(Baseline { started: clean(&other.started, MAX_STARTED), latency, differences })
 }
+
+/// Longest moment that is told.
+const MAX_STARTED: usize = 40;
 
 /// The whole curve where the run has kept it, and else what its quantiles tell.
 fn latency(run: &Report) -> Option<Curve> {

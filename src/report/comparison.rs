@@ -1,5 +1,6 @@
 //! What `compare` says: new runs beside those of a baseline, on a terminal and for programs.
 
+use crate::compare::routes::Routes;
 use crate::compare::{Comparison, Design, Judged, Outcome};
 use crate::report::ReportError;
 use crate::report::terminal::grid::{Grid, paint};
@@ -80,6 +81,7 @@ pub fn terminal(compared: &Compared, style: Style) -> String {
     let word = word(comparison.outcome);
     let mut page = verdict(word, &comparison.statement, &compared.about(), width);
     page += &metrics(&comparison.metrics, width);
+    page += &routes(&comparison.routes, width);
     for (title, mark, texts) in [
         ("What else changed", "·", &comparison.changed),
         ("What limits this", "!", &comparison.limits),
@@ -113,11 +115,9 @@ pub(super) fn list(title: &str, mark: &str, texts: &[String], width: u16) -> Str
 }
 
 fn metrics(judged: &[Judged], width: u16) -> String {
-    let mut grid = Grid::new(width).right(&[2, 3, 4]);
-    let titles = ["", "", "baseline", "new", "change", "95 % interval", "seen from"];
-    grid.row(&titles.map(str::to_owned));
+    let mut grid = titled(width);
     for metric in judged.iter().filter(|judged| judged.medians.iter().any(Option::is_some)) {
-        grid.row(&row(metric));
+        grid.row(&row(metric.metric.name(), metric));
     }
     // A reason that several share is told once.
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -137,12 +137,53 @@ fn metrics(judged: &[Judged], width: u16) -> String {
     format!("\nMetrics\n{}{unknown}", grid.render(2))
 }
 
-fn row(judged: &Judged) -> [String; 7] {
-    let cells = cells(judged);
-    let [base, new, change, interval, seen] = cells;
-    let mark = mark(judged.outcome).to_string();
-    [mark, judged.metric.name().to_owned(), base, new, change, interval, seen]
+/// The grid of metrics with its titles.
+fn titled(width: u16) -> Grid {
+    let mut grid = Grid::new(width).right(&[2, 3, 4]);
+    let titles = ["", "", "baseline", "new", "change", "95 % interval", "seen from"];
+    grid.row(&titles.map(str::to_owned));
+    grid
 }
+
+fn row(name: &str, judged: &Judged) -> [String; 7] {
+    let [base, new, change, interval, seen] = cells(judged);
+    [mark(judged.outcome).to_string(), name.to_owned(), base, new, change, interval, seen]
+}
+
+/// Most metrics of routes that are printed; all are in the page and in the JSON.
+const MAX_OF_ROUTES: usize = 8;
+
+/// Longest name of a route beside its figures.
+const MAX_ROUTE: usize = 60;
+
+/// The routes that changed, or else those that moved most; nothing where no route was compared.
+fn routes(routes: &Routes, width: u16) -> String {
+    let compared = routes.compared.len() as u64;
+    if compared == 0 {
+        return String::new();
+    }
+    let is = |judged: &Judged| matches!(judged.outcome, Outcome::Regression | Outcome::Improvement);
+    let changed = routes.judged().filter(|(_, judged)| is(judged)).count();
+    let mut grid = titled(width);
+    for (route, judged) in routes.foremost(changed.clamp(LEAST_OF_ROUTES, MAX_OF_ROUTES)) {
+        let name = format!("{} of {}", judged.metric.name(), clean(route, MAX_ROUTE));
+        grid.row(&row(&name, judged));
+    }
+    let more = changed.saturating_sub(MAX_OF_ROUTES);
+    let more = if more > 0 { format!("; {more} more in --html and --json") } else { String::new() };
+    let title = match changed {
+        0 => "what moved most",
+        _ => "what changed first",
+    };
+    format!(
+        "\nRoutes: {}, {title}{more}\n{}",
+        format_counted(compared, "was compared", "were compared"),
+        grid.render(2)
+    )
+}
+
+/// So many are printed where none changed.
+const LEAST_OF_ROUTES: usize = 3;
 
 /// The figures of a metric as text: baseline, new, change, interval, the least change seen.
 pub(crate) fn cells(judged: &Judged) -> [String; 5] {
@@ -150,9 +191,15 @@ pub(crate) fn cells(judged: &Judged) -> [String; 5] {
     let metric = judged.metric;
     let [base, new] = judged.medians.map(|value| value.map_or_else(dash, |v| metric.value(v)));
     let change = judged.change.map_or_else(dash, |change| metric.change(change));
-    let interval = judged.interval.map_or_else(dash, |[low, high]| {
+    let ends = |[low, high]: [f64; 2]| {
         format!("{} … {}", metric.change(low), metric.change(high)).replace(" points", "")
-    });
+    };
+    // What the runs by themselves tell is no interval of the change.
+    let interval = match (judged.interval, judged.within) {
+        (Some(interval), _) => ends(interval),
+        (None, Some(within)) => format!("({})", ends(within)),
+        (None, None) => dash(),
+    };
     let seen = judged.detectable.map_or_else(dash, |least| metric.change(least).replace('+', ""));
     [base, new, change, interval, seen]
 }

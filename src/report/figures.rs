@@ -99,6 +99,12 @@ pub const MAX_COLUMNS: usize = 240;
 const MOST: usize = 300;
 
 impl Figures {
+    /// How long shaking hands took; `None` where no TLS was begun.
+    pub fn handshake(&self) -> Option<&Quantiles> {
+        let part = self.parts.iter().find(|part| part.name == HANDSHAKE);
+        part.map(|part| &part.times)
+    }
+
     /// What there is more of than any run has, so that a page of it would have no bound.
     pub fn too_many(&self) -> Option<&'static str> {
         let points = |curves: &[Curve]| {
@@ -132,7 +138,8 @@ pub fn gather(
     let marks = moments(findings, summary).into_iter();
     let parts = &summary.parts;
     let named = [
-        ("connect, with TLS", &summary.evidence.openings.connect),
+        ("connect", &summary.evidence.openings.connect),
+        (HANDSHAKE, &summary.evidence.openings.handshake),
         ("sending the request", &parts.sending),
         ("waiting for the first byte", &parts.waiting),
         ("receiving the answer", &parts.receiving),
@@ -162,6 +169,9 @@ pub fn gather(
         dispersion: dispersion(summary, facts),
     }
 }
+
+/// The part that only connections with TLS have.
+const HANDSHAKE: &str = "handshake of TLS";
 
 /// The curve that others are set beside.
 pub const LATENCY: &str = "latency (due → done)";

@@ -10,6 +10,7 @@ pub mod history;
 mod acts;
 mod findings;
 mod first;
+mod outcomes;
 mod probes;
 mod responses;
 mod scaling;

@@ -71,3 +71,6 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>, ReportError> {
 
 /// Largest saved run that is read: a second of a run takes some 250 bytes, so that a week fits.
 const MAX_RUN_BYTES: u64 = 256 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -1,23 +1,23 @@
 //! What of a saved run is compared with other runs.
 
 mod facts;
+mod probed;
+mod routes;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::act::Evidence;
+use crate::act::capacity::seen::Capacity;
 use crate::act::cold::compare::Comparison;
 use crate::act::cold::warming::warming;
 use crate::compare::metric::Metric;
 use crate::compare::run::Run;
-use crate::probe::record::Record;
 use crate::report::measured::facts::{conditions, nodes, word};
-use crate::report::model::{Quantiles, Report, SCHEMA_VERSION};
+use crate::report::model::{Quantiles, Report, SCHEMA_VERSION, Within};
 use crate::report::text::nanos;
-use crate::scenario::redis::is_redis;
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::nanoseconds;
 use crate::stats::shares::Share;
@@ -61,6 +61,9 @@ pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
         values: BTreeMap::new(),
         errors: None,
         quantiles: Vec::new(),
+        within: report.within.iter().filter_map(within).collect(),
+        routes: BTreeMap::new(),
+        unlisted: 0,
     };
     for performed in &report.acts {
         match &performed.evidence {
@@ -70,13 +73,33 @@ pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
                     warm_up(comparison, &mut run.values);
                 }
             }
+            Evidence::Capacity(seen) => {
+                run.values.insert(Metric::Capacity, capacity(seen));
+            }
             _ => {}
         }
     }
     if report.totals.planned > 0 {
         load(report, &mut run);
+        routes::add(report, &mut run);
     }
     Ok(run)
+}
+
+/// The multiple that was found; a bound of it is no value.
+fn capacity(seen: &Capacity) -> Result<f64, String> {
+    if let Some(why) = &seen.untried {
+        return Err(format!("no load was tried: {}", word(why)));
+    }
+    let held = seen.held.filter(|held| held.is_finite() && *held > 0.0);
+    match (held, seen.failed) {
+        (Some(_), None) => Err("no load that was tried was too much".to_owned()),
+        (None, _) => Err("not even the lowest load that was tried held".to_owned()),
+        (Some(_), Some(_)) if !seen.is_confirmed => {
+            Err("the search ended before most trials agreed on it".to_owned())
+        }
+        (Some(held), Some(_)) => Ok(held),
+    }
 }
 
 fn moment(started: &str) -> Option<Timestamp> {
@@ -185,6 +208,13 @@ fn content(report: &Report) -> u64 {
     hasher.finish()
 }
 
+/// An interval of a quantile by the run alone, where it is one.
+fn within(told: &Within) -> Option<(f64, [f64; 2])> {
+    let Within { q, low_ns, high_ns } = *told;
+    let is_one = q > 0.0 && q < 1.0 && low_ns > 0 && low_ns <= high_ns;
+    is_one.then(|| (q, [as_f64(low_ns), as_f64(high_ns)]))
+}
+
 type Values = BTreeMap<Metric, Result<f64, String>>;
 
 fn warm_up(comparison: &Comparison, values: &mut Values) {
@@ -224,45 +254,7 @@ fn load(report: &Report, run: &mut Run) {
         run.values.insert(Metric::Throughput, Ok(as_f64(totals.answered) / seconds));
     }
     run.values.insert(Metric::Connections, Ok(as_f64(totals.connections_opened)));
-    let from = report.replay_started_ns.unwrap_or(0);
-    let length = Duration::try_from_secs_f64(seconds).map_or(0, nanoseconds);
-    let to = from.saturating_add(length);
-    // A Redis that is the target itself is asked by the load alone.
-    for (kind, peak, counted) in PROBED {
-        let probes = || report.probes.iter().filter(move |probe| probe.kind == kind);
-        let highest = probes().filter_map(|probe| most(probe, peak.1, from)).reduce(f64::max);
-        if let Some(highest) = highest {
-            run.values.insert(peak.0, Ok(highest));
-        }
-        let rates = probes().filter_map(|probe| probe.rate_between(counted.1, from, to));
-        if let Some(rate) = rates.reduce(|sum, rate| sum + rate)
-            && !is_redis(&report.target)
-        {
-            run.values.insert(counted.0, Ok(rate * seconds / as_f64(asked)));
-        }
-    }
-}
-
-/// The kinds of probes, their gauge of connections, and their counter of what they were asked.
-type Probed = (&'static str, (Metric, &'static str), (Metric, &'static str));
-
-const PROBED: [Probed; 3] = [
-    (
-        "redis",
-        (Metric::RedisClients, "connected_clients"),
-        (Metric::RedisCommands, "total_commands_processed"),
-    ),
-    ("mysql", (Metric::MysqlThreads, "Threads_connected"), (Metric::MysqlQuestions, "Questions")),
-    (
-        "postgres",
-        (Metric::PostgresConnections, "connections"),
-        (Metric::PostgresCommits, "xact_commit"),
-    ),
-];
-
-fn most(probe: &Record, metric: &str, from: u64) -> Option<f64> {
-    let points = probe.metric(metric)?.points.iter().filter(|(at, _)| *at >= from);
-    points.map(|(_, value)| *value).filter(|value| value.is_finite()).reduce(f64::max)
+    probed::add(report, asked, run);
 }
 
 /// Quantiles that are compared.
@@ -277,6 +269,14 @@ const COMPARED: [(Metric, f64); 4] = [
 /// standard deviation of 0.6, as those of `simulated`, p50 is then low by 4 %, and p99 by 2 %.
 const MOST_MISSING: f64 = 0.1;
 
+/// The share of the requests that had no answer, where it is too large beside what lies beyond a
+/// quantile. What was never answered was not fast, and is beyond all that was measured: the
+/// quantile of all requests is a higher one of those that were answered.
+pub(in crate::report) fn missing_beyond(q: f64, answers: u64, asked: u64) -> Option<f64> {
+    let missing = as_f64(asked.saturating_sub(answers)) / as_f64(asked.max(1));
+    (missing > (1.0 - q) * MOST_MISSING).then_some(missing)
+}
+
 /// An interval of a quantile needs so many values over the share beyond it (science, section 10).
 const NEEDED: f64 = 5.66;
 
@@ -288,13 +288,10 @@ fn latencies(latency: Option<&Quantiles>, asked: u64, run: &mut Run) {
         return;
     };
     let supported = |q: f64| {
-        let missing = as_f64(asked.saturating_sub(latency.count)) / as_f64(asked);
-        let needed = NEEDED / (1.0 - q);
-        if missing > (1.0 - q) * MOST_MISSING {
-            // What was never answered was not fast, and is beyond all that was measured: the
-            // quantile of all requests is a higher one of those that were answered.
+        if let Some(missing) = missing_beyond(q, latency.count, asked) {
             return Err(format!("{} of the requests had no answer", format_share(missing)));
         }
+        let needed = NEEDED / (1.0 - q);
         if as_f64(latency.count) < needed {
             let few = format_count(latency.count);
             return Err(format!("{few} answers, {needed:.0} are needed"));

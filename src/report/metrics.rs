@@ -40,8 +40,8 @@ pub struct Batch {
 pub struct Point {
     /// What it is.
     pub metric: &'static Metric,
-    /// Its value, in the metric's unit.
-    pub value: f64,
+    /// Its value, in the metric's unit; `None` where it has none from now on.
+    pub value: Option<f64>,
 }
 
 /// What a number means.
@@ -49,7 +49,8 @@ pub struct Point {
 pub struct Metric {
     /// As Prometheus names such things: base units, and `_total` behind what only grows.
     pub name: &'static str,
-    /// Unit, as UCUM writes it.
+    /// Unit, as UCUM writes it. What is counted stands in braces: a plain `1` is a ratio, and
+    /// Prometheus would add that to the name.
     pub unit: &'static str,
     /// In a sentence.
     pub help: &'static str,
@@ -57,30 +58,41 @@ pub struct Metric {
     pub is_counter: bool,
 }
 
-const fn counter(name: &'static str, help: &'static str) -> Metric {
-    Metric { name, unit: "1", help, is_counter: true }
+const fn counter(name: &'static str, unit: &'static str, help: &'static str) -> Metric {
+    Metric { name, unit, help, is_counter: true }
 }
 
 const fn gauge(name: &'static str, unit: &'static str, help: &'static str) -> Metric {
     Metric { name, unit, help, is_counter: false }
 }
 
-static DUE: Metric =
-    counter("peakhour_arrivals_due_total", "Arrivals whose moment came, sent or not.");
+static DUE: Metric = counter(
+    "peakhour_arrivals_due_total",
+    "{arrival}",
+    "Arrivals that were picked up when their moment came, sent or not.",
+);
 static SENT: Metric =
-    counter("peakhour_requests_sent_total", "Requests whose first byte was sent.");
-static ANSWERED: Metric = counter("peakhour_responses_total", "Whole answers.");
-static ERRORS: Metric = counter("peakhour_errors_total", "Arrivals that count as errors.");
-static UNSENT: Metric =
-    counter("peakhour_arrivals_unsent_total", "Arrivals that never left the generator.");
+    counter("peakhour_requests_sent_total", "{request}", "Requests whose first byte was sent.");
+static ANSWERED: Metric = counter("peakhour_responses_total", "{response}", "Whole answers.");
+static ERRORS: Metric =
+    counter("peakhour_errors_total", "{arrival}", "Arrivals that count as errors.");
+static UNSENT: Metric = counter(
+    "peakhour_arrivals_unsent_total",
+    "{arrival}",
+    "Arrivals that never left the generator, also those that were held or left out.",
+);
 static RETRIED: Metric = counter(
     "peakhour_requests_retried_total",
+    "{request}",
     "Requests sent again, because an idle connection was just closed by the target.",
 );
 static IN_FLIGHT: Metric =
-    gauge("peakhour_requests_in_flight", "1", "Requests that have no fate yet.");
-static CONNECTIONS: Metric =
-    gauge("peakhour_connections_open", "1", "Connections that are open, or being opened.");
+    gauge("peakhour_requests_in_flight", "{request}", "Requests that have no fate yet.");
+static CONNECTIONS: Metric = gauge(
+    "peakhour_connections_open",
+    "{connection}",
+    "Connections that are open, or being opened.",
+);
 static LATENESS: Metric = gauge(
     "peakhour_lateness_max_seconds",
     "s",
@@ -91,8 +103,11 @@ static LATENCY: Metric = gauge(
     "s",
     "99th percentile of the latency, due to done, of the answers in the last full second.",
 );
-static EXIT: Metric =
-    gauge("peakhour_run_exit_code", "1", "How the run ended: 0 is a pass; sent once, at its end.");
+static EXIT: Metric = gauge(
+    "peakhour_run_exit_code",
+    "{code}",
+    "How the run ended: 0 is a pass; sent once, at its end.",
+);
 
 /// Every metric there is.
 pub static ALL: [&Metric; 11] = [
@@ -109,28 +124,45 @@ pub static ALL: [&Metric; 11] = [
     &EXIT,
 ];
 
-/// The numbers of a load that is under way. A latency without answers is not there at all: no
-/// number is not 0.
+/// The numbers of a load that is under way. Without answers a latency has no value: that is not 0,
+/// and it is not the last one either, which a dashboard would go on to draw while nothing answers.
 pub fn points(now: &GaugeSnapshot) -> Vec<Point> {
-    let latency = now.latency_p99.map(|latency| (&LATENCY, latency.as_secs_f64()));
     let numbers = [
-        (&DUE, count(now.due)),
-        (&SENT, count(now.sent)),
-        (&ANSWERED, count(now.answered)),
-        (&ERRORS, count(now.errors)),
-        (&UNSENT, count(now.unsent)),
-        (&RETRIED, count(now.retried)),
-        (&IN_FLIGHT, f64::from(now.in_flight)),
-        (&CONNECTIONS, f64::from(now.connections_open)),
-        (&LATENESS, now.max_lateness.as_secs_f64()),
+        (&DUE, Some(count(now.due))),
+        (&SENT, Some(count(now.sent))),
+        (&ANSWERED, Some(count(now.answered))),
+        (&ERRORS, Some(count(now.errors))),
+        (&UNSENT, Some(count(now.unsent))),
+        (&RETRIED, Some(count(now.retried))),
+        (&IN_FLIGHT, Some(f64::from(now.in_flight))),
+        (&CONNECTIONS, Some(f64::from(now.connections_open))),
+        (&LATENESS, Some(now.max_lateness.as_secs_f64())),
+        (&LATENCY, now.latency_p99.map(|latency| latency.as_secs_f64())),
     ];
-    let numbers = numbers.into_iter().chain(latency);
-    numbers.map(|(metric, value)| Point { metric, value }).collect()
+    numbers.into_iter().map(|(metric, value)| Point { metric, value }).collect()
+}
+
+/// Lets no counter fall below what was told before. A request that is taken back to be sent again
+/// is no longer among those sent for a moment, and a counter that falls is one that began anew: all
+/// of it would be counted once more.
+pub fn keep_rising(points: &mut [Point], before: &[Point]) {
+    for point in points.iter_mut().filter(|point| point.metric.is_counter) {
+        let known = before.iter().find(|known| known.metric.name == point.metric.name);
+        if let Some(known) = known.and_then(|known| known.value) {
+            point.value = point.value.map(|value| value.max(known));
+        }
+    }
+}
+
+/// What goes up and down has no value once the load is over. Counters stay where they are.
+pub fn over(points: &[Point]) -> Vec<Point> {
+    let gauges = points.iter().filter(|point| !point.metric.is_counter);
+    gauges.map(|point| Point { value: None, ..*point }).collect()
 }
 
 /// How the run ended.
 pub fn ended(exit_code: u8) -> Point {
-    Point { metric: &EXIT, value: f64::from(exit_code) }
+    Point { metric: &EXIT, value: Some(f64::from(exit_code)) }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "both forms hold doubles; exact up to 2^53")]
@@ -170,14 +202,35 @@ pub(crate) mod tests {
             assert!(metric.name.starts_with("peakhour_"), "{}", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.is_counter, "{}", metric.name);
             assert_eq!(metric.name.ends_with("_seconds"), metric.unit == "s", "{}", metric.name);
+            assert_ne!(metric.unit, "1", "{} would be called a ratio", metric.name);
         }
-        let quiet = points(&GaugeSnapshot::default());
-        assert!(quiet.iter().all(|point| point.metric != &LATENCY));
+        let latency = |now: &GaugeSnapshot| {
+            points(now).into_iter().find(|point| point.metric == &LATENCY).unwrap().value
+        };
+        assert_eq!(latency(&GaugeSnapshot::default()), None);
         let answered = GaugeSnapshot {
             latency_p99: Some(Duration::from_millis(250)),
             ..GaugeSnapshot::default()
         };
-        let latency = points(&answered).into_iter().find(|point| point.metric == &LATENCY);
-        assert!((latency.unwrap().value - 0.25).abs() < 1e-12);
+        assert_eq!(latency(&answered), Some(0.25));
+    }
+
+    #[test]
+    fn counters_never_fall_and_only_they_outlive_the_load() {
+        let at = |sent, in_flight| {
+            points(&GaugeSnapshot { sent, in_flight, ..GaugeSnapshot::default() })
+        };
+        let value = |points: &[Point], metric: &'static Metric| {
+            points.iter().find(|point| point.metric == metric).map(|point| point.value)
+        };
+        let before = at(100, 9);
+        for (sent, told) in [(99, 100.0), (101, 101.0)] {
+            let mut now = at(sent, 3);
+            keep_rising(&mut now, &before);
+            assert_eq!(value(&now, &SENT), Some(Some(told)));
+            assert_eq!(value(&now, &IN_FLIGHT), Some(Some(3.0)), "a gauge may fall");
+        }
+        let over = over(&before);
+        assert_eq!((value(&over, &SENT), value(&over, &IN_FLIGHT)), (None, Some(None)));
     }
 }

@@ -87,6 +87,10 @@ pub struct Report {
     pub lateness: Option<Quantiles>,
     /// Dispatched to connected.
     pub connection_wait: Option<Quantiles>,
+    /// Between what quantiles of latency lie, as far as the run alone tells; empty where it is too
+    /// short, or too little was answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<Within>,
     /// What production took for the same requests.
     pub recorded_latency: Option<Quantiles>,
     /// How far the produced load was from the planned one; `None` where nothing was replayed.
@@ -297,6 +301,18 @@ pub struct Quantiles {
     pub count: u64,
 }
 
+/// A quantile's 95 % interval within one run, by batches of its time. Another run of the same
+/// release may well lie outside of it: what differs between runs is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Within {
+    /// The quantile, from 0 to 1.
+    pub q: f64,
+    /// Its lower end, in nanoseconds.
+    pub low_ns: u64,
+    /// Its upper end.
+    pub high_ns: u64,
+}
+
 /// A time of a run, since its start, to be seen in its charts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
@@ -347,6 +363,9 @@ pub struct RouteRow {
     pub route: String,
     /// Arrivals.
     pub arrivals: u64,
+    /// Of them, those that never left this machine.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unsent: u64,
     /// Errors among them.
     pub errors: u64,
     /// Latency (due to done); `None` where nothing was answered.

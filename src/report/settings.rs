@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use crate::bytes::fnv1a;
+use crate::scenario::acts::cold::ColdOptions;
 use crate::scenario::load::Load;
 use crate::scenario::network::Network;
 use crate::scenario::rewriting::Tokens;
@@ -21,7 +22,7 @@ pub const REQUEST: &str = "request";
 
 /// Those of a scenario, with the fault of its stage.
 pub fn of_scenario(scenario: &Scenario, fault: Option<&str>) -> Settings {
-    let Scenario { target, network, limits, rewriting, hosts, stage, .. } = scenario;
+    let Scenario { target, network, limits, rewriting, hosts, stage, acts, .. } = scenario;
     let mut settings = common(target, network, limits);
     let mut add = |name: &str, value: String| settings.insert(name.to_owned(), value);
     let is_following = rewriting.follow_cookies || rewriting.tokens != Tokens::default();
@@ -29,6 +30,10 @@ pub fn of_scenario(scenario: &Scenario, fault: Option<&str>) -> Settings {
     add("followed", hash_of(&followed, is_following));
     add("hook", hash_of(&rewriting.hook, rewriting.hook.is_some()));
     add("hosts", hash_of(hosts, !hosts.is_empty()));
+    // What else the act has are bounds and forecasts, which change nothing that is measured.
+    if let Some(ColdOptions { reset, origin, bins, trickle, .. }) = &acts.cold {
+        add("cold caches", hash_of(&(reset, origin, bins, trickle), true));
+    }
     if *target == TargetSpec::Stage {
         add("stage", hash_of(stage, true));
         add("stage fault", fault.unwrap_or(NONE).to_owned());
@@ -116,6 +121,16 @@ mod tests {
             assert_eq!(differing(&scenario(change)), [name]);
         }
         assert_eq!(plain["stage fault"], NONE);
+        assert!(!plain.contains_key("cold caches"), "the act is not there");
+        let cold = |options: &str| {
+            let acts = format!("acts: [ cold: {{ {options} }} ]\n");
+            let text = format!("name: a\nrecording: a.pcap\ntarget: {{ url: stage }}\n{acts}");
+            let scenario = crate::scenario::parse::from_text(&text, "s.yaml").unwrap();
+            of_scenario(&scenario, None)["cold caches"].clone()
+        };
+        assert_ne!(cold("trickle: 1s"), cold("trickle: 2s"));
+        assert_ne!(cold("reset: 'true'"), cold("reset: 'false'"));
+        assert_eq!(cold("warmup: 1m"), cold("warmup: 2m"), "a bound measures nothing");
         let text = "name: a\nrecording: a.pcap\ntarget: { url: stage }\n";
         let scenario = crate::scenario::parse::from_text(text, "s.yaml").unwrap();
         assert_eq!(of_scenario(&scenario, Some("stall"))["stage fault"], "stall");

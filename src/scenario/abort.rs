@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::scenario::expectation::clauses::{After, Clauses};
+use crate::scenario::expectation::probes::{self, Claim};
 use crate::scenario::expectation::words::{byte_of, crop, mistake, words};
 use crate::scenario::expectation::{Comparison, Expectation, ExpectationError, MetricName};
 use crate::scenario::problem::Mistake;
@@ -74,10 +75,12 @@ impl AbortRule {
         let over = words.iter().find(|(_, word)| *word == "over").map(|(column, _)| *column);
         let cut = over.map_or(text.len(), |column| byte_of(text, column));
         let (rule, rest) = text.split_at(cut);
-        let is_probe = words.first().is_some_and(|(_, word)| word.contains('.'));
         let over = over.map(|column| window(rest, column)).transpose()?;
-        if is_probe {
-            return probe(rule, over.unwrap_or_default()).map(|read| read.named(text));
+        if probes::is_about_one(text) {
+            let Claim { name, op, value } = probes::claim(rule)?;
+            let (text, what) = (text.trim().to_owned(), AbortOn::Probe { name });
+            let (over, not_before) = (over.unwrap_or_default(), Duration::ZERO);
+            return Ok(Self { text, what, op, value, over, not_before, samples: 0 });
         }
         let read = Expectation::parse(rule)?;
         let column = words.first().map_or(1, |(column, _)| *column);
@@ -129,26 +132,13 @@ impl AbortRule {
     /// What is wrong where it looks at a probe that nobody watches.
     pub fn check(&self, watches: &[Watch]) -> Result<(), Mistake> {
         let AbortOn::Probe { name } = &self.what else { return Ok(()) };
-        if watches.iter().any(|watch| figure_of(name, &watch.name).is_some()) {
-            return Ok(());
-        }
-        let names: Vec<&str> = watches.iter().map(|watch| watch.name.as_str()).collect();
-        let hint = if names.is_empty() {
-            "the scenario watches nothing: add the probe under `watch`".to_owned()
-        } else {
-            format!("the probes under `watch` are {}", names.join(", "))
-        };
-        Err(Mistake::new(format!("no probe is called as in `{}`", crop(name)), hint))
-    }
-
-    fn named(self, text: &str) -> Self {
-        Self { text: text.trim().to_owned(), ..self }
+        probes::check(name, watches)
     }
 }
 
 /// The figure in `PROBE.FIGURE`, where the probe is this one.
 pub fn figure_of<'a>(name: &'a str, probe: &str) -> Option<&'a str> {
-    name.strip_prefix(probe)?.strip_prefix('.').filter(|figure| !figure.is_empty())
+    probes::figure_of(name, probe)
 }
 
 const METRICS: &str = "write errors, latency, or a figure of a probe, such as `errors > 10% over \
@@ -164,36 +154,6 @@ fn window(rest: &str, column: usize) -> Result<Duration, ExpectationError> {
         return Err(mistake(column, &message, "write a time from 1s to 5m"));
     }
     Ok(over)
-}
-
-/// `PROBE.FIGURE OP NUMBER`; a figure may hold blanks, and signs in its labels.
-fn probe(rule: &str, over: Duration) -> Result<AbortRule, ExpectationError> {
-    const HINT: &str = "write such as `redis.connected_clients > 900`, with blanks around >";
-    let ops = [
-        ("<", Comparison::Below),
-        ("<=", Comparison::AtMost),
-        (">", Comparison::Above),
-        (">=", Comparison::AtLeast),
-    ];
-    let found = words(rule)
-        .into_iter()
-        .find_map(|(column, word)| Some((column, ops.iter().find(|(sign, _)| *sign == word)?)));
-    let Some((column, (sign, op))) = found else {
-        return Err(mistake(rule.chars().count() + 1, "there is no operator", HINT));
-    };
-    let (name, rest) = rule.split_at(byte_of(rule, column));
-    let text = rest.get(sign.len()..).unwrap_or_default();
-    let column = column + rest.chars().count() - text.trim_start().chars().count();
-    let number = text.trim().replace('_', "");
-    let plain = number.chars().all(|c| c.is_ascii_digit() || c == '.' || c == '-');
-    let value = number.parse::<f64>().ok().filter(|value| plain && value.is_finite());
-    let Some(value) = value else {
-        let message = format!("`{}` is not a plain number", crop(text.trim()));
-        return Err(mistake(column, &message, HINT));
-    };
-    let name = name.trim().to_owned();
-    let (text, what, not_before) = (String::new(), AbortOn::Probe { name }, Duration::ZERO);
-    Ok(AbortRule { text, what, op: *op, value, over, not_before, samples: 0 })
 }
 
 /// As people write it.

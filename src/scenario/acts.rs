@@ -9,8 +9,9 @@ pub mod capacity;
 
 use std::fmt;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
 use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
 use crate::scenario::TargetSpec;
@@ -25,16 +26,7 @@ use crate::scenario::problem::{Mistake, ScenarioError, crop, did_you_mean};
 
 /// A drill.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum ActName {

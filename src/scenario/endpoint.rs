@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::recording::Servers;
 use crate::scenario::TargetSpec;
 use crate::scenario::fields;
@@ -12,16 +15,7 @@ use crate::scenario::target::{TargetError, resolve};
 
 /// What is spoken at an endpoint.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Service {

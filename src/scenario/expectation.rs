@@ -1,15 +1,19 @@
 //! One line of a scenario's `expect`: `METRIC [STAT] OP VALUE`, and what narrows it down.
 
 pub mod clauses;
+pub(super) mod probes;
+mod values;
 pub(super) mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::scenario::acts::{ActName, Acts};
 use crate::scenario::expectation::clauses::{Clauses, split_at_clauses};
+use crate::scenario::expectation::values::{parse_value, parse_within};
 use crate::scenario::expectation::words::{Claim, crop, mistake, split_at_operator, words};
+use crate::scenario::problem::Mistake;
+use crate::scenario::watch::Watch;
 use crate::stats::histograms::Stat;
-use crate::units::rate::parse_rate;
-use crate::units::{UnitError, parse_duration, parse_share};
 
 /// A parsed expectation: `latency p99 < 250ms`, `errors < 0.1% over 30s`,
 /// `latency p99 < 1.10x recorded for route /cart/*`, `rate within 5% of recorded`.
@@ -21,6 +25,8 @@ pub struct Expectation {
     pub metric: MetricName,
     /// Which statistic of it; `None` for metrics that are a single number.
     pub stat: Option<Stat>,
+    /// The probe and its figure, `PROBE.FIGURE`, where it is about one, and else empty.
+    pub figure: String,
     /// What it must be.
     pub bound: Bound,
     /// What narrows it down.
@@ -50,6 +56,10 @@ pub enum MetricName {
     Rate,
     /// Answers, each second.
     Throughput,
+    /// How long emptied caches make the load slower, by the act `cold`; a time.
+    Warmup,
+    /// A figure of a probe, a plain number: a gauge at each look, or by how much a counter grew.
+    Probe,
 }
 
 /// What a value must be.
@@ -110,6 +120,9 @@ pub struct ExpectationError {
 impl Expectation {
     /// Reads one line.
     pub fn parse(text: &str) -> Result<Self, ExpectationError> {
+        if probes::is_about_one(text) {
+            return probes::parse(text);
+        }
         let (claim, narrowed) = split_at_clauses(text);
         let Claim { left, op, op_column, right, right_column } = split_at_operator(claim)?;
         let words = words(left);
@@ -124,9 +137,48 @@ impl Expectation {
             Some(op) => Bound::Compared(op, parse_value(metric, right, right_column)?),
             None => parse_within(metric, right, right_column)?,
         };
-        let clauses = Clauses::parse(&narrowed, text)?;
+        let mut clauses = Clauses::parse(&narrowed, text)?;
         clauses.check(metric, bound)?;
-        Ok(Self { text: text.trim().to_owned(), metric, stat, bound, clauses })
+        if metric == MetricName::Warmup {
+            clauses.act = Some(ActName::Cold);
+            check_warmup(bound, op_column)?;
+        }
+        let (text, figure) = (text.trim().to_owned(), String::new());
+        Ok(Self { text, metric, stat, figure, bound, clauses })
+    }
+
+    /// The same as an option, whose mistakes have no line to be shown below, of a load that has
+    /// neither acts nor probes.
+    pub fn option(text: &str) -> Result<Self, Mistake> {
+        let read = Self::parse(text).map_err(|ExpectationError { column, message, hint }| {
+            Mistake::new(format!("{message} (character {column} of `{}`)", crop(text)), hint)
+        })?;
+        if read.metric == MetricName::Probe || read.clauses.act.is_some() {
+            let hint = "write a scenario, whose `acts` and `watch` have them";
+            return Err(Mistake::new("a load without a scenario has no acts and no probes", hint));
+        }
+        Ok(read)
+    }
+
+    /// What is wrong where it is about an act that the scenario has not, or a probe that nobody
+    /// watches.
+    pub fn check(&self, acts: &Acts, watches: &[Watch]) -> Result<(), Mistake> {
+        if let Some(act) = self.clauses.act.filter(|act| !acts.has(*act)) {
+            let what = if self.metric == MetricName::Warmup { "this line" } else { "`in act`" };
+            let hint = format!("add `{}` to `acts`, or leave out {what}", act.name());
+            let message = format!("the scenario has no act `{}`", act.name());
+            return Err(Mistake { offset: self.clauses.act_column() - 1, message, hint });
+        }
+        match self.metric {
+            MetricName::Probe => probes::check(&self.figure, watches),
+            _ => Ok(()),
+        }
+    }
+
+    /// Any load tells it by itself: it asks of no act, no probe and no other run.
+    pub fn is_told_by_load(&self) -> bool {
+        let is_beside = matches!(self.bound.value(), Value::TimesBaseline(_));
+        self.metric != MetricName::Probe && self.clauses.act.is_none() && !is_beside
     }
 
     /// What holds where it does not, without its clauses; `None` where it is no comparison.
@@ -145,12 +197,25 @@ impl Expectation {
     }
 }
 
+/// Refuses what noise makes meaningless: a warm-up of nothing, or of an exact length.
+fn check_warmup(bound: Bound, column: usize) -> Result<(), ExpectationError> {
+    match bound {
+        Bound::Compared(op, Value::Absolute(_)) if op.is_ceiling() => Ok(()),
+        _ => Err(mistake(
+            column,
+            "a warm-up has a longest time, and nothing else",
+            "write for example `warmup < 10m`",
+        )),
+    }
+}
+
 /// The tightest upper bound on a latency quantile, ns: our own lateness must be small beside it.
 pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
     expectations
         .iter()
         .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
         .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
+        .filter(|each| each.clauses.are_of_the_replay())
         .filter_map(Expectation::compared)
         .filter(|(op, _)| op.is_ceiling())
         .map(|(_, value)| value)
@@ -158,10 +223,11 @@ pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
 }
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
-                       completeness, status-changes, size-changes, rate and throughput";
+                       completeness, status-changes, size-changes, rate, throughput, warmup, \
+                       and figures of probes such as redis.connected_clients";
 
 impl MetricName {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Latency,
         Self::Service,
         Self::Lateness,
@@ -172,6 +238,7 @@ impl MetricName {
         Self::SizeChanges,
         Self::Rate,
         Self::Throughput,
+        Self::Warmup,
     ];
 
     /// The name in scenarios and reports.
@@ -187,6 +254,8 @@ impl MetricName {
             Self::SizeChanges => "size-changes",
             Self::Rate => "rate",
             Self::Throughput => "throughput",
+            Self::Warmup => "warmup",
+            Self::Probe => "figure of a probe",
         }
     }
 
@@ -199,7 +268,9 @@ impl MetricName {
             | Self::StatusChanges
             | Self::SizeChanges
             | Self::Rate
-            | Self::Throughput => false,
+            | Self::Throughput
+            | Self::Warmup
+            | Self::Probe => false,
         }
     }
 
@@ -216,6 +287,7 @@ impl MetricName {
         let rest = match self {
             _ if self.is_time() => " p99 < 250ms",
             _ if self.is_rate() => " > 500/s",
+            Self::Warmup => " < 10m",
             _ => " < 0.1%",
         };
         format!("write for example `{}{rest}`", self.name())
@@ -302,75 +374,4 @@ fn parse_stat_word(word: &str) -> Option<Stat> {
             (percentile > 0.0 && percentile <= 100.0).then_some(Stat::Percentile(percentile))
         }
     }
-}
-
-/// `250ms`, `0.1%`, `500/s`, `recorded` or `1.10x recorded`.
-fn parse_value(metric: MetricName, text: &str, column: usize) -> Result<Value, ExpectationError> {
-    let words = words(text);
-    if let Some((at, _)) = words.iter().find(|(_, word)| matches!(*word, "and" | "or" | "vs")) {
-        let hint = "there is one expectation a line; all of them must hold";
-        return Err(mistake(column + at - 1, "an expectation ends with its value", hint));
-    }
-    if let Some((at, word)) = words.iter().find(|(_, word)| ["recorded", "baseline"].contains(word))
-    {
-        let is_recorded = *word == "recorded";
-        if is_recorded {
-            check_recorded(metric, column + at - 1)?;
-        }
-        let times = if is_recorded { Value::TimesRecorded } else { Value::TimesBaseline };
-        return parse_factor(&words, column).map(times);
-    }
-    let refused = |error: UnitError| mistake(column, &error.problem, error.hint);
-    if metric.is_time() {
-        parse_duration(text).map(|time| Value::Absolute(time.as_secs_f64() * 1e9)).map_err(refused)
-    } else if metric.is_rate() {
-        parse_rate(text).map(|rate| Value::Absolute(rate.per_second())).map_err(refused)
-    } else {
-        parse_share(text).map(Value::Absolute).map_err(refused)
-    }
-}
-
-/// Whether a recording tells a metric.
-fn check_recorded(metric: MetricName, column: usize) -> Result<(), ExpectationError> {
-    if metric.is_rate() || matches!(metric, MetricName::Latency | MetricName::Service) {
-        return Ok(());
-    }
-    let message = format!("there is no `{}` in a recording", metric.name());
-    let hint = "latency, service, rate and throughput can be held against the recording; \
-                errors are only those that production did not have";
-    Err(mistake(column, &message, hint))
-}
-
-/// `[FACTORx] recorded` or `[FACTORx] baseline`, whose words have columns from `column` on.
-fn parse_factor(words: &[(usize, &str)], column: usize) -> Result<f64, ExpectationError> {
-    let factor = match words {
-        [_] => Some(1.0),
-        [(_, factor), _] => {
-            let number = factor.strip_suffix('x').unwrap_or_default();
-            let is_plain = number.chars().all(|c| c.is_ascii_digit() || c == '.');
-            number.parse::<f64>().ok().filter(|factor| is_plain && *factor > 0.0)
-        }
-        _ => None,
-    };
-    factor.filter(|factor| factor.is_finite()).ok_or_else(|| {
-        let word = words.last().map_or("recorded", |(_, word)| *word);
-        let hint = format!("write `{word}` or such as `1.10x {word}`");
-        let what = if word == "baseline" { "the baseline measured" } else { "was recorded" };
-        mistake(column, &format!("this is no multiple of what {what}"), &hint)
-    })
-}
-
-/// `5% of VALUE`.
-fn parse_within(metric: MetricName, text: &str, column: usize) -> Result<Bound, ExpectationError> {
-    const HINT: &str = "write such as `within 5% of recorded` or `within 5% of 500/s`";
-    let words = words(text);
-    let Some(&(of, _)) = words.iter().find(|(_, word)| *word == "of") else {
-        return Err(mistake(column, "there is nothing that it is to be near to", HINT));
-    };
-    let (share, rest) = text.split_at(words::byte_of(text, of));
-    let share = parse_share(share).map_err(|error| mistake(column, &error.problem, HINT))?;
-    let value = rest.strip_prefix("of").unwrap_or(rest);
-    let skipped = rest.chars().count() - value.trim_start().chars().count();
-    let value = parse_value(metric, value.trim(), column + of - 1 + skipped)?;
-    Ok(Bound::Within(share, value))
 }

@@ -184,7 +184,7 @@ pub fn allowed(text: &str) -> Result<String, Mistake> {
 
 /// What must hold.
 pub fn expectation(text: &str) -> Result<Expectation, Mistake> {
-    Expectation::parse(text).map_err(|error| Mistake::new(error.message, error.hint))
+    Expectation::option(text)
 }
 
 /// Tier of tolerances.

@@ -78,11 +78,16 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let target = place.read(&keys.target.url, |url| redis::target(url, environment))?;
     let hosts = mapped::read(place, keys.target.hosts.take(), &target)?;
     let (target, hosts) = tls::read(place, (target, hosts), keys.target.tls.take())?;
-    let expects = keys.expect.as_ref().is_some_and(|lines| !lines.is_empty());
+    let lines = keys.expect.take().unwrap_or_default();
+    let expect = place.each(&lines, expectation)?;
+    let expects = expect.iter().any(Expectation::is_told_by_load);
     let acts = acts::read(place, keys.acts, &target, expects)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;
     let watches = watch::read(place, keys.watch)?;
+    for (line, each) in lines.iter().zip(&expect) {
+        each.check(&acts, &watches).map_err(|mistake| place.mistake(line, mistake))?;
+    }
     let allow = keys.target.allow.unwrap_or_default();
     let (headers, rewriting) = rewriting::read(place, keys.rewrite, &target)?;
     Ok(Scenario {
@@ -105,7 +110,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
         tolerance: place.or(keys.tolerance.as_ref(), Tier::Standard, |text| {
             fields::word(text, &fields::TIERS)
         })?,
-        expect: place.each(&keys.expect.unwrap_or_default(), expectation)?,
+        expect,
         baseline: place.or(keys.baseline.as_ref(), None, |text| recording(text).map(Some))?,
         limits: limits(place, &keys.limits.unwrap_or_default())?,
         stage: stage(place, keys.stage.unwrap_or_default())?,

@@ -8,6 +8,7 @@ pub mod stretches;
 use std::time::Duration;
 
 use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::shape::forecast::ramp::ramp;
 use crate::shape::forecast::stampedes::{Prone, prone};
@@ -49,7 +50,7 @@ impl Default for Assumed {
 }
 
 /// What is to be expected of a cold start.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// Reads that a cache may answer.
     pub reads: u64,
@@ -123,9 +124,7 @@ fn one() -> f64 {
 }
 
 /// One bin of a forecast.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ForecastBin {
     /// Reads asked for.
     pub reads: u64,
@@ -139,7 +138,7 @@ pub struct ForecastBin {
 }
 
 /// How full an infinite cache is after some of the reads.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Filling {
     /// Reads so far.
     pub reads: u64,
@@ -150,7 +149,7 @@ pub struct Filling {
 }
 
 /// A key that is asked for again while it is read.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stampede {
     /// Method and route template.
     pub route: String,
@@ -164,9 +163,7 @@ pub struct Stampede {
 }
 
 /// LRU caches that hit nine of ten reads; `None` where none does.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct NineOfTen {
     /// Keys of the smallest one that does while it starts empty, of those in the curve.
     pub from_empty: Option<u64>,
@@ -175,7 +172,7 @@ pub struct NineOfTen {
 }
 
 /// From a moment on, a share of the users may come.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RampStep {
     /// Seconds since the cold start.
     pub at_seconds: f64,

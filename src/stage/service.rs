@@ -253,3 +253,25 @@ fn farewell(status: StatusCode) -> Response<Filler> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn a_capacity_gives_each_its_turn_behind_those_before_it() {
+        let with = |capacity| {
+            let knobs = StageKnobs { capacity, ..StageKnobs::default() };
+            Shared::new(knobs, Catalogue::new())
+        };
+        let four = with(Some(4));
+        assert_eq!([(); 3].map(|()| four.turn(S)), [S + S / 4, S + S / 2, S + 3 * S / 4]);
+        // What nobody asked for is not kept for later.
+        assert_eq!(four.turn(10 * S), 10 * S + S / 4);
+        // The twin without one.
+        let any = with(None);
+        assert_eq!([(); 2].map(|()| any.turn(S)), [S, S]);
+    }
+}

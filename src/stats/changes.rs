@@ -1,6 +1,9 @@
 //! Where a series changes its mean or its spread: PELT (Killick, Fearnhead, Eckley) with the
 //! likelihood of a normal distribution.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::stats::counts::as_f64;
 
 /// The penalty of a change, in units of ln n. With 4, as the usual criterion has it, correlated
@@ -88,9 +91,7 @@ impl Sums {
 }
 
 /// What a series does, by its last segment against those before.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Course {
     /// It was steady all along.

@@ -6,6 +6,11 @@ pub fn coarsen(counts: &[u32], factor: usize) -> Vec<u64> {
     counts.chunks(factor.max(1)).map(|chunk| chunk.iter().copied().map(u64::from).sum()).collect()
 }
 
+/// The sum of counts that a file may have made up: the largest number where it is beyond that.
+pub fn total(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The quantile `q` (0 to 1) of counts, interpolated linearly at `q·(n−1)` as most tools of the
 /// field do; `None` without counts.
 pub fn quantile(counts: &[u32], q: f64) -> Option<f64> {
@@ -46,6 +51,7 @@ mod tests {
         assert_eq!(coarsen(&[1, 2], 10), [3]);
         assert_eq!(coarsen(&[], 10), [0; 0]);
         assert_eq!(coarsen(&[1, 2], 0), [1, 2]);
+        assert_eq!((total([1, 2, 3]), total([u64::MAX, 1])), (6, u64::MAX));
     }
 
     /// Expected values are those of the default method of the usual numerical packages.

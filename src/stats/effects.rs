@@ -64,13 +64,22 @@ const NORMAL_MAD: f64 = 1.4826;
 /// in. The smallest counts as many times as there are values, the next one time less, and none
 /// counts less than one before it.
 pub fn holm(p: &[f64]) -> Vec<f64> {
+    holm_weighted(&p.iter().map(|p| (*p, 1.0)).collect::<Vec<_>>())
+}
+
+/// The same of p-values that have weights, all of them above 0: one of twice the weight may be
+/// twice as large. The chance of a false alarm among all of them stays the same.
+pub fn holm_weighted(p: &[(f64, f64)]) -> Vec<f64> {
+    let ratio = |at: usize| p[at].0 / p[at].1;
     let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]));
+    order.sort_by(|a, b| ratio(*a).total_cmp(&ratio(*b)));
+    let mut left: f64 = p.iter().map(|(_, weight)| weight).sum();
     let mut corrected = vec![1.0; p.len()];
     let mut largest = 0.0_f64;
-    for (rank, index) in order.into_iter().enumerate() {
-        largest = largest.max(p[index] * as_f64((p.len() - rank) as u64)).min(1.0);
+    for index in order {
+        largest = largest.max(ratio(index) * left).min(1.0);
         corrected[index] = largest;
+        left -= p[index].1;
     }
     corrected
 }
@@ -87,7 +96,12 @@ pub fn standard_error(deviation: f64, n: usize, m: usize) -> f64 {
 /// estimated scatters itself, which is the root (the usual approximation of the law of such a test
 /// where there is a difference).
 pub fn minimal_detectable(error: f64, freedom: Option<usize>, tests: usize) -> f64 {
-    let below = 1.0 - CHANCE / (2.0 * as_f64(tests.max(1) as u64));
+    detectable_at(error, freedom, 1.0 / as_f64(tests.max(1) as u64))
+}
+
+/// The same of a test that has this share of [`CHANCE`].
+pub fn detectable_at(error: f64, freedom: Option<usize>, share: f64) -> f64 {
+    let below = 1.0 - CHANCE * share / 2.0;
     let critical =
         freedom.map_or_else(|| normal_quantile(below), |freedom| student_quantile(below, freedom));
     let scatter = freedom
@@ -144,6 +158,21 @@ mod tests {
         }
         assert_eq!(holm(&[]), [0.0; 0]);
         near(holm(&[0.7, 0.9])[0], 1.0);
+    }
+
+    /// Weights that are equal change nothing; 3 to 1, the first has three quarters of the chance.
+    #[test]
+    fn weights_share_the_chance() {
+        let even = holm_weighted(&[(0.01, 0.25), (0.04, 0.25), (0.03, 0.25), (0.005, 0.25)]);
+        for (value, expected) in even.iter().zip([0.03, 0.06, 0.06, 0.02]) {
+            near(*value, expected);
+        }
+        let uneven = holm_weighted(&[(0.03, 0.75), (0.03, 0.25)]);
+        near(uneven[0], 0.04);
+        near(uneven[1], 0.04);
+        let other = holm_weighted(&[(0.03, 0.75), (0.005, 0.25)]);
+        near(other[1], 0.02);
+        near(other[0], 0.03);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! When a series has become steady: an outlier filter, and three opinions on where warming up
 //! ends. Their behaviour on simulated series of a known truth is in the tests.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::stats::counts::{as_f64, as_index};
 
 /// Points of the window of [`without_outliers`].
@@ -53,9 +56,7 @@ pub fn mser5(values: &[f64]) -> Option<usize> {
 }
 
 /// An exponential approach to a steady level: `y = level + excess · e^(−t/time_constant)`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Exponential {
     /// Where it ends.
     pub level: f64,

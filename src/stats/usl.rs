@@ -9,13 +9,15 @@
 //! residuals are small and have no pattern, and never far beyond the loads that were measured. Even
 //! the textbook's own set has a residual of a third at its first load.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, StudentsT};
 use statrs::function::factorial::binomial;
 
 use crate::stats::counts::as_f64;
 
 /// A fitted law.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Usl {
     /// Contention; at least 0.
     pub alpha: f64,

@@ -47,7 +47,7 @@ pub(crate) fn arrival(index: u64, due: Duration) -> Arrival {
 
 /// What is known of its body.
 pub(crate) fn contents() -> Contents {
-    Contents { digest: Some([7; 16]), shape: Some("id: number".into()) }
+    Contents { digest: Some([7; 16]), shape: Some("id: number".into()), is_no_json: false }
 }
 
 /// Production's answer to any of them, whenever it was asked for.
@@ -63,6 +63,8 @@ pub(crate) fn answered(arrival: &Arrival, service: Duration) -> Sample {
         due: arrival.due,
         drift: Duration::ZERO,
         dispatched: Some(arrival.due + Duration::from_micros(20)),
+        established: Some(sent),
+        secured: None,
         connected: Some(sent),
         sent: Some(sent),
         sent_last: Some(sent),
@@ -81,6 +83,7 @@ pub(crate) fn failed(arrival: &Arrival, fate: Fate) -> Sample {
     let dispatched = arrival.due + Duration::from_micros(20);
     Sample {
         dispatched: Some(dispatched),
+        established: None,
         connected: None,
         sent: None,
         sent_last: None,

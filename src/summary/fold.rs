@@ -193,6 +193,7 @@ impl Summary {
         let route = self.route(&arrival.route);
         route.arrivals += 1;
         route.errors += u64::from(error);
+        route.lost += u64::from(error && is_lost(&sample.fate));
         route.unsent += u64::from(is_unsent);
         route.responses.add(arrival, sample);
         if let Some(ns) = recorded {
@@ -275,6 +276,7 @@ impl Route {
         Self {
             arrivals: 0,
             errors: 0,
+            lost: 0,
             unsent: 0,
             latency: coarse_times(),
             recorded_latency: coarse_times(),
@@ -286,6 +288,7 @@ impl Route {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.arrivals += other.arrivals;
         self.errors += other.errors;
+        self.lost += other.lost;
         self.unsent += other.unsent;
         histograms::merge(&mut self.latency, &other.latency);
         histograms::merge(&mut self.recorded_latency, &other.recorded_latency);
@@ -310,6 +313,11 @@ pub fn is_error(arrival: &Arrival, sample: &Sample) -> bool {
         }
         _ => true,
     }
+}
+
+/// Nothing that could be held against a recorded answer came back.
+fn is_lost(fate: &Fate) -> bool {
+    !matches!(fate, Fate::Answered { .. } | Fate::Declined { .. } | Fate::GrpcFailed)
 }
 
 /// Bytes of the request on the wire, head and body.

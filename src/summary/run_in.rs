@@ -19,6 +19,8 @@ impl Summary {
             let sample = Sample {
                 due: since(sample.due),
                 dispatched: sample.dispatched.map(since),
+                established: sample.established.map(since),
+                secured: sample.secured.map(since),
                 connected: sample.connected.map(since),
                 sent: sample.sent.map(since),
                 sent_last: sample.sent_last.map(since),

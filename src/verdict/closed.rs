@@ -11,6 +11,7 @@ use crate::stats::counts::{as_f64, as_index};
 use crate::summary::Summary;
 use crate::units::{format_count, format_counted};
 use crate::verdict::detectors::{DetectorInput, cold_cache, connection_limit, errors, outage};
+use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::expectations::{Seen, check};
 use crate::verdict::little;
 use crate::verdict::{Finding, Outcome, RunOutcome, Verdict, finding};
@@ -26,6 +27,8 @@ pub struct ClosedInput<'a> {
     pub health: &'a Health,
     /// What must hold.
     pub expectations: &'a [Expectation],
+    /// The run that they are held against, where one is named.
+    pub baseline: Option<&'a Baseline>,
     /// The user stopped the run.
     pub interrupted: bool,
 }
@@ -34,7 +37,8 @@ pub struct ClosedInput<'a> {
 pub fn judge_closed(input: &ClosedInput) -> Verdict {
     let findings = detected(input);
     let length = Duration::from_secs_f64(input.health.seconds.clamp(0.0, 1e9));
-    let seen = Seen { summary: input.summary, length, is_recorded: false, baseline: None };
+    let ClosedInput { summary, baseline, .. } = *input;
+    let seen = Seen { summary, length, is_recorded: false, baseline };
     let expectations: Vec<_> = input.expectations.iter().map(|each| check(each, &seen)).collect();
     let first_failed = findings.iter().find(|each| each.outcome == Outcome::Fail);
     let expectation = |outcome: Outcome| expectations.iter().find(|each| each.outcome == outcome);
@@ -109,6 +113,7 @@ mod tests {
             summary: &summary,
             health: &health,
             expectations: &expectations,
+            baseline: None,
             interrupted: false,
         })
     }

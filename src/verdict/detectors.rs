@@ -64,7 +64,7 @@ pub fn detect(input: &DetectorInput, shape: &ShapeReport) -> Vec<Finding> {
     if input.facts.origin.is_recorded() {
         findings.push(status);
         findings.push(response_size::detect(input));
-        findings.push(response_content::detect(input));
+        findings.extend(response_content::detect(input));
     }
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     findings

@@ -1,6 +1,8 @@
 //! Holds the scenario's expectations against the summary.
 
+pub mod around;
 pub mod baseline;
+mod figures;
 mod stretches;
 #[cfg(test)]
 mod tests;
@@ -247,6 +249,8 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             changes(Share::sum(&each.collect::<Vec<_>>()), NO_SIZE)
         }
         MetricName::Rate | MetricName::Throughput => Err("it is counted by the second".into()),
+        MetricName::Warmup => Err("the act `cold` tells it, not one load".into()),
+        MetricName::Probe => Err("a load tells nothing of a probe".into()),
     }
 }
 
@@ -278,7 +282,7 @@ fn told(expectation: &Expectation, measured: Measured, missing: f64) -> String {
 
 /// What the baseline measured.
 fn of_baseline(expectation: &Expectation, seen: &Seen<'_>) -> Result<f64, String> {
-    let baseline = seen.baseline.ok_or("no baseline is named: --baseline, with a scenario")?;
+    let baseline = seen.baseline.ok_or("no baseline is named: --baseline names one")?;
     baseline.value(expectation)
 }
 

@@ -65,12 +65,23 @@ fn produced(shape: &ShapeReport) -> String {
     }
 }
 
-/// The same for a run without a replay.
-pub(super) fn drills_headline(outcome: RunOutcome, findings: &[Finding]) -> String {
+/// The same for a run without a replay, with the expectations that it was asked for.
+pub(super) fn drills_headline(
+    outcome: RunOutcome,
+    findings: &[Finding],
+    expectations: &[&CheckedExpectation],
+) -> String {
     let first = |outcome: Outcome| findings.iter().find(|finding| finding.outcome == outcome);
+    let expected = |outcome: Outcome, verb: &str| {
+        let each = expectations.iter().find(|each| each.outcome == outcome)?;
+        Some(format!("`{}` {verb}: {}", each.text, each.actual))
+    };
     match outcome {
         RunOutcome::Interrupted => "the run was stopped; what was seen is below".to_owned(),
-        RunOutcome::Fail => first(Outcome::Fail).map(|each| each.title.clone()).unwrap_or_default(),
+        RunOutcome::Fail => first(Outcome::Fail)
+            .map(|each| each.title.clone())
+            .or_else(|| expected(Outcome::Fail, "does not hold"))
+            .unwrap_or_default(),
         RunOutcome::Pass => {
             // A search for a number is answered by that number.
             if let Some(found) = findings.iter().find(|each| each.check == capacity::CHECK) {
@@ -83,10 +94,13 @@ pub(super) fn drills_headline(outcome: RunOutcome, findings: &[Finding]) -> Stri
                 };
             format!("the drills found no fault{blind}; nothing was replayed")
         }
-        RunOutcome::Invalid => first(Outcome::Unknown).map_or_else(
-            || "nothing was looked at: the scenario has no act that says anything".to_owned(),
-            |each| format!("{}: {}", each.check, each.title),
-        ),
+        RunOutcome::Invalid => expected(Outcome::Unknown, "cannot be answered")
+            .or_else(|| {
+                first(Outcome::Unknown).map(|each| format!("{}: {}", each.check, each.title))
+            })
+            .unwrap_or_else(|| {
+                "nothing was looked at: the scenario has no act that says anything".to_owned()
+            }),
     }
 }
 

@@ -12,11 +12,12 @@ use crate::shape::compare::{ShapeInput, judge_shape};
 use crate::shape::{Fault, Origin, ShapeReport, ShapeVerdict};
 use crate::summary::Summary;
 use crate::units::format_duration;
-use crate::verdict::acts::capacity;
 use crate::verdict::detectors::{DetectorInput, detect, generator};
+use crate::verdict::drills::judge_drills;
+use crate::verdict::expectations::around::Around;
 use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::expectations::{Seen, check};
-use crate::verdict::headline::{drills_headline, headline, is_unsupported};
+use crate::verdict::headline::{headline, is_unsupported};
 use crate::verdict::interference::stood_still;
 use crate::verdict::little;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict};
@@ -34,6 +35,8 @@ pub struct JudgeInput<'a> {
     pub expectations: &'a [Expectation],
     /// The run that they are held against, where one is named.
     pub baseline: Option<&'a Baseline>,
+    /// What they are held against besides the load of the replay.
+    pub around: Around<'a>,
     /// The user stopped the run.
     pub interrupted: bool,
 }
@@ -99,8 +102,12 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         shape.statement = wrong;
         detected = detected_in(&shape);
     }
-    let mut expectations: Vec<CheckedExpectation> =
-        input.expectations.iter().map(|each| check(each, &replayed.seen(input.baseline))).collect();
+    let seen = replayed.seen(input.baseline);
+    let mut expectations: Vec<CheckedExpectation> = input
+        .expectations
+        .iter()
+        .map(|each| input.around.check(each).unwrap_or_else(|| check(each, &seen)))
+        .collect();
     let unsupported = is_unsupported(&shape);
     if unsupported {
         withdraw(&mut detected, &mut expectations, replayed.facts.origin);
@@ -125,38 +132,6 @@ pub fn judge(input: &JudgeInput) -> Verdict {
     let origin = replayed.facts.origin;
     let headline = headline(outcome, &shape, origin, &findings, &expectations);
     Verdict { outcome, headline, shape: Some(shape), findings, expectations }
-}
-
-/// The verdict on a run without a replay.
-fn judge_drills(input: &JudgeInput) -> Verdict {
-    let mut findings = input.drills.to_vec();
-    let searched = findings.iter().any(|each| each.check == capacity::CHECK);
-    let why = if searched {
-        "held against each trial of the act `capacity`"
-    } else {
-        "not judged: nothing was replayed"
-    };
-    findings.sort_by_key(|finding| Reverse(finding.outcome));
-    let expectations: Vec<CheckedExpectation> = input
-        .expectations
-        .iter()
-        .map(|each| CheckedExpectation {
-            text: each.text.clone(),
-            outcome: Outcome::Unknown,
-            actual: why.to_owned(),
-        })
-        .collect();
-    let outcome = if input.interrupted {
-        RunOutcome::Interrupted
-    } else if findings.iter().any(|finding| finding.outcome == Outcome::Fail) {
-        RunOutcome::Fail
-    } else if findings.iter().any(|finding| finding.outcome == Outcome::Pass) {
-        RunOutcome::Pass
-    } else {
-        RunOutcome::Invalid
-    };
-    let headline = drills_headline(outcome, &findings);
-    Verdict { outcome, headline, shape: None, findings, expectations }
 }
 
 /// Takes back what the run cannot support; only what is said about this machine stays.
@@ -212,6 +187,7 @@ mod tests {
             tier: Tier::Standard,
             expectations: &expectations,
             baseline: None,
+            around: Around::default(),
             interrupted,
         })
     }
@@ -323,6 +299,7 @@ mod tests {
             tier: Tier::Standard,
             expectations: &[],
             baseline: None,
+            around: Around::default(),
             interrupted: false,
         });
         assert_eq!(elsewhere.outcome, RunOutcome::Fail);

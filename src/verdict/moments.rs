@@ -72,8 +72,8 @@ fn turned_away(summary: &Summary) -> Option<(Duration, Duration)> {
     Some((start_of(first), start_of(last + 1)))
 }
 
-/// The second with most of something, with its neighbours that have half of that or more; none where
-/// no second has any.
+/// The second with most of something, with its neighbours that have half of that or more; none
+/// where no second has any.
 fn around_the_worst(
     summary: &Summary,
     figure: impl Fn(&crate::summary::Second) -> u64,

@@ -255,6 +255,7 @@ impl<'a> World<'a> {
         sample.sent = sample.sent.map(|sent| sent.max(due) + Duration::from_micros(30));
         sample.sent_last = sample.sent;
         sample.connected = sample.connected.and(sample.sent);
+        sample.established = sample.connected.filter(|_| sample.opened);
         sample.done = Some(done + Duration::from_micros(60));
         let lost = !matches!(sample.fate, Fate::Answered { .. });
         if (arrival.last_on_connection || lost) && self.open.remove(&arrival.connection) {

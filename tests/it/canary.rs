@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::record_tls::authority;
+use crate::schema;
 use crate::servers::{Server, nginx};
 use crate::support::{Ran, peakhour};
 
@@ -57,6 +58,7 @@ fn rehearse_at(server: &Server, target: &str, nodes: &str, streams: &str) -> (Ra
     let run = runs.next().unwrap_or_else(|| panic!("{}", ran.stderr)).unwrap().path();
     let run: Value =
         serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
+    schema::holds(&run);
     let findings = run["findings"].as_array().unwrap();
     let found = findings.iter().find(|each| each["check"] == "log-canary").unwrap().clone();
     (ran, found)

@@ -8,7 +8,10 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
+use crate::redis_replay::{line, url};
 use crate::rehearsal::alone;
+use crate::schema;
+use crate::servers;
 use crate::support::{Ran, peakhour};
 
 /// Twelve seconds of short sessions, `rate` requests a second, at random moments.
@@ -38,11 +41,16 @@ const ATTEMPTS: usize = 4;
 
 /// Short trials: what is tested is what is found and told, not how exactly.
 fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
+    let expected = "expect: [ latency p90 < 500ms, errors < 1% ]";
+    rehearse_against(folder, act, &format!("target: {{ url: stage }}\n{expected}"), arguments)
+}
+
+/// The same with a target, what is expected, and what else the scenario has.
+fn rehearse_against(folder: &Path, act: &str, more: &str, arguments: &[&str]) -> (Ran, Value) {
     let _alone = alone();
     let text = format!(
         "# The highest load that is held.\nname: capacity\nrecording: r.jsonl\n\
-         target: {{ url: stage }}\ntolerance: ci\nacts: [ capacity: {{ {act} }} ]\n\
-         expect: [ latency p90 < 500ms, errors < 1% ]\n"
+         tolerance: ci\nacts: [ capacity: {{ {act} }} ]\n{more}\n"
     );
     fs::write(folder.join("s.yaml"), text).unwrap();
     let mut last = None;
@@ -53,6 +61,7 @@ fn rehearse(folder: &Path, act: &str, arguments: &[&str]) -> (Ran, Value) {
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        schema::holds(&run);
         let spoiled = run["acts"][0]["evidence"]["capacity"]["ended"] == "generator";
         last = Some((ran, run, reports));
         if !spoiled {
@@ -173,4 +182,78 @@ fn a_limit_of_the_scenario_is_told_as_the_reason() {
     let title = finding(&run)["title"].as_str().unwrap().to_owned();
     let shown = format!("{}\n{}", ran.stdout, ran.stderr);
     assert!(title.starts_with("at least ") && title.contains("`limits.max_rate`"), "{shown}");
+}
+
+/// Twelve seconds of connections to Redis, twenty a second, each of which asks three times in
+/// 0.6 s: some twelve of them are open at a time.
+fn record_redis(folder: &Path) {
+    let asked = |connection: u64| {
+        let moments = (0..3).map(move |turn| 48 * connection + 300 * turn);
+        moments.map(move |at| (at, connection))
+    };
+    let mut rows: Vec<(u64, u64)> = (0..240).flat_map(asked).collect();
+    rows.sort_unstable();
+    let lines: Vec<String> =
+        rows.into_iter().map(|(at, connection)| line(at, connection, "GET a", false)).collect();
+    fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
+}
+
+/// A real Redis that takes forty clients, and a probe that counts them: what broke first is named.
+#[test]
+fn what_broke_first_is_named_by_the_probe_that_saw_it() {
+    let Some(server) = servers::redis(&["--maxclients", "40"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    record_redis(folder.path());
+    let url = url(&server);
+    let more = format!(
+        "target: {{ url: '{url}', allow: [127.0.0.1] }}\nexpect: [ errors < 1% ]\n\
+         watch:\n  cache: {{ url: '{url}', every: 200ms }}"
+    );
+    let act = "max: 8, trial: 4s, run_in: 2s, trials: 1, resolution: 50%";
+    let (ran, run) = rehearse_against(folder.path(), act, &more, &[]);
+    let found = finding(&run);
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (0, &Value::from("pass")), "{shown}");
+    let title = found["title"].as_str().unwrap();
+    assert!(
+        title.contains("; then cache connected_clients (") && title.ends_with("of 40)"),
+        "{shown}"
+    );
+    // At most forty at a time, some twelve for a load of 1, and one for the probe.
+    let held = seen["held"].as_f64().unwrap();
+    assert!((1.0..4.0).contains(&held), "{shown}");
+}
+
+/// The twin with room for all: nothing breaks.
+#[test]
+fn where_there_is_room_for_all_nothing_is_named() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    record_redis(folder.path());
+    let url = url(&server);
+    let more = format!(
+        "target: {{ url: '{url}', allow: [127.0.0.1] }}\nexpect: [ errors < 1% ]\n\
+         watch:\n  cache: {{ url: '{url}', every: 200ms }}"
+    );
+    let (ran, run) =
+        rehearse_against(folder.path(), "max: 4, trial: 4s, run_in: 2s, trials: 1", &more, &[]);
+    let title = finding(&run)["title"].as_str().unwrap().to_owned();
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert!(title.starts_with("at least 4") && !title.contains("then"), "{shown}");
+}
+
+/// What a trial cannot answer is told as that, and not as a late generator.
+#[test]
+fn an_expectation_that_needs_longer_than_a_trial_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    record(folder.path(), 60);
+    let more = "target: { url: stage }\nexpect: [ errors < 1% with >= 9999 samples ]";
+    let (ran, run) = rehearse_against(folder.path(), "trial: 3s, run_in: 1s", more, &[]);
+    let found = finding(&run);
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &found["outcome"]), (98, &Value::from("unknown")), "{shown}");
+    let title = found["title"].as_str().unwrap();
+    assert!(title.starts_with("no load could be judged"), "{shown}");
+    assert!(found["evidence"].to_string().contains("9999 samples"), "{found:#}");
 }

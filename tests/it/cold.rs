@@ -14,6 +14,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use crate::rehearsal::alone;
+use crate::schema;
 use crate::support::{Ran, peakhour};
 
 /// Reads of a shop, `rate` a second for `seconds`: few targets are asked for often, most seldom.
@@ -54,6 +55,7 @@ fn rehearse(folder: &Path, rest: &str, arguments: &[&str]) -> (Ran, Value) {
         let run = fs::read_dir(folder.join(&reports)).ok().and_then(|mut runs| runs.next());
         let run = run.and_then(|run| fs::read_to_string(run.ok()?.path().join("run.json")).ok());
         let run = run.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        schema::holds(&run);
         let found = finding(&run, "cold-start");
         let is_hidden = |title: &str| {
             title.starts_with("noise hides") || title.contains("did not have the recorded shape")
@@ -86,11 +88,12 @@ fn a_stage_that_warms_slowly_fails_and_its_warm_twin_passes() {
         let rest = format!(
             "target: {{ url: stage }}\n\
              stage: {{ service: 5ms, cache: {{ {cache}, store_latency: 60ms }} }}\n\
-             acts: [ cold: {{ warmup: 4s, trickle: 1s, bins: 1s }} ]"
+             acts: [ cold: {{ warmup: 4s, trickle: 1s, bins: 1s }} ]\nexpect: [ warmup < 4s ]"
         );
         let (ran, run) = rehearse(folder.path(), &rest, &[]);
         let shown = format!("{cache}\n{}\n{}\n{:#}", ran.stdout, ran.stderr, run["findings"]);
         assert_eq!(ran.code, code, "{shown}");
+        assert_eq!(run["expectations"][0]["outcome"], outcome, "{shown}");
         let found = finding(&run, "cold-start");
         assert_eq!(found["outcome"], outcome, "{shown}");
         let compared = &evidence(&run)["comparison"];

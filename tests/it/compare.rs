@@ -2,6 +2,7 @@
 //! compared never are.
 
 mod damaged;
+mod routes;
 
 use std::fs;
 use std::path::Path;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
+use crate::schema;
 use crate::servers::{self, pause};
 use crate::support::{peakhour, program_at, root};
 
@@ -25,6 +26,7 @@ fn rehearse(target: &str, options: &str) -> (Vec<Value>, String) {
     let run = run.unwrap_or_else(|| panic!("no report: {shown}")).unwrap().path();
     let text = fs::read_to_string(run.join("run.json")).unwrap();
     let json: Value = serde_json::from_str(&text).unwrap();
+    schema::holds(&json);
     (json["findings"].as_array().unwrap().clone(), shown)
 }
 

@@ -7,7 +7,8 @@ use peakhour::scenario::expectation::Expectation;
 
 use crate::nginx;
 use crate::rehearsal::alone;
-use crate::support::{peakhour, root};
+use crate::servers::redis;
+use crate::support::{Ran, peakhour, root};
 
 /// Each line of the documentation's example is one.
 #[test]
@@ -125,4 +126,117 @@ fn a_run_is_held_against_a_baseline_of_the_same_load_only() {
     assert!(!folder.path().join("none").exists(), "{said}");
     let (code, said) = run(&["--reports", "none", "--baseline", "s.yaml"]);
     assert!(code != 0 && !folder.path().join("none").exists(), "{said}");
+}
+
+/// A load without a scenario is held against an earlier one, too; open, and closed.
+#[test]
+fn a_load_is_held_against_a_baseline_as_well() {
+    for pace in ["--rate|50", "--pace|closed"] {
+        let folder = tempfile::tempdir().unwrap();
+        let Some((server, port)) = nginx::start_answering(folder.path(), "$status", "200 'told'")
+        else {
+            return;
+        };
+        let over = |connections: u32, rest: &str| {
+            let load = format!("run|--url|http://127.0.0.1:{port}/|{pace}|-c|{connections}|-d|2s");
+            let line = format!("{load}|--tolerance|ci|{rest}");
+            peakhour(folder.path(), &line.split('|').collect::<Vec<_>>())
+        };
+        let run = |rest: &str| over(5, rest);
+        let mut saved = None;
+        for attempt in 0..4 {
+            let reports = format!("old{attempt}");
+            if run(&format!("--reports|{reports}")).code == 0 {
+                let runs = fs::read_dir(folder.path().join(reports)).unwrap();
+                saved = runs.map(|run| run.unwrap().path()).max();
+                break;
+            }
+        }
+        let base = saved.expect("one of four is valid");
+        let base = base.to_str().unwrap();
+        for (line, code, told) in [
+            ("latency p50 < 1000x baseline", 0, "; baseline "),
+            ("latency p50 < 0.0001x baseline", 99, "; baseline "),
+        ] {
+            let ran = run(&format!("--reports|new|--baseline|{base}|--expect|{line}"));
+            let said = format!("{pace} {line}: {}\n{}", ran.stdout, ran.stderr);
+            // A machine that cannot keep time makes a run invalid.
+            assert!(ran.code == code || (ran.code == 98 && pace.contains("rate")), "{said}");
+            assert!(said.contains(told), "{said}");
+        }
+        let asked = format!("--reports|new|--baseline|{base}|--expect|latency p50 < 9x baseline");
+        let ran = over(7, &asked);
+        let said = format!("{}\n{}", ran.stdout, ran.stderr);
+        assert!(ran.code == 98 && said.contains("load.connections was 5 and is 7"), "{said}");
+        let saved = fs::read_dir(folder.path().join("new")).unwrap();
+        let last = saved.map(|run| run.unwrap().path()).max().unwrap();
+        let last = fs::read_to_string(last.join("run.json")).unwrap();
+        assert!(last.contains("nothing is set beside this run: "), "{last}");
+        let ran = run("--reports|none|--expect|latency p50 < 9x baseline");
+        assert!(ran.code == 104 && ran.stderr.contains("--baseline"), "{}", ran.stderr);
+        drop(server);
+    }
+}
+
+/// A scenario for the stage, whose store is slow while its cache is cold, with a real Redis
+/// watched.
+fn cold_stage(folder: &Path, port: u16, expect: &str) {
+    let lines: Vec<String> = (0..1_200)
+        .map(|index: u64| {
+            let (at, key) = (index * 16_000_000 + index * index % 7_000_000, index % 300);
+            format!(r#"{{"at_ns":{at},"connection":{},"method":"GET","status":200,"#, index % 40)
+                + &format!(r#""authority":"production.example","target":"/item/{key}"}}"#)
+        })
+        .collect();
+    fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
+    let text = format!(
+        "# What is cold is slow.\nname: cold\nrecording: r.jsonl\ntolerance: ci\n\
+         target: {{ url: stage }}\n\
+         stage: {{ service: 5ms, cache: {{ warm: false, store_latency: 200ms }} }}\n\
+         acts: [ cold: {{ warmup: 1m, trickle: 0s, bins: 1s }} ]\n\
+         watch: {{ redis: {{ url: 'redis://127.0.0.1:{port}', every: 100ms }} }}\n\
+         expect: [ {expect} ]\n"
+    );
+    fs::write(folder.join("s.yaml"), text).unwrap();
+}
+
+/// The cold run is slow, and its own expectations say so, with no replay at all; the figures of the
+/// probe are those of the act.
+#[test]
+fn what_is_expected_of_an_act_is_held_against_that_act() {
+    let Some(dependency) = redis(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = |expect: &str, rest: &[&str]| -> (Ran, String) {
+        cold_stage(folder.path(), dependency.port, expect);
+        let _alone = alone();
+        let ran = peakhour(folder.path(), &[&["run", "s.yaml"], rest].concat());
+        let said = format!("{expect}: {}\n{}", ran.stdout, ran.stderr);
+        (ran, said)
+    };
+    let (ran, said) = run(
+        "latency p90 < 100ms in act cold, redis.connected_clients >= 1 in act cold, \
+         redis.connected_clients > 900 in act cold, redis.no_such > 1 in act cold",
+        &[],
+    );
+    assert_eq!(ran.code, 99, "{said}");
+    let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    for told in ["on cold caches", "at least", "told no no_such in that time"] {
+        assert!(flat.contains(told), "{told}: {said}");
+    }
+    let lines: Vec<&str> = said.lines().collect();
+    let marked = |mark: char, text: &str| {
+        lines.iter().any(|line| line.trim_start().starts_with(mark) && line.contains(text))
+    };
+    assert!(marked('✗', "latency p90 < 100ms"), "{said}");
+    assert!(marked('✓', "redis.connected_clients >= 1"), "{said}");
+    assert!(marked('✗', "redis.connected_clients > 900"), "{said}");
+    assert!(marked('?', "redis.no_such > 1"), "{said}");
+
+    for (wrong, place) in [
+        ("latency p90 < 1s in act replay", "s.yaml:9:28: the scenario has no act `replay`"),
+        ("rediss.x < 9", "no probe is called as in `rediss.x`"),
+    ] {
+        let (ran, said) = run(wrong, &[]);
+        assert!(ran.code == 104 && said.contains(place), "{said}");
+    }
 }

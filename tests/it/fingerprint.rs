@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::schema;
 use crate::servers::{Server, nginx};
 use crate::support::{Ran, peakhour};
 
@@ -40,7 +41,9 @@ fn rehearse_scenario(folder: &Path, scenario: &str, more: &[&str]) -> (Ran, Valu
     let mut runs = fs::read_dir(folder.join("reports")).unwrap();
     let run = runs.next().unwrap_or_else(|| panic!("{}", ran.stderr)).unwrap().path();
     let text = fs::read_to_string(run.join("run.json")).unwrap();
-    (ran, serde_json::from_str(&text).unwrap())
+    let run = serde_json::from_str(&text).unwrap();
+    schema::holds(&run);
+    (ran, run)
 }
 
 fn finding(run: &Value, check: &str) -> Value {

@@ -7,6 +7,8 @@
 mod literals;
 #[expect(unreachable_pub, reason = "the targets of fuzz/ call them from another crate")]
 pub(crate) mod readers;
+#[expect(unreachable_pub, reason = "the targets of fuzz/ call them from another crate")]
+mod runs;
 mod seeds;
 
 use std::collections::BTreeSet;
@@ -20,23 +22,27 @@ use crate::support::root;
 const MUTATIONS: u64 = 200;
 
 macro_rules! each_reader {
-    ($($reader:ident)*) => {
-        $(
+    ($($module:ident: $($reader:ident)*;)*) => {
+        $($(
             #[test]
             fn $reader() {
-                withstands(stringify!($reader), readers::$reader);
+                withstands(stringify!($reader), $module::$reader);
             }
-        )*
+        )*)*
 
-        const READERS: &[&str] = &[$(stringify!($reader)),*];
+        /// By the module that has them.
+        const READERS: &[(&str, &[&str])] =
+            &[$((stringify!($module), &[$(stringify!($reader)),*])),*];
     };
 }
 
 each_reader! {
-    pcap packet tcp http1 http2 hpack tls resp mysql postgres
-    har gor sessions targets monitor jsonl
-    log_common log_json log_w3c log_alb log_elb log_envoy log_haproxy log_template log_detected
-    recording redaction model
+    readers:
+        pcap packet tcp http1 http2 hpack tls resp mysql postgres
+        har gor sessions targets monitor jsonl
+        log_common log_json log_w3c log_alb log_elb log_envoy log_haproxy log_template log_detected
+        recording redaction model;
+    runs: run;
 }
 
 fn withstands(name: &str, reader: fn(&[u8])) {
@@ -67,21 +73,29 @@ fn tried(name: &str, reader: fn(&[u8]), bytes: &[u8]) {
 
 #[test]
 fn each_reader_is_fuzzed() {
-    let readers: BTreeSet<String> = READERS.iter().map(|name| (*name).to_owned()).collect();
-    let text = fs::read_to_string(root().join("tests/it/hostile/readers.rs")).unwrap();
-    let functions = text.lines().filter_map(|line| line.strip_prefix("pub fn ")?.split('(').next());
-    assert_eq!(readers, functions.map(str::to_owned).collect(), "functions of readers.rs");
+    let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
+    for (module, readers) in READERS {
+        let file = format!("tests/it/hostile/{module}.rs");
+        let text = fs::read_to_string(root().join(&file)).unwrap();
+        let functions = text.lines().filter_map(|line| line.strip_prefix("pub fn "));
+        let functions: BTreeSet<&str> =
+            functions.filter_map(|function| function.split('(').next()).collect();
+        assert_eq!(readers.iter().copied().collect::<BTreeSet<_>>(), functions, "{file}");
+        for name in *readers {
+            let target = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
+            let call = format!("peakhour_fuzz::{module}::{name}(bytes)");
+            assert!(fs::read_to_string(target).unwrap().contains(&call), "{name} calls its reader");
+            assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
+        }
+    }
     let targets = fs::read_dir(root().join("fuzz/fuzz_targets")).unwrap();
     let stem = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_owned();
-    let targets = targets.map(|entry| stem(&entry.unwrap().path())).collect();
-    assert_eq!(readers, targets, "files of fuzz/fuzz_targets");
-    let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).unwrap();
-    for name in &readers {
-        let target = root().join(format!("fuzz/fuzz_targets/{name}.rs"));
-        let call = format!("peakhour_fuzz::readers::{name}(bytes)");
-        assert!(fs::read_to_string(target).unwrap().contains(&call), "{name} calls its reader");
-        assert!(manifest.contains(&format!("path = \"fuzz_targets/{name}.rs\"")), "{name}");
-    }
+    let targets: BTreeSet<String> = targets.map(|entry| stem(&entry.unwrap().path())).collect();
+    assert_eq!(names().map(str::to_owned).collect::<BTreeSet<_>>(), targets, "fuzz/fuzz_targets");
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    READERS.iter().flat_map(|(_, readers)| readers.iter().copied())
 }
 
 #[test]
@@ -89,8 +103,8 @@ fn seeds_are_written_where_they_are_asked_for() {
     let asked = std::env::var_os("PEAKHOUR_SEEDS").map(std::path::PathBuf::from);
     let folder = tempfile::tempdir().unwrap();
     let folder = asked.as_deref().unwrap_or(folder.path());
-    seeds::write(folder, READERS);
-    for reader in READERS {
+    seeds::write(folder, names());
+    for reader in names() {
         assert!(folder.join(reader).join("seed-000").is_file(), "{reader}");
     }
 }

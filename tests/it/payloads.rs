@@ -11,6 +11,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::schema;
 use crate::support::{Ran, peakhour};
 
 /// A recording with bodies of one client on `/sync` up to `max`, which is a multiple of four, and
@@ -46,6 +47,7 @@ fn run_on(folder: &Path, recording: &str, scenario: &str) -> (Ran, Value) {
     let ran = peakhour(folder, &["run", "s.yaml", "--out", "json=run.json"]);
     let report = fs::read_to_string(folder.join("run.json")).unwrap_or_default();
     let report = serde_json::from_str(&report).unwrap_or(Value::Null);
+    schema::holds(&report);
     (ran, report)
 }
 

@@ -1,6 +1,7 @@
 //! Recorded talks with a Redis, replayed against another one: what that one counted, and on which
 //! connections.
 
+mod answers;
 mod fates;
 mod hostile;
 mod talks;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use peakhour::protocol::resp::scan::{Scan, Sender};
 use peakhour::protocol::resp::{Reader, Value, command};
 
+use crate::schema;
 use crate::servers::Server;
 use crate::support::{Ran, peakhour_with};
 
@@ -150,6 +152,7 @@ pub(crate) fn run(folder: &Path) -> (serde_json::Value, Ran) {
     }
     let text = fs::read(report.join("run.json")).unwrap_or_else(|_| panic!("{shown}"));
     let report: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    schema::holds(&report);
     let fates: u64 =
         report["fates"].as_object().unwrap().values().map(|it| it.as_u64().unwrap()).sum();
     assert_eq!(report["totals"]["planned"], fates, "one fate an arrival");

@@ -301,7 +301,8 @@ fn a_line_for_scripts_begins_with_the_verdict_and_ends_with_the_page() {
     assert_eq!(
         line(&failing(), &written),
         "FAIL  errors 0.233 %: the target refused connections beyond 64 open at once · \
-         82\u{202f}303 of 82\u{202f}495 sent · 192 errors · p99 of answers 64 ms · reports/run/report.html\n"
+         82\u{202f}303 of 82\u{202f}495 sent · 192 errors · p99 of answers 64 ms · \
+         reports/run/report.html\n"
     );
     assert_eq!(line(&hostile(), &[]).lines().count(), 1);
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::record_tls::authority;
+use crate::run_tls::handshakes_timed;
 use crate::servers::{self, Server};
 use crate::support::{Ran, peakhour};
 
@@ -98,6 +99,8 @@ fn recorded_streams_are_replayed_on_their_connections() {
             let handshakes: u64 = handshakes.iter().filter_map(|count| count.as_u64()).sum();
             assert_eq!(handshakes, 7);
         }
+        let timed = (scheme == "https").then_some(7);
+        assert_eq!(handshakes_timed(&json), timed, "{}", json["figures"]["parts"]);
         assert!(json["totals"]["response_bytes"].as_u64() > Some(3_000_000));
         assert_eq!(json["facts"]["skipped"], serde_json::json!({}));
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::schema;
 use crate::servers;
 use crate::support::{Ran, peakhour};
 
@@ -58,7 +59,9 @@ fn run(server: &servers::Server, pace: &str, path: &str) -> (Ran, Value) {
     let ran = peakhour(folder.path(), &["run", "s.yaml"]);
     let run = fs::read_dir(folder.path().join("reports")).unwrap().next().unwrap().unwrap();
     let report = fs::read_to_string(run.path().join("run.json")).unwrap();
-    (ran, serde_json::from_str(&report).unwrap())
+    let report = serde_json::from_str(&report).unwrap();
+    schema::holds(&report);
+    (ran, report)
 }
 
 /// When each request came and was answered by nginx' clock, in milliseconds, by session.

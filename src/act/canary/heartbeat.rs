@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 use crate::act::canary::open::{Open, poll};
@@ -19,9 +21,7 @@ use crate::scenario::acts::canary::CanaryOptions;
 use crate::scenario::nodes::Node;
 
 /// What became of the heartbeat.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Beats {
     /// Time from one to the next.
     pub every_ns: u64,
@@ -38,9 +38,7 @@ pub struct Beats {
 }
 
 /// What showed up in a stream.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamBeats {
     /// Its name.
     pub name: String,

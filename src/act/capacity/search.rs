@@ -29,6 +29,8 @@ pub struct Level {
     pub failed: u32,
     /// Trials that are no evidence.
     pub spoiled: u32,
+    /// Those among them of which it could not be told what is expected.
+    pub unjudged: u32,
 }
 
 impl Level {
@@ -56,9 +58,18 @@ impl Level {
     fn is_open(&self, trials: u32) -> bool {
         self.failed > 0 && !self.is_held(trials) && !self.is_failed(trials)
     }
+
+    /// Another trial, or why there is none: more of them would be no evidence, too.
+    fn again(&self) -> Step {
+        if self.spoiled < MAX_SPOILED {
+            return Step::Try(self.load);
+        }
+        let is_late = self.unjudged * 2 < self.spoiled;
+        Step::Done(if is_late { Ended::Generator } else { Ended::Unjudged })
+    }
 }
 
-/// Trials of one load in which the generator was late: more of them would be late, too.
+/// Trials of one load that are no evidence, after which no more are made.
 pub const MAX_SPOILED: u32 = 3;
 
 /// Most trials of a search, whatever happens.
@@ -77,6 +88,10 @@ pub fn levels(trials: &[Trial]) -> Vec<Level> {
             Outcome::Held => levels[at].held += 1,
             Outcome::Failed => levels[at].failed += 1,
             Outcome::Spoiled => levels[at].spoiled += 1,
+            Outcome::Unjudged => {
+                levels[at].spoiled += 1;
+                levels[at].unjudged += 1;
+            }
         }
     }
     levels.sort_by(|a, b| a.load.total_cmp(&b.load));
@@ -129,22 +144,12 @@ fn undecided(levels: &[Level], trials: u32) -> Option<Step> {
     let only_spoiled = |level: &Level| level.held == 0 && level.failed == 0;
     let open =
         levels.iter().filter(matters).find(|level| level.is_open(trials) || only_spoiled(level))?;
-    Some(if open.spoiled >= MAX_SPOILED {
-        Step::Done(Ended::Generator)
-    } else {
-        Step::Try(open.load)
-    })
+    Some(open.again())
 }
 
 /// A load that is told in the end has most of its trials behind it.
 fn sure(held: Level, trials: u32, ended: Ended) -> Step {
-    if held.is_held(trials) {
-        Step::Done(ended)
-    } else if held.spoiled >= MAX_SPOILED {
-        Step::Done(Ended::Generator)
-    } else {
-        Step::Try(held.load)
-    }
+    if held.is_held(trials) { Step::Done(ended) } else { held.again() }
 }
 
 fn between(held: Level, failed: Level, options: &CapacityOptions) -> Step {
@@ -155,6 +160,11 @@ fn between(held: Level, failed: Level, options: &CapacityOptions) -> Step {
     if middle <= held.load || middle >= failed.load {
         // Closer than multiples are told apart.
         return sure(held, options.trials, Ended::Found);
+    }
+    if middle > options.max {
+        // Peaks of cloned sessions are not exact multiples: a plan between two that the limits
+        // allow may be one that they forbid.
+        return sure(held, options.trials, Ended::Max);
     }
     Step::Try(middle)
 }

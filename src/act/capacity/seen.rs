@@ -130,9 +130,18 @@ pub enum Outcome {
     Held,
     /// Something did not.
     Failed,
-    /// The generator was late, or what is expected could not be answered: no evidence.
+    /// The generator was late: no evidence.
     #[default]
     Spoiled,
+    /// The load was produced, but what is expected cannot be told of it: no evidence.
+    Unjudged,
+}
+
+impl Outcome {
+    /// It says something of the target.
+    pub fn is_evidence(self) -> bool {
+        matches!(self, Self::Held | Self::Failed)
+    }
 }
 
 /// An expectation in a trial.
@@ -160,6 +169,8 @@ pub enum Ended {
     Lowest,
     /// The generator was late, again and again.
     Generator,
+    /// What is expected could not be told of a trial, again and again.
+    Unjudged,
     /// The time was over.
     Time,
     /// Too many trials.
@@ -212,7 +223,7 @@ impl Capacity {
         let mut whole: Vec<&Trial> = self
             .trials
             .iter()
-            .filter(|trial| trial.outcome != Outcome::Spoiled && trial.driven_ns >= SHORTEST)
+            .filter(|trial| trial.outcome.is_evidence() && trial.driven_ns >= SHORTEST)
             .collect();
         whole.sort_by(|a, b| a.load.total_cmp(&b.load));
         whole.chunk_by(|a, b| a.load.total_cmp(&b.load).is_eq()).filter_map(point).collect()
@@ -244,7 +255,7 @@ impl Capacity {
 
     fn that_count(&self, load: f64) -> impl Iterator<Item = &Trial> {
         let is_it = move |trial: &&Trial| trial.load.total_cmp(&load).is_eq();
-        self.trials.iter().filter(is_it).filter(|trial| trial.outcome != Outcome::Spoiled)
+        self.trials.iter().filter(is_it).filter(|trial| trial.outcome.is_evidence())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::plan::busiest::Stretch;
 use crate::plan::facts::Facts;
 use crate::plan::{Arrival, PlanError, outline};
 use crate::sample::Unsent;
+use crate::scenario::acts::ActName;
 use crate::scenario::acts::capacity::CapacityOptions;
 use crate::scenario::expectation::tightest_latency;
 use crate::scenario::{Limits, Scenario, Window};
@@ -196,26 +197,29 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
         .map(|aborted| format!("`{}` ended it ({})", aborted.rule, aborted.seen));
     let cut = early.watched.cut.clone().or(aborted);
     let verdict = if early.wished {
-        Err("the run was interrupted".to_owned())
+        spoiled("the run was interrupted".to_owned())
     } else if let Some(cut) = cut {
-        late(rig, summary).map_or(Ok(Some(cut)), Err)
+        late(rig, summary).map_or((Outcome::Failed, cut), spoiled)
     } else if let Some(statement) = not_produced(rig, facts, summary) {
-        Err(statement)
+        spoiled(statement)
     } else {
-        trial.expectations = (rig.ground.check)(summary, rig.options.trial);
+        trial.expectations = (rig.ground.check)(ActName::Capacity, summary, rig.options.trial);
         held(rig, summary, &trial.expectations)
     };
     let is_here = rig.ground.target.is_here();
     let bound = tightest_latency(&rig.ground.scenario.expect);
-    let verdict = match (verdict, stood_still(summary, bound).filter(|_| is_here)) {
-        (Ok(Some(_)), Some(reason)) => Err(reason),
+    (trial.outcome, trial.reason) = match (verdict, stood_still(summary, bound).filter(|_| is_here))
+    {
+        ((Outcome::Failed, _), Some(reason)) => spoiled(reason),
         (verdict, _) => verdict,
     };
-    (trial.outcome, trial.reason) = match verdict {
-        Ok(None) => (Outcome::Held, String::new()),
-        Ok(Some(reason)) => (Outcome::Failed, reason),
-        Err(reason) => (Outcome::Spoiled, reason),
-    };
+}
+
+/// What a trial says, and why.
+type Said = (Outcome, String);
+
+fn spoiled(reason: String) -> Said {
+    (Outcome::Spoiled, reason)
 }
 
 /// A target on this machine stands still when the machine does: where that took half of what a
@@ -231,20 +235,23 @@ fn stood_still(summary: &Summary, bound_ns: Option<f64>) -> Option<String> {
     })
 }
 
-/// Why everything holds (`None`), does not, or why that is not known.
-fn held(rig: &Rig<'_>, summary: &Summary, checked: &[Checked]) -> Result<Option<String>, String> {
+/// Whether everything holds, or why it does not, or why that is not known.
+fn held(rig: &Rig<'_>, summary: &Summary, checked: &[Checked]) -> Said {
     let told = |each: &Checked| format!("`{}`: {}", each.text, each.actual);
     if let Some(failed) = checked.iter().find(|each| each.holds == Some(false)) {
-        return Ok(Some(told(failed)));
+        return (Outcome::Failed, told(failed));
     }
     let kept = kept_from_being_sent(&summary.fates);
     let allowed = 1.0 - rig.ground.scenario.tolerance.tolerances().completeness;
     if as_f64(kept) > allowed * as_f64(summary.arrivals) {
         let kept = format_count(kept);
-        return Ok(Some(format!("the target kept {kept} requests from being sent in time")));
+        let reason = format!("the target kept {kept} requests from being sent in time");
+        return (Outcome::Failed, reason);
     }
     let unknown = checked.iter().find(|each| each.holds.is_none());
-    unknown.map_or(Ok(None), |each| Err(format!("not known: {}", told(each))))
+    unknown.map_or((Outcome::Held, String::new()), |each| {
+        (Outcome::Unjudged, format!("not known: {}", told(each)))
+    })
 }
 
 /// Requests that were not sent since earlier ones were not answered.

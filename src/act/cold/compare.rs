@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::act::cold::origin::OriginReads;
 use crate::act::cold::recovery::{self, Recovery};
@@ -14,9 +16,7 @@ use crate::stats::histograms::{coarse_times, merge};
 use crate::summary::{Second, Summary};
 
 /// Two replays of one plan.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
     /// Length of a bin in nanoseconds.
     pub bin_ns: u64,
@@ -37,16 +37,7 @@ pub struct Comparison {
 }
 
 /// The same time of both replays.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bin {
     /// With cold caches.
     pub cold: Side,
@@ -55,16 +46,7 @@ pub struct Bin {
 }
 
 /// What one replay saw of the requests that were due in a bin.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
     /// Requests due.
     pub requests: u64,
@@ -88,9 +70,7 @@ pub struct Side {
 }
 
 /// Whether a replay had the recorded shape.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Produced {
     /// The statement on its shape.
     pub statement: String,

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::act::Ground;
 use crate::act::cold::trickle::trickle;
 use crate::plan::arrivals::Plan;
@@ -10,16 +13,7 @@ use crate::summary::Summary;
 use crate::units::format_duration;
 
 /// The stack under a few requests a second, after the load.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// Median latency of the same requests before the load, ns.
     pub before_ns: u64,

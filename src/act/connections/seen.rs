@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How many connections an endpoint admits.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StaticLimit {
     /// Most that were held at once.
     pub held: u64,
@@ -57,9 +58,7 @@ impl StaticLimit {
 pub const TRIES: u64 = 3;
 
 /// Why a search ended although none was turned away.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// The scenario allows no more.
@@ -73,17 +72,7 @@ pub enum Ended {
 }
 
 /// How a connection was turned away, as its client sees it.
-#[derive(
-    Clone,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Refusal {
     /// Nobody listens, or a rule resets it.
@@ -122,9 +111,7 @@ impl Refusal {
 }
 
 /// How many connections may come at once.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Burst {
     /// Largest burst that connected at once.
     pub clean: u64,
@@ -141,9 +128,7 @@ pub struct Burst {
 }
 
 /// Connects that took longer than the others of their burst.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Late {
     /// Repeated by the kernel of this machine, by the seconds after which it repeats them.
     pub repeated: BTreeMap<u64, u64>,
@@ -161,9 +146,7 @@ impl Late {
 }
 
 /// How soon an endpoint serves again after all connections were closed.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recovery {
     /// Connections that were to be served: the limit less one.
     pub wanted: u64,
@@ -180,7 +163,7 @@ pub struct Recovery {
 }
 
 /// The connections that services will need.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DemandSum {
     /// Of one generation.
     pub connections: u64,
@@ -201,9 +184,7 @@ impl DemandSum {
 }
 
 /// The demand, opened at once from nothing.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LazyPools {
     /// Generations at once.
     pub generations: u64,

@@ -1,11 +1,12 @@
 //! What the act has seen, as plain data.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::units::{format_counted, format_size};
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Payloads {
     /// What a bystander may wait, ns.
     pub slo_ns: u64,
@@ -20,9 +21,7 @@ pub struct Payloads {
 }
 
 /// The request bodies of the recording.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recorded {
     /// Requests that had a body.
     pub bodies: u64,
@@ -45,9 +44,7 @@ pub struct Recorded {
 }
 
 /// The largest bodies of one client on one route.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Largest {
     /// The route.
     pub route: String,
@@ -60,9 +57,7 @@ pub struct Largest {
 }
 
 /// What was large.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum What {
     /// Request bodies.
@@ -100,7 +95,7 @@ impl What {
 }
 
 /// One place, swept in one direction.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sweep {
     /// `target`, or the name of an endpoint.
     pub endpoint: String,
@@ -128,9 +123,7 @@ pub struct Sweep {
 }
 
 /// Large requests of one size.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rung {
     /// Their size.
     pub bytes: u64,
@@ -149,7 +142,7 @@ pub const PERIOD_NS: u64 = 10_000_000;
 pub const BLOCKED_NS: u64 = PERIOD_NS / 2;
 
 /// One large request.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Big {
     /// What became of it.
     pub fate: Fate,
@@ -164,9 +157,7 @@ pub struct Big {
 }
 
 /// Latencies of small requests, from the moment they were planned for.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bystanders {
     /// How many.
     pub count: u64,
@@ -199,7 +190,7 @@ impl Bystanders {
 }
 
 /// A single request of a size.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Attempt {
     /// Its size.
     pub bytes: u64,
@@ -208,7 +199,7 @@ pub struct Attempt {
 }
 
 /// Where a server begins to refuse.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Boundary {
     /// The largest size that passed; 0 when none did.
     pub accepted: u64,
@@ -226,9 +217,7 @@ impl Boundary {
 }
 
 /// What became of a request.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fate {
     /// HTTP: the status. 0 is no HTTP at all.

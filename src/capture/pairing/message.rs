@@ -7,6 +7,7 @@ use crate::capture::tcp::Mark;
 use crate::protocol::Protocol;
 use crate::recording::Flags;
 use crate::recording::contents::{Contents, Witness};
+use crate::recording::ledger::Ledger;
 use crate::recording::stored::Stored;
 
 /// A request as read from its stream.
@@ -78,13 +79,19 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Takes more of the body. `kept` counts bytes in memory; none are added where it is `pressed`.
-    pub(in crate::capture) fn body(&mut self, bytes: &[u8], kept: &mut usize, pressed: bool) {
+    /// Takes more of the body. `kept` counts bytes in memory; none are added where it is `pressed`,
+    /// and what is lost by that is told.
+    pub(in crate::capture) fn body(
+        &mut self,
+        bytes: &[u8],
+        kept: &mut usize,
+        (pressed, ledger): (bool, &mut Ledger),
+    ) {
         self.body_bytes += bytes.len() as u64;
         let Some(witness) = &mut self.witness else { return };
         let before = witness.held();
-        if pressed {
-            witness.let_go();
+        if pressed && witness.let_go() {
+            ledger.note("responses whose fields were not kept", 1);
         }
         witness.push(bytes);
         *kept = (*kept + witness.held()).saturating_sub(before);
@@ -105,5 +112,43 @@ impl Answer {
         self.flags.insert(Flags::GAP);
         let witness = self.witness.take();
         *kept = kept.saturating_sub(witness.map_or(0, |witness| witness.held()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where memory is short the digest is taken, and nothing is held; that fields are lost by it
+    /// is told once a response.
+    #[test]
+    fn what_is_let_go_for_want_of_memory_is_told() {
+        let seen = |pressed: [bool; 3]| {
+            let mark = Mark { at_ns: 0, tick: 0, offset: 0, ack: None };
+            let mut answer = Answer {
+                mark,
+                status: 200,
+                head: Bytes::new(),
+                body_bytes: 0,
+                witness: Some(Box::default()),
+                contents: Contents::default(),
+                whole: true,
+                last_ns: 0,
+                flags: Flags::default(),
+            };
+            let (mut kept, mut ledger) = (0, Ledger::default());
+            for (piece, pressed) in [&b"{\"a\""[..], b":", b"1}"].into_iter().zip(pressed) {
+                answer.body(piece, &mut kept, (pressed, &mut ledger));
+                assert!(!pressed || kept == 0);
+            }
+            answer.body_ends(&mut kept);
+            assert_eq!((kept, answer.body_bytes), (0, 7));
+            assert!(answer.contents.digest.is_some());
+            let lost = ledger.notes.get("responses whose fields were not kept").copied();
+            (answer.contents.shape.is_some(), lost)
+        };
+        assert_eq!(seen([false; 3]), (true, None));
+        assert_eq!(seen([true; 3]), (false, Some(1)));
+        assert_eq!(seen([false, true, false]), (false, Some(1)));
     }
 }

@@ -318,7 +318,8 @@ impl Conversation {
             }
             Kind::Response => {
                 if let Some(answer) = self.answer.as_mut() {
-                    answer.body(bytes, &mut self.messages_kept, turn.pressed);
+                    let pressed = (turn.pressed, &mut *turn.ledger);
+                    answer.body(bytes, &mut self.messages_kept, pressed);
                     answer.last_ns = at_ns;
                 }
             }

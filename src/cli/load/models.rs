@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::model::Model;
-use crate::model::draw::exchange::{HOST, Writer};
+use crate::model::draw::exchange::{CUT, HOST, Writer, is_cut};
 use crate::model::draw::{Draw, Options};
 use crate::model::file::read::load;
 use crate::model::file::version_of;
@@ -18,16 +18,24 @@ use crate::recording::redaction::Redaction;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
 use crate::units::format_count;
 
-/// Bytes at the beginning of a file among which a model says that it is one.
-const LOOKED_AT: u64 = 4_096;
+/// Bytes at the beginning of a file among which a model says that it is one, and as many where
+/// there is nothing but comments among those.
+const LOOKED_AT: [u64; 2] = [4_096, 1024 * 1024];
 
 /// A model begins with `model: 2`, behind comments; nothing else does that can be recorded.
 pub fn is_model(path: &Path) -> bool {
-    let mut start = Vec::new();
-    // What cannot be read is told by whoever reads it next.
-    let file = path.is_file().then(|| File::open(path).ok()).flatten();
-    let is_read = file.is_some_and(|file| file.take(LOOKED_AT).read_to_end(&mut start).is_ok());
-    is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
+    LOOKED_AT.into_iter().any(|most| {
+        let mut start = Vec::new();
+        // What cannot be read is told by whoever reads it next.
+        let file = path.is_file().then(|| File::open(path).ok()).flatten();
+        let is_read = file.is_some_and(|file| file.take(most).read_to_end(&mut start).is_ok());
+        if start.len() as u64 == most {
+            // A line that is cut says nothing.
+            let end = start.iter().rposition(|byte| *byte == b'\n');
+            start.truncate(end.unwrap_or(0));
+        }
+        is_read && version_of(&String::from_utf8_lossy(&start)).is_some()
+    })
 }
 
 /// Draws a recording as long as the model says; what is not as it says, a sentence each.
@@ -59,7 +67,9 @@ pub(crate) fn drawn(
     let writer = Writer::new(draw.model());
     let mut ledger = Ledger::default();
     let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
+    let mut cut = 0;
     for one in &mut draw {
+        cut += u64::from(is_cut(&one));
         let exchange = writer.exchange(&one);
         if let Some(counts) = &mut counts {
             counts.count(exchange.at);
@@ -75,7 +85,11 @@ pub(crate) fn drawn(
     for (what, count) in draw.notes() {
         ledger.note(what, count);
     }
-    let warnings = warnings(&draw);
+    ledger.note(CUT, cut);
+    let mut warnings = warnings(&draw);
+    if cut > 0 {
+        warnings.push(format!("{} {CUT}", format_count(cut)));
+    }
     let length = draw.length().max(last);
     let header = Header {
         format_version: FORMAT_VERSION,
@@ -95,4 +109,47 @@ pub(crate) fn drawn(
         part: None,
     };
     Ok((header, warnings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::file::read::from_text;
+
+    #[test]
+    fn a_model_is_known_behind_many_comments_and_wherever_a_line_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.yaml");
+        let is = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            is_model(&path)
+        };
+        let model = "model: 2\nname: x\n";
+        for comments in [0, 4_080, 4_088, 4_094, 4_095, 4_096, 100_000, 1_000_000] {
+            let text = format!("# {}\n{model}", "c".repeat(comments));
+            assert!(is(&text), "{comments}");
+            assert!(!is(&text.replace("model: 2", "name: 2")), "{comments}");
+        }
+        assert!(is("model: 2"), "without a line end");
+        assert!(!is(&format!("# {}\n{model}", "c".repeat(2 << 20))), "the bound holds");
+    }
+
+    #[test]
+    fn heads_that_are_cut_are_told() {
+        let text = include_str!("../../../tests/it/hostile/model.yaml");
+        let folder = tempfile::tempdir().unwrap();
+        let drawn_of = |text: &str| {
+            let model = from_text(text, "m.yaml").unwrap();
+            let mut writer = RecordingWriter::create(&folder.path().join("r.parquet")).unwrap();
+            let options = Options { seed: 1, length: None, scale: 1.0 };
+            drawn(&model, options, String::new(), &mut writer, None).unwrap()
+        };
+        let heads = ["[[0, 100], [1, 300]]", "[[0, 70000], [1, 70001]]"]
+            .map(|points| format!("head: {{ points: {points} }}"));
+        for (text, is_cut) in [(text, false), (&text.replacen(&heads[0], &heads[1], 1), true)] {
+            let (header, warnings) = drawn_of(text);
+            assert_eq!(header.ledger.notes.contains_key(CUT), is_cut, "{:?}", header.ledger);
+            assert_eq!(warnings.iter().any(|it| it.ends_with(CUT)), is_cut, "{warnings:?}");
+        }
+    }
 }

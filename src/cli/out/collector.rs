@@ -17,7 +17,8 @@ pub(crate) enum Form {
     Otlp,
 }
 
-/// A monitoring system. Neither `Debug` nor `Display` tells its password.
+/// A monitoring system. Neither `Debug` nor `Display` tells its password, nor the query of its
+/// URL, in which some systems take one.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Collector {
     pub(crate) form: Form,
@@ -29,12 +30,18 @@ pub(crate) struct Collector {
     pub(crate) path: String,
     /// What stands in the header `Authorization`.
     pub(crate) authorization: Option<HeaderValue>,
+    /// That was given beside the URL, and does not say for which system.
+    pub(crate) is_given_apart: bool,
 }
 
 impl fmt::Display for Collector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_secure { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", self.authority(), self.path)
+        let (path, more) = match self.path.split_once('?') {
+            Some((path, _)) => (path, "?…"),
+            None => (&*self.path, ""),
+        };
+        write!(f, "{scheme}://{}{path}{more}", self.authority())
     }
 }
 
@@ -81,7 +88,8 @@ impl Collector {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path == "/" { default_path } else { path }.to_owned();
         let port = authority.port_u16().unwrap_or(default_port);
-        Ok(Self { form, is_secure, host, port, path, authorization })
+        let is_given_apart = given.is_none() && header.is_some();
+        Ok(Self { form, is_secure, host, port, path, authorization, is_given_apart })
     }
 
     /// Host and port, as the header `Host` has them.
@@ -92,6 +100,22 @@ impl Collector {
             format!("{}:{}", self.host, self.port)
         }
     }
+}
+
+/// Fails where what authorizes would be shown to more than one machine: it is a secret between two.
+pub(crate) fn one_is_shown<'a>(
+    collectors: impl Iterator<Item = &'a Collector>,
+) -> Result<(), String> {
+    let mut shown = collectors.filter(|collector| collector.is_given_apart);
+    let Some(first) = shown.next() else { return Ok(()) };
+    shown.find(|other| other.host != first.host).map_or(Ok(()), |other| {
+        Err(format!(
+            "{AUTHORIZATION} would be sent to {} and {}: write the credentials of one of them \
+             into its URL",
+            first.authority(),
+            other.authority()
+        ))
+    })
 }
 
 /// The credentials of a URL, whose percent escapes stand for what cannot stand there.
@@ -119,13 +143,24 @@ mod tests {
         let plain = parse(Form::RemoteWrite, "http://prometheus:9090");
         assert_eq!(plain.to_string(), "http://prometheus:9090/api/v1/write");
         let own = parse(Form::Otlp, "https://u:p%40ss@Otel.example/in?x=1");
-        assert_eq!(own.to_string(), "https://Otel.example:443/in?x=1");
+        assert_eq!(own.path, "/in?x=1");
+        assert_eq!(own.to_string(), "https://Otel.example:443/in?…", "tokens stand there, too");
         let value = own.authorization.clone().unwrap();
         assert_eq!(value, format!("Basic {}", STANDARD.encode("u:p@ss")));
         assert!(!format!("{own:?} {value:?}").contains("ss"), "the password is told");
         assert_eq!(parse(Form::Otlp, "http://[::1]:4318/").authority(), "[::1]:4318");
         let token = Collector::parse(Form::Otlp, "http://h", Some("Bearer x")).unwrap();
         assert_eq!(token.authorization.unwrap(), "Bearer x");
+    }
+
+    #[test]
+    fn what_authorizes_is_shown_to_one_machine_only() {
+        let parse = |url| Collector::parse(Form::Otlp, url, Some("Bearer x")).unwrap();
+        let all = ["http://a:1", "http://a:2", "http://b:1", "http://user:own@b:1"].map(parse);
+        let shown = |which: &[usize]| one_is_shown(which.iter().map(|&at| &all[at]));
+        assert!(shown(&[]).is_ok() && shown(&[0, 1]).is_ok() && shown(&[0, 3]).is_ok());
+        let refused = shown(&[0, 2]).unwrap_err();
+        assert!(refused.contains("a:1 and b:1"), "{refused}");
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::probe::record::Record;
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
+use crate::scenario::expectation::{Expectation, MetricName};
 use crate::summary::Summary;
 use crate::verdict::acts::{ends_rehearsal, heartbeat, judge, left_out};
 use crate::verdict::expectations::{Seen, check};
@@ -132,10 +133,22 @@ fn told(act: ActName, findings: &[Finding]) -> String {
     )
 }
 
-/// What the act `capacity` holds a trial against: all that the scenario expects.
-pub(super) fn checked(scenario: &Scenario, summary: &Summary, length: Duration) -> Vec<Checked> {
+/// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that
+/// is expected of the replay, as far as a load alone tells it.
+pub(super) fn checked(
+    (scenario, act): (&Scenario, ActName),
+    summary: &Summary,
+    length: Duration,
+) -> Vec<Checked> {
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
-    let checked = scenario.expect.iter().map(|each| check(each, &seen));
+    let is_asked = |each: &&Expectation| match act {
+        ActName::Capacity => each.is_told_by_load(),
+        _ => {
+            !matches!(each.metric, MetricName::Probe | MetricName::Warmup)
+                && each.clauses.act == Some(act)
+        }
+    };
+    let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));
     let holds = |outcome: Outcome| match outcome {
         Outcome::Pass => Some(true),
         Outcome::Unknown => None,

@@ -1,10 +1,12 @@
 //! What all of a rehearsal means, also beside an earlier run.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::cli::exit::Exit;
 use crate::cli::run::acts::PerformedAll;
 use crate::cli::run::{Rehearsal, follow, marks};
+use crate::drive::Driven;
 use crate::drive::health::Health;
 use crate::drive::hold::{Control, Held};
 use crate::plan::facts::Facts;
@@ -21,7 +23,9 @@ use crate::scenario::Scenario;
 use crate::scenario::expectation::{Expectation, Value};
 use crate::scenario::target::Target;
 use crate::stage::faults::Fault;
+use crate::stats::histograms::nanoseconds;
 use crate::summary::Summary;
+use crate::verdict::expectations::around::Around;
 use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::{RunOutcome, Verdict, abort, hold};
@@ -51,7 +55,7 @@ pub(super) fn read(
 }
 
 /// What of it can be held against this run, of which all but the verdict is known.
-fn held_against(
+pub(super) fn held_against(
     saved: Option<&Saved>,
     input: &AssembleInput,
     settings: &Settings,
@@ -114,6 +118,7 @@ pub(super) fn reported(
         facts: &facts,
         performed,
         baseline: baseline.as_ref(),
+        probes,
         interrupted: control.stop.is_requested(),
     });
     let exit = Exit::of(verdict.outcome);
@@ -122,10 +127,20 @@ pub(super) fn reported(
     (report.followed, report.hook, report.oddities) = (followed, hooked, oddities);
     report.settings = settings;
     report.marks = marks::marks(held, &performed.guarded);
-    // Another load has no place in the picture; expectations say why.
-    report.baseline =
-        rehearsal.baseline.and_then(|(name, saved)| beside(&report, saved, name).ok());
+    set_beside(&mut report, rehearsal.baseline);
     (report, exit)
+}
+
+/// Sets the saved run beside this one in the picture. Another load has no place in it, which is
+/// told: nobody should take its absence for an oversight.
+pub(super) fn set_beside(report: &mut Report, saved: Option<&Saved>) {
+    let Some((name, saved)) = saved else { return };
+    match beside(report, saved, name) {
+        Ok(baseline) => report.baseline = Some(baseline),
+        Err(error) => {
+            report.facts.warnings.push(format!("nothing is set beside this run: {error}"));
+        }
+    }
 }
 
 /// A rehearsal that has ended.
@@ -136,12 +151,25 @@ struct Ended<'a> {
     performed: &'a PerformedAll,
     /// What expectations are held against.
     baseline: Option<&'a Baseline>,
+    probes: &'a [Record],
     interrupted: bool,
+}
+
+impl<'a> Ended<'a> {
+    /// What expectations are held against besides the load of the replay.
+    fn around(&self) -> Around<'a> {
+        let Self { performed, probes, .. } = *self;
+        let length = |driven: &Driven| Duration::try_from_secs_f64(driven.health.seconds).ok();
+        let length = performed.driven.as_ref().and_then(length);
+        let replayed = performed.replay_started_ns.zip(length);
+        let replayed = replayed.map(|(from, it)| [from, from.saturating_add(nanoseconds(it))]);
+        Around { acts: &performed.acts, probes, replayed }
+    }
 }
 
 /// What all of it means.
 fn judged(ended: &Ended<'_>) -> Verdict {
-    let Ended { scenario, target, facts, performed, baseline, interrupted } = *ended;
+    let Ended { scenario, target, facts, performed, baseline, interrupted, .. } = *ended;
     let mut verdict = judge(&JudgeInput {
         replayed: performed.driven.as_ref().map(|driven| Replayed {
             facts,
@@ -153,6 +181,7 @@ fn judged(ended: &Ended<'_>) -> Verdict {
         tier: scenario.tolerance,
         expectations: &scenario.expect,
         baseline,
+        around: ended.around(),
         interrupted,
     });
     abort::add(&mut verdict, &performed.guarded);
@@ -163,7 +192,7 @@ fn judged(ended: &Ended<'_>) -> Verdict {
 }
 
 /// In place of the verdict while what is compared is put together.
-fn not_judged() -> Verdict {
+pub(super) fn not_judged() -> Verdict {
     Verdict {
         outcome: RunOutcome::Invalid,
         headline: String::new(),

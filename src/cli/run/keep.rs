@@ -42,21 +42,31 @@ pub(super) fn told(report: &Report, cells: &Cells, kept: &Kept<'_>) -> anyhow::R
     outcome
 }
 
+/// Writes all of them, though one may fail: what can be kept of an hour is.
 fn write_all(
     report: &Report,
     cells: &Cells,
     kept: &Kept<'_>,
     written: &mut Vec<PathBuf>,
 ) -> anyhow::Result<()> {
-    written.extend(write_reports(report, kept.folder)?);
+    let mut outcome = Ok(());
+    let mut keep = |result: anyhow::Result<Vec<PathBuf>>| match result {
+        Ok(files) => written.extend(files),
+        // The first one ends the run, the others are told.
+        Err(error) if outcome.is_ok() => outcome = Err(error),
+        Err(error) => outputs::note(false, &format!("{error:#}")),
+    };
+    keep(write_reports(report, kept.folder).map_err(anyhow::Error::from));
     if !cells.is_empty() {
-        write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file))?;
+        let whole =
+            write_whole_with(kept.folder, HLOG_FILE, |file| hlog::write(report, cells, file));
+        keep(whole.map(|_| Vec::new()).map_err(anyhow::Error::from));
     }
     for output in kept.out {
-        written.extend(write_output(report, output)?);
+        keep(write_output(report, output).map(Vec::from_iter));
     }
     if let Some(file) = kept.save {
-        written.push(snapshot::save(&report.acts, file)?);
+        keep(snapshot::save(&report.acts, file).map(|file| vec![file]));
     }
-    Ok(())
+    outcome
 }

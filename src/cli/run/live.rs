@@ -3,6 +3,7 @@
 //! A system that does not answer costs numbers, never the run: what could not be sent is kept for
 //! some minutes and tried again, and what is lost is counted and told.
 
+mod moments;
 mod push;
 
 use std::collections::VecDeque;
@@ -10,23 +11,28 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use crate::cli::out::Output;
-use crate::cli::out::collector::Collector;
+use crate::cli::out::collector::{Collector, one_is_shown};
 use crate::cli::run::labels::Labels;
-use crate::cli::run::live::push::{Pusher, Refusal};
+use crate::cli::run::live::moments::Moments;
+use crate::cli::run::live::push::{Again, Pusher, Refusal};
 use crate::cli::{Voice, outputs, wall_clock};
 use crate::drive::gauges::{Gauges, Live};
-use crate::report::metrics::{self, Batch, EVERY, Origin};
+use crate::report::metrics::{self, Batch, EVERY, Origin, Point};
 use crate::units::format_counted;
 
 /// Everybody who is told.
 #[derive(Debug)]
 pub(super) struct Exports {
-    threads: Vec<(Sender<u8>, JoinHandle<()>)>,
+    threads: Vec<(Sender<End>, JoinHandle<()>)>,
 }
+
+/// The run is over, with this exit code where it was one.
+type End = Option<u8>;
 
 impl Exports {
     /// Starts a thread for each monitoring system. Nothing is sent before there is a load.
@@ -36,21 +42,18 @@ impl Exports {
         live: &Live,
         voice: Voice,
     ) -> anyhow::Result<Self> {
+        let collectors = || outs.iter().filter_map(Output::collector);
+        one_is_shown(collectors()).map_err(|mistake| anyhow!("--out: {mistake}"))?;
         let mut threads = Vec::new();
-        for collector in outs.iter().filter_map(Output::collector) {
+        for collector in collectors() {
             let pusher = Pusher::new(collector, origin.clone())
                 .with_context(|| format!("--out: nothing can be sent to {collector}"))?;
-            let mut export = Export {
-                place: collector.clone(),
-                live: live.clone(),
-                since: None,
-                waiting: VecDeque::new(),
-                told: false,
-                tally: Tally::default(),
-                voice,
-            };
+            let mut export = Export::new(collector.clone(), live.clone(), voice);
             let (ended, end) = channel();
-            let thread = thread::spawn(move || export.run(&pusher, &end));
+            let thread = thread::spawn(move || {
+                export.run(&|batches| pusher.push(batches), &end);
+                pusher.close();
+            });
             threads.push((ended, thread));
         }
         Ok(Self { threads })
@@ -59,13 +62,14 @@ impl Exports {
     /// Sends how the run ended, where it was a run, and waits for all of it to be sent, for some
     /// seconds.
     pub(super) fn finish(self, exit_code: Option<u8>) {
+        // All are told at once, so that none waits for another one that does not answer.
+        for (ended, _) in &self.threads {
+            // A thread that is gone has said so.
+            let _ = ended.send(exit_code);
+        }
         for (ended, thread) in self.threads {
-            match exit_code {
-                // A thread that is gone has said so.
-                Some(code) => drop(ended.send(code)),
-                None => drop(ended),
-            }
             let _ = thread.join();
+            drop(ended);
         }
     }
 }
@@ -83,18 +87,32 @@ const MAX_WAITING: usize = 120;
 /// Most batches of one request, so that it stays small however long nobody answered.
 const MAX_SENT: usize = 60;
 
+/// How often the last numbers are tried again where a system has too much to do, a second apart.
+/// The end of the run waits for it.
+const LAST_TRIES: usize = 3;
+const LAST_REST: Duration = Duration::from_secs(1);
+
+/// Readings, of which each is all numbers at one moment, and single numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Tally {
     sent: u64,
     lost: u64,
+    /// Numbers that were not kept of readings that were taken.
+    refused: u64,
 }
+
+/// Sends some batches, and says how many of their numbers were not kept.
+type Push<'a> = &'a dyn Fn(&[Batch]) -> Result<u64, Refusal>;
 
 struct Export {
     place: Collector,
     live: Live,
-    /// The load whose numbers these are, and when it began, in ns since the Unix epoch.
-    since: Option<(Arc<Gauges>, u64)>,
+    /// The load whose numbers these are, and what was read of it last.
+    known: Option<(Arc<Gauges>, Vec<Point>)>,
+    moments: Moments,
     waiting: VecDeque<Batch>,
+    /// Rounds in which nothing is sent, since the system asked for a rest.
+    rests: u64,
     /// A failure was told: the next one would say the same.
     told: bool,
     tally: Tally,
@@ -102,70 +120,116 @@ struct Export {
 }
 
 impl Export {
-    fn run(&mut self, pusher: &Pusher, end: &Receiver<u8>) {
-        loop {
-            let ended = match end.recv_timeout(EVERY) {
-                Err(RecvTimeoutError::Timeout) => None,
-                Ok(code) => Some(Some(code)),
-                Err(RecvTimeoutError::Disconnected) => Some(None),
-            };
-            if let Some(mut batch) = self.read() {
-                batch.points.extend(ended.flatten().map(metrics::ended));
-                self.keep(batch);
+    fn new(place: Collector, live: Live, voice: Voice) -> Self {
+        Self {
+            place,
+            live,
+            known: None,
+            moments: Moments::default(),
+            waiting: VecDeque::new(),
+            rests: 0,
+            told: false,
+            tally: Tally::default(),
+            voice,
+        }
+    }
+
+    fn run(&mut self, push: Push, end: &Receiver<End>) {
+        let exit_code = loop {
+            match end.recv_timeout(EVERY) {
+                Err(RecvTimeoutError::Timeout) => {
+                    self.read(None);
+                    self.rests = self.rests.saturating_sub(1);
+                    if self.rests == 0 {
+                        self.send(push);
+                    }
+                }
+                Ok(exit_code) => break exit_code,
+                Err(RecvTimeoutError::Disconnected) => break None,
             }
-            self.send(pusher);
-            if ended.is_some() {
+        };
+        self.read(exit_code);
+        self.close_series();
+        for tried in 1..=LAST_TRIES {
+            if self.send(push) != Some(Sent::Busy) || tried == LAST_TRIES {
                 break;
             }
+            let _ = end.recv_timeout(LAST_REST);
         }
-        self.tally.lost += self.waiting.len() as u64;
+        self.tally.lost += readings(&self.waiting);
         self.tell();
     }
 
-    /// The numbers now; `None` before there is a load.
-    fn read(&mut self) -> Option<Batch> {
-        let gauges = self.live.gauges()?;
-        let snapshot = gauges.snapshot();
-        let unix_ns = u64::try_from(wall_clock::now().unix_ns()).unwrap_or(0);
-        let since = match &self.since {
-            Some((known, since)) if Arc::ptr_eq(known, &gauges) => *since,
-            _ => {
-                let elapsed = u64::try_from(snapshot.elapsed.as_nanos()).unwrap_or(u64::MAX);
-                let since = unix_ns.saturating_sub(elapsed);
-                self.since = Some((gauges, since));
-                since
-            }
+    /// Reads the numbers of the load, if there is one, and how the run ended, if it has.
+    fn read(&mut self, exit_code: Option<u8>) {
+        let wall_ns = u64::try_from(wall_clock::now().unix_ns()).unwrap_or(0);
+        let (mut points, elapsed) = match self.live.gauges() {
+            Some(gauges) => self.read_load(gauges),
+            None => (Vec::new(), Duration::ZERO),
         };
-        let points = metrics::points(&snapshot);
-        Some(Batch { unix_ns, since_unix_ns: since, points })
+        points.extend(exit_code.map(metrics::ended));
+        if !points.is_empty() {
+            let (since_unix_ns, unix_ns) = self.moments.now(wall_ns, elapsed);
+            self.keep(Batch { unix_ns, since_unix_ns, points });
+        }
+    }
+
+    fn read_load(&mut self, gauges: Arc<Gauges>) -> (Vec<Point>, Duration) {
+        let snapshot = gauges.snapshot();
+        let mut points = metrics::points(&snapshot);
+        match &self.known {
+            Some((known, before)) if Arc::ptr_eq(known, &gauges) => {
+                metrics::keep_rising(&mut points, before);
+            }
+            _ => self.moments.begin_anew(),
+        }
+        self.known = Some((gauges, points.clone()));
+        (points, snapshot.elapsed)
+    }
+
+    /// Says that what goes up and down has no value any more: a dashboard would draw it for minutes
+    /// on end.
+    fn close_series(&mut self) {
+        let Some((_, last)) = &self.known else { return };
+        let points = metrics::over(last);
+        let Some(last) = self.waiting.back() else { return };
+        let (since_unix_ns, unix_ns) = self.moments.now(last.unix_ns, Duration::ZERO);
+        self.keep(Batch { unix_ns, since_unix_ns, points });
     }
 
     fn keep(&mut self, batch: Batch) {
         if self.waiting.len() == MAX_WAITING {
-            self.waiting.pop_front();
-            self.tally.lost += 1;
+            self.tally.lost += readings(&self.waiting.pop_front());
         }
         self.waiting.push_back(batch);
     }
 
-    fn send(&mut self, pusher: &Pusher) {
+    /// Sends what waits, as far as that is taken; `None` where all was.
+    fn send(&mut self, push: Push) -> Option<Sent> {
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(MAX_SENT);
             let batches = &self.waiting.make_contiguous()[..count];
-            match pusher.push(batches) {
-                Ok(()) => self.tally.sent += count as u64,
-                // It would refuse them again.
-                Err(Refusal { reason, is_final: true }) => {
-                    self.tally.lost += count as u64;
-                    self.say_once(&reason);
+            let numbers = readings(batches);
+            match push(batches) {
+                Ok(refused) => {
+                    self.tally.sent += numbers;
+                    self.tally.refused += refused;
                 }
-                Err(Refusal { reason, is_final: false }) => {
+                Err(Refusal { reason, again }) => {
                     self.say_once(&reason);
-                    return;
+                    match again {
+                        Again::Never => self.tally.lost += numbers,
+                        Again::Busy(rest) => {
+                            self.rests = rest.as_secs().div_ceil(EVERY.as_secs()).min(MAX_RESTS);
+                            return Some(Sent::Busy);
+                        }
+                        Again::Unreached => return Some(Sent::Unreached),
+                    }
                 }
             }
             self.waiting.drain(..count);
         }
+        None
     }
 
     fn say_once(&mut self, reason: &str) {
@@ -177,12 +241,36 @@ impl Export {
     }
 
     fn tell(&self) {
-        let Tally { sent, lost } = self.tally;
+        let Tally { sent, lost, refused } = self.tally;
         let readings = |count| format_counted(count, "reading", "readings");
         outputs::note(self.voice.quiet, &format!("{} sent to {}", readings(sent), self.place));
         if lost > 0 {
             let text = format!("warning: {} lost on the way to {}", readings(lost), self.place);
             outputs::note(false, &text);
         }
+        if refused > 0 {
+            let numbers = format_counted(refused, "number", "numbers");
+            let text = format!("warning: {numbers} of them not kept by {}", self.place);
+            outputs::note(false, &text);
+        }
     }
 }
+
+/// Why not all was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Busy,
+    Unreached,
+}
+
+/// Longest rest that a system is given, in rounds: half of what can wait for it.
+const MAX_RESTS: u64 = MAX_WAITING as u64 / 2;
+
+/// Batches that hold numbers. One that only ends what others hold is none.
+fn readings<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> u64 {
+    let holds = |batch: &&Batch| batch.points.iter().any(|point| point.value.is_some());
+    batches.into_iter().filter(holds).count() as u64
+}
+
+#[cfg(test)]
+mod tests;

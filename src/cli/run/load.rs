@@ -3,7 +3,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::act::replay::{replay, replay_closed};
 use crate::cli::exit::Exit;
 use crate::cli::machine::tried;
 use crate::cli::run::acts::with_progress;
+use crate::cli::run::judged::{self, Saved, held_against, not_judged, set_beside};
 use crate::cli::run::keep::{Kept, told};
 use crate::cli::run::labels::Labels;
 use crate::cli::run::limits::LimitOptions;
@@ -33,7 +34,7 @@ use crate::plan::needs::Needs;
 use crate::recording::Servers;
 use crate::report::assemble::{AssembleInput, Sent, assemble};
 use crate::report::files::prepare_folder;
-use crate::report::model::{LoadFacts, Oddities};
+use crate::report::model::{LoadFacts, Oddities, Report};
 use crate::report::settings;
 use crate::scenario::abort::AbortRule;
 use crate::scenario::load as asked;
@@ -43,6 +44,8 @@ use crate::shape::Origin;
 use crate::summary::Summary;
 use crate::units::format_counted;
 use crate::verdict::closed::{ClosedInput, judge_closed};
+use crate::verdict::expectations::around;
+use crate::verdict::expectations::baseline::Baseline;
 use crate::verdict::judge::{JudgeInput, Replayed, judge};
 use crate::verdict::{Verdict, abort, hold};
 
@@ -56,6 +59,8 @@ pub(super) struct Around<'a> {
     pub(super) limits: LimitOptions,
     pub(super) abort: &'a [AbortRule],
     pub(super) samples: Option<&'a Path>,
+    /// The run that expectations are held against.
+    pub(super) baseline: Option<&'a PathBuf>,
 }
 
 /// Runs a load.
@@ -71,12 +76,15 @@ pub(super) fn run(
     around.abort.iter().try_for_each(|rule| rule.check(&[]))?;
     let asked = load.expect.iter().filter_map(AbortRule::of);
     let abort: Vec<_> = around.abort.iter().cloned().chain(asked).collect();
+    let baseline = judged::read(around.baseline, &load.expect)?;
     let plan = planned(&load)?;
     let target = reached(&load)?;
     let name = format!("load of {}", target.authority);
     let folder = format!("{}-{}", file_name(&name), started.file_name());
     let folder = prepare_folder(around.reports, &folder)?;
-    let job = Job { load: &load, target: &target, abort: &abort, name: &name, started, voice };
+    let baseline = baseline.as_ref();
+    let (load, target, abort, named) = (&load, &target, &abort, &name);
+    let job = Job { load, target, abort, name: named, started, baseline, voice };
     let (labels, samples, live) = (around.labels, around.samples, Live::default());
     let exports = Exports::start(around.out, &origin(&folder, &name, labels), &live, voice)
         .inspect_err(|_| drop(std::fs::remove_dir(&folder)))?;
@@ -150,6 +158,7 @@ struct Job<'a> {
     abort: &'a [AbortRule],
     name: &'a str,
     started: Moment,
+    baseline: Option<&'a Saved>,
     voice: Voice,
 }
 
@@ -177,16 +186,22 @@ fn carried_out(
         facts.request_bytes = driven.summary.request_bytes;
     }
     facts.warnings.extend(declined(&driven.summary));
-    let mut verdict = judged(job, &facts, &driven, driven.interrupted);
-    abort::add(&mut verdict, &guarded);
-    hold::add(&mut verdict, &driven.held, &driven.summary);
-    let exit = Exit::of(verdict.outcome);
+    let (mut report, exit) = reported(job, &facts, &driven, &guarded);
+    report.labels.clone_from(kept.labels);
+    drop(control);
+    told(&report, &driven.summary.cells, kept)?;
+    samples::finish(samples, job.voice.quiet).map(|()| exit)
+}
+
+/// Judges it, and puts the report together.
+fn reported(job: &Job<'_>, facts: &Facts, driven: &Driven, guarded: &Guarded) -> (Report, Exit) {
     let load = LoadFacts {
         pace: job.load.pace_name().to_owned(),
         description: job.load.description(),
         connections: u64::from(job.load.connections),
     };
-    let mut report = assemble(&AssembleInput {
+    let (not_judged, settings) = (not_judged(), settings::of_load(job.load));
+    let known = AssembleInput {
         tool_version: env!("CARGO_PKG_VERSION"),
         scenario: job.name,
         started: &job.started.rfc3339(),
@@ -195,19 +210,24 @@ fn carried_out(
         acts: &[],
         probes: &[],
         replay_started_ns: Some(0),
-        verdict: &verdict,
-        exit_code: exit.code(),
+        verdict: &not_judged,
+        exit_code: 0,
         summary: &driven.summary,
-        facts: &facts,
+        facts,
         health: &driven.health,
-    });
-    report.marks = marks::marks(&driven.held, &guarded);
-    report.oddities = Oddities::of(&driven);
-    report.labels.clone_from(kept.labels);
-    report.settings = settings::of_load(job.load);
-    drop(control);
-    told(&report, &driven.summary.cells, kept)?;
-    samples::finish(samples, job.voice.quiet).map(|()| exit)
+    };
+    let baseline = held_against(job.baseline, &known, &settings);
+    let mut verdict = judged(job, facts, driven, baseline.as_ref());
+    abort::add(&mut verdict, guarded);
+    hold::add(&mut verdict, &driven.held, &driven.summary);
+    let exit = Exit::of(verdict.outcome);
+    let exit_code = exit.code();
+    let mut report = assemble(&AssembleInput { verdict: &verdict, exit_code, ..known });
+    report.marks = marks::marks(&driven.held, guarded);
+    report.oddities = Oddities::of(driven);
+    report.settings = settings;
+    set_beside(&mut report, job.baseline);
+    (report, exit)
 }
 
 /// Answers of a class that no recording says are right: mostly a mistake in what was typed.
@@ -245,11 +265,12 @@ fn driven(
     })
 }
 
-fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> Verdict {
-    let Driven { summary, health, .. } = driven;
-    let expectations = &job.load.expect;
+fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, baseline: Option<&Baseline>) -> Verdict {
+    let Driven { summary, health, interrupted, .. } = driven;
+    let (expectations, interrupted) = (&job.load.expect, *interrupted);
     if matches!(job.load.pace, LoadPace::Closed { .. }) {
-        return judge_closed(&ClosedInput { facts, summary, health, expectations, interrupted });
+        let input = ClosedInput { facts, summary, health, expectations, baseline, interrupted };
+        return judge_closed(&input);
     }
     let target_is_here = job.target.is_here();
     judge(&JudgeInput {
@@ -257,7 +278,8 @@ fn judged(job: &Job<'_>, facts: &Facts, driven: &Driven, interrupted: bool) -> V
         drills: &[],
         tier: job.load.tolerance,
         expectations,
-        baseline: None,
+        baseline,
+        around: around::Around::default(),
         interrupted,
     })
 }

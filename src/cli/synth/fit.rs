@@ -222,6 +222,13 @@ fn table(check: &Check) -> String {
          apart)",
         rows.len()
     );
+    if !check.left_out.is_empty() {
+        let _ = writeln!(
+            text,
+            "not checked, since fewer than two of those drawn have it: {}",
+            check.left_out.join(", ")
+        );
+    }
     if let Some(all) = check.envelope {
         let verdict = if all.fits { "within" } else { "outside of" };
         let _ = writeln!(

@@ -10,18 +10,23 @@ use crate::units::format_counted;
 
 /// What it rests on that nothing changed: the first two are asked of every run, the others where
 /// some run has them.
-const ESSENTIAL: [Metric; 4] =
-    [Metric::Errors, Metric::LatencyP50, Metric::LatencyP95, Metric::LatencyP99];
+const ESSENTIAL: [Metric; 5] =
+    [Metric::Errors, Metric::LatencyP50, Metric::LatencyP95, Metric::LatencyP99, Metric::Capacity];
 
 /// Why the latest runs do not say that nothing changed; `None` where they do. What is missing is no
 /// proof that it is as it was.
 pub(super) fn blind(runs: &[Run], options: &HistoryOptions) -> Option<String> {
+    // Of a series that only seeks a capacity, that is asked for.
+    let has = |run: &Run, metrics: &[Metric]| metrics.iter().any(|it| run.value(*it).is_some());
+    let only_seeks = runs.iter().any(|run| has(run, &[Metric::Capacity]))
+        && !runs.iter().any(|run| has(run, &ESSENTIAL[..4]) || run.errors.is_some());
     let recent = &runs[runs.len().saturating_sub(options.recent.max(1))..];
     ESSENTIAL.into_iter().find_map(|metric| {
         let lacks = |run: &&Run| run.value(metric).is_none();
         let lacking: Vec<&Run> = recent.iter().filter(lacks).collect();
         let last = *lacking.last()?;
-        let is_asked = ESSENTIAL[..2].contains(&metric) || !runs.iter().all(|run| lacks(&run));
+        let is_asked = (ESSENTIAL[..2].contains(&metric) && !only_seeks)
+            || !runs.iter().all(|run| lacks(&run));
         let why = last.values.get(&metric).and_then(|value| value.as_ref().err());
         is_asked.then(|| {
             format!(

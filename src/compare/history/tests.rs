@@ -151,3 +151,28 @@ fn runs_of_other_things_are_left_out_and_told() {
     let asked = HistoryOptions { scenario: Some("search".to_owned()), ..Default::default() };
     assert_eq!(history(runs, &asked).runs.len(), 1);
 }
+
+/// A series that only seeks a capacity is told by it; one whose latest run found none is not.
+#[test]
+fn a_series_of_capacities_is_told_by_them() {
+    let seek = |found: &dyn Fn(usize) -> Result<f64, String>| {
+        let mut runs = nights(60, 100);
+        for (night, run) in runs.iter_mut().enumerate() {
+            run.values = [(Metric::Capacity, found(night))].into();
+            (run.errors, run.quantiles) = (None, Vec::new());
+        }
+        history(runs, &HistoryOptions::default())
+    };
+    let level = |night: usize, value: f64| value * [1.0, 1.02, 0.98, 1.01, 0.99][night % 5];
+    let steady = seek(&|night| Ok(level(night, 4.0)));
+    assert_eq!(steady.outcome, Outcome::NoRegression, "{}", steady.statement);
+    let fallen = seek(&|night| Ok(level(night, if night < 55 { 4.0 } else { 2.0 })));
+    assert_eq!(fallen.outcome, Outcome::Regression, "{}", fallen.statement);
+    assert!(fallen.statement.starts_with("capacity is worse by −5"), "{}", fallen.statement);
+    let lost = seek(&|night| match night {
+        59 => Err("not even the lowest load that was tried held".to_owned()),
+        _ => Ok(level(night, 4.0)),
+    });
+    assert_eq!(lost.outcome, Outcome::Unknown, "{}", lost.statement);
+    assert!(lost.statement.contains("have no capacity"), "{}", lost.statement);
+}

@@ -218,11 +218,12 @@ impl Train {
     /// The answer to the first one is whole.
     fn answered(&mut self, answer: Answer) {
         let Some((mut request, is_whole)) = self.pipeline.answered() else { return };
+        // What is looked for in the answer takes time, which is not the target's.
+        let now = self.run.epoch.now();
         request.sample.response_bytes = self.reader.body_bytes();
         self.reader.tell_body(&mut request);
         let is_malformed = is_unasked_switch(answer, &request);
         let fate = Fate::Answered { status: answer.status };
-        let now = self.run.epoch.now();
         request.finish_at(if is_malformed { Fate::Malformed } else { fate }, now);
         self.wire.iter_mut().for_each(|wire| wire.answered = now);
         self.has_answered = true;

@@ -29,19 +29,22 @@ pub(crate) struct Wire {
 impl Wire {
     /// What is spoken on a connection that is open, where that is TLS once hands were shaken.
     async fn new(
-        (stream, goal, recorded): (TcpStream, u16, Option<bool>),
+        stream: TcpStream,
+        request: &mut InFlight,
         place: Place,
         run: &Run,
         until: Instant,
     ) -> Result<Self, Fate> {
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
-        let Some(tls) = run.dialler.tls(goal) else {
+        let Some(tls) = run.dialler.tls(request.arrival.bond.goal) else {
             return Ok(Self::opened(Stream::Plain(stream), place));
         };
+        let recorded = request.arrival.recorded.resumed;
         let shaking = Stream::sealed(tls, recorded, stream);
         let shaken = timeout_at(until, shaking).await.unwrap_or(Err(TlsFailure::TooSlow));
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
+        request.connection_secured();
         run.gauges.shook_hands(is_resumed, recorded);
         Ok(Self::opened(stream, place))
     }
@@ -95,14 +98,12 @@ pub(super) async fn open(request: &mut InFlight, run: &Arc<Run>) -> Result<Wire,
     let goal = request.arrival.bond.goal;
     let fate = match timeout_at(until, run.dialler.open(goal)).await {
         Ok(Ok(stream)) => {
-            request.sample.opened = true;
-            let recorded = request.arrival.recorded.resumed;
-            return Wire::new((stream, goal, recorded), place, run, until).await;
+            request.connection_opened();
+            return Wire::new(stream, request, place, run, until).await;
         }
         Ok(Err(error)) => failure::of_connect(&error),
         Err(_) => Fate::ConnectTimedOut,
     };
-    // The target has seen the attempt, unless it failed on this machine.
-    request.sample.opened = !matches!(fate, Fate::Unsent { .. });
+    request.connection_failed(&fate);
     Err(fate)
 }

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::drive::looking::MAX_LOOKED_INTO;
 use crate::plan::LARGE_BODY;
 use crate::summary::examples;
 
@@ -55,6 +56,29 @@ fn a_request_is_beside_a_large_one_when_both_were_in_flight() {
     assert!(!beside_large(large), "a large one does not count itself");
     assert!(beside_large(small) && beside_large(during), "they were there before it ended");
     assert!(!beside_large(request(0)), "it begins after");
+}
+
+/// What was opened for a request was, whether it is sent once or twice; a further attempt is
+/// another one, of which nothing earlier is told.
+#[test]
+fn a_request_tells_of_the_connection_that_was_opened_for_it_last() {
+    let desk = desk(10);
+    let mut request = in_flight(&desk, 0).unwrap();
+    request.connection_opened();
+    request.connection_secured();
+    let first = request.sample.clone();
+    assert!(first.handshake().is_some() && first.opened && in_order(&first));
+    request.first_byte_sent(desk.run.epoch.now());
+    request.take_back();
+    assert_eq!((&request.sample, request.sample.sent), (&first, None));
+    request.connection_opened();
+    assert_eq!((request.sample.opened, request.sample.handshake()), (true, None));
+    request.connection_failed(&Fate::Refused);
+    assert_eq!((request.sample.opened, request.sample.established), (true, None));
+    request.connection_failed(&Fate::Unsent { reason: Unsent::LocalResources });
+    assert!(!request.sample.opened, "the target saw nothing of it");
+    let backwards = Sample { established: first.secured.map(|at| at * 2), ..first };
+    assert!(!in_order(&backwards));
 }
 
 #[test]
@@ -124,4 +148,29 @@ fn what_is_taken_back_was_never_sent() {
     assert_eq!(desk.run.gauges.snapshot().sent, 0, "nothing is taken back twice");
     drop(part);
     assert_eq!(desk.take_summary().fates.get("unsent: run ended"), Some(&1));
+}
+
+/// The recorded body of the example is JSON. Bodies of answers with another status are not
+/// compared, and those beyond the places are counted as not known.
+#[test]
+fn bodies_are_looked_into_as_long_as_there_are_places() {
+    let desk = desk(10);
+    let answered = |status, body: &[u8]| {
+        let mut request = in_flight(&desk, 0).unwrap();
+        let mut witness = request.witness().unwrap();
+        witness.push(body);
+        request.has_seen(Some(witness));
+        request.finish(Fate::Answered { status });
+    };
+    answered(200, b"{\"id\":1}");
+    answered(200, b"<html>");
+    answered(500, b"{\"id\":1}");
+    let places = (0..=MAX_LOOKED_INTO).take_while(|_| desk.run.looking.enter()).count();
+    assert_eq!(places, MAX_LOOKED_INTO, "each gave its place back");
+    answered(200, b"{\"id\":1}");
+    let summary = desk.take_summary();
+    let responses = &summary.routes.get("GET /item/*").unwrap().responses;
+    let fields = &responses.fields;
+    assert_eq!((fields.compared, fields.no_json, fields.unread), (1, 1, 1));
+    assert_eq!(responses.compared(), 4);
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::drive::desk::InFlight;
 use crate::drive::failure;
-use crate::drive::follow::{Heard, witness_of};
+use crate::drive::follow::Heard;
 use crate::drive::http2::body::{Body, NotWritten, write};
 use crate::drive::http2::room::Room;
 use crate::drive::reading::patience;
@@ -167,7 +167,7 @@ async fn read(
         follow.hear_head(&request.arrival, &text);
         Heard { head: text, ..follow.listen(&request.arrival) }
     });
-    let mut witness = witness_of(&request.arrival);
+    let mut witness = request.witness();
     while let Some(piece) = body.data().await {
         let piece = piece?;
         if let Some(witness) = &mut witness {
@@ -180,7 +180,7 @@ async fn read(
         *body_bytes += piece as u64;
         release(&mut body, piece)?;
     }
-    request.sample.contents = witness.map(|witness| Box::new(witness.finish()));
+    request.has_seen(witness);
     if let Some((follow, kept)) = follow.zip(kept) {
         follow.hear_body(&request.arrival, &kept);
     }

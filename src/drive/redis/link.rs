@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::time::{Instant, timeout_at};
 
-use crate::drive::desk::Run;
+use crate::drive::desk::{InFlight, Run};
 use crate::drive::failure;
 use crate::drive::place::Place;
 use crate::drive::redis::reply::ReplyReader;
@@ -24,26 +24,30 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Opens a connection until a moment, inside of TLS where that is spoken; it resumes a session
-    /// as it was `recorded`.
+    /// Opens a connection for a command until a moment, inside of TLS where that is spoken; it
+    /// resumes a session as it was recorded. The command's sample tells of the attempt.
     pub(super) async fn open(
+        request: &mut InFlight,
         run: &Run,
         place: Place,
-        recorded: Option<bool>,
         until: Instant,
     ) -> Result<Self, Fate> {
-        let opened = timeout_at(until, run.dialler.open(0)).await;
-        let stream = opened
-            .map_err(|_| Fate::ConnectTimedOut)?
-            .map_err(|error| failure::of_connect(&error))?;
+        let opened = match timeout_at(until, run.dialler.open(0)).await {
+            Ok(opened) => opened.map_err(|error| failure::of_connect(&error)),
+            Err(_) => Err(Fate::ConnectTimedOut),
+        };
+        let stream = opened.inspect_err(|fate| request.connection_failed(fate))?;
+        request.connection_opened();
         // Fails only on a connection that is broken already, which the first write will tell.
         let _ = stream.set_nodelay(true);
         let Some(tls) = run.dialler.tls(0) else {
             return Ok(Self::new(Stream::Plain(stream), place));
         };
+        let recorded = request.arrival.recorded.resumed;
         let shaken = timeout_at(until, Stream::sealed(tls, recorded, stream)).await;
         let shaken = shaken.unwrap_or(Err(TlsFailure::TooSlow));
         let (stream, is_resumed) = shaken.map_err(|failure| Fate::Tls { failure })?;
+        request.connection_secured();
         run.gauges.shook_hands(is_resumed, recorded);
         Ok(Self::new(stream, place))
     }

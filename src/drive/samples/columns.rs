@@ -29,11 +29,13 @@ enum Values {
     Text(fn(&Row) -> &str),
 }
 
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 19] = [
     ("index", Values::Whole(|row| row.index.cast_signed())),
     ("due_ns", Values::Whole(|row| nanoseconds(row.due))),
     ("drift_ns", Values::Whole(|row| nanoseconds(row.drift))),
     ("dispatched_ns", Values::Moment(|row| row.dispatched)),
+    ("established_ns", Values::Moment(|row| row.established)),
+    ("secured_ns", Values::Moment(|row| row.secured)),
     ("connected_ns", Values::Moment(|row| row.connected)),
     ("sent_ns", Values::Moment(|row| row.sent)),
     ("sent_last_ns", Values::Moment(|row| row.sent_last)),

@@ -100,6 +100,14 @@ impl Writer {
     }
 }
 
+/// The note on what [`is_cut`].
+pub(crate) const CUT: &str = "heads of requests are longer than the 64 KiB that are drawn of them";
+
+/// Its head is longer than what is written out of it.
+pub(crate) fn is_cut(drawn: &Drawn) -> bool {
+    drawn.head > MAX_HEAD as u64
+}
+
 /// A path with a number in the place of each star, or behind it.
 fn target(path: &str, key: Option<u64>) -> String {
     let mut target = String::with_capacity(path.len() + 12);

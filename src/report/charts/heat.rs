@@ -7,7 +7,7 @@ use plotly::{HeatMap, Trace};
 use crate::report::charts::{Chart, axis, base_layout, log_axis, plot_value};
 use crate::report::figures::{Heat, row_begins};
 use crate::report::text::nanos;
-use crate::stats::counts::{as_f64, as_index};
+use crate::stats::counts::{as_f64, as_index, total};
 use crate::units::format_count;
 
 /// The chart; none where nothing was answered.
@@ -22,7 +22,8 @@ pub(super) fn chart(heat: Option<&Heat>) -> Option<Chart> {
         counts.iter().map(|row| row.iter().copied().map(shade).collect()).collect();
     let x: Vec<f64> = (0..heat.columns.len() as u64).map(|at| middle(heat, at)).collect();
     // One more than there are rows: those are edges, and not middles.
-    let y: Vec<f64> = (0..=rows as u64).map(|row| edge(heat.first_row + row)).collect();
+    let y: Vec<f64> =
+        (0..=rows as u64).map(|row| edge(heat.first_row.saturating_add(row))).collect();
     let scale = [(0.0, "--cool"), (0.5, "--warm"), (1.0, "--hot")];
     let scale = scale.map(|(at, colour)| ColorScaleElement(at, colour.to_owned()));
     let trace = HeatMap::new(x, y, z)
@@ -76,7 +77,7 @@ fn begin(row: u64) -> String {
 }
 
 fn told(heat: &Heat) -> String {
-    let answers: u64 = heat.columns.iter().flatten().sum();
+    let answers = total(heat.columns.iter().flatten().copied());
     let fullest =
         heat.columns.iter().zip(0_u64..).filter_map(|(column, at)| {
             Some((column.iter().rposition(|count| *count > 0)? as u64, at))
@@ -87,19 +88,19 @@ fn told(heat: &Heat) -> String {
          took {} or more, in the column of second {}.",
         format_count(answers),
         if heat.seconds == 1 { "a second".to_owned() } else { format!("{} seconds", heat.seconds) },
-        slowest.map_or_else(String::new, |(row, _)| begin(heat.first_row + row)),
-        slowest.map_or(0, |(_, at)| at * heat.seconds),
+        slowest.map_or_else(String::new, |(row, _)| begin(heat.first_row.saturating_add(row))),
+        slowest.map_or(0, |(_, at)| at.saturating_mul(heat.seconds)),
     )
 }
 
 fn numbers(heat: &Heat, column: &[u64], at: u64) -> Vec<String> {
     let row = |row: Option<usize>| {
-        row.map_or_else(|| "–".to_owned(), |row| begin(heat.first_row + row as u64))
+        row.map_or_else(|| "–".to_owned(), |row| begin(heat.first_row.saturating_add(row as u64)))
     };
     let most = column.iter().zip(0_usize..).filter(|(count, _)| **count > 0);
     vec![
-        (at * heat.seconds).to_string(),
-        column.iter().sum::<u64>().to_string(),
+        at.saturating_mul(heat.seconds).to_string(),
+        total(column.iter().copied()).to_string(),
         row(column.iter().position(|count| *count > 0)),
         row(most.max_by_key(|(count, _)| **count).map(|(_, row)| row)),
         row(column.iter().rposition(|count| *count > 0)),

@@ -24,6 +24,7 @@ fn id(metric: Metric) -> &'static str {
         Metric::LatencyP999 => "trend-latency-p999",
         Metric::Errors => "trend-errors",
         Metric::Throughput => "trend-throughput",
+        Metric::Capacity => "trend-capacity",
         Metric::Connections => "trend-connections",
         Metric::WarmUp => "trend-warm-up",
         Metric::ColdReads => "trend-reads-cold",
@@ -46,6 +47,7 @@ fn scaled(metric: Metric) -> (f64, &'static str) {
         Quantity::Rate => (1.0, "a second"),
         Quantity::Count => (1.0, "most"),
         Quantity::PerRequest => (1.0, "a request"),
+        Quantity::Multiple => (1.0, "times"),
     }
 }
 

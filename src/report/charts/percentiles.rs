@@ -135,8 +135,8 @@ fn numbers(curve: &Curve, shown: impl Fn(u64) -> String) -> Vec<String> {
     std::iter::once(cleaned(&curve.name)).chain(figures).collect()
 }
 
-/// The value at just so many nines, or the largest. That of a neighbour would be a wrong figure, and
-/// beyond what the values can tell there is none.
+/// The value at just so many nines, or the largest. That of a neighbour would be a wrong figure,
+/// and beyond what the values can tell there is none.
 fn value_at(curve: &Curve, nines: f64) -> Option<u64> {
     let (largest, within) = curve.points.split_last()?;
     if nines.is_infinite() {

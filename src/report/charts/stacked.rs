@@ -96,7 +96,7 @@ pub(super) fn outcomes(groups: &[Group]) -> Option<Chart> {
     })
 }
 
-/// Connect, send, wait, receive.
+/// Connect, shake hands, send, wait, receive.
 pub(super) fn parts(parts: &[Part]) -> Option<Chart> {
     let slowest = parts.iter().max_by_key(|part| part.times.p99_ns)?;
     let names: Vec<String> = parts.iter().rev().map(|part| plain(&part.name)).collect();
@@ -120,10 +120,10 @@ pub(super) fn parts(parts: &[Part]) -> Option<Chart> {
         .y_axis(axis("").type_(AxisType::Category));
     Some(Chart {
         id: "chart-parts",
-        title: "Where the time goes: connect, send, wait, receive",
+        title: "Where the time goes: connect, TLS, send, wait, receive",
         summary: format!(
-            "Parts of answered exchanges; connecting is of new connections only, and with the \
-             handshake of TLS. The longest p99 is that of {}: {}.",
+            "Parts of answered exchanges; to connect and to shake hands is of new connections \
+             only. The longest p99 is that of {}: {}.",
             cleaned(&slowest.name),
             nanos(slowest.times.p99_ns)
         ),

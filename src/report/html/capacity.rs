@@ -45,6 +45,7 @@ fn trial(trial: &Trial) -> Vec<Cell> {
         TrialOutcome::Held => (Outcome::Pass, "✓ held"),
         TrialOutcome::Failed => (Outcome::Fail, "✗ not held"),
         TrialOutcome::Spoiled => (Outcome::Unknown, "? no evidence"),
+        TrialOutcome::Unjudged => (Outcome::Unknown, "? not known"),
     };
     let latency = |at: usize| trial.latency_ns.map_or_else(dash, |all| time(all[at]));
     vec![

@@ -5,6 +5,7 @@ use std::io;
 use askama::Template;
 use plotly::Plot;
 
+use crate::compare::routes::Routes;
 use crate::compare::{Judged, Outcome};
 use crate::report::charts::comparison::charts;
 use crate::report::comparison::{Compared, cells, mark, word};
@@ -19,7 +20,9 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
     let changed = comparison
         .metrics
         .iter()
-        .filter(|judged| matches!(judged.outcome, Outcome::Regression | Outcome::Improvement));
+        .map(|judged| (judged.metric.name().to_owned(), judged))
+        .chain(foremost(&comparison.routes))
+        .filter(|(_, judged)| is_changed(judged));
     let page = Page {
         word: word(comparison.outcome).to_owned(),
         class: class(comparison.outcome).to_owned(),
@@ -33,16 +36,20 @@ pub fn write(compared: &Compared, out: &mut dyn io::Write) -> io::Result<()> {
         warnings: sentences(&comparison.limits),
         shape: None,
         expectations: None,
-        findings: changed.map(finding).collect(),
+        findings: changed.map(|(name, judged)| finding(&name, judged)).collect(),
         passed: Vec::new(),
         charts: charts(compared),
         sections: [
             ("metrics", "Metrics", metrics(compared)),
+            ("routes", "Routes", routes(&comparison.routes)),
             ("changed", "What else changed", others(&comparison.changed)),
             ("runs", "Runs", runs(compared)),
         ]
+        .into_iter()
+        // Runs of one route have none to be compared.
+        .filter(|(id, _, table)| *id != "routes" || !table.rows.is_empty())
         .map(|(id, title, table)| Section { id, title, tables: vec![table] })
-        .into(),
+        .collect(),
         version: sentence(env!("CARGO_PKG_VERSION")),
         script: first_script(&sources),
     };
@@ -65,14 +72,31 @@ fn cell_class(outcome: Outcome) -> &'static str {
     }
 }
 
-fn finding(judged: &Judged) -> FindingView {
+fn is_changed(judged: &Judged) -> bool {
+    matches!(judged.outcome, Outcome::Regression | Outcome::Improvement)
+}
+
+/// Most routes that stand among what changed; all are in their table.
+const MAX_FOREMOST: usize = 20;
+
+fn foremost(routes: &Routes) -> impl Iterator<Item = (String, &Judged)> {
+    let named = |(route, judged): (&str, &'_ Judged)| {
+        sentence(&format!("{} of {route}", judged.metric.name()))
+    };
+    routes
+        .foremost(MAX_FOREMOST)
+        .into_iter()
+        .map(move |(route, judged)| (named((route, judged)), judged))
+}
+
+fn finding(name: &str, judged: &Judged) -> FindingView {
     let [base, new, change, interval, _] = cells(judged);
     FindingView {
         class: cell_class(judged.outcome),
         mark: mark(judged.outcome),
         check: judged.outcome.name().to_owned(),
+        title: format!("{name} {change}"),
         when: String::new(),
-        title: format!("{} {change}", judged.metric.name()),
         evidence: vec![
             format!("{base} in the baseline, {new} in the new runs (medians)"),
             format!("95 % interval {interval}"),
@@ -125,6 +149,39 @@ fn metrics(compared: &Compared) -> TableView {
         ],
         rows: compared.comparison.metrics.iter().map(row).collect(),
         kind: Kind::Plain,
+    }
+}
+
+/// Each metric of each route.
+fn routes(routes: &Routes) -> TableView {
+    let row = |(route, judged): (&str, &Judged)| {
+        let [base, new, change, interval, seen] = cells(judged);
+        let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
+        vec![
+            Cell { class: "route", ..text(&sentence(route)) },
+            text(judged.metric.name()),
+            Cell { text: outcome, class: cell_class(judged.outcome), order: None },
+            numeric(base),
+            numeric(new),
+            numeric(change),
+            numeric(interval),
+            numeric(seen),
+        ]
+    };
+    TableView {
+        caption: "Each route that every run has often enough".to_owned(),
+        columns: vec![
+            "route",
+            "metric",
+            "outcome",
+            "baseline",
+            "new",
+            "change",
+            "95 % interval",
+            "seen from",
+        ],
+        rows: routes.foremost(usize::MAX).into_iter().map(row).collect(),
+        kind: Kind::Sortable,
     }
 }
 

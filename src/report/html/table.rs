@@ -137,7 +137,7 @@ pub(super) fn counts_table<K: ToString>(
     let mut rows: Vec<Vec<Cell>> =
         sorted.into_iter().map(|(name, number)| row(&name.to_string(), *number)).collect();
     if !beyond.is_empty() {
-        let number = beyond.iter().map(|(_, number)| **number).sum();
+        let number = beyond.iter().fold(0_u64, |sum, (_, number)| sum.saturating_add(**number));
         rows.push(row(&format!("{} others", beyond.len()), number));
     }
     TableView {

@@ -4,6 +4,7 @@ use crate::drive::health::{Calibration, Health};
 use crate::plan::facts::Facts;
 use crate::recording::ledger::Account;
 use crate::report::html::acts;
+use crate::report::html::outcomes;
 use crate::report::html::probes;
 use crate::report::html::responses;
 use crate::report::html::scaling;
@@ -93,11 +94,9 @@ pub(super) fn sections(report: &Report) -> Vec<Section> {
         sections.push(Section { id: "probes", title: "Probes", tables });
     }
     if report.has_replay() {
-        sections.push(Section {
-            id: "numbers",
-            title: "Numbers",
-            tables: vec![totals(report), latencies(report), fates(report), statuses(report)],
-        });
+        let mut tables = vec![totals(report), latencies(report), fates(report), statuses(report)];
+        tables.extend(outcomes::table(&report.figures.outcomes));
+        sections.push(Section { id: "numbers", title: "Numbers", tables });
         sections.push(Section { id: "routes", title: "Routes", tables: vec![routes(report)] });
         sections.extend(responses::section(report.responses.as_ref()));
     }
@@ -158,13 +157,17 @@ fn totals(report: &Report) -> TableView {
     facts_table("Totals", &rows)
 }
 
+/// A row that only runs with TLS have.
+const TLS: &str = "handshake of TLS, within that";
+
 fn latencies(report: &Report) -> TableView {
     let rows = [
-        ("latency: due → done, what a user would have felt", &report.latency),
-        ("service: sent → done, what the target took", &report.service),
-        ("recorded: what production took", &report.recorded_latency),
-        ("waiting for a connection", &report.connection_wait),
-        ("lateness: due → dispatched, our own", &report.lateness),
+        ("latency: due → done, what a user would have felt", report.latency.as_ref()),
+        ("service: sent → done, what the target took", report.service.as_ref()),
+        ("recorded: what production took", report.recorded_latency.as_ref()),
+        ("waiting for a connection", report.connection_wait.as_ref()),
+        (TLS, report.figures.handshake()),
+        ("lateness: due → dispatched, our own", report.lateness.as_ref()),
     ];
     TableView {
         caption: "Times".to_owned(),
@@ -173,12 +176,13 @@ fn latencies(report: &Report) -> TableView {
             .into_iter()
             .filter(|(name, _)| report.load.is_none() || !name.starts_with("recorded"))
             .filter(|(name, _)| !report.is_closed() || !name.starts_with("lateness"))
+            .filter(|(name, quantiles)| quantiles.is_some() || *name != TLS)
             .map(|(name, quantiles)| {
                 let mut row = vec![text(name)];
-                row.extend(times(quantiles.as_ref(), Quantiles::all));
-                row.push(quantiles.as_ref().map_or_else(dash, |q| amount(q.count)));
+                row.extend(times(quantiles, Quantiles::all));
+                row.push(quantiles.map_or_else(dash, |q| amount(q.count)));
                 // Versions that kept no p95 have a zero there, and no answer was that fast.
-                if quantiles.as_ref().is_some_and(|q| q.p95_ns < q.p90_ns) {
+                if quantiles.is_some_and(|q| q.p95_ns < q.p90_ns) {
                     row[P95] = dash();
                 }
                 row

@@ -1,15 +1,18 @@
 //! What has to be alike in runs that are compared, of a saved run.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
-use crate::act::Performed;
+use crate::act::capacity::seen::{Asked, Capacity};
 use crate::act::fingerprint::{Fact as NodeFact, Fingerprint};
+use crate::act::{Evidence, Performed};
 use crate::bytes::fnv1a;
 use crate::compare::conditions::{Condition, Fact};
 use crate::compare::run::Run;
 use crate::report::model::Report;
 use crate::report::settings;
 use crate::report::text::clean;
+use crate::units::{format_duration, format_share};
 
 /// Longest foreign word that is kept.
 const MAX_WORD: usize = 120;
@@ -20,7 +23,7 @@ pub(super) fn word(text: &str) -> String {
 }
 
 /// A foreign word that stands for itself: what is not shown of it is in the number behind it.
-fn distinct(text: &str) -> String {
+pub(super) fn distinct(text: &str) -> String {
     let shown = word(text);
     if shown == text { shown } else { format!("{shown} ({:016x})", fnv1a(text.bytes())) }
 }
@@ -67,6 +70,16 @@ pub(super) fn conditions(report: &Report) -> Vec<Fact> {
         let condition = if is_request { Condition::Plan } else { Condition::Settings };
         add(condition, &format!("settings.{}", word(name)), value.clone());
     }
+    // What is watched changes which figures there are, and what they are the sum of.
+    if !report.probes.is_empty() {
+        let probes = report.probes.iter().map(|probe| format!("{} ({})", probe.name, probe.kind));
+        add(Condition::Settings, "probes", probes.collect::<Vec<_>>().join(", "));
+    }
+    for performed in &report.acts {
+        if let Evidence::Capacity(seen) = &performed.evidence {
+            add(Condition::Settings, "acts.capacity", searched(seen, report));
+        }
+    }
     add(Condition::Target, "target", report.target.clone());
     add(Condition::Machine, "health.processors", report.health.processors.to_string());
     add(Condition::Version, "tool_version", report.tool_version.clone());
@@ -74,6 +87,19 @@ pub(super) fn conditions(report: &Report) -> Vec<Fact> {
     let acts = report.acts.iter().map(|Performed { act, .. }| act.name()).collect::<Vec<_>>();
     add(Condition::Scenario, "acts", acts.join(", "));
     facts
+}
+
+/// How a capacity was sought, and by what: with other expectations it is another one.
+fn searched(seen: &Capacity, report: &Report) -> String {
+    let Asked { max, resolution, trial_ns, run_in_ns, trials, .. } = seen.asked;
+    let texts: Vec<&str> = report.expectations.iter().map(|each| each.text.as_str()).collect();
+    format!(
+        "{trials} trials of {} after {}, up to {max} ×, to {}, by expectations {:016x}",
+        format_duration(Duration::from_nanos(trial_ns)),
+        format_duration(Duration::from_nanos(run_in_ns)),
+        format_share(resolution),
+        fnv1a(texts.join("\n").bytes())
+    )
 }
 
 /// What belongs to the machines below a release, and not to it.

@@ -11,6 +11,9 @@ pub const HEADERS: [(&str, &str); 1] = [("content-type", "application/json")];
 /// `AGGREGATION_TEMPORALITY_CUMULATIVE`: sums since the counters were 0.
 const CUMULATIVE: u8 = 2;
 
+/// `DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK`: there is no value from this moment on.
+const NO_VALUE: u8 = 1;
+
 /// The body that holds some batches, given by rising moment.
 pub fn encode(origin: &Origin, batches: &[Batch]) -> Vec<u8> {
     let mut metrics: Vec<(&'static Metric, Vec<Value>)> = Vec::new();
@@ -50,16 +53,28 @@ fn described(metric: &Metric, points: &[Value]) -> Value {
 }
 
 fn data_point(batch: &Batch, point: &Point) -> Value {
-    json!({
-        "startTimeUnixNano": batch.since_unix_ns.to_string(),
-        "timeUnixNano": batch.unix_ns.to_string(),
-        "asDouble": point.value,
-    })
+    let (since, at) = (batch.since_unix_ns.to_string(), batch.unix_ns.to_string());
+    match point.value {
+        Some(value) => {
+            json!({ "startTimeUnixNano": since, "timeUnixNano": at, "asDouble": value })
+        }
+        None => json!({ "startTimeUnixNano": since, "timeUnixNano": at, "flags": NO_VALUE }),
+    }
+}
+
+/// How many numbers a receiver says that it did not keep, of a request that it took.
+pub fn refused(answer: &[u8]) -> u64 {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let refused = &answer["partialSuccess"]["rejectedDataPoints"];
+    // 64-bit integers are strings, and numbers are to be understood as well.
+    refused.as_u64().or_else(|| refused.as_str()?.parse().ok()).unwrap_or(0)
 }
 
 fn attributes(origin: &Origin) -> Vec<Value> {
     let ours = [
         ("service.name", "peakhour"),
+        // What tells the series of one run from those of another where only this and the name do.
+        ("service.instance.id", &origin.run),
         ("service.version", &*origin.version),
         ("peakhour.scenario", &origin.scenario),
         ("peakhour.run", &origin.run),
@@ -90,6 +105,13 @@ mod tests {
             assert_eq!(metric.get("sum").is_some(), is_counter, "{metric}");
             assert_eq!(metric.get("gauge").is_some(), !is_counter, "{metric}");
         }
+        let of = |key: &str| attributes.iter().find(|each| each["key"] == key).unwrap();
+        assert_eq!(of("service.instance.id")["value"]["stringValue"], origin().run);
+        let latency = metrics.iter().find(|metric| {
+            metric["unit"] == "s" && metric["name"].as_str().unwrap().contains("latency")
+        });
+        let untold = &latency.unwrap()["gauge"]["dataPoints"][1];
+        assert_eq!((untold.get("asDouble"), &untold["flags"]), (None, &json!(1)), "{untold}");
         let due = &metrics[0]["sum"];
         assert_eq!(
             (&due["aggregationTemporality"], &due["isMonotonic"]),
@@ -100,5 +122,21 @@ mod tests {
         assert_eq!(points[1]["asDouble"], 25.0);
         assert_eq!(points[1]["timeUnixNano"], "7000000000");
         assert_eq!(points[1]["startTimeUnixNano"], "1000000000");
+    }
+
+    #[test]
+    fn what_a_receiver_did_not_keep_is_understood() {
+        for (answer, count) in [
+            (r#"{"partialSuccess":{"rejectedDataPoints":"12","errorMessage":"no"}}"#, 12),
+            (r#"{"partialSuccess":{"rejectedDataPoints":12}}"#, 12),
+            (r#"{"partialSuccess":{"rejectedDataPoints":-1}}"#, 0),
+            (r#"{"partialSuccess":{}}"#, 0),
+            ("{}", 0),
+            ("", 0),
+            ("[1]", 0),
+            ("no JSON", 0),
+        ] {
+            assert_eq!(refused(answer.as_bytes()), count, "{answer}");
+        }
     }
 }

@@ -55,6 +55,10 @@ pub struct Sample {
     pub timestamp: i64,
 }
 
+/// What Prometheus writes where a series has no value from a moment on. It is one of the many bit
+/// patterns that are no number.
+const STALE: u64 = 0x7ff0_0000_0000_0002;
+
 /// The body that holds some batches, given by rising moment.
 pub fn encode(origin: &Origin, batches: &[Batch]) -> Result<Vec<u8>, snap::Error> {
     let body = request(origin, batches).encode_to_vec();
@@ -66,7 +70,8 @@ fn request(origin: &Origin, batches: &[Batch]) -> WriteRequest {
     for batch in batches {
         let timestamp = i64::try_from(batch.unix_ns / 1_000_000).unwrap_or(i64::MAX);
         for point in &batch.points {
-            let sample = Sample { value: point.value, timestamp };
+            let value = point.value.unwrap_or(f64::from_bits(STALE));
+            let sample = Sample { value, timestamp };
             series.entry(point.metric.name).or_default().push(sample);
         }
     }
@@ -80,12 +85,21 @@ fn request(origin: &Origin, batches: &[Batch]) -> WriteRequest {
     WriteRequest { timeseries: timeseries.collect() }
 }
 
-/// What is the same of all series. Ours come last: no label of the user replaces one of them.
+/// What is the same of all series. No label of the user replaces one of ours, nor another one of
+/// theirs whose name becomes the same: it gets a name in front.
 fn labels(origin: &Origin) -> BTreeMap<String, String> {
-    let theirs = origin.labels.iter().map(|(key, value)| (label_name(key), value.clone()));
     let ours = [("job", "peakhour"), ("run", &origin.run), ("scenario", &origin.scenario)];
     let ours = ours.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
-    theirs.chain(ours).filter(|(_, value)| !value.is_empty()).collect()
+    let mut labels: BTreeMap<String, String> = ours.collect();
+    for (key, value) in &origin.labels {
+        let mut name = label_name(key);
+        while labels.contains_key(&name) {
+            name.insert_str(0, "label_");
+        }
+        labels.insert(name, value.clone());
+    }
+    labels.retain(|_, value| !value.is_empty());
+    labels
 }
 
 /// Names hold letters, digits and `_` only, begin with no digit, and two `_` in front are the
@@ -121,6 +135,13 @@ mod tests {
         let due = read.timeseries.iter().find(|series| series.labels[0].value.contains("due"));
         let due: Vec<f64> = due.unwrap().samples.iter().map(|sample| sample.value).collect();
         assert_eq!(due, [10.0, 25.0]);
+        let latency = |name: &str| {
+            let of_name = |series: &&TimeSeries| series.labels[0].value.contains(name);
+            let series = read.timeseries.iter().find(of_name).unwrap();
+            series.samples.iter().map(|sample| sample.value.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(latency("latency"), [STALE; 2], "nothing was answered");
+        assert_eq!(latency("lateness"), [0.002_f64.to_bits(); 2]);
     }
 
     #[test]
@@ -133,7 +154,14 @@ mod tests {
         ] {
             assert_eq!(label_name(key), name);
         }
-        let stolen = Origin { labels: [("run".to_owned(), "x".to_owned())].into(), ..origin() };
-        assert_eq!(labels(&stolen)["run"], origin().run);
+        let alike = ["run", "git.commit", "git-commit", "git_commit"];
+        let given = alike.map(|key| (key.to_owned(), format!("of {key}")));
+        let labels = labels(&Origin { labels: given.into(), ..origin() });
+        assert_eq!(labels["run"], origin().run);
+        assert_eq!(labels["label_run"], "of run");
+        let values: Vec<&str> = labels.values().map(String::as_str).collect();
+        for key in alike {
+            assert!(values.contains(&&*format!("of {key}")), "{key} is lost: {labels:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ fn section(performed: &Performed, width: u16) -> String {
 
 fn row(level: Level, point: Option<&CurvePoint>, seen: &Capacity) -> [String; 6] {
     let known = |of: fn(&CurvePoint) -> String| point.map_or_else(|| "–".to_owned(), of);
-    let trials = level.held + level.failed;
+    let trials = level.held.saturating_add(level.failed);
     let held = if trials == 0 { "?".to_owned() } else { format!("{} of {trials}", level.held) };
     let mark =
         if seen.held.is_some_and(|held| held.total_cmp(&level.load).is_eq()) { "→ " } else { "" };

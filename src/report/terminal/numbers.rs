@@ -7,6 +7,7 @@ use std::fmt::Display;
 use crate::report::model::{Oddities, Quantiles, Report, Totals};
 use crate::report::terminal::grid::Grid;
 use crate::report::text::{nanos, share};
+use crate::stats::counts::total;
 use crate::units::{format_count, format_size};
 
 /// The section of numbers.
@@ -65,7 +66,7 @@ fn totals(report: &Report, width: u16) -> String {
 /// What TLS cost: a session that is resumed saves the dear half of a handshake.
 fn handshakes(totals: &Totals) -> String {
     let Totals { tls_handshakes: full, tls_resumed: resumed, .. } = *totals;
-    if full + resumed == 0 {
+    if full == 0 && resumed == 0 {
         return String::new();
     }
     let told = format!(" · TLS: {} in full, {} resumed", format_count(full), format_count(resumed));
@@ -88,7 +89,7 @@ fn odd(oddities: &Oddities) -> String {
 /// Against the recording, as far as that knows.
 fn as_recorded(totals: &Totals) -> String {
     let recorded = [totals.tls_recorded_handshakes, totals.tls_recorded_resumed];
-    let [known, all] = [recorded[0] + recorded[1], totals.tls_handshakes + totals.tls_resumed];
+    let [known, all] = [recorded, [totals.tls_handshakes, totals.tls_resumed]].map(total);
     if known == 0 {
         return String::new();
     }
@@ -123,7 +124,7 @@ fn counts<K: Display>(counts: &BTreeMap<K, u64>) -> String {
     let mut texts: Vec<String> =
         sorted.iter().map(|(name, number)| format!("{name}: {}", format_count(**number))).collect();
     if !beyond.is_empty() {
-        let number = beyond.iter().map(|(_, number)| **number).sum();
+        let number = total(beyond.iter().map(|(_, number)| **number));
         texts.push(format!("{} others: {}", beyond.len(), format_count(number)));
     }
     if texts.is_empty() { "–".to_owned() } else { texts.join(" · ") }
@@ -141,19 +142,24 @@ fn latencies(report: &Report, width: u16) -> String {
         0 => ["due → done", "sent → done"],
         _ => ["due → done, answered", "sent → done, answered"],
     };
+    let handshake = report.figures.handshake();
     let rows = [
-        ("latency", &report.latency, meanings[0]),
-        ("service", &report.service, meanings[1]),
-        ("recorded", &report.recorded_latency, "in production"),
-        ("waiting", &report.connection_wait, "for a connection"),
-        ("lateness", &report.lateness, "our own"),
+        ("latency", report.latency.as_ref(), meanings[0]),
+        ("service", report.service.as_ref(), meanings[1]),
+        ("recorded", report.recorded_latency.as_ref(), "in production"),
+        ("waiting", report.connection_wait.as_ref(), "for a connection"),
+        ("TLS", handshake, "its handshake"),
+        ("lateness", report.lateness.as_ref(), "our own"),
     ];
-    // What was never recorded is no row, and a closed load is never late.
-    let is_left_out = |name: &str| {
-        name == "recorded" && report.load.is_some() || name == "lateness" && report.is_closed()
+    // What was never recorded is no row, nor TLS that nobody spoke; a closed load is never late.
+    let is_left_out = |name: &str| match name {
+        "recorded" => report.load.is_some(),
+        "TLS" => handshake.is_none(),
+        "lateness" => report.is_closed(),
+        _ => false,
     };
     for (name, quantiles, meaning) in rows.into_iter().filter(|row| !is_left_out(row.0)) {
-        grid.row(&latency_row(name, quantiles.as_ref(), meaning));
+        grid.row(&latency_row(name, quantiles, meaning));
     }
     grid.render(2)
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_yaml::Spanned;
 
 use crate::scenario::endpoint::Endpoint;
@@ -51,9 +52,7 @@ pub struct ConnectionsOptions {
 }
 
 /// The connections of a service to an endpoint: the product of its numbers.
-#[derive(
-    Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Demand {
     /// Name of the service, for reports.
     pub service: String,

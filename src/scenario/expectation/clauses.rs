@@ -1,8 +1,9 @@
 //! What narrows an expectation down, behind its value: `over 30s`, `after warmup`,
-//! `for route /cart/*`, `with >= 1000 samples`, `abort after 1m`.
+//! `in act cold`, `for route /cart/*`, `with >= 1000 samples`, `abort after 1m`.
 
 use std::time::Duration;
 
+use crate::scenario::acts::ActName;
 use crate::scenario::expectation::words::{byte_of, crop, mistake, words};
 use crate::scenario::expectation::{Bound, ExpectationError, MetricName, Value};
 use crate::units::parse_duration;
@@ -14,6 +15,8 @@ pub struct Clauses {
     pub over: Option<Duration>,
     /// What comes before does not count.
     pub after: Option<After>,
+    /// Only what this act did or saw, instead of the replay.
+    pub act: Option<ActName>,
     /// Only the requests of routes that fit this pattern: `*` stands for anything, and a pattern
     /// without a method for every method.
     pub route: Option<String>,
@@ -42,6 +45,7 @@ struct Columns {
     route: usize,
     samples: usize,
     abort: usize,
+    act: usize,
 }
 
 /// Longest time in a clause: a day.
@@ -50,10 +54,10 @@ const MAX_TIME: Duration = Duration::from_hours(24);
 /// Longest time over which a run that goes on is looked back at.
 const MAX_ABORT_OVER: Duration = crate::scenario::abort::MAX_OVER;
 
-const KEYWORDS: [&str; 6] = ["over", "after", "for", "with", "abort", "in"];
+pub(super) const KEYWORDS: [&str; 6] = ["over", "after", "for", "with", "abort", "in"];
 
 const CLAUSES: &str = "behind the value may stand `over 30s`, `after 1m`, `after warmup`, \
-                       `for route /cart/*`, `with >= 1000 samples` and `abort`";
+                       `in act cold`, `for route /cart/*`, `with >= 1000 samples` and `abort`";
 
 /// The claim of a line, and the words of what narrows it down, with their columns in the line.
 pub(super) fn split_at_clauses(text: &str) -> (&str, Vec<(usize, &str)>) {
@@ -67,8 +71,19 @@ pub(super) fn split_at_clauses(text: &str) -> (&str, Vec<(usize, &str)>) {
 impl Clauses {
     /// Every request of the run counts, over all of it.
     pub fn are_of_the_whole(&self) -> bool {
-        let Self { over, after, route, samples, .. } = self;
-        over.is_none() && after.is_none() && route.is_none() && samples.is_none()
+        let Self { over, after, act, route, samples, .. } = self;
+        let is_narrowed = over.is_some() || after.is_some() || route.is_some() || samples.is_some();
+        !is_narrowed && act.is_none()
+    }
+
+    /// What counts are requests of the replay, and not those of another act.
+    pub fn are_of_the_replay(&self) -> bool {
+        self.act.is_none_or(|act| act == ActName::Replay)
+    }
+
+    /// The column of `in act`; 1 where there is none.
+    pub(super) fn act_column(&self) -> usize {
+        self.columns.act.max(1)
     }
 
     /// Reads the words behind the value of a line.
@@ -84,6 +99,10 @@ impl Clauses {
                 "after" => {
                     read.after = Some(reader.moment()?);
                     &mut read.columns.after
+                }
+                "in" => {
+                    read.act = Some(reader.act()?);
+                    &mut read.columns.act
                 }
                 "for" => {
                     read.route = Some(reader.route()?);
@@ -148,12 +167,57 @@ impl Clauses {
         if matches!(bound.value(), Value::TimesBaseline(_)) {
             self.check_baseline(metric)?;
         }
+        self.check_act(metric)?;
         self.check_abort(metric, bound)
+    }
+
+    /// Refuses acts that send no load, or many loads.
+    fn check_act(&self, metric: MetricName) -> Result<(), ExpectationError> {
+        if metric == MetricName::Warmup && self.samples.is_some() {
+            let hint = "leave this out: the act `cold` says itself when there are too few";
+            return Err(mistake(self.columns.samples, "`warmup` has no samples", hint));
+        }
+        match self.act {
+            Some(ActName::Replay) if metric == MetricName::Warmup => {
+                let hint = "write `in act cold`, or nothing";
+                Err(mistake(self.columns.act, "`warmup` is what the act `cold` measures", hint))
+            }
+            None | Some(ActName::Cold | ActName::Replay) => Ok(()),
+            Some(act) => {
+                let message = format!("the act `{}` does not measure one load", act.name());
+                let hint = "the acts `cold` and `replay` do; figures of probes are there of all";
+                Err(mistake(self.columns.act, &message, hint))
+            }
+        }
+    }
+
+    /// Refuses what makes no sense of a figure of a probe.
+    pub(super) fn check_probe(&self) -> Result<(), ExpectationError> {
+        let Self { after, route, samples, abort, columns, .. } = self;
+        let refused =
+            |column: usize, message: &str, hint: &str| Err(mistake(column, message, hint));
+        if route.is_some() || samples.is_some() {
+            let column = if route.is_some() { columns.route } else { columns.samples };
+            return refused(column, "a probe knows no requests", "leave this out");
+        }
+        if *after == Some(After::Warmup) {
+            let hint = "write a time, such as `after 1m`";
+            return refused(columns.after, "a probe does not tell when it was warm", hint);
+        }
+        if abort.is_some() {
+            let hint = "write the opposite under `abort`, such as `redis.connected_clients > 900`";
+            return refused(columns.abort, "a figure of a probe ends a run by a rule", hint);
+        }
+        Ok(())
     }
 
     /// Refuses what a saved run does not tell.
     fn check_baseline(&self, metric: MetricName) -> Result<(), ExpectationError> {
-        let Self { over, after, route, columns, .. } = self;
+        let Self { over, after, act, route, columns, .. } = self;
+        if act.is_some_and(|act| act != ActName::Replay) {
+            let hint = "leave this out, or compare with a value of your own";
+            return Err(mistake(columns.act, "a baseline tells of its replay only", hint));
+        }
         if over.is_some() || after.is_some() {
             let place = if over.is_some() { columns.over } else { columns.after };
             let hint = "leave this out, or compare with a value of your own";
@@ -188,6 +252,10 @@ impl Clauses {
         }
         if !matches!(bound, Bound::Compared(_, Value::Absolute(_))) {
             return refused("only a plain value can end a run", "such as `errors < 10% abort`");
+        }
+        if self.act.is_some() {
+            let hint = "leave out `in act`, or `abort`";
+            return refused("it is always the replay that is ended", hint);
         }
         if self.route.is_some() || self.after == Some(After::Warmup) {
             let hint = "write it as two expectations, of which one ends the run";
@@ -249,6 +317,18 @@ impl<'a> Words<'a> {
             return Ok(After::Warmup);
         }
         self.time().map(After::Time)
+    }
+
+    fn act(&mut self) -> Result<ActName, ExpectationError> {
+        const HINT: &str = "write such as `in act cold`";
+        if !matches!(self.all.get(self.next), Some((_, "act"))) {
+            return Err(self.missing("`in` is followed by `act`", HINT));
+        }
+        self.next += 1;
+        let Some((column, word)) = self.value() else {
+            return Err(self.missing("there is no act", HINT));
+        };
+        ActName::parse(word).map_err(|it| mistake(column, &it.message, &it.hint))
     }
 
     fn route(&mut self) -> Result<String, ExpectationError> {

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::scenario::acts::ActName;
 use crate::scenario::expectation::clauses::After;
 
 #[test]
@@ -74,7 +75,22 @@ fn a_mistake_is_pointed_at() {
         ("errors < 0.1% over 1ms", 20, "out of range"),
         ("errors < 0.1% over 30s over 5s", 24, "for the second time"),
         ("errors < 0.1% over 30s 40s", 24, "`40s` is no clause"),
-        ("errors < 0.1% in act", 15, "`in` is no clause"),
+        ("errors < 0.1% in cold", 18, "`in` is followed by `act`"),
+        ("errors < 0.1% in act", 21, "there is no act"),
+        ("errors < 0.1% in act clod", 22, "unknown act `clod`"),
+        ("errors < 0.1% over 5s in act canary", 23, "`canary` does not measure one load"),
+        ("errors < 0.1% in act cold in act cold", 27, "for the second time"),
+        ("errors < 0.1% abort in act cold", 15, "it is always the replay"),
+        ("errors < baseline in act cold", 19, "tells of its replay only"),
+        ("redis.clients 900", 18, "there is no operator"),
+        ("redis.clients < many", 17, "`many` is not a plain number"),
+        ("redis.clients < 9 10", 17, "`9 10` is not a plain number"),
+        ("redis.clients < 9 over 5", 24, "has no unit"),
+        ("redis.clients < 9 after warmup", 19, "when it was warm"),
+        ("redis.clients < 9 for route /a", 19, "knows no requests"),
+        ("redis.clients < 9 with >= 5 samples", 19, "knows no requests"),
+        ("redis.clients < 9 abort", 19, "ends a run by a rule"),
+        ("redis.clients within 5% of 9", 29, "there is no operator"),
         ("errors < 0.1% for /cart/*", 19, "`for` is followed by `route`"),
         ("errors < 0.1% for route", 24, "there is no route"),
         ("errors < 0.1% with >= samples", 20, "no number of samples"),
@@ -101,6 +117,16 @@ fn a_mistake_is_pointed_at() {
         ("errors < 1% for route /a abort", 26, "neither routes nor warm-up"),
         ("errors < 1% after warmup abort", 26, "neither routes nor warm-up"),
         ("errors < 1% over 6m abort", 21, "5m at most"),
+        ("warmup > 1m", 8, "has a longest time"),
+        ("warmup within 5% of 1m", 8, "has a longest time"),
+        ("warmup < recorded", 10, "there is no `warmup` in a recording"),
+        ("warmup < 2x baseline", 1, "does not tell its `warmup`"),
+        ("warmup p99 < 1m", 8, "without a statistic"),
+        ("warmup < 10", 10, "has no unit"),
+        ("warmup < 1m in act replay", 13, "what the act `cold` measures"),
+        ("warmup < 1m for route /a", 13, "not kept by route"),
+        ("warmup < 1m with >= 5 samples", 13, "has no samples"),
+        ("warmup < 1m abort", 13, "cannot end a run"),
         ("µ p99 < 5", 1, "unknown metric"),
     ] {
         let error = Expectation::parse(text).unwrap_err();
@@ -161,4 +187,47 @@ fn the_opposite_is_said_without_clauses() {
     assert_eq!(opposite("errors<10% over 30s abort").as_deref(), Some("errors >= 10%"));
     assert_eq!(opposite("latency p99 >= 1s").as_deref(), Some("latency p99 < 1s"));
     assert_eq!(opposite("rate within 5% of recorded"), None);
+}
+
+#[test]
+fn an_act_and_a_figure_of_a_probe_are_read() {
+    let read = |text: &str| Expectation::parse(text).unwrap();
+    let cold = read("latency p99 < 2s over 10s in act cold");
+    assert_eq!((cold.clauses.act, cold.metric), (Some(ActName::Cold), MetricName::Latency));
+    assert!(!cold.clauses.are_of_the_replay() && !cold.clauses.are_of_the_whole());
+    let figure = read(" n.x{a=\"b in c\"} <= -1.5 over 3s in act canary ");
+    assert_eq!((figure.metric, figure.figure.as_str()), (MetricName::Probe, "n.x{a=\"b in c\"}"));
+    assert_eq!(figure.compared(), Some((Comparison::AtMost, -1.5)));
+    assert_eq!(figure.clauses.act, Some(ActName::Canary));
+    assert_eq!(figure.clauses.over, Some(Duration::from_secs(3)));
+    assert_eq!(figure.text, "n.x{a=\"b in c\"} <= -1.5 over 3s in act canary");
+}
+
+#[test]
+fn a_warm_up_is_always_that_of_the_act_cold() {
+    for text in ["warmup < 10m", "warmup <= 600s in act cold"] {
+        let read = Expectation::parse(text).unwrap();
+        assert_eq!((read.metric, read.clauses.act), (MetricName::Warmup, Some(ActName::Cold)));
+        assert_eq!(read.compared().map(|(_, ns)| ns), Some(6e11), "{text}");
+        assert!(Expectation::option(text).is_err());
+    }
+}
+
+/// Only the load of the replay bounds how late the replay may be.
+#[test]
+fn a_bound_of_another_act_is_none_of_the_replay() {
+    let bound = |text: &str| tightest_latency(&[Expectation::parse(text).unwrap()]);
+    assert_eq!(bound("latency p99 < 250ms in act cold"), None);
+    assert_eq!(bound("latency p99 < 250ms in act replay"), bound("latency p99 < 250ms"));
+}
+
+#[test]
+fn a_load_without_a_scenario_has_neither_acts_nor_probes() {
+    for text in ["redis.clients < 9", "errors < 1% in act cold"] {
+        let told = Expectation::option(text).unwrap_err().to_string();
+        assert!(told.contains("has no acts and no probes"), "{told}");
+    }
+    let told = Expectation::option("errors < 1").unwrap_err().to_string();
+    assert!(told.contains("(character 10 of `errors < 1`)"), "{told}");
+    assert!(Expectation::option("errors < 1%").is_ok());
 }

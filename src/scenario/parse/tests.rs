@@ -79,6 +79,7 @@ stage:
   body_limit: 1MiB
   block_per_byte: 2us
   stall: { at: 10s, length: 2s }
+  capacity: 900/s
   answers: halved
   retry_storm: { beyond: 8, adds: 60ms }
 ",
@@ -110,7 +111,7 @@ stage:
     assert_eq!(stage.stall, Some(stall));
     let storm = RetryStorm { beyond: 8, adds: Duration::from_millis(60) };
     assert_eq!(stage.retry_storm, Some(storm));
-    assert_eq!(stage.answers, Some(OtherAnswers::Halved));
+    assert_eq!((stage.answers, stage.capacity), (Some(OtherAnswers::Halved), Some(900)));
 }
 
 #[test]

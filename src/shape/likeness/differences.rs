@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::shape::contents::series::plateau;
-use crate::shape::floor::{Floors, dispersion};
+use crate::shape::floor::{FACTOR, Floors, dispersion};
 use crate::shape::judged::{Judged, Kind};
 use crate::shape::likeness::{Input, Side};
 use crate::shape::metrics::scale_of_ms;
@@ -282,6 +282,9 @@ fn distinct(profile: &Profile) -> u64 {
     as_index(all.round()) as u64
 }
 
+/// A tolerance of the amount that is told: so much may be missing in a load that passes.
+const TOLD_AMOUNT: f64 = 0.02;
+
 /// What limits the verdict, in sentences.
 pub(super) fn limits(input: &Input, shift_ns: i64) -> Vec<String> {
     let mut limits = Vec::new();
@@ -299,6 +302,14 @@ pub(super) fn limits(input: &Input, shift_ns: i64) -> Vec<String> {
         limits.push(format!(
             "requests were not set against each other one by one ({why}): {allowed}"
         ));
+        let amount = input.floors.total * FACTOR;
+        if amount > TOLD_AMOUNT {
+            limits.push(format!(
+                "so few clients differ in number by chance: up to {} more or fewer requests are \
+                 not told from none",
+                format_share(amount)
+            ));
+        }
     }
     if shift_ns.unsigned_abs() >= 10_000_000 {
         let by = format_duration(rounded(Duration::from_nanos(shift_ns.unsigned_abs())));

@@ -16,7 +16,8 @@ use crate::summary::evidence::is_large;
 pub const SYN_RETRY: Duration = Duration::from_millis(900);
 
 /// A first byte this late, or none at all, counts as slow when new and reused connections are
-/// compared.
+/// compared. The handshake of TLS counts with it: the kernel takes a connection that waits to be
+/// accepted, and only what its server has to say is late.
 pub const SLOW_ANSWER: Duration = Duration::from_millis(500);
 
 /// Distinct banners kept; further ones are counted under [`OTHER_BANNERS`]. A limit has one text,
@@ -35,8 +36,10 @@ pub struct Openings {
     pub turned_away: BTreeMap<TurnedAway, u64>,
     /// What was said while turning away, with counts.
     pub banners: BTreeMap<String, u64>,
-    /// Time to connect, of the first connection of each session's connection, ns.
+    /// Time to connect, without TLS, of the first opening of each connection, ns.
     pub connect: Histogram<u64>,
+    /// How long shaking hands took, of every connection with TLS, ns.
+    pub handshake: Histogram<u64>,
     /// Connects that needed a second SYN.
     pub syn_retries: u64,
     /// Small requests of any touch.
@@ -122,11 +125,14 @@ impl Openings {
         // A later opening on the same connection waits for the previous answer first, so that
         // its wait is no connect time.
         if let (true, 0, Some(from), Some(to)) =
-            (sample.opened, arrival.seq, sample.dispatched, sample.connected)
+            (sample.opened, arrival.seq, sample.dispatched, sample.established)
         {
             let connect = to.saturating_sub(from);
             record_time(&mut self.connect, nanoseconds(connect));
             self.syn_retries += u64::from(connect >= SYN_RETRY);
+        }
+        if let Some(handshake) = sample.handshake() {
+            record_time(&mut self.handshake, nanoseconds(handshake));
         }
         self.add_wait(arrival, sample);
     }
@@ -141,6 +147,7 @@ impl Openings {
             self.count_banner(banner, count);
         }
         histograms::merge(&mut self.connect, &other.connect);
+        histograms::merge(&mut self.handshake, &other.handshake);
         self.syn_retries += other.syn_retries;
         self.all.merge(other.all);
         self.warm.merge(other.warm);
@@ -152,7 +159,9 @@ impl Openings {
             return;
         }
         let hung = sample.first_byte.is_none() && sample.fate == Fate::TimedOut;
-        let late = sample.first_byte.is_some_and(|at| at.saturating_sub(sent) >= SLOW_ANSWER);
+        let shaking = sample.handshake().unwrap_or_default();
+        let wait = sample.first_byte.map(|at| at.saturating_sub(sent));
+        let late = wait.is_some_and(|wait| wait.saturating_add(shaking) >= SLOW_ANSWER);
         let waits = Waits { requests: 1, slow: u64::from(hung || late) };
         self.all.of(sample).merge(waits);
         if arrival.touch != Touch::First {
@@ -174,6 +183,7 @@ impl Default for Openings {
             turned_away: BTreeMap::new(),
             banners: BTreeMap::new(),
             connect: coarse_times(),
+            handshake: coarse_times(),
             syn_retries: 0,
             all: Compared::default(),
             warm: Compared::default(),
@@ -244,8 +254,40 @@ mod tests {
         let arrival = arrival(0, Duration::ZERO);
         let mut sample = answered(&arrival, Duration::from_millis(1));
         openings.add(&arrival, &sample);
-        sample.connected = Some(Duration::from_millis(1_030));
+        sample.established = Some(Duration::from_millis(1_030));
         openings.add(&arrival, &sample);
         assert_eq!((openings.tried, openings.syn_retries), (2, 1));
+    }
+
+    /// The kernel takes what its server does not accept, and that server shakes hands late. It lost
+    /// no packet, and it is not quick because its answer, at last, was.
+    #[test]
+    fn a_handshake_is_no_connect_and_a_slow_one_is_a_slow_answer() {
+        let millis = Duration::from_millis;
+        let arrival = arrival(0, Duration::ZERO);
+        let shaken = |took: Duration, seq| {
+            let quick = answered(&arrival, millis(1));
+            let at = |moment: Option<Duration>| moment.map(|moment| moment + took);
+            let sample = Sample {
+                secured: at(quick.established),
+                connected: at(quick.connected),
+                sent: at(quick.sent),
+                first_byte: at(quick.first_byte),
+                ..quick
+            };
+            let mut openings = Openings::default();
+            openings.add(&Arrival { seq, ..arrival.clone() }, &sample);
+            let lengths = [openings.connect.len(), openings.handshake.len()];
+            let tenths = (openings.handshake.max() + 50_000_000) / 100_000_000;
+            (lengths, tenths, openings.syn_retries, openings.all.first.slow)
+        };
+        assert_eq!(shaken(millis(1_200), 0), ([1, 1], 12, 0, 1));
+        // A later one may have waited for an answer; its handshake has not.
+        assert_eq!(shaken(millis(300), 7), ([0, 1], 3, 0, 0));
+        let mut plain = Openings::default();
+        plain.add(&arrival, &answered(&arrival, millis(1)));
+        let mut merged = Openings::default();
+        merged.merge(&plain);
+        assert_eq!([merged.connect.len(), merged.handshake.len()], [1, 0]);
     }
 }

@@ -5,7 +5,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::act::capacity::seen::{Capacity, Ended, Moved, Outcome as TrialOutcome};
+use crate::act::capacity::seen::{Capacity, Ended, Moved, Outcome as TrialOutcome, Trial};
 use crate::probe::record::SeriesKind;
 use crate::units::{format_counted, format_duration, format_rate, trim_zeros};
 use crate::verdict::watch::{NEAR, STILL};
@@ -66,19 +66,30 @@ fn title(seen: &Capacity, ended: Ended) -> String {
             format!("only {load} is held; {then}")
         }
         (Ended::Found, _) => format!("{load}; {then}"),
-        (Ended::Max, _) => {
+        (Ended::Max, failed) => {
             let by = seen.asked.max_by.as_deref().unwrap_or("`max` of the act");
-            format!("at least {load}, not searched further: {by}")
+            let failed = failed.map(|failed| multiple(seen, failed));
+            let below = failed.map(|failed| format!(" and less than {failed} ×"));
+            let below = below.unwrap_or_default();
+            format!("at least {load}{below}, not searched further: {by}")
         }
-        (Ended::Generator, _) => format!("at least {load}: the generator ended first"),
-        (Ended::Time, Some(failed)) => {
+        (_, Some(failed)) => {
             let failed = multiple(seen, failed);
-            format!("{load} or more, and less than {failed} ×: the time was over; {then}")
+            format!("{load} or more, and less than {failed} ×: {}; {then}", ended_by(ended))
         }
-        (Ended::Time, None) => format!("at least {load}: the time was over"),
-        (Ended::Stopped, _) => format!("at least {load}: the run was stopped"),
-        (Ended::Lowest | Ended::Trials | Ended::Broken, _) => {
-            format!("at least {load}: the search broke off")
+        (_, None) => format!("at least {load}: {}", ended_by(ended)),
+    }
+}
+
+/// What ended a search before it had found a limit.
+fn ended_by(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Generator => "the generator ended first",
+        Ended::Unjudged => "what is expected cannot be told of a trial",
+        Ended::Time => "the time was over",
+        Ended::Stopped => "the run was stopped",
+        Ended::Found | Ended::Max | Ended::Lowest | Ended::Trials | Ended::Broken => {
+            "the search broke off"
         }
     }
 }
@@ -98,6 +109,7 @@ fn nothing_held(seen: &Capacity, ended: Ended) -> String {
     let peak = peak(seen);
     match (ended, seen.failed) {
         (Ended::Generator, _) => "no load was produced: the generator ended first".to_owned(),
+        (Ended::Unjudged, None) => format!("no load could be judged: {}", ended_by(ended)),
         (Ended::Lowest, Some(failed)) => {
             format!("not even {} × {peak} is held", multiple(seen, failed))
         }
@@ -161,6 +173,7 @@ fn evidence(seen: &Capacity) -> Vec<String> {
         time(seen.base.stretch_ns[0]),
     )];
     told.extend(first_failure(seen));
+    told.extend(unjudged(seen));
     told.extend(coarseness(seen));
     let first = cause(seen);
     let also = seen.moved.iter().filter(|moved| first.is_some_and(|first| first != *moved));
@@ -191,6 +204,12 @@ fn first_failure(seen: &Capacity) -> Option<String> {
     let mut of = seen.trials.iter().filter(|trial| is_it(trial.load));
     let trial = of.find(|trial| trial.outcome == TrialOutcome::Failed)?;
     Some(format!("at {} × {}", multiple(seen, failed), trial.reason))
+}
+
+/// Why what is expected could not be told of the last trial of which it could not be.
+fn unjudged(seen: &Capacity) -> Option<String> {
+    let is_it = |trial: &&Trial| trial.outcome == TrialOutcome::Unjudged;
+    seen.trials.iter().rev().find(is_it).map(|trial| trial.reason.clone())
 }
 
 /// Sessions are cloned whole: where few carry the load, its multiples are coarse.
@@ -246,7 +265,7 @@ fn trials(seen: &Capacity) -> String {
         time(last.saturating_sub(first)),
         count(TrialOutcome::Held),
         count(TrialOutcome::Failed),
-        count(TrialOutcome::Spoiled)
+        count(TrialOutcome::Spoiled) + count(TrialOutcome::Unjudged)
     )
 }
 
@@ -255,6 +274,9 @@ fn advice(seen: &Capacity, ended: Ended, outcome: Outcome) -> String {
         (Outcome::Pass, _) => String::new(),
         (_, Ended::Generator) => "Generate from a machine of its own, or from a larger one, and \
                                   rehearse again; `tolerance: ci` allows for shared machines."
+            .into(),
+        (_, Ended::Unjudged) => "Set a longer `trial` of the act, so that it holds what the \
+                                 expectation asks for, or a scenario of its own without it."
             .into(),
         (Outcome::Fail, _) => match cause(seen) {
             Some(moved) => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::act::cold::compare::{Comparison, Produced};
 use crate::act::cold::warming::{Ratio, Warming, warming};
 use crate::act::cold::{Bounds, Cold};
+use crate::drive::clock::nanoseconds;
 use crate::shape::Fault;
 use crate::stats::counts::as_f64;
 use crate::units::{format_duration, format_share};
@@ -30,6 +31,13 @@ pub fn judge(evidence: &Cold) -> Vec<Finding> {
     let mut findings = vec![start(evidence)];
     findings.push(forecast(evidence));
     findings
+}
+
+/// Whether a cold start is as fast as a warm one after a time at the latest: what is said of it,
+/// were that all that the scenario asks of it.
+pub fn warm_within(evidence: &Cold, limit: Duration) -> Finding {
+    let bounds = Bounds { warmup_ns: nanoseconds(limit), slo_ns: None, ..evidence.bounds };
+    start(&Cold { bounds, forecast: None, ..evidence.clone() })
 }
 
 fn start(evidence: &Cold) -> Finding {

@@ -1,11 +1,15 @@
 //! Errors that no other finding explains.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use crate::stats::counts::as_f64;
+use crate::stats::shares::{Share, wilson};
 use crate::summary::evidence::errors::ErrorClass;
+use crate::summary::{Route, Summary};
 use crate::units::{format_count, format_counted, format_share};
 use crate::verdict::detectors::DetectorInput;
+use crate::verdict::detectors::differing::{MORE_ROUTES, and_more, confidence, named};
 use crate::verdict::{Finding, Outcome, finding};
 
 /// Stable name.
@@ -49,6 +53,10 @@ pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Fi
     let beyond =
         if input.facts.origin.is_recorded() { " that production did not have" } else { "" };
     if count < MIN_ERRORS || share <= MAX_SHARE {
+        let explains = connection_limit.outcome == Outcome::Fail;
+        if let Some(found) = lost(input.summary).filter(|_| !explains) {
+            return found;
+        }
         let title = format!("{amount} ended in an error{beyond}{beside}");
         let mut found = finding(CHECK, Outcome::Pass, title);
         found.evidence = evidence(&classes);
@@ -66,6 +74,29 @@ pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Fi
                     which it begins."
         .into();
     found
+}
+
+/// Routes whose requests had no answer, though all errors together are few: one that is seldom
+/// asked for may be gone. Other statuses of a route are compared with the recorded ones elsewhere.
+fn lost(summary: &Summary) -> Option<Finding> {
+    let confidence = confidence(summary.routes.len());
+    let share = |route: &Route| Share { part: route.lost, whole: route.arrivals - route.unsent };
+    let is_found =
+        |route: &Route| route.lost >= MIN_ERRORS && wilson(share(route), confidence)[0] > MAX_SHARE;
+    let mut routes: Vec<_> = summary.routes.iter().filter(|(_, route)| is_found(route)).collect();
+    routes.sort_by_key(|(_, route)| Reverse(route.lost));
+    let told = |(name, route): &(&Arc<str>, &Route)| {
+        let Share { part, whole } = share(route);
+        let (part, whole) = (format_count(part), format_counted(whole, "request", "requests"));
+        format!("{name}: {part} of {whole} had no answer")
+    };
+    let (first, rest) = routes.split_first()?;
+    let mut found = finding(CHECK, Outcome::Fail, told(first) + &and_more(rest.len()));
+    found.evidence = named(rest.iter().map(told), MORE_ROUTES);
+    found.advice = "Ask for such a route by hand: what serves it may be gone, or out of reach of \
+                    what stands before it."
+        .into();
+    Some(found)
 }
 
 fn unsent(input: &DetectorInput) -> u64 {

@@ -18,6 +18,8 @@ pub struct Baseline {
     pub values: BTreeMap<String, f64>,
     /// The same by route.
     pub routes: BTreeMap<String, BTreeMap<String, f64>>,
+    /// It has more routes than it tells one by one.
+    pub hides: bool,
 }
 
 /// What a value is found by, such as `latency p99` or `errors`.
@@ -40,6 +42,13 @@ impl Baseline {
         let values = match &expectation.clauses.route {
             None => &self.values,
             Some(pattern) => {
+                let is_one = !pattern.contains('*') && !pattern.starts_with('/');
+                if self.hides && !is_one {
+                    return Err(format!(
+                        "the baseline has more routes than it tells one by one, and some of the \
+                         others may fit {pattern}, too"
+                    ));
+                }
                 let mut found = self.routes.iter().filter(|(name, _)| fits(pattern, name));
                 match (found.next(), found.next()) {
                     (Some((_, values)), None) => values,

@@ -38,6 +38,7 @@ fn headline(driven: &Driven) -> String {
         summary,
         health,
         expectations: &[],
+        baseline: None,
         interrupted: false,
     })
     .headline

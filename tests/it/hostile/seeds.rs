@@ -20,11 +20,14 @@ use peakhour::recording::file::writer::RecordingWriter;
 use peakhour::recording::jsonl::write_line;
 use peakhour::recording::ledger::Ledger;
 use peakhour::recording::stored::spool::Spool;
+use peakhour::report::model::Report;
 
 use super::literals::LITERALS;
 use super::readers::script;
 use crate::capture_mutations::{captures, unpacked};
 use crate::exchanges::{header, plain};
+use crate::report_sample::full::full;
+use crate::report_sample::{failing, invalid, passing};
 use crate::support::{corpus, root};
 
 /// Most bytes of a seed: small ones are mutated more thoroughly.
@@ -70,6 +73,11 @@ fn all() -> Seeds {
         }
     }
     recordings(&mut seeds);
+    for report in [passing(), failing(), invalid(), full()] {
+        // Seconds of a run are all alike.
+        let report = Report { series: Vec::new(), ..report };
+        seeds.entry("run").or_default().push(serde_json::to_vec(&report).unwrap());
+    }
     for seeds in seeds.values_mut() {
         seeds.sort();
         seeds.dedup();
@@ -331,7 +339,7 @@ fn recording(exchanges: &[Exchange]) -> Vec<u8> {
 }
 
 /// Writes all seeds below `folder`, a folder a reader.
-pub(crate) fn write(folder: &Path, readers: &[&str]) {
+pub(crate) fn write(folder: &Path, readers: impl Iterator<Item = &'static str>) {
     for reader in readers {
         let folder = folder.join(reader);
         fs::create_dir_all(&folder).unwrap();

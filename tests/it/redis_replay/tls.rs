@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::certificates::Authority;
 use crate::record_tls::authority;
 use crate::redis_replay::{Hand, counted, line, run};
+use crate::run_tls::handshakes_timed;
 use crate::servers::{self, Server};
 use crate::support::peakhour;
 
@@ -75,6 +76,7 @@ fn pipelines_go_to_a_redis_inside_of_tls() {
     let of = |name: &str| report["totals"][name].as_u64().unwrap_or_default();
     let handshakes = ["tls_handshakes", "tls_resumed", "tls_recorded_resumed", "tls_not_resumed"];
     assert_eq!(handshakes.map(of), [3, 3, 3, 0], "{told}");
+    assert_eq!(handshakes_timed(&report), Some(6), "{}", report["figures"]["parts"]);
 }
 
 /// Who asks for a certificate gets it; who is not trusted, or speaks no TLS, gets nothing at all.

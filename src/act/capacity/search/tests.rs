@@ -119,6 +119,35 @@ fn a_late_generator_is_no_evidence_and_ends_the_search_when_it_stays_late() {
     assert_eq!((ended, found), (Ended::Generator, Bracket::default()));
 }
 
+/// The twin of a generator that is late: the load is produced, and nothing can be told of it.
+#[test]
+fn what_cannot_be_judged_is_told_from_a_late_generator() {
+    let options = CapacityOptions::default();
+    let (found, ended, trials) = searched(&options, |_| Outcome::Unjudged);
+    assert_eq!((ended, found), (Ended::Unjudged, Bracket::default()));
+    assert_eq!(trials.len(), MAX_SPOILED as usize);
+    let mut count = 0;
+    let (_, ended, _) = searched(&options, |_| {
+        count += 1;
+        if count == 1 { Outcome::Unjudged } else { Outcome::Spoiled }
+    });
+    assert_eq!(ended, Ended::Generator);
+}
+
+/// A plan in the middle of two may be over a limit that both keep.
+#[test]
+fn a_highest_load_that_is_lowered_within_the_bracket_ends_the_search() {
+    let mut options = CapacityOptions::default();
+    let trial = |load, outcome| Trial { load, outcome, ..Trial::default() };
+    let mut trials = vec![trial(2.0, Outcome::Held)];
+    trials.extend([(); 2].map(|()| trial(4.0, Outcome::Failed)));
+    assert_eq!(next(&trials, &options), Step::Try(2.828));
+    options.max = 2.0;
+    assert_eq!(next(&trials, &options), Step::Try(2.0), "by the majority");
+    trials.push(trial(2.0, Outcome::Held));
+    assert_eq!(next(&trials, &options), Step::Done(Ended::Max));
+}
+
 #[test]
 fn a_limit_that_moves_is_decided_by_the_majority_and_told_as_noisy() {
     let options = CapacityOptions::default();

@@ -231,7 +231,7 @@ impl Exchanges {
                 true
             }
             (_, Some((answer, body))) if !is_client && !body.is_ended => {
-                answer.body(bytes, &mut self.kept, turn.pressed);
+                answer.body(bytes, &mut self.kept, (turn.pressed, &mut *turn.ledger));
                 answer.last_ns = at_ns;
                 true
             }

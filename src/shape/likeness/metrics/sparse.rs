@@ -5,11 +5,13 @@
 //! less apart than what can be told from another load, and the verdict claims nothing below it.
 
 use crate::shape::MetricOutcome;
-use crate::shape::floor::{EVENEST, LEAST_SESSIONS, TAIL};
+use crate::shape::floor::{EVENEST, FACTOR, LEAST_SESSIONS, TAIL};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, STEPS, counts};
 use crate::shape::likeness::Input;
-use crate::shape::likeness::metrics::{at_most, band, ceiling, clients, supported, with_floor};
+use crate::shape::likeness::metrics::{
+    at_most, band, band_of_estimates, ceiling, clients, supported, three_digits, with_floor,
+};
 use crate::shape::metrics::{EVEN, Evaluated, MIN_WINDOWS, scale_of_ms};
 use crate::shape::profile::minutes::Minutes;
 use crate::stats::counts::as_f64;
@@ -67,6 +69,15 @@ pub(super) fn leave_to_wider_windows(judged: &mut Judged, input: &Input) {
     (metric.value, metric.ratio) = (None, None);
     metric.outcome = MetricOutcome::NotEvaluable;
     metric.note = String::from("most windows have no request: bursts are told in wider ones");
+}
+
+/// How many times its floor the curve of two samples of one law is apart at most. The floor is what
+/// a mean of windows is expected to be, and a mean of many is near that: those of one window
+/// scatter by 0.76 of their mean, and what is known of the dispersion by as much as of `3 / n`, of
+/// which the floor has the root. Together that is `1.15 / √n`, three times of which chance hardly
+/// reaches; of few windows, it is what is tolerated everywhere.
+fn times_the_floor(windows: usize) -> f64 {
+    (1.0 + 3.0 * 1.15 / as_f64(windows.max(1) as u64).sqrt()).min(FACTOR)
 }
 
 /// Both loads in windows of one length.
@@ -131,7 +142,8 @@ impl<'a> Scale<'a> {
             wape(first, second).ok_or_else(|| "there is nothing to compare".into())
         };
         let value = supported(apart(), floor, ceiling::WAPE);
-        let gate = at_most(self.input.tolerances.wape, floor);
+        let chance = three_digits(floor * times_the_floor(self.whole[0].min(self.whole[1])));
+        let gate = Gate::AtMost(self.input.tolerances.wape.max(chance));
         with_floor(counts(self.ms(), &self.named("WAPE"), "%", value, gate), floor)
     }
 
@@ -177,8 +189,8 @@ impl<'a> Scale<'a> {
             };
             Ok(after.max(EVEN) / before.max(EVEN))
         };
-        let value = supported(ratio(), floor, ceiling::RATIO);
-        let gate = Gate::Band(band(self.input.tolerances.dispersion, floor));
+        let value = supported(ratio(), floor, ceiling::DISPERSION);
+        let gate = Gate::Band(band_of_estimates(self.input.tolerances.dispersion, floor));
         let metric = metric(&self.named("IDC ratio"), "", value, gate);
         with_floor(Judged { kind: Kind::Burst(self.ms()), metric }, floor)
     }

@@ -114,6 +114,12 @@ fn what_the_generator_or_the_time_ended_is_not_known() {
     for ended in [Ended::Stopped, Ended::Broken, Ended::Trials] {
         assert_eq!(judge(&seen(ended, Some(2.0), None)).outcome, Outcome::Unknown, "{ended:?}");
     }
+    // What was bracketed stays so.
+    let said = judge(&seen(Ended::Generator, Some(2.0), Some(4.0)));
+    let expected = "2 × the recorded peak (1\u{202f}000/s) or more, and less than 4 ×: the \
+                    generator ended first; ";
+    assert!(said.title.starts_with(expected), "{}", said.title);
+    assert_eq!(said.outcome, Outcome::Unknown);
     // What failed for sure stays so, however the search ended.
     assert_eq!(judge(&seen(Ended::Stopped, None, Some(1.0))).outcome, Outcome::Fail);
     let untried =
@@ -124,6 +130,23 @@ fn what_the_generator_or_the_time_ended_is_not_known() {
         (Outcome::Unknown, "no load was tried: the window holds 3 s")
     );
     assert_eq!(judge(&Capacity::default()).outcome, Outcome::Unknown, "nothing is no pass");
+}
+
+/// A clause that a trial cannot answer is no fault of the generator.
+#[test]
+fn expectations_that_a_trial_cannot_answer_are_told_as_such() {
+    let mut seen = seen(Ended::Unjudged, None, None);
+    seen.trials = vec![Trial {
+        reason: "not known: `errors < 1% with >= 9999 samples`: 500 samples".to_owned(),
+        ..trial(1.0, TrialOutcome::Unjudged, 10)
+    }];
+    let said = judge(&seen);
+    assert_eq!(said.outcome, Outcome::Unknown);
+    assert!(said.title.starts_with("no load could be judged: what is expected"), "{}", said.title);
+    let evidence = said.evidence.join("\n");
+    assert!(evidence.contains("with >= 9999 samples`: 500 samples"), "{evidence}");
+    assert!(evidence.contains("0 did not, 1 were no evidence"), "{evidence}");
+    assert!(said.advice.contains("a longer `trial`"), "{}", said.advice);
 }
 
 #[test]

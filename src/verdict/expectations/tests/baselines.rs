@@ -20,6 +20,7 @@ fn a_baseline_is_held_against_and_never_where_it_was_another_load() {
         refused: None,
         values: values(40.0),
         routes: BTreeMap::from([("GET /item/*".to_owned(), values(60.0))]),
+        hides: false,
     };
     for (line, outcome, told) in [
         ("latency p50 < 1.5x baseline", Outcome::Pass, "; baseline 40 ms"),
@@ -34,6 +35,10 @@ fn a_baseline_is_held_against_and_never_where_it_was_another_load() {
         assert_eq!(checked.outcome, outcome, "{line}: {}", checked.actual);
         assert!(checked.actual.contains(told), "{line}: {}", checked.actual);
     }
+    let hiding = Baseline { hides: true, ..baseline.clone() };
+    let checked = against("latency p50 < baseline for route /item/*", Some(&hiding));
+    assert_eq!(checked.outcome, Outcome::Unknown, "others may fit, too");
+    assert!(checked.actual.contains("some of the others may fit"), "{}", checked.actual);
     let refused = Some("facts.fingerprint was a and is b: other bytes".to_owned());
     let other = Baseline { refused, ..baseline };
     let checked = against("latency p50 < 9x baseline", Some(&other));
