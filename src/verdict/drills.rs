@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use crate::scenario::expectation::Expectation;
 use crate::verdict::acts::capacity;
 use crate::verdict::headline::drills_headline;
 use crate::verdict::judge::JudgeInput;
@@ -12,10 +13,12 @@ use crate::verdict::{CheckedExpectation, Outcome, RunOutcome, Verdict};
 pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
     let mut findings = input.drills.to_vec();
     let searched = findings.iter().any(|each| each.check == capacity::CHECK);
-    let why = if searched {
-        "held against each trial of the act `capacity`"
-    } else {
-        "not judged: nothing was replayed"
+    let why = |each: &Expectation| {
+        if searched && each.is_told_by_load() {
+            "held against each trial of the act `capacity`"
+        } else {
+            "not judged: nothing was replayed"
+        }
     };
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     let around = &input.around;
@@ -26,7 +29,7 @@ pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
             around.check(each).unwrap_or_else(|| CheckedExpectation {
                 text: each.text.clone(),
                 outcome: Outcome::Unknown,
-                actual: why.to_owned(),
+                actual: why(each).to_owned(),
             })
         })
         .collect();
@@ -60,7 +63,6 @@ mod tests {
     use crate::act::{Evidence, Performed};
     use crate::scenario::Tier;
     use crate::scenario::acts::ActName;
-    use crate::scenario::expectation::Expectation;
     use crate::verdict::expectations::around::Around;
     use crate::verdict::finding;
     use crate::verdict::judge::judge;
