@@ -243,7 +243,7 @@ pub struct Sample {
     pub drift: Duration,
     /// Picked up by the pacer (`t_disp`); later than `due` and `drift` by our own fault only.
     pub dispatched: Option<Duration>,
-    /// The target took the connection that was opened for it (`t_tcp`); `None` on one that was open.
+    /// The target took the connection that was opened for it (`t_tcp`); `None` where one was open.
     pub established: Option<Duration>,
     /// TLS is spoken on that connection (`t_tls`): hands were shaken since `established`.
     pub secured: Option<Duration>,
