@@ -52,16 +52,23 @@ fn a_prometheus_holds_the_numbers_of_the_run() {
         ("peakhour_run_exit_code", &report["exit_code"]),
     ] {
         let found = query(prometheus.port, name);
+        let [found] = &found[..] else { panic!("{name}: {found:?}") };
         assert_eq!(found["value"][1], value.to_string(), "{name}: {found}");
         let labels = &found["metric"];
         assert_eq!(labels["git_commit"], "4f1c2aa");
         assert_eq!(labels["scenario"], report["scenario"]);
         assert!(labels["run"].as_str().unwrap().starts_with("load-of-127.0.0.1"), "{labels}");
     }
+    // What goes up and down ended with the run: nothing is drawn beyond it.
+    for name in ["peakhour_requests_in_flight", "peakhour_latency_p99_seconds"] {
+        assert_eq!(query(prometheus.port, name), Vec::<Value>::new());
+    }
+    let before = "last_over_time(peakhour_requests_in_flight[5m])";
+    assert_eq!(query(prometheus.port, before).len(), 1, "it was there");
 }
 
-/// The only series of a name, as an instant query answers it.
-fn query(port: u16, name: &str) -> Value {
+/// The series that an instant query finds.
+fn query(port: u16, name: &str) -> Vec<Value> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     let path = format!("/api/v1/query?query={name}");
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").unwrap();
@@ -69,9 +76,7 @@ fn query(port: u16, name: &str) -> Value {
     stream.read_to_string(&mut answer).unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1;
     let answer: Value = serde_json::from_str(body).unwrap();
-    let found = answer["data"]["result"].as_array().unwrap();
-    assert_eq!(found.len(), 1, "{name}: {answer}");
-    found[0].clone()
+    answer["data"]["result"].as_array().unwrap_or_else(|| panic!("{answer}")).clone()
 }
 
 /// A receiver of OTLP, which answers with these statuses in turn and then with the last one again.
@@ -153,6 +158,31 @@ fn a_system_that_fails_costs_numbers_and_not_the_run() {
         assert_eq!(report["totals"]["answered"], REQUESTS);
         assert_eq!(ran.code, i32::try_from(report["exit_code"].as_i64().unwrap()).unwrap());
     }
+}
+
+#[test]
+fn a_system_that_is_busy_as_the_run_ends_is_asked_again() {
+    let Some(target) = target() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (port, received) = receiver(&[503, 200]);
+    let out = format!("otlp=http://127.0.0.1:{port}/?token=s3cret");
+    let ran = load(folder.path(), target.port, &["--out", &out], &[]);
+    let bodies: Vec<Value> = received.try_iter().map(|(_, body)| body).collect();
+    assert!(bodies.len() >= 2, "{}", ran.stderr);
+    assert!(ran.stderr.contains("it answers with status 503"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains(" lost on the way"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("s3cret") && !ran.stdout.contains("s3cret"));
+}
+
+#[test]
+fn one_secret_is_for_one_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = ("PEAKHOUR_OUT_AUTHORIZATION", "Bearer s3cret-token");
+    let outs = ["--out", "otlp=http://127.0.0.1:1", "--out", "remote-write=http://127.0.0.2:1"];
+    let ran = load(folder.path(), 1, &outs, &[token]);
+    assert_eq!(ran.code, 104, "{}", ran.stderr);
+    assert!(ran.stderr.contains("127.0.0.1:1 and 127.0.0.2:1"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("s3cret"));
 }
 
 #[test]

@@ -63,11 +63,14 @@ fn the_end_is_told_and_nothing_is_drawn_beyond_it() {
     let [first, last, over] = &only[..] else { panic!("{only:?}") };
     assert!(first.unix_ns < last.unix_ns && last.unix_ns < over.unix_ns);
     assert_eq!(first.since_unix_ns, last.since_unix_ns);
-    assert_eq!(values(last, "sent_total"), [Some(2.0)], "a counter does not fall");
+    assert_eq!(values(last, "requests_sent_total"), [Some(2.0)], "a counter does not fall");
     let codes = [first, last, over].map(|batch| values(batch, "exit_code"));
     assert_eq!(codes, [vec![], vec![Some(99.0)], vec![]]);
     assert_eq!(values(last, "in_flight"), [Some(0.0)]);
-    assert_eq!((values(over, "in_flight"), values(over, "sent_total")), (vec![None], vec![]));
+    assert_eq!(
+        (values(over, "in_flight"), values(over, "requests_sent_total")),
+        (vec![None], vec![])
+    );
     assert_eq!(export.tally, Tally { sent: 2, lost: 0, refused: 2 });
 }
 
