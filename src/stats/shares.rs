@@ -112,8 +112,8 @@ mod tests {
         assert!(low < 0.0 && high > 0.0);
     }
 
-    /// Agresti's approvals of a prime minister: of 1 600 people 150 no longer did and 86 did now, the
-    /// 95 % interval is 0.02 to 0.06.
+    /// Agresti's approvals of a prime minister: of 1 600 people 150 no longer did and 86 did now,
+    /// the 95 % interval is 0.02 to 0.06.
     #[test]
     fn matched_pairs_have_the_published_interval() {
         let [apart, variance] = net(150, 86, 1_600);

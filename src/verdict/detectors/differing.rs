@@ -100,8 +100,9 @@ pub(super) fn more(ways: Ways) -> Tally {
 ///
 /// What differs by itself does so in both ways: which of two answers to one request was the
 /// recorded one is chance. So the one way must outweigh the other (a sign test), and by more than
-/// it does between one answer of production and the next, as far as such `repeats` are known. By how much those differ in both ways is no measure: they are mostly of
-/// two users, and a replay asks as the same one.
+/// it does between one answer of production and the next, as far as such `repeats` are known. By
+/// how much those differ in both ways is no measure: they are mostly of two users, and a replay
+/// asks as the same one.
 pub(super) fn is_beyond(seen: Tally, repeats: Tally, (least, routes): (f64, usize)) -> bool {
     let by_chance = (1.0 - confidence(routes)) / 2.0;
     let [apart, variance] = net(seen.one, seen.other, seen.whole);
