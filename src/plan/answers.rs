@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::protocol::Protocol;
 use crate::recording::contents::Contents;
 use crate::recording::{Exchange, Response};
-use crate::units::format_counted;
+use crate::units::{format_count, format_counted};
 
 /// What an answer was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,8 +90,9 @@ impl Latest {
         }
         if self.shapeless > 0 {
             warnings.push(format!(
-                "the recorded answers have more than {MAX_SHAPES} sets of JSON fields: those of {} \
-                 are not compared",
+                "the recorded answers have more than {} sets of JSON fields: those of {} are not \
+                 compared",
+                format_count(MAX_SHAPES as u64),
                 format_counted(self.shapeless, "answer", "answers")
             ));
         }

@@ -76,6 +76,29 @@ fn the_whole_of_a_file_is_a_window_too() {
     assert_eq!(plan.count(), 2);
 }
 
+/// What is not remembered of answers is told before anything is sent.
+#[test]
+fn answers_whose_fields_are_not_compared_are_told() {
+    let with_shapes = |shapes: u64| {
+        let exchanges: Vec<Exchange> = (0..4_100)
+            .map(|index| {
+                let mut exchange = plain(index, 0, u32::try_from(index).unwrap());
+                let shape = format!(".: object\nn{}: null", index % shapes);
+                exchange.response.as_mut().unwrap().shape = Some(shape.into());
+                exchange
+            })
+            .collect();
+        planned(&exchanges, "").unwrap().0.warnings
+    };
+    let told = with_shapes(4_100).join(" ");
+    assert!(
+        told.contains("more than 4\u{202f}096 sets of JSON fields: those of 4 answers"),
+        "{told}"
+    );
+    let all = with_shapes(4_096).join(" ");
+    assert!(!all.contains("sets of JSON fields"), "{all}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

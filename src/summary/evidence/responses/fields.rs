@@ -150,6 +150,9 @@ mod tests {
         all.add(&shape, Some(&Contents::default()));
         all.add(&shape, None);
         assert_eq!((all.compared, all.no_json, all.unread, all.known()), (3, 1, 2, 4));
+        let mut twice = all.clone();
+        twice.merge(&all);
+        assert_eq!((twice.compared, twice.no_json, twice.unread), (6, 2, 4));
         let expected = [("a: number", [3, 3]), ("b: string", [1, 0]), ("c: null", [0, 1])];
         assert_eq!(counts(&all), expected.map(|(name, sides)| (name.to_owned(), sides)));
     }
@@ -184,5 +187,8 @@ mod tests {
         assert_eq!((all.shapes.len(), all.others.len()), (MAX_SHAPES, MAX_FIELDS));
         assert_eq!(all.untold, 2 * (5_000 - MAX_SHAPES - MAX_FIELDS) as u64);
         assert!(all.shares().is_none());
+        let mut merged = Fields::default();
+        merged.merge(&all);
+        assert!(merged.shares().is_none(), "nor in what it is a part of");
     }
 }
