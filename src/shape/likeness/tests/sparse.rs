@@ -146,9 +146,9 @@ fn two_hundred_sparse_loads_are_told_from_those_with_a_fault() {
         }
         let mut faults = faults(&other);
         let (name, fault) = faults.swap_remove(usize::try_from(seed).unwrap() % faults.len());
-        let faulty = judge(side(&reference), side(&profiled(&fault)), &CI, Pairs::Never);
-        if failed(&faulty).is_empty() {
-            missed.push((seed, name, faulty.verdict.word()));
+        let broken = judge(side(&reference), side(&profiled(&fault)), &CI, Pairs::Never);
+        if failed(&broken).is_empty() {
+            missed.push((seed, name, broken.verdict.word()));
         }
     }
     assert!(alarms.len() <= 1, "{} false alarms: {alarms:#?}", alarms.len());
