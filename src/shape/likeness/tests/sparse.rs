@@ -133,28 +133,6 @@ fn every_fault_of_a_sparse_load_is_found_beside_a_sample_and_beside_its_own() {
     assert!(likeness.paired && likeness.metrics.iter().all(|each| each.name != "WAPE 1 h"));
 }
 
-/// At most one of two hundred is mistaken, of what is sound and of what is not.
-#[test]
-#[ignore = "takes minutes without optimisation; the nightly job runs it"]
-fn two_hundred_sparse_loads_are_told_from_those_with_a_fault() {
-    let (mut alarms, mut missed) = (Vec::new(), Vec::new());
-    for seed in 0..200_u64 {
-        let (reference, other) = (profiled(&sparse(2 * seed)), sparse(2 * seed + 1));
-        let sound = judge(side(&reference), side(&profiled(&other)), &CI, Pairs::Never);
-        if !matches!(sound.verdict, Verdict::FaithfulWhereTold { .. }) {
-            alarms.push((seed, sound.verdict.word(), failed(&sound).join(", ")));
-        }
-        let mut faults = faults(&other);
-        let (name, fault) = faults.swap_remove(usize::try_from(seed).unwrap() % faults.len());
-        let faulty = judge(side(&reference), side(&profiled(&fault)), &CI, Pairs::Never);
-        if failed(&faulty).is_empty() {
-            missed.push((seed, name, faulty.verdict.word()));
-        }
-    }
-    assert!(alarms.len() <= 1, "{} false alarms: {alarms:#?}", alarms.len());
-    assert!(missed.len() <= 1, "{} missed: {missed:#?}", missed.len());
-}
-
 fn jittered_by(requests: &[Request], seconds: f64) -> Vec<Request> {
     (0_u32..)
         .zip(requests)
