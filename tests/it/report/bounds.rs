@@ -79,7 +79,7 @@ fn a_page_of_too_much_is_small_and_says_what_is_not_on_it() {
     }
     // What is whole says nothing of the kind.
     let page = html::render(&full()).unwrap();
-    for told in ["are in run.json", "is in run.json", "more probes", "are in the tables"] {
+    for told in ["are in run.json", "is in run.json", "more probes", "more are in the tables"] {
         assert!(!page.contains(told), "{told}");
     }
     assert!(page.contains("2 checks passed"));
