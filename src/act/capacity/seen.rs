@@ -1,14 +1,14 @@
 //! What was seen of a capacity, as plain data.
 
+use schemars::JsonSchema;
+
 use crate::probe::record::SeriesKind;
 use crate::stats::kneedle::{Bend, knee};
 use crate::stats::slopes::median;
 use crate::stats::usl::{NoFit, Usl, fit};
 
 /// What the act has seen.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Capacity {
     /// What the scenario asks for.
     pub asked: Asked,
@@ -37,9 +37,7 @@ pub struct Capacity {
 }
 
 /// What the scenario asks for.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Asked {
     /// The multiple that must be held.
     pub at_least: f64,
@@ -62,9 +60,7 @@ pub struct Asked {
 }
 
 /// A load of 1: the busiest stretch of the scenario's window, as the scenario replays it.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Base {
     /// Where the stretch that counts begins and ends, ns since the recording's start.
     pub stretch_ns: [u64; 2],
@@ -75,9 +71,7 @@ pub struct Base {
 }
 
 /// A trial.
-#[derive(
-    Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Trial {
     /// The multiple that was asked for.
     pub load: f64,
@@ -114,15 +108,7 @@ pub struct Trial {
 
 /// What a trial says.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -145,7 +131,7 @@ impl Outcome {
 }
 
 /// An expectation in a trial.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Checked {
     /// As written in the scenario.
     pub text: String,
@@ -156,9 +142,7 @@ pub struct Checked {
 }
 
 /// Why a search ended.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// The limit was found.
@@ -183,7 +167,7 @@ pub enum Ended {
 
 /// A figure of a probe while the highest load that is held was tried, and while the lowest that is
 /// not was.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, JsonSchema)]
 pub struct Moved {
     /// The probe.
     pub probe: String,
