@@ -7,6 +7,7 @@
 //!        └───────────────────────────────────────────────────────────────────────────────┘
 //! ```
 
+mod alike;
 mod cut;
 mod moved;
 pub mod search;
@@ -17,10 +18,11 @@ use std::thread::park_timeout;
 use std::time::Duration;
 
 use crate::act::Ground;
+use crate::act::capacity::alike::Alike;
 use crate::act::capacity::moved::moved;
-use crate::act::capacity::search::{Bracket, Level, Step, bracket, levels, next};
+use crate::act::capacity::search::{Bracket, Level, Step, bracket, levels};
 use crate::act::capacity::seen::{Asked, Base, Capacity, Ended, Outcome, Trial};
-use crate::act::capacity::trial::{Rig, Tried, base, tried};
+use crate::act::capacity::trial::{Rig, Tried, base, requests_of, tried};
 use crate::drive::clock::nanoseconds;
 use crate::plan::busiest::busiest_stretch;
 use crate::scenario::acts::capacity::{CapacityOptions, HIGHEST, LOWEST};
@@ -112,11 +114,13 @@ const NEAR: f64 = 0.9;
 /// Tries loads until the search ends.
 fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
     let began = rig.ground.epoch.now();
+    let mut alike = Alike::default();
     seen.ended = Some(loop {
         if rig.ground.stop.is_requested() {
             break Ended::Stopped;
         }
-        let load = match next(&seen.trials, &rig.options) {
+        let plan = |load: f64| requests_of(rig, load);
+        let load = match alike.next(&seen.trials, &rig.options, plan) {
             Step::Done(ended) => break ended,
             Step::Try(load) => load,
         };

@@ -87,6 +87,12 @@ pub(super) fn base(rig: &Rig<'_>) -> Result<(Base, Facts), String> {
     Ok((Base { stretch_ns: stretch, requests, rate }, facts))
 }
 
+/// How many requests a load comes to; `None` where it cannot be planned.
+pub(super) fn requests_of(rig: &Rig<'_>, load: f64) -> Option<f64> {
+    let (facts, _) = planned(rig, &scenario_of(rig, load)).ok()?;
+    Some(as_f64(facts.arrivals))
+}
+
 /// Longest wait for the last answers of a trial: what comes later has failed any expectation that
 /// a trial of seconds can answer.
 const GRACE: Duration = Duration::from_secs(3);
