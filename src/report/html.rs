@@ -30,6 +30,7 @@ use crate::report::html::tables::Section;
 use crate::report::model::Report;
 use crate::report::text::{clean, mark, verdict_word, worst};
 use crate::shape::{ShapeReport, ShapeVerdict};
+use crate::units::format_counted;
 use crate::verdict::Outcome;
 
 /// The page. Equal reports give equal bytes.
@@ -98,7 +99,7 @@ impl Page<'_> {
         if self.passed.iter().any(|view| view.class == LEFT_OUT) {
             return "Checks that passed".to_owned();
         }
-        format!("{} checks passed", self.passed.len())
+        format!("{} passed", format_counted(self.passed.len() as u64, "check", "checks"))
     }
 
     /// What a verdict means to who decides.

@@ -12,13 +12,13 @@ use crate::verdict::{CheckedExpectation, Outcome, RunOutcome, Verdict};
 /// performed is, and where that cannot be answered, the run is not valid.
 pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
     let mut findings = input.drills.to_vec();
-    let searched = findings.iter().any(|each| each.check == capacity::CHECK);
-    let why = |each: &Expectation| {
-        if searched && each.is_told_by_load() {
-            "held against each trial of the act `capacity`"
-        } else {
-            "not judged: nothing was replayed"
-        }
+    let searched = findings.iter().find(|each| each.check == capacity::CHECK);
+    let searched = searched.map(|found| found.outcome);
+    // A multiple is held where all that is expected is.
+    let by_trials = |each: &Expectation| match searched.filter(|_| each.is_told_by_load()) {
+        Some(Outcome::Pass) => (Outcome::Pass, "holds in the trials of the act `capacity`"),
+        Some(_) => (Outcome::Unknown, "held against each trial of the act `capacity`"),
+        None => (Outcome::Unknown, "not judged: nothing was replayed"),
     };
     findings.sort_by_key(|finding| Reverse(finding.outcome));
     let around = &input.around;
@@ -26,10 +26,9 @@ pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
         .expectations
         .iter()
         .map(|each| {
-            around.check(each).unwrap_or_else(|| CheckedExpectation {
-                text: each.text.clone(),
-                outcome: Outcome::Unknown,
-                actual: why(each).to_owned(),
+            around.check(each).unwrap_or_else(|| {
+                let (outcome, actual) = by_trials(each);
+                CheckedExpectation { text: each.text.clone(), outcome, actual: actual.to_owned() }
             })
         })
         .collect();
@@ -87,6 +86,29 @@ mod tests {
             around: Around { acts, ..Around::default() },
             interrupted: false,
         })
+    }
+
+    /// What is held by a multiple is what is expected, and nothing is said of it where none is.
+    #[test]
+    fn what_a_search_held_is_told_to_hold() {
+        let held = |outcome: Outcome| {
+            let verdict = judge(&JudgeInput {
+                replayed: None,
+                drills: &[finding(capacity::CHECK, outcome, "2 × the recorded peak")],
+                tier: Tier::Standard,
+                expectations: &[
+                    Expectation::parse("errors < 1%").unwrap(),
+                    Expectation::parse("errors < 2x baseline").unwrap(),
+                ],
+                baseline: None,
+                around: Around::default(),
+                interrupted: false,
+            });
+            [0, 1].map(|at: usize| verdict.expectations[at].outcome)
+        };
+        assert_eq!(held(Outcome::Pass), [Outcome::Pass, Outcome::Unknown]);
+        assert_eq!(held(Outcome::Fail), [Outcome::Unknown; 2]);
+        assert_eq!(held(Outcome::Unknown), [Outcome::Unknown; 2]);
     }
 
     #[test]
