@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::redis_replay::{line, url};
 use crate::rehearsal::alone;
 use crate::schema;
-use crate::servers;
+use crate::servers::{self, Server};
 use crate::support::{Ran, peakhour};
 
 /// Twelve seconds of short sessions, `rate` requests a second, at random moments.
@@ -198,17 +198,22 @@ fn record_redis(folder: &Path) {
     fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
 }
 
+/// Redis as target, and as what is watched.
+fn watched(server: &Server) -> String {
+    let url = url(server);
+    format!(
+        "target: {{ url: '{url}', allow: [127.0.0.1] }}\nexpect: [ errors < 1% ]\n\
+         watch:\n  cache: {{ url: '{url}', every: 200ms }}"
+    )
+}
+
 /// A real Redis that takes forty clients, and a probe that counts them: what broke first is named.
 #[test]
 fn what_broke_first_is_named_by_the_probe_that_saw_it() {
     let Some(server) = servers::redis(&["--maxclients", "40"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     record_redis(folder.path());
-    let url = url(&server);
-    let more = format!(
-        "target: {{ url: '{url}', allow: [127.0.0.1] }}\nexpect: [ errors < 1% ]\n\
-         watch:\n  cache: {{ url: '{url}', every: 200ms }}"
-    );
+    let more = watched(&server);
     let act = "max: 8, trial: 4s, run_in: 2s, trials: 1, resolution: 50%";
     let (ran, run) = rehearse_against(folder.path(), act, &more, &[]);
     let found = finding(&run);
@@ -231,11 +236,7 @@ fn where_there_is_room_for_all_nothing_is_named() {
     let Some(server) = servers::redis(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     record_redis(folder.path());
-    let url = url(&server);
-    let more = format!(
-        "target: {{ url: '{url}', allow: [127.0.0.1] }}\nexpect: [ errors < 1% ]\n\
-         watch:\n  cache: {{ url: '{url}', every: 200ms }}"
-    );
+    let more = watched(&server);
     let act = "max: 2, trial: 3s, run_in: 1s, trials: 1";
     let (ran, run) = rehearse_against(folder.path(), act, &more, &[]);
     let title = finding(&run)["title"].as_str().unwrap().to_owned();
