@@ -116,21 +116,20 @@ fn others(changed: &[String]) -> TableView {
     }
 }
 
+/// What is said of a metric, and its figures.
+fn told(judged: &Judged) -> impl Iterator<Item = Cell> + use<> {
+    let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
+    let outcome = Cell { text: outcome, class: cell_class(judged.outcome), order: None };
+    std::iter::once(outcome).chain(cells(judged).map(numeric))
+}
+
 fn metrics(compared: &Compared) -> TableView {
     let row = |judged: &Judged| {
-        let [base, new, change, interval, seen] = cells(judged);
-        let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
-        vec![
-            text(judged.metric.name()),
-            Cell { text: outcome, class: cell_class(judged.outcome), order: None },
-            numeric(base),
-            numeric(new),
-            numeric(change),
-            numeric(interval),
-            numeric(seen),
-            numeric(judged.p.map_or_else(|| "–".to_owned(), |p| format!("{p:.4}"))),
-            Cell { class: "note", ..text(&judged.note) },
-        ]
+        let p = judged.p.map_or_else(|| "–".to_owned(), |p| format!("{p:.4}"));
+        let mut row = vec![text(judged.metric.name())];
+        row.extend(told(judged));
+        row.extend([numeric(p), Cell { class: "note", ..text(&judged.note) }]);
+        row
     };
     TableView {
         caption: "Medians of the runs; p after Holm; the least change that four of five such \
@@ -155,18 +154,10 @@ fn metrics(compared: &Compared) -> TableView {
 /// Each metric of each route.
 fn routes(routes: &Routes) -> TableView {
     let row = |(route, judged): (&str, &Judged)| {
-        let [base, new, change, interval, seen] = cells(judged);
-        let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
-        vec![
-            Cell { class: "route", ..text(&sentence(route)) },
-            text(judged.metric.name()),
-            Cell { text: outcome, class: cell_class(judged.outcome), order: None },
-            numeric(base),
-            numeric(new),
-            numeric(change),
-            numeric(interval),
-            numeric(seen),
-        ]
+        let route = Cell { class: "route", ..text(&sentence(route)) };
+        let mut row = vec![route, text(judged.metric.name())];
+        row.extend(told(judged));
+        row
     };
     TableView {
         caption: "Each route that every run has often enough".to_owned(),
