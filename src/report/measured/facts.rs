@@ -85,7 +85,8 @@ pub(super) fn conditions(report: &Report) -> Vec<Fact> {
     add(Condition::Version, "tool_version", report.tool_version.clone());
     // Whether something was replayed, and which drills came before it, changes what is measured.
     let acts = report.acts.iter().map(|Performed { act, .. }| act.name()).collect::<Vec<_>>();
-    add(Condition::Scenario, "acts", acts.join(", "));
+    let acts = if acts.is_empty() { "none but the replay".to_owned() } else { acts.join(", ") };
+    add(Condition::Scenario, "acts", acts);
     facts
 }
 
