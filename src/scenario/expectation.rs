@@ -178,7 +178,7 @@ impl Expectation {
     /// Any load tells it by itself: it asks of no act, no probe and no other run.
     pub fn is_told_by_load(&self) -> bool {
         let is_beside = matches!(self.bound.value(), Value::TimesBaseline(_));
-        self.metric != MetricName::Probe && self.clauses.act.is_none() && !is_beside
+        self.metric.is_of_a_load() && self.clauses.act.is_none() && !is_beside
     }
 
     /// What holds where it does not, without its clauses; `None` where it is no comparison.
@@ -272,6 +272,11 @@ impl MetricName {
             | Self::Warmup
             | Self::Probe => false,
         }
+    }
+
+    /// The summary of one load has it: it is neither a probe's nor what two loads differ by.
+    pub fn is_of_a_load(self) -> bool {
+        !matches!(self, Self::Warmup | Self::Probe)
     }
 
     /// It is counted by the second.

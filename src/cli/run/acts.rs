@@ -21,7 +21,7 @@ use crate::probe::record::Record;
 use crate::report::progress::{self, ProgressSnapshot};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
-use crate::scenario::expectation::{Expectation, MetricName};
+use crate::scenario::expectation::Expectation;
 use crate::summary::Summary;
 use crate::verdict::acts::{ends_rehearsal, heartbeat, judge, left_out};
 use crate::verdict::expectations::{Seen, check};
@@ -143,10 +143,7 @@ pub(super) fn checked(
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
     let is_asked = |each: &&Expectation| match act {
         ActName::Capacity => each.is_told_by_load(),
-        _ => {
-            !matches!(each.metric, MetricName::Probe | MetricName::Warmup)
-                && each.clauses.act == Some(act)
-        }
+        _ => each.metric.is_of_a_load() && each.clauses.act == Some(act),
     };
     let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));
     let holds = |outcome: Outcome| match outcome {

@@ -116,6 +116,9 @@ fn others(changed: &[String]) -> TableView {
     }
 }
 
+/// The columns of what is said of a metric.
+const TOLD: [&str; 6] = ["outcome", "baseline", "new", "change", "95 % interval", "seen from"];
+
 /// What is said of a metric, and its figures.
 fn told(judged: &Judged) -> impl Iterator<Item = Cell> + use<> {
     let outcome = format!("{} {}", mark(judged.outcome), judged.outcome.name());
@@ -135,17 +138,7 @@ fn metrics(compared: &Compared) -> TableView {
         caption: "Medians of the runs; p after Holm; the least change that four of five such \
                   comparisons see"
             .to_owned(),
-        columns: vec![
-            "metric",
-            "outcome",
-            "baseline",
-            "new",
-            "change",
-            "95 % interval",
-            "seen from",
-            "p",
-            "note",
-        ],
+        columns: [&["metric"][..], &TOLD, &["p", "note"]].concat(),
         rows: compared.comparison.metrics.iter().map(row).collect(),
         kind: Kind::Plain,
     }
@@ -161,16 +154,7 @@ fn routes(routes: &Routes) -> TableView {
     };
     TableView {
         caption: "Each route that every run has often enough".to_owned(),
-        columns: vec![
-            "route",
-            "metric",
-            "outcome",
-            "baseline",
-            "new",
-            "change",
-            "95 % interval",
-            "seen from",
-        ],
+        columns: [&["route", "metric"][..], &TOLD].concat(),
         rows: routes.foremost(usize::MAX).into_iter().map(row).collect(),
         kind: Kind::Sortable,
     }
