@@ -1,9 +1,9 @@
 //! Bad input gets a clear error (what, where, what to do) and the exit code 104; nothing is lost.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
+use crate::servers::free_port;
 use crate::support::{Ran, peakhour, peakhour_with, root};
 use crate::talk::{Talk, bytes_of};
 
@@ -139,7 +139,7 @@ fn a_target_that_is_not_allowed_is_refused() {
 
 #[test]
 fn an_unreachable_target() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     run_scenario(
         &format!("target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}"),
         &[&format!("127.0.0.1:{port}"), "refused"],

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use crate::servers::free_port;
 use crate::support::{peakhour, program};
 
 /// Stops the server with its owner.
@@ -25,7 +26,7 @@ pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
 
 /// The same with another line for each request, and another answer to all of them.
 pub(crate) fn start_answering(folder: &Path, line: &str, answer: &str) -> Option<(Nginx, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let at = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\

@@ -9,11 +9,12 @@ use peakhour::scenario::Limits;
 
 use super::server::{Client, healthy, start};
 use super::{LIMITS, due, fates, get, last, run};
+use crate::servers::free_port;
 use crate::support::peakhour;
 
 #[test]
 fn a_refused_port_is_refused() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let driven = run(address, LIMITS, vec![get(0, 0), get(0, 1)]);
     assert_eq!(fates(&driven), [("refused", 2)]);
     assert_eq!(driven.summary.errors, 2);

@@ -2,7 +2,7 @@
 
 mod peer;
 
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
@@ -19,7 +19,7 @@ use peakhour::scenario::Limits;
 use super::server::{Client, start};
 use super::{LIMITS, due, fate, fates, get, last, request, run, run_until};
 use crate::record_tls::authority;
-use crate::servers::pause;
+use crate::servers::{free_port, pause};
 use crate::support::peakhour;
 use peer::{Answers, frame, said, serve, serve_with};
 
@@ -220,7 +220,7 @@ fn whoever_does_not_speak_it_is_told_apart() {
         client.reset();
     });
     assert_eq!(fates(&run(reset.address, LIMITS, vec![ask(0, 0)])), [("reset", 1)]);
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let driven = run(refused, LIMITS, (0..9).map(|seq| ask(0, seq)).collect());
     assert_eq!(fates(&driven), [("refused", 9)]);
 }
