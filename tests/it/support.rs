@@ -53,6 +53,14 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl Ran {
+    /// What it wrote, without its line breaks: where those are depends on the verdict and on how
+    /// many digits a port has.
+    pub(crate) fn words(&self) -> String {
+        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
 pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
     peakhour_with(folder, arguments, &[])

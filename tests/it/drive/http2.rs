@@ -255,7 +255,7 @@ fn a_target_that_speaks_nothing_else_is_reached_and_asked() {
     // One to see who is there, one for all requests.
     assert_eq!(server.accepted(), 2);
     let ran = peakhour(folder.path(), &load);
-    assert!(ran.stdout.contains("tls: no common protocol: 5"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.words().contains("tls: no common protocol: 5"), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// One is in flight and answered within the grace; the others wait for a stream, or are hours away.
