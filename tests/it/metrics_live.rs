@@ -88,11 +88,12 @@ fn receiver(statuses: &'static [u16]) -> (u16, Receiver<(String, Value)>) {
         let statuses = statuses.iter().chain(std::iter::repeat(statuses.last().unwrap()));
         for (mut stream, status) in listener.incoming().flatten().zip(statuses) {
             let Some((head, body)) = request(&mut stream) else { return };
-            let _ = write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
             let body = serde_json::from_slice(&body).unwrap();
+            // Before the run may go on, and end.
             if send.send((head, body)).is_err() {
                 return;
             }
+            let _ = write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
         }
     });
     (port, received)

@@ -25,12 +25,10 @@ fn start(folder: &Path) -> Option<(Nginx, u16)> {
          listen unix:{at}/app.sock; access_log {at}/access.log seen;\n\
          location / {{ return 200 'served'; }} }} }}\n"
     );
-    let server = nginx::start_with(folder, &config)?;
-    while TcpStream::connect(("127.0.0.3", port)).is_err()
-        || UnixStream::connect(folder.join("app.sock")).is_err()
-    {
-        std::thread::yield_now();
-    }
+    let server = nginx::start_with(folder, &config, || {
+        TcpStream::connect(("127.0.0.3", port)).is_ok()
+            && UnixStream::connect(folder.join("app.sock")).is_ok()
+    })?;
     Some((server, port))
 }
 
