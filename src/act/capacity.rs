@@ -12,17 +12,18 @@ mod cut;
 mod moved;
 pub mod search;
 pub mod seen;
+mod times;
 mod trial;
 
 use std::thread::park_timeout;
 use std::time::Duration;
 
 use crate::act::Ground;
-use crate::act::capacity::alike::Alike;
+use crate::act::capacity::alike::{Alike, Next};
 use crate::act::capacity::moved::moved;
-use crate::act::capacity::search::{Bracket, Level, Step, bracket, levels};
+use crate::act::capacity::search::{Bracket, Level, bracket, levels, telling};
 use crate::act::capacity::seen::{Asked, Base, Capacity, Ended, Outcome, Trial};
-use crate::act::capacity::trial::{Rig, Tried, base, requests_of, tried};
+use crate::act::capacity::trial::{Planned, Rig, Tried, base, planned, tried};
 use crate::drive::clock::nanoseconds;
 use crate::plan::busiest::busiest_stretch;
 use crate::scenario::acts::capacity::{CapacityOptions, HIGHEST, LOWEST};
@@ -119,10 +120,11 @@ fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
         if rig.ground.stop.is_requested() {
             break Ended::Stopped;
         }
-        let plan = |load: f64| requests_of(rig, load);
-        let load = match alike.next(&seen.trials, &rig.options, plan) {
-            Step::Done(ended) => break ended,
-            Step::Try(load) => load,
+        let plan = |load: f64| planned(rig, load);
+        let requests = |planned: &Planned| as_f64(planned.facts.arrivals);
+        let (load, handed) = match alike.next(&seen.trials, &rig.options, plan, requests) {
+            Next::Done(ended) => break ended,
+            Next::Try(load, handed) => (load, handed),
         };
         let ahead = seen.trials.last().map_or(0, |trial| trial.left_ns);
         let ahead = Duration::from_nanos(ahead).min(LONGEST_COOLING);
@@ -132,7 +134,7 @@ fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
             break Ended::Time;
         }
         cool_down(rig.ground, ahead);
-        match tried(rig, load) {
+        match tried(rig, load, handed.unwrap_or_else(|| planned(rig, load))) {
             Tried::Trial(trial) => {
                 (rig.ground.say)(&told(&trial));
                 seen.trials.push(*trial);
@@ -187,7 +189,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the trials come to, and what the probes saw of it.
 fn conclude(ground: &Ground<'_>, seen: &mut Capacity) {
     let trials = seen.asked.trials;
-    let levels = levels(&seen.trials);
+    let levels = levels(telling(&seen.trials, seen.ended));
     let Bracket { held, failed } = bracket(&levels, trials);
     seen.held = held.map(|level| level.load);
     seen.failed = failed.map(|level| level.load);
@@ -205,8 +207,6 @@ fn conclude(ground: &Ground<'_>, seen: &mut Capacity) {
 /// The times in which a load was driven with an outcome.
 fn spans(trials: &[Trial], level: Option<Level>, outcome: Outcome) -> Vec<(u64, u64)> {
     let Some(level) = level else { return Vec::new() };
-    let of = trials
-        .iter()
-        .filter(|trial| trial.load.total_cmp(&level.load).is_eq() && trial.outcome == outcome);
+    let of = trials.iter().filter(|trial| trial.is_of(level.load) && trial.outcome == outcome);
     of.map(|trial| (trial.counted_ns, trial.ended_ns)).collect()
 }
