@@ -157,15 +157,18 @@ fn silence(tried: &[Trial]) -> usize {
     tried.len() - tried.iter().rev().take_while(|trial| trial.is_mute()).count()
 }
 
-/// The trials that tell what the target holds: of one that is gone, none since then, but for those
-/// of the load at which it went.
+/// The trials that tell what the target holds: of one that is gone, those up to the one at which
+/// it went, with any more of that load. That is the first without an answer, or the one before it
+/// where that failed.
 pub fn telling(tried: &[Trial], ended: Option<Ended>) -> &[Trial] {
-    let first = silence(tried);
-    let Some(fatal) = tried.get(first).filter(|_| ended == Some(Ended::Gone)) else {
+    if ended != Some(Ended::Gone) {
         return tried;
-    };
-    let more = tried[first..].iter().take_while(|trial| trial.is_of(fatal.load)).count();
-    &tried[..first + more]
+    }
+    let (before, silent) = tried.split_at(silence(tried));
+    let failed = before.last().filter(|trial| trial.outcome == Outcome::Failed);
+    let Some(fatal) = failed.or(silent.first()) else { return tried };
+    let more = silent.iter().take_while(|trial| trial.is_of(fatal.load)).count();
+    &tried[..before.len() + more]
 }
 
 /// A load that was tried, and of which nothing is known yet: the lowest of them.

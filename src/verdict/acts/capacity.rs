@@ -76,9 +76,14 @@ fn title(seen: &Capacity, ended: Ended) -> String {
         }
         (Ended::Gone, failed) => {
             let then = failed.map(|_| format!("; {then}")).unwrap_or_default();
-            let fatal = fatal(seen).map(|load| format!("at {} × ", multiple(seen, load)));
-            let fatal = fatal.unwrap_or_default();
-            format!("{load} was held; {fatal}the target broke and did not come back{then}")
+            let fatal = telling(&seen.trials, seen.ended).last().map(|fatal| {
+                let at = multiple(seen, fatal.load);
+                if fatal.is_mute() {
+                    return format!("at {at} × the target broke and did not come back");
+                }
+                format!("the target broke and did not come back: its last answers were at {at} ×")
+            });
+            format!("{load} was held; {}{then}", fatal.unwrap_or_default())
         }
         (_, Some(failed)) => {
             let failed = multiple(seen, failed);
@@ -86,11 +91,6 @@ fn title(seen: &Capacity, ended: Ended) -> String {
         }
         (_, None) => format!("at least {load}: {}", ended_by(ended)),
     }
-}
-
-/// The load at which a target broke for good.
-fn fatal(seen: &Capacity) -> Option<f64> {
-    telling(&seen.trials, seen.ended).last().map(|trial| trial.load)
 }
 
 /// What ended a search before it had found a limit.

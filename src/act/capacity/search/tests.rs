@@ -172,6 +172,13 @@ fn a_target_that_broke_for_good_ends_the_search() {
         assert!(held <= limit && failed > limit, "{held} {failed}");
         assert_eq!(telling(&trials, Some(Ended::Time)).len(), trials.len());
     }
+    // It still answered a part of the load that broke it: what came then is no level of its own.
+    let half = Trial { unanswered: 9, ..answered(4.0, Outcome::Failed, false) };
+    let mute = |load| answered(load, Outcome::Failed, true);
+    let trials = [answered(2.0, Outcome::Held, false), half, mute(4.0), mute(2.83), mute(2.0)];
+    assert_eq!(telling(&trials, Some(Ended::Gone)), &trials[..3]);
+    let trials = [trials[0].clone(), trials[1].clone(), mute(2.83), mute(2.0)];
+    assert_eq!(telling(&trials, Some(Ended::Gone)), &trials[..2]);
 }
 
 /// The twin comes back as soon as it is asked for less: its limit is found.

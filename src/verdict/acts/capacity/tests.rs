@@ -227,6 +227,11 @@ fn a_target_that_broke_for_good_is_told_with_the_load_that_broke_it() {
                     did not come back; what broke first";
     assert!(said.title.starts_with(expected), "{}", said.title);
     assert!(said.advice.contains("did not come back"), "{}", said.advice);
+    // It answered a part of the first, and nothing since.
+    found.trials[1].answered = 1;
+    found.trials[2].load = 2.83;
+    let title = judge(&found).title;
+    assert!(title.contains("did not come back: its last answers were at 4 ×; what"), "{title}");
     // The twin answers some of it.
     found.trials.iter_mut().for_each(|trial| trial.answered = 1);
     found.ended = Some(Ended::Found);
