@@ -228,15 +228,15 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
     }
     let known = &summary.recorded_latency;
     match expectation.metric {
-        MetricName::Latency => time(&summary.latency, [summary.arrivals, unsent(summary)], known),
+        MetricName::Latency => time(&summary.latency, [summary.arrivals, summary.unsent()], known),
         MetricName::Service => time(&summary.service, [summary.sent.total, 0], known),
         MetricName::Lateness => time(&summary.lateness, [summary.lateness.len(), 0], known),
         MetricName::ConnectionWait => {
-            let asked = [summary.offered.total, unsent(summary)];
+            let asked = [summary.offered.total, summary.unsent()];
             time(&summary.connection_wait, asked, known)
         }
         MetricName::Errors => {
-            share(summary.errors, summary.arrivals - unsent(summary), "no request was sent")
+            share(summary.errors, summary.arrivals - summary.unsent(), "no request was sent")
         }
         MetricName::Completeness => {
             share(summary.sent.total, summary.arrivals, "nothing was planned")
@@ -321,14 +321,4 @@ fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> 
     }
     let share = as_f64(part) / as_f64(whole);
     Ok((share, format_share(share)))
-}
-
-/// Arrivals that never left this machine.
-fn unsent(summary: &Summary) -> u64 {
-    summary
-        .fates
-        .iter()
-        .filter(|(name, _)| name.starts_with("unsent"))
-        .map(|(_, count)| count)
-        .sum()
 }
