@@ -177,10 +177,19 @@ mod tests {
             ("capacity: { trial: 2500ms }", "whole seconds"),
             ("capacity: { trial: 1s }", "out of range"),
             ("capacity: { trials: 4 }", "draw"),
-            ("capacity: { within: 1s }", "out of range"),
             ("capacity: { within: 12s }", "a trial takes 14 s, and all of them have 12 s"),
             ("capacity: { trial: 6m }", "raise `within`"),
             ("capacity: { trial: 10m, run_in: 10m, within: 20m, trials: 2 }", "draw"),
+            ("capacity: { trials: 0 }", "0 is out of range"),
+            ("capacity: { trials: 11 }", "11 is out of range"),
+            ("capacity: { within: 9s }", "9s is out of range"),
+            ("capacity: { within: 7h }", "7h is out of range"),
+            ("capacity: { max: 0.09 }", "0.09 is out of range"),
+            ("capacity: { resolution: 0.4% }", "the resolution is out of range"),
+            ("capacity: { trial: 601s }", "out of range"),
+            ("capacity: { run_in: 0s }", "0s is out of range"),
+            ("capacity: { run_in: 601s }", "out of range"),
+            ("capacity: { run_in: 1500ms }", "whole seconds"),
         ] {
             let error = scenario(capacity).unwrap_err();
             assert!(error.contains(said) && error.contains("t.yaml:5"), "{capacity}: {error}");
