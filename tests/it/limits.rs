@@ -85,7 +85,7 @@ fn a_target_that_stalls_gets_no_more_than_the_ceilings() {
         assert!(matches!(ran.code, 98 | 99), "{options}: {}\n{}", ran.stdout, ran.stderr);
         let expected = serde_json::json!({ "timed out": 2, fate: 38 });
         assert_eq!(fates(folder.path()), expected, "{options}: {}", ran.stdout);
-        assert!(ran.stdout.contains(fate), "{options}: {}", ran.stdout);
+        assert!(ran.flat().contains(fate), "{options}: {}", ran.stdout);
         // The healthy twin needs one at a time, and a machine that is busy has time for it.
         let folder = tempfile::tempdir().unwrap();
         scenario(folder.path(), start(true), 100, "max_connections: 100");

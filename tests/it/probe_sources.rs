@@ -243,5 +243,5 @@ fn a_rehearsal_beside_a_redis_near_its_limit_fails_and_its_twin_passes() {
     let _held: Vec<_> = (0..17).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     let (broken, _) = rehearse();
     assert_eq!(broken.code, 99, "{}{}", broken.stdout, broken.stderr);
-    assert!(broken.stdout.contains("connected_clients reached 18 of 20"), "{}", broken.stdout);
+    assert!(broken.flat().contains("connected_clients reached 18 of 20"), "{}", broken.stdout);
 }

@@ -105,7 +105,7 @@ fn a_session_waits_for_its_answers_and_thinks_and_a_recorded_pace_does_not() {
     let held_back = finding(&report, "held-back");
     let evidence = held_back["evidence"].to_string();
     assert!(evidence.contains(&format!("moved {moved} of {all} requests")), "{shown}\n{evidence}");
-    assert!(ran.stdout.contains("sessions set the pace: 5.0 requests each"), "{shown}");
+    assert!(ran.flat().contains("sessions set the pace: 5.0 requests each"), "{shown}");
 
     let (ran, report) = run(&server, "recorded", "slow", 60);
     let log = seen(&server);

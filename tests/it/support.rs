@@ -53,6 +53,14 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl Ran {
+    /// What it said on both, as one line: where its lines are broken depends on figures in them.
+    pub(crate) fn flat(&self) -> String {
+        let words = self.stdout.split_whitespace().chain(self.stderr.split_whitespace());
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
 pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
     peakhour_with(folder, arguments, &[])
