@@ -54,10 +54,11 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// What it wrote, without its line breaks: where those are depends on the verdict and on how
-    /// many digits a port has.
+    /// What it wrote to standard output and then to standard error, without line breaks: where
+    /// those are depends on the verdict and on how many digits a port has.
     pub(crate) fn words(&self) -> String {
-        self.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+        let words = self.stdout.split_whitespace().chain(self.stderr.split_whitespace());
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
