@@ -293,10 +293,16 @@ fn a_figure_that_is_expected_of_trials_bounds_the_load() {
     assert!(expected["actual"].as_str().unwrap().ends_with(" ×"), "{expected}");
 }
 
+/// Looks of 20 ms each: a test that fails meanwhile must not wait for ever.
+const LONGEST: usize = 15_000;
+
 /// Ends a Redis, for good, as soon as it has more clients than this.
 fn end_beyond(clients: u32, server: &Server, is_over: &AtomicBool) {
     let mut hand = Hand::new(server.port);
-    while !is_over.load(Ordering::Relaxed) {
+    for _ in 0..LONGEST {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
         let told = hand.say(&["INFO clients"]).into_iter().find_map(|told| {
             let Reply::Bulk { kept, .. } = told else { return None };
             let told = String::from_utf8(kept).unwrap();
