@@ -293,17 +293,23 @@ fn a_figure_that_is_expected_of_trials_bounds_the_load() {
     assert!(expected["actual"].as_str().unwrap().ends_with(" ×"), "{expected}");
 }
 
-/// Ends a Redis, for good, as soon as it has more clients than come with a load of 1.
-fn end_when_crowded(server: &Server, is_over: &AtomicBool) {
+/// Looks of 20 ms each: a test that fails meanwhile must not wait for ever.
+const LONGEST: usize = 15_000;
+
+/// Ends a Redis, for good, as soon as it has more clients than this.
+fn end_beyond(clients: u32, server: &Server, is_over: &AtomicBool) {
     let mut hand = Hand::new(server.port);
-    while !is_over.load(Ordering::Relaxed) {
-        let clients = hand.say(&["INFO clients"]).into_iter().find_map(|told| {
+    for _ in 0..LONGEST {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let told = hand.say(&["INFO clients"]).into_iter().find_map(|told| {
             let Reply::Bulk { kept, .. } = told else { return None };
             let told = String::from_utf8(kept).unwrap();
             let count = told.lines().find_map(|it| it.strip_prefix("connected_clients:"))?;
             count.parse::<u32>().ok()
         });
-        if clients.unwrap() > 19 {
+        if told.unwrap() > clients {
             let pid = server.pid().to_string();
             Command::new("kill").args(["-9", &pid]).status().unwrap();
             return;
@@ -312,21 +318,25 @@ fn end_when_crowded(server: &Server, is_over: &AtomicBool) {
     }
 }
 
-/// What comes after its end is no limit of it.
+/// The same while an act is performed.
+fn rehearse_until_beyond(clients: u32, act: &str, server: &Server) -> (Ran, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    record_redis(folder.path());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| end_beyond(clients, server, &is_over));
+        let ran = rehearse_against(folder.path(), act, &unwatched(server), &[]);
+        is_over.store(true, Ordering::Relaxed);
+        ran
+    })
+}
+
+/// Some twelve clients come with a load of 1. What comes after its end is no limit of it.
 #[test]
 fn a_target_that_breaks_for_good_ends_the_search() {
     let Some(server) = servers::redis(&[]) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    record_redis(folder.path());
-    let more = unwatched(&server);
-    let is_over = AtomicBool::new(false);
     let act = "max: 8, trial: 4s, run_in: 2s, trials: 1, resolution: 10%";
-    let (ran, run) = thread::scope(|scope| {
-        scope.spawn(|| end_when_crowded(&server, &is_over));
-        let ran = rehearse_against(folder.path(), act, &more, &[]);
-        is_over.store(true, Ordering::Relaxed);
-        ran
-    });
+    let (ran, run) = rehearse_until_beyond(19, act, &server);
     let found = finding(&run);
     let seen = &run["acts"][0]["evidence"]["capacity"];
     let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
@@ -337,16 +347,12 @@ fn a_target_that_breaks_for_good_ends_the_search() {
     assert!(title.starts_with("1 × the recorded peak") && title.contains("did not come back"));
 }
 
-/// The twin that never was there: nothing is faster than what answers nothing.
+/// The twin that is gone before anything counts: nothing is faster than what answers nothing.
 #[test]
-fn a_target_that_is_not_there_is_told_and_has_no_fast_answers() {
-    let Some(mut server) = servers::redis(&[]) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    record_redis(folder.path());
-    let more = unwatched(&server);
-    server.kill();
-    let act = "max: 8, trial: 4s, run_in: 1s, trials: 1";
-    let (ran, run) = rehearse_against(folder.path(), act, &more, &[]);
+fn a_target_that_never_answers_is_told_and_has_no_fast_answers() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let act = "max: 8, trial: 4s, run_in: 2s, trials: 1";
+    let (ran, run) = rehearse_until_beyond(3, act, &server);
     let seen = &run["acts"][0]["evidence"]["capacity"];
     let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
     assert_eq!((ran.code, &seen["ended"]), (99, &json!("lowest")), "{shown}");
