@@ -79,6 +79,9 @@ fn routes_are_sorted_and_searched_by_keyboard() {
     assert_eq!(page.ask(shown), json!(["GET /", "POST /cart/*/items", "GET /catalogue/*"]));
     assert_eq!(page.ask(told), "3 of 3 rows, by requests, ascending");
     assert_eq!(page.ask("document.querySelectorAll('#routes thead th')[0].ariaSort"), "none");
+    page.ask("document.querySelectorAll('#routes th button')[0].focus()");
+    page.press("Enter");
+    assert_eq!(page.ask(sorted), "none", "one column at a time is the order");
     page.ask("document.querySelector('#routes input').focus()");
     // All words, in any order and case: one of them alone would leave two rows.
     page.type_in("CAT get");
