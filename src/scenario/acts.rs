@@ -310,3 +310,6 @@ impl<'de> Deserialize<'de> for ActItem {
         deserializer.deserialize_any(Item)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,30 @@ fn a_report_that_could_not_be_written_after_the_run() {
     check(&[("s.yaml", &scenario("target: { url: stage }"))], arguments, fragments);
 }
 
+/// A name that a folder takes, and not the longer one under which a file is written first.
+fn too_long(letter: &str) -> String {
+    format!("{}.html", letter.repeat(245))
+}
+
+/// What was measured in an hour is kept wherever it can be: one report that cannot be written is no
+/// reason to leave out those behind it.
+#[test]
+fn every_report_is_tried_though_one_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "window: +0s..+1s\ntolerance: ci\ntarget: { url: stage }";
+    fs::write(folder.path().join("s.yaml"), scenario(text)).unwrap();
+    let (first, other) = (too_long("a"), too_long("b"));
+    let outs = [format!("html={first}"), "json=kept.json".to_owned(), format!("html={other}")];
+    let outs: Vec<&str> = outs.iter().flat_map(|out| ["--out", out]).collect();
+    let ran = peakhour(folder.path(), &[&["run", "s.yaml"], &outs[..]].concat());
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, 104, "{shown}");
+    assert!(ran.stderr.contains(&first) && ran.stderr.contains(&other), "both are told: {shown}");
+    assert!(folder.path().join("kept.json").exists(), "{shown}");
+    assert!(ran.stdout.contains("Load shape"), "the result is told: {shown}");
+    assert!(ran.stdout.contains("kept.json") && ran.stdout.contains("run.json"), "{shown}");
+}
+
 const IMPORT: &[&str] = &["import", "file", "-o", "out.parquet"];
 
 #[test]

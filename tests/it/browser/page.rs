@@ -43,6 +43,9 @@ fn each_chart_of_a_full_run_is_drawn() {
         let told = page.ask(&format!("document.getElementById('{chart}').ariaLabel.length"));
         assert!(told.as_u64() > Some(40), "{chart} is told in words");
     }
+    let fits = "(() => { const chart = document.getElementById('chart-situation'); \
+                return chart.clientHeight >= chart._fullLayout.height; })()";
+    assert_eq!(page.ask(fits), true, "nothing is drawn over what stands below");
     // Load, latency, errors and connections, and a row for each of nine probes.
     let rows = page.ask("document.getElementById('chart-situation')._fullLayout._subplots.yaxis");
     assert_eq!(rows.as_array().map(Vec::len), Some(13), "{rows}");
@@ -76,9 +79,13 @@ fn routes_are_sorted_and_searched_by_keyboard() {
     assert_eq!(page.ask(shown), json!(["GET /", "POST /cart/*/items", "GET /catalogue/*"]));
     assert_eq!(page.ask(told), "3 of 3 rows, by requests, ascending");
     assert_eq!(page.ask("document.querySelectorAll('#routes thead th')[0].ariaSort"), "none");
+    page.ask("document.querySelectorAll('#routes th button')[0].focus()");
+    page.press("Enter");
+    assert_eq!(page.ask(sorted), "none", "one column at a time is the order");
     page.ask("document.querySelector('#routes input').focus()");
-    page.type_in("ITEMS post");
-    assert_eq!(page.ask(shown), json!(["POST /cart/*/items"]));
+    // All words, in any order and case: one of them alone would leave two rows.
+    page.type_in("CAT get");
+    assert_eq!(page.ask(shown), json!(["GET /catalogue/*"]));
     assert_eq!(page.ask(told), "1 of 3 rows");
     assert_eq!(page.ask("document.querySelector('#routes output').ariaLive"), "polite");
     assert_eq!(page.complaints(), Vec::<String>::new());
