@@ -40,7 +40,7 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
         // It is not sparse but short, as the finer scales say.
         return metrics;
     }
-    let (mut dispersion, mut is_told) = (EVENEST, false);
+    let (mut dispersion, mut is_told) = (input.floors.common.max(EVENEST), false);
     for minutes in SCALES {
         let scale = Scale::of(input, minutes);
         // Dispersion grows with the windows, and of few of them it is known badly.
@@ -161,6 +161,7 @@ impl<'a> Scale<'a> {
         let opens: [&Minutes; 2] =
             [self.input.reference, self.input.other].map(|side| &side.profile.opens_by_minute);
         let dispersion = opens[0].dispersion(self.minutes).unwrap_or(1.0);
+        let dispersion = dispersion.max(opens[0].common_dispersion());
         let floor = self.floor(opens[0].wape_floor(self.minutes, dispersion));
         let apart = || -> Evaluated {
             clients::are_followed(self.input)?;
@@ -180,7 +181,10 @@ impl<'a> Scale<'a> {
         // That of the second one, which has the same law, is as much larger as it is shorter.
         let length = 1.0 + as_f64(first.len() as u64) / as_f64(second.len().max(1) as u64);
         let error = successive_error(first).zip(before);
-        let error = error.map(|(error, before)| error / before * length.sqrt() * TAIL);
+        // Where that is small by luck, it is the error of counts that vary like normal ones.
+        let least = (3.0 / as_f64(first.len().max(1) as u64)).sqrt();
+        let error = error.map(|(error, before)| (error / before).max(least));
+        let error = error.map(|error| error * length.sqrt() * TAIL);
         let floor = self.floor(error);
         let ratio = || -> Evaluated {
             self.evaluable(LEAST_BURSTS)?;
