@@ -10,6 +10,7 @@
 mod alike;
 mod cut;
 mod moved;
+mod produced;
 pub mod search;
 pub mod seen;
 mod times;
@@ -222,6 +223,7 @@ fn spans(trials: &[Trial], level: Option<Level>, outcome: Outcome) -> Vec<(u64, 
 mod tests {
     use super::*;
     use crate::scenario::parse::from_text;
+    use crate::stats::counts::as_index;
 
     /// A load of 1 is what the scenario replays: its own limits allow that.
     #[test]
@@ -230,11 +232,11 @@ mod tests {
         let text = format!("# t\nrecording: a\ntarget: {{ url: stage }}\nscale: 4\n{limits}\n");
         let scenario = from_text(&text, "t.yaml").unwrap();
         let most = |peak_rate, peak_connections| {
-            let facts = Facts { peak_rate, peak_connections, ..Facts::default() };
-            ceilings(&scenario, &facts).map(|(most, _)| (most * 100.0).round() / 100.0)
+            let facts = Facts { peak_connections, peak_rate, ..Facts::default() };
+            ceilings(&scenario, &facts).map(|(most, _)| as_index((most * 100.0).round()))
         };
-        assert_eq!(most(100, 100), [25.0, 1.8, 9.0]);
-        assert_eq!(most(195, 1_000), [25.0, 1.0, 1.0]);
-        assert_eq!(most(0, 0), [25.0, 180.0, 900.0]);
+        assert_eq!(most(100, 100), [2_500, 180, 900]);
+        assert_eq!(most(195, 1_000), [2_500, 100, 100]);
+        assert_eq!(most(0, 0), [2_500, 18_000, 90_000]);
     }
 }

@@ -219,8 +219,8 @@ mod tests {
         assert_eq!(said("errors < 1% in act replay", fast, 1, 6), None);
     }
 
-    /// A rule of the scenario, or the user, ends a trial as an expectation does: its rates are those
-    /// of the time that it had.
+    /// A rule of the scenario, or the user, ends a trial as an expectation does: its rates are
+    /// those of the time that it had.
     #[test]
     fn whatever_ends_a_trial_only_the_time_until_then_was_driven() {
         let counted = |is_ended: bool| {

@@ -146,15 +146,21 @@ const SILENT: usize = 2;
 /// silent, or never held anything.
 pub fn silent(tried: &[Trial], trials: u32) -> Option<Step> {
     let (before, silent) = tried.split_at(silence(tried));
-    let levels = levels(before);
-    let held = levels.iter().find(|level| level.seems_held(trials) && silent.len() >= SILENT)?.load;
-    let again = silent.iter().filter(|trial| trial.is_of(held)).count();
-    Some(if again < SILENT { Step::Try(held) } else { Step::Done(Ended::Gone) })
+    let is_silent = silent.iter().filter(|trial| trial.is_mute()).count() >= SILENT;
+    let known = levels(before);
+    let held = known.iter().find(|level| is_silent && level.seems_held(trials))?.load;
+    let again = levels(silent).into_iter().find(|level| is_same(level.load, held));
+    Some(match again {
+        Some(again) if again.failed as usize >= SILENT => Step::Done(Ended::Gone),
+        Some(again) => again.again(),
+        None => Step::Try(held),
+    })
 }
 
-/// The index from which on no trial had an answer.
+/// The index from which on no trial had an answer. A late generator had none either, which is no
+/// evidence, but breaks no silence.
 fn silence(tried: &[Trial]) -> usize {
-    tried.len() - tried.iter().rev().take_while(|trial| trial.is_mute()).count()
+    tried.len() - tried.iter().rev().take_while(|trial| trial.is_unanswered()).count()
 }
 
 /// The trials that tell what the target holds: of one that is gone, those up to the one at which
@@ -166,7 +172,8 @@ pub fn telling(tried: &[Trial], ended: Option<Ended>) -> &[Trial] {
     }
     let (before, silent) = tried.split_at(silence(tried));
     let failed = before.last().filter(|trial| trial.outcome == Outcome::Failed);
-    let Some(fatal) = failed.or(silent.first()) else { return tried };
+    let mute = silent.iter().find(|trial| trial.is_mute());
+    let Some(fatal) = failed.or(mute) else { return tried };
     let more = silent.iter().take_while(|trial| trial.is_of(fatal.load)).count();
     &tried[..before.len() + more]
 }

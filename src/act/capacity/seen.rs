@@ -125,9 +125,14 @@ impl Trial {
         is_same(self.load, load)
     }
 
-    /// The target answered nothing at all.
+    /// The target answered nothing at all, and this machine was in time.
     pub fn is_mute(&self) -> bool {
-        self.outcome == Outcome::Failed && self.answered == 0 && self.unanswered > 0
+        self.outcome == Outcome::Failed && self.is_unanswered()
+    }
+
+    /// Nothing was answered at all.
+    pub fn is_unanswered(&self) -> bool {
+        self.answered == 0 && self.unanswered > 0
     }
 }
 

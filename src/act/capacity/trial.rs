@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::capacity::cut::{Watch, Watched, watched};
+use crate::act::capacity::produced::{Said, late, not_produced, spoiled, stood_still};
 use crate::act::capacity::seen::{Base, Checked, Outcome, Trial};
 use crate::act::capacity::times::{Times, times};
 use crate::act::replay::replay;
@@ -27,11 +28,9 @@ use crate::scenario::acts::ActName;
 use crate::scenario::acts::capacity::CapacityOptions;
 use crate::scenario::expectation::{MetricName, tightest_latency};
 use crate::scenario::{Limits, Scenario, Window};
-use crate::shape::compare::{ShapeInput, judge_shape};
-use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::stats::counts::as_f64;
 use crate::summary::Summary;
-use crate::units::{format_count, format_duration, format_share};
+use crate::units::format_count;
 
 /// What trials are made from.
 pub(super) struct Rig<'a> {
@@ -217,7 +216,7 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
     let verdict = if early.wished {
         spoiled("the run was interrupted".to_owned())
     } else if let Some(cut) = cut {
-        late(rig, summary).map_or((Outcome::Failed, cut), spoiled)
+        late(rig.ground.scenario, summary).map_or((Outcome::Failed, cut), spoiled)
     } else if let Some(said) = not_produced(rig.ground.scenario, facts, summary) {
         said
     } else {
@@ -231,26 +230,6 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
         ((Outcome::Failed, _), Some(reason)) => spoiled(reason),
         (verdict, _) => verdict,
     };
-}
-
-/// What a trial says, and why.
-type Said = (Outcome, String);
-
-fn spoiled(reason: String) -> Said {
-    (Outcome::Spoiled, reason)
-}
-
-/// A target on this machine stands still when the machine does: where that took half of what a
-/// request may take, what did not hold is not its fault.
-fn stood_still(summary: &Summary, bound_ns: Option<f64>) -> Option<String> {
-    let longest = summary.seconds.iter().map(|second| second.max_lateness_ns).max()?;
-    let is_long = bound_ns.is_some_and(|bound| as_f64(longest) >= bound / 2.0);
-    is_long.then(|| {
-        format!(
-            "this machine stood still for {}, and the target, which runs on it too, with it",
-            format_duration(Duration::from_nanos(longest))
-        )
-    })
 }
 
 /// What is expected of a trial, held against it and what the probes saw of it.
@@ -301,50 +280,9 @@ fn kept_from_being_sent(fates: &BTreeMap<&'static str, u64>) -> u64 {
     by_target.iter().filter_map(|reason| fates.get(reason.name())).sum()
 }
 
-/// What is said where the load that was offered is not the one that was planned. What the target made of it, such
-/// as requests that waited for their connection, is in the latencies.
-fn not_produced(scenario: &Scenario, facts: &Facts, summary: &Summary) -> Option<Said> {
-    let shape = judge_shape(&ShapeInput {
-        planned: &summary.planned,
-        offered: &summary.offered,
-        sent: &summary.offered,
-        lateness: &summary.lateness,
-        latency_bound_ns: tightest_latency(&scenario.expect, ActName::Capacity),
-        clock_step_ns: facts.clock_step_ns,
-        origin: Origin::Recorded,
-        tolerances: scenario.tolerance.tolerances(),
-        interrupted: false,
-    });
-    match shape.verdict {
-        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => None,
-        ShapeVerdict::Invalid { fault: Fault::Recording } => {
-            let reason = "not known: of so little load no request is due in the time that counts";
-            Some((Outcome::Unjudged, reason.to_owned()))
-        }
-        ShapeVerdict::Invalid { .. } => {
-            let reason = format!("this machine did not produce the load: {}", shape.statement);
-            Some(spoiled(reason))
-        }
-    }
-}
-
-/// The same for a trial that was ended early: its lateness alone.
-fn late(rig: &Rig<'_>, summary: &Summary) -> Option<String> {
-    let [most, ..] = rig.ground.scenario.tolerance.tolerances().lateness_ms;
-    let p99 = Duration::from_nanos(summary.lateness.value_at_quantile(0.99));
-    (p99.as_secs_f64() * 1e3 > most).then(|| {
-        let late = format_duration(p99);
-        format!(
-            "this machine did not produce the load: {} of it was {late} late",
-            format_share(0.01)
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::examples::{answered, arrival};
 
     fn scenario(expected: &[&str]) -> Scenario {
         let expected = expected.join(", ");
@@ -370,35 +308,5 @@ mod tests {
         let (outcome, reason) = checked([false, false]);
         assert_eq!(outcome, Outcome::Spoiled);
         assert_eq!(reason, "this machine was late: `lateness p99 < 5ms`: 9 ms");
-    }
-
-    /// A tenth of a small load may be nothing, which is no fault of the generator.
-    #[test]
-    fn a_load_without_requests_is_not_known() {
-        let facts = Facts::default();
-        let said = not_produced(&scenario(&[]), &facts, &Summary::new());
-        let (outcome, reason) = said.unwrap();
-        assert_eq!(outcome, Outcome::Unjudged);
-        assert!(reason.starts_with("not known: of so little load"), "{reason}");
-    }
-
-    /// The twins differ in how late the generator was once.
-    #[test]
-    fn a_machine_that_stood_still_is_told_from_a_slow_target() {
-        for (late_ms, is_told) in [(80, false), (130, true)] {
-            let mut summary = Summary::new();
-            for index in 0..100_u64 {
-                let arrival = arrival(index, Duration::from_millis(index * 20));
-                let mut sample = answered(&arrival, Duration::from_millis(400));
-                if index == 50 {
-                    let late = Duration::from_millis(late_ms);
-                    sample.dispatched = sample.dispatched.map(|at| at + late);
-                }
-                summary.add(&arrival, &sample);
-            }
-            let told = stood_still(&summary, Some(250e6));
-            assert_eq!(told.is_some(), is_told, "{late_ms} ms: {told:?}");
-            assert_eq!(stood_still(&summary, None), None, "no time is expected");
-        }
     }
 }

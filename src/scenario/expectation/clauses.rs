@@ -80,7 +80,7 @@ impl Clauses {
         self.are_of(ActName::Replay)
     }
 
-    /// What counts are requests of this act, which is named, or of any that replays all of the load.
+    /// What counts are requests of this act, or of any that replays all of the load.
     pub fn are_of(&self, act: ActName) -> bool {
         self.act.is_none_or(|named| named == act)
     }

@@ -172,6 +172,18 @@ fn a_target_that_broke_for_good_ends_the_search() {
         assert!(held <= limit && failed > limit, "{held} {failed}");
         assert_eq!(telling(&trials, Some(Ended::Time)).len(), trials.len());
     }
+    // A generator that is late meanwhile breaks no silence, but cannot decide either.
+    for (late, expected) in [(3..6, Ended::Gone), (6..99, Ended::Generator)] {
+        let mut count = 0;
+        let (trials, ended) = searched_by(|load| {
+            count += 1;
+            let is_dead = load > 2.4 || count > 3;
+            let outcome = if late.contains(&count) { Outcome::Spoiled } else { Outcome::Failed };
+            answered(load, if is_dead { outcome } else { Outcome::Held }, is_dead)
+        });
+        assert_eq!(ended, expected, "{trials:?}");
+        assert!(trials.len() <= 9, "{}", trials.len());
+    }
     // It still answered a part of the load that broke it: what came then is no level of its own.
     let half = Trial { unanswered: 9, ..answered(4.0, Outcome::Failed, false) };
     let mute = |load| answered(load, Outcome::Failed, true);
