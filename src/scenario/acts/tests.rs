@@ -73,7 +73,7 @@ fn an_expectation_without_its_act_or_its_probe_is_refused() {
         ("seed: 1", "errors < 1% in act cold", "to `acts`, or leave out `in act`"),
         ("acts: [ canary ]", "errors < 1% in act replay", "the scenario has no act `replay`"),
         ("seed: 1", "warmup < 1m", "add `cold` to `acts`, or leave out this line"),
-        ("seed: 1", "redis.clients < 9", ":4:12: no probe is called as in `redis.clients`"),
+        ("seed: 1", "redis.clients < 9", ":4:11: no probe is called as in `redis.clients`"),
         ("seed: 1", "redis.clients < 9", "the scenario watches nothing"),
         (WATCH, "redis.clients < 9", "the probes under `watch` are cache"),
         (WATCH, "cache.clients < 9 in act cold", "the scenario has no act `cold`"),

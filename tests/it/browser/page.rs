@@ -178,6 +178,14 @@ fn foreign_names_do_nothing_in_a_browser() {
     assert_eq!(page.ask("document.querySelectorAll('svg a').length"), 0, "no name is a link");
 }
 
+/// Where an element ends below the top of the page; `null` where it is not shown.
+pub(super) fn ends(what: &str) -> String {
+    format!(
+        "(() => {{ const box = document.querySelector('{what}').getBoundingClientRect(); \
+         return box.height > 0 ? box.bottom : null; }})()"
+    )
+}
+
 /// Go or no-go, the first reason, the evidence and the advice lie within the first 900 pixels.
 #[test]
 fn the_first_screen_says_why_and_what_to_do() {
@@ -191,10 +199,16 @@ fn the_first_screen_says_why_and_what_to_do() {
         ("unanswered", unanswered(), "the recording has no latencies"),
     ] {
         let mut page = Driven::open(&html::render(&report).unwrap());
-        for what in [".verdict .word", ".verdict h1", "#why h3", "#why li:last-child", "#next"] {
-            let bottom = format!("document.querySelector('{what}').getBoundingClientRect().bottom");
-            let bottom = page.ask(&bottom);
-            assert!(bottom.as_f64() <= Some(900.0), "{name}: {what} ends at {bottom}");
+        for what in [
+            ".verdict .word",
+            ".verdict .go",
+            ".verdict h1",
+            "#why h3",
+            "#why li:last-child",
+            "#next",
+        ] {
+            let ends = page.ask(&ends(what));
+            assert!(ends.as_f64().is_some_and(|at| at <= 900.0), "{name}: {what} ends at {ends}");
         }
         let why = page.ask("document.getElementById('why').textContent");
         assert!(why.as_str().unwrap().contains(evidence), "{name}: {why}");
