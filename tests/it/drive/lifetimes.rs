@@ -23,7 +23,7 @@ fn half_closed(arrival: Arrival) -> Arrival {
 
 const EARLY: Duration = Duration::from_millis(200);
 const LATE: Duration = Duration::from_millis(1_500);
-const LAST: Duration = Duration::from_millis(2_000);
+const LAST: Duration = Duration::from_secs(2);
 
 /// Tells of the first connection, whether it was open when the request after it came, and waits for
 /// its end before it answers the last one.
