@@ -141,6 +141,7 @@ mod tests {
             (url("redis://h"), "the URL of a node is an `http://` one"),
             (url("http://u:p@h"), "neither user nor path"),
             (url("http://u@h"), "neither user nor path"),
+            (url("http://:p@h"), "neither user nor path"),
             (url("http://h/x"), "neither user nor path"),
             ("a: { rnu: x }".to_owned(), "unknown key `rnu`"),
             (many(MAX_NODES + 1), "more than 64 nodes"),

@@ -260,6 +260,7 @@ mod tests {
     fn mistakes_in_options_have_a_place_and_a_hint() {
         for (options, expected) in [
             ("      request: cart\n", "s.yaml:10:16: `cart` is not a path"),
+            ("      request: '/a b'\n", "s.yaml:10:16: `/a b` is not a path"),
             ("      error_request: 'a b'\n", "s.yaml:10:22: `a b` is not a path"),
             ("      every: 1ms\n", "s.yaml:10:14: 1ms is out of range"),
             ("      within: 1h\n", "s.yaml:10:15: 1h is out of range"),

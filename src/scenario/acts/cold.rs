@@ -270,6 +270,7 @@ mod tests {
             ("cold: { recovery: 900ms }", "900ms is out of range"),
             ("cold: { recovery: 61m }", "61m is out of range"),
             ("cold: { origin_capacity: 0 }", "0 is out of range"),
+            ("cold: { origin_capacity: 1000000001 }", "1000000001 is out of range"),
             ("cold: { origin: ' ' }", "origin"),
             ("cold: { reset: \"a\\0\" }", "there is no command"),
             (&format!("cold: {{ reset: {} }}", "x".repeat(10_001)), "there is no command"),

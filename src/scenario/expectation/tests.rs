@@ -57,6 +57,7 @@ fn a_mistake_is_pointed_at() {
         ("latency p0 < 5ms", 9, "unknown statistic"),
         ("latency p101 < 5ms", 9, "unknown statistic"),
         ("latency pNaN < 5ms", 9, "unknown statistic"),
+        ("latency p1e1 < 5ms", 9, "unknown statistic `p1e1`"),
         ("latency p99 max < 5ms", 13, "one word too many"),
         ("errors p99 < 1%", 8, "single number"),
         ("latency p99 == 5ms", 13, "`==` is not an operator"),
@@ -73,6 +74,7 @@ fn a_mistake_is_pointed_at() {
         ("errors < 0.1% over after", 20, "there is no time"),
         ("errors < 0.1% over 30", 20, "has no unit"),
         ("errors < 0.1% over 1ms", 20, "out of range"),
+        ("errors < 0.1% over 25h", 20, "25h is out of range"),
         ("errors < 0.1% over 30s over 5s", 24, "for the second time"),
         ("errors < 0.1% over 30s 40s", 24, "`40s` is no clause"),
         ("errors < 0.1% in cold", 18, "`in` is followed by `act`"),
@@ -101,6 +103,7 @@ fn a_mistake_is_pointed_at() {
         ("errors < 1% over 30s for route /a", 13, "for the whole run"),
         ("latency p99 < recorded over 30s", 24, "for the whole run only"),
         ("latency p99 < baseline over 30s", 24, "of its whole run only"),
+        ("latency p99 < baseline after 30s", 24, "of its whole run only"),
         ("errors < baseline for route /a", 19, "not kept by route"),
         ("status-changes < baseline", 1, "does not tell its `status-changes`"),
         ("latency p99 < 0x baseline", 15, "no multiple of what the baseline"),
@@ -182,6 +185,10 @@ fn it_is_held_against_the_recording_and_from_both_sides() {
     };
     assert!((rate - 1.5).abs() < 1e-12);
     assert_eq!(Expectation::parse("rate within 5% of recorded").unwrap().compared(), None);
+    // Rates are recorded by the second, and a baseline has the latency of routes.
+    for text in ["rate within 5% of recorded over 30s", "latency p99 < baseline for route /a"] {
+        assert!(Expectation::parse(text).is_ok(), "{text}");
+    }
 }
 
 #[test]

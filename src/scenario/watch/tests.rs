@@ -35,6 +35,7 @@ fn mistakes_have_a_place_and_a_hint() {
         ("a: { command: x, every: 99ms }", "99ms is out of range"),
         ("a: { command: x, every: 61m }", "61m is out of range"),
         ("a: { command: x, limit: 0 }", "0 is out of range"),
+        ("a: { command: x, limit: 2000000000000000000 }", "is out of range"),
         ("a: { command: ' ' }", "this is empty"),
         ("a: { log_command: '' }", "this is empty"),
         ("a: { log: /a, matching: ' ' }", "this is empty"),
@@ -55,8 +56,9 @@ fn mistakes_have_a_place_and_a_hint() {
         assert!(error.contains("s.yaml:4:"), "{line}: {error}");
     }
     let many = |count: usize| {
-        let probes: String = (0..count).map(|n| format!("  p{n}: redis://h\n")).collect();
-        from_text(&format!("{BASE}{probes}"), "s.yaml").map(|scenario| scenario.watch.len())
+        let probes: Vec<_> = (0..count).map(|n| format!("  p{n}: redis://h\n")).collect();
+        from_text(&format!("{BASE}{}", probes.concat()), "s.yaml")
+            .map(|scenario| scenario.watch.len())
     };
     assert_eq!(many(MAX_WATCHES).unwrap(), MAX_WATCHES);
     assert!(many(MAX_WATCHES + 1).unwrap_err().to_string().contains("more than 50 probes"));
@@ -67,7 +69,8 @@ fn pages_logs_and_machines_are_watched_as_they_are_written() {
     let text = format!(
         "{BASE}  a: {{ prometheus: 'http://127.0.0.1:9100/metrics', series: [up, a:b] }}\n  \
          b: {{ log: /var/log/app.log, matching: ' ERROR' }}\n  \
-         c: {{ log_command: 'ssh a journalctl -f' }}\n  d: {{ host: ' ssh a ' }}\n"
+         c: {{ log_command: 'ssh a journalctl -f' }}\n  d: {{ host: ' ssh a ' }}\n  \
+         e: {{ url: 'redis://127.0.0.1:1', every: 1h }}\n"
     );
     let watch = from_text(&text, "s.yaml").unwrap().watch;
     assert!(matches!(&watch[0].what, Watched::Prometheus { series, .. } if series.len() == 2));
@@ -76,4 +79,6 @@ fn pages_logs_and_machines_are_watched_as_they_are_written() {
     let source = LogSource::Command("ssh a journalctl -f".to_owned());
     assert!(watch[2].what == Watched::Log { source, matching: None });
     assert!(watch[3].what == Watched::Host("ssh a".to_owned()));
+    assert!(matches!(&watch[4].what, Watched::Server(endpoint) if endpoint.port == 1));
+    assert_eq!(watch[4].every, Duration::from_hours(1));
 }
