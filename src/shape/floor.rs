@@ -10,7 +10,7 @@ use crate::shape::profile::Profile;
 use crate::shape::profile::stretches::length_of;
 use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::dispersion::{
-    dependence_of_residuals, index_of_dispersion, relative_error, successive_dispersion,
+    dependence_of_residuals, index_of_dispersion, of_few, relative_error, successive_dispersion,
 };
 use crate::stats::distances::total_variation;
 use crate::stats::gaps::{wasserstein_floor, worst_design};
@@ -202,8 +202,8 @@ fn dispersion_floor(reference: &Profile, factor: usize, chance: &Chance) -> f64 
         return closed;
     }
     let windows = coarsen(complete(&reference.shape.counts, factor), factor);
-    let seen = relative_error(&windows, length).unwrap_or(0.0) * std::f64::consts::SQRT_2;
-    closed.max(seen) * TAIL
+    let seen = of_few(relative_error(&windows, length).unwrap_or(0.0));
+    closed.max(seen * std::f64::consts::SQRT_2) * BURSTS_TAIL
 }
 
 /// Fewest sessions in each half of a load from which the halves tell how alike requests of one
@@ -215,6 +215,10 @@ pub(super) const EVENEST: f64 = 0.1;
 
 /// A standard deviation is exceeded by one of three: this many are, by one of eight.
 pub(super) const TAIL: f64 = 1.5;
+
+/// The same of the bursts of a sparse load, which are told at several scales, each of which may be
+/// off: seven of a hundred thousand are, as far beyond as is tolerated, of normal ones.
+pub(super) const BURSTS_TAIL: f64 = 2.0;
 
 /// The floor of the mix, and how many requests stand for one that is independent: infinite where
 /// too few sessions are known to tell.

@@ -83,6 +83,12 @@ pub fn relative_error(counts: &[u64], window_seconds: f64) -> Option<f64> {
     (index > 0.0).then(|| error / index)
 }
 
+/// A relative error that was told by the same few windows as the value itself: it is known as badly
+/// as that, so that chance goes further beyond it the larger it is.
+pub fn of_few(relative_error: f64) -> f64 {
+    relative_error * (1.0 + relative_error)
+}
+
 /// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without
 /// requests.
 pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {
@@ -194,12 +200,12 @@ mod tests {
         let mut drawn = |share: u32| -> Vec<u64> {
             (0..20_000).map(|_| u64::from(random.random_range(0..100) < share) * 10).collect()
         };
-        let even = relative_error(&drawn(50), 60.0).unwrap();
-        let rare = relative_error(&drawn(1), 60.0).unwrap();
+        let even = relative_error(&drawn(50), 1.0).unwrap();
+        let rare = relative_error(&drawn(1), 1.0).unwrap();
         assert!(even < 0.03, "{even}");
         // Some 200 bunches.
         assert!((0.05..0.12).contains(&rare), "{rare}");
-        assert_eq!(relative_error(&[0, 0], 60.0), None);
+        assert_eq!(relative_error(&[0, 0], 1.0), None);
         assert_eq!(relative_error(&[5, 5, 5], 1.0), None);
     }
 

@@ -95,9 +95,10 @@ impl Minutes {
             // Of so many windows, it is known with an error of `√(35/9/n)`.
             let error = (35.0 / 9.0 / as_f64(counts.len() as u64)).sqrt();
             let is_more = all > own.max(1.0) * (1.0 + 2.0 * error);
-            // Wider windows are fewer, and known worse: they count where they clearly have more.
-            if is_more && all > common * (1.0 + error) {
-                common = all;
+            // Wider windows are fewer, and known worse: they count where they clearly have more,
+            // and what is taken is what chance may be by one error.
+            if is_more && all > common {
+                common = all * (1.0 + error);
             }
         }
         common

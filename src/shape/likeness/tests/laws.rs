@@ -33,7 +33,7 @@ pub(crate) const LAWS: [Law; 6] = [
     Law::of("thinking", 96.0, [true, true, true], thinking),
     Law::of("pages", 12.0, [false, true, true], pages),
     // Each gap is drawn on its own: long ones are as likely after any other.
-    Law::of("on and off", 24.0, [false, true, false], on_off),
+    Law::of("on and off", 48.0, [false, true, false], on_off),
     Law::of("night", 10.0, [true, true, true], night),
     Law::of("crawled", 96.0, [true, true, true], crawled),
 ];
@@ -60,7 +60,6 @@ impl Law {
     pub(crate) fn faults(&self, draw: &[Request]) -> Vec<(&'static str, Vec<Request>)> {
         let mut faults = vec![
             ("a fifth of the requests lost", kept(draw, |number, _| number % 5 > 0)),
-            ("a tenth of the sessions lost", kept(draw, |_, session| session % 10 > 0)),
             ("a fifth of the sessions lost", kept(draw, |_, session| session % 5 > 0)),
             ("evenly spaced", even(draw, self.seconds)),
             ("every ten minutes in their first ten seconds", coalesced(draw, 600.0, 60.0)),
@@ -200,7 +199,7 @@ pub(crate) fn sorted(mut requests: Vec<Request>) -> Vec<Request> {
     requests
 }
 
-fn kept(draw: &[Request], keep: impl Fn(u64, u64) -> bool) -> Vec<Request> {
+pub(crate) fn kept(draw: &[Request], keep: impl Fn(u64, u64) -> bool) -> Vec<Request> {
     // Sessions are numbered by when they begin: neighbours are not alike.
     let kept = (0..).zip(draw).filter(|(number, request)| keep(*number, request.1));
     kept.map(|(_, request)| *request).collect()
