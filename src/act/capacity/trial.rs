@@ -292,9 +292,8 @@ fn not_produced(rig: &Rig<'_>, facts: &Facts, summary: &Summary) -> Option<Strin
         ShapeVerdict::Invalid { fault: Fault::Recording } => {
             Some("there are too few requests to tell whether the load was produced".to_owned())
         }
-        ShapeVerdict::Invalid { .. } => {
-            Some(format!("this machine did not produce the load: {}", shape.statement))
-        }
+        // It says that this machine did not produce the load.
+        ShapeVerdict::Invalid { .. } => Some(shape.statement),
     }
 }
 
