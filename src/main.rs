@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         }
     };
     match std::panic::catch_unwind(|| cli::run(arguments)) {
+        Ok(Ok(Exit::Pass)) if cli::outputs::is_cut() => ExitCode::from(Exit::Input.code()),
         Ok(Ok(exit)) => ExitCode::from(exit.code()),
         Ok(Err(error)) => {
             cli::outputs::note(false, &format!("error: {error:#}"));

@@ -17,6 +17,7 @@ mod source;
 pub(crate) mod clients;
 pub(crate) mod learn;
 mod remembered;
+mod doubts;
 mod select;
 mod redis;
 mod scale;
@@ -65,9 +66,12 @@ pub fn outline(
     scenario: &Scenario,
     authority: &str,
 ) -> Result<(Facts, Plan), PlanError> {
+    let recorded_ns = reader.header().duration_ns;
     let (mut facts, plan) =
-        with_reader(reader, |source| outline_source(&source, scenario, authority))?;
-    facts.window_ns[1] = facts.window_ns[1].min(reader.header().duration_ns);
+        with_reader(reader, |source| outline_source(&source, scenario, authority))
+            .map_err(|error| doubts::of_length(error, recorded_ns))?;
+    facts.warnings.extend(doubts::window(scenario.window, facts.window_ns, recorded_ns));
+    facts.window_ns[1] = facts.window_ns[1].min(recorded_ns);
     let step = Duration::from_nanos(reader.header().clock_resolution_ns);
     let step = Speed::new(scenario.speed)?.due(step);
     facts.clock_step_ns = u64::try_from(step.as_nanos()).unwrap_or(u64::MAX);

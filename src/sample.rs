@@ -160,6 +160,12 @@ pub enum Unsent {
 }
 
 impl Fate {
+    /// Whether somebody left the request out of the load on purpose: a person who held the run, or
+    /// the hook. It is no part of the load that is claimed, nor of what is expected of it.
+    pub fn is_set_aside(&self) -> bool {
+        matches!(self, Self::Unsent { reason: Unsent::Held | Unsent::HookSkipped })
+    }
+
     /// The name in reports and machine output.
     pub fn name(&self) -> &'static str {
         match self {

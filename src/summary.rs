@@ -117,6 +117,8 @@ pub struct Second {
     pub errors: u32,
     /// Arrivals due in it that never left this machine.
     pub unsent: u32,
+    /// Of those, the ones that were left out on purpose ([`crate::sample::Fate::is_set_aside`]).
+    pub set_aside: u32,
     /// The arrivals due in it by what became of them; together they are `due`.
     pub outcomes: Outcomes,
     /// Latency (due to done) of the arrivals due in it, two significant digits.
@@ -138,6 +140,8 @@ pub struct Route {
     pub lost: u64,
     /// Those that never left this machine.
     pub unsent: u64,
+    /// Of those, the ones that were left out on purpose ([`crate::sample::Fate::is_set_aside`]).
+    pub set_aside: u64,
     /// Latency (due to done), two significant digits.
     pub latency: Histogram<u64>,
     /// What production took for those that were answered, where the recording knows.

@@ -15,10 +15,10 @@ use crate::plan::needs::Needs;
 use crate::plan::outline;
 use crate::plan::retarget::parameter_name;
 use crate::recording::redaction::{Redactor, fill};
-use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
 use crate::scenario::rewriting::Rewriting;
 use crate::scenario::target::{check_hosts, check_names};
+use crate::scenario::{Scenario, Window};
 use crate::units::{format_count, format_duration, format_size};
 
 /// Arguments of `plan`.
@@ -118,6 +118,17 @@ fn fill_query(head: &mut [u8], rewriting: &Rewriting) {
     }
 }
 
+/// The window, and where the busiest one was found.
+fn window(window: Window, facts: &Facts) -> String {
+    match window {
+        Window::Busiest(_) => {
+            let from = format_duration(Duration::from_nanos(facts.window_ns[0]));
+            format!("{window}, from {from} on")
+        }
+        _ => window.to_string(),
+    }
+}
+
 fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
@@ -125,7 +136,7 @@ fn described(scenario: &Scenario, authority: &str, facts: &Facts) -> String {
     };
     line("scenario", &scenario.name);
     line("recording", &scenario.recording.display().to_string());
-    line("window", &scenario.window.to_string());
+    line("window", &window(scenario.window, facts));
     line("target", authority);
     for host in &scenario.hosts {
         line("  of its hosts", &format!("{} at {}", host.recorded(), host.to.authority()));

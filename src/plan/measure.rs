@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::plan::arrivals::{Notes, Plan};
+use crate::plan::doubts;
 use crate::plan::facts::Facts;
 use crate::plan::fingerprint::Fnv;
 use crate::plan::needs::{Needs, Volume};
@@ -292,6 +293,10 @@ fn warnings(
             host.to.authority()
         ));
     }
+    warnings.extend(doubts::methods(&selection.unseen_methods));
+    let kept_out = notes.skipped.get(Skip::NotLetIn.name()).copied().unwrap_or(0);
+    let let_in = [tally.arrivals, kept_out];
+    warnings.extend(doubts::ramp(scenario, let_in, selection.largest_group));
     warnings.extend(scale_warnings(notes, selection, scenario, tally.arrivals));
     if scenario.pace == Pace::Session {
         warnings.push(regime(tally.arrivals, tally.sessions.len()));

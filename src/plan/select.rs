@@ -1,9 +1,10 @@
 //! What of a recording is replayed: the window, the requests that can be sent again, and the
 //! groups that are kept or cloned whole.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use crate::plan::doubts::listed;
 use crate::plan::scale::{CLONE_SHIFT, Scale};
 use crate::plan::source::{Rows, Source, Span};
 use crate::plan::tally::Counts;
@@ -183,6 +184,8 @@ pub(crate) struct Selection {
     pub(crate) max_connection: u64,
     /// There are transactions of Redis among them.
     pub(crate) has_transactions: bool,
+    /// Methods that the scenario lists, and that none of them has.
+    pub(crate) unseen_methods: BTreeSet<String>,
     /// Share of the replayable exchanges that the largest group holds; 0 without groups.
     pub(crate) largest_group: f64,
 }
@@ -195,7 +198,10 @@ pub(crate) fn select(
     scale: Scale,
 ) -> Result<Selection, PlanError> {
     let start = span.map_or(Duration::ZERO, |(start, _)| start);
-    let mut selection = Selection::default();
+    let is_redis = scenario.target.redis().is_some();
+    // Commands are listed in a form of their own.
+    let unseen_methods = if is_redis { BTreeSet::new() } else { listed(&scenario.methods) };
+    let mut selection = Selection { unseen_methods, ..Selection::default() };
     let mut ties = Ties::default();
     for outline in (source.outlines)(span) {
         let outline = outline?;
@@ -204,9 +210,11 @@ pub(crate) fn select(
         selection.counts.count(outline.at.saturating_sub(start));
         let Outline { protocol, flags, ref method, .. } = outline;
         selection.has_transactions |= protocol == Protocol::Redis && method == "MULTI";
-        let skip = match scenario.target.redis() {
-            Some(_) => redis::skip_reason(protocol, flags),
-            None => skip_reason(protocol, flags, method, &scenario.methods),
+        selection.unseen_methods.remove(method);
+        let skip = if is_redis {
+            redis::skip_reason(protocol, flags)
+        } else {
+            skip_reason(protocol, flags, method, &scenario.methods)
         };
         if skip.is_none() && is_scaled(scenario) {
             let at = outline.at.saturating_sub(start);

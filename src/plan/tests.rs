@@ -201,6 +201,8 @@ fn a_ramp_lets_whole_sessions_in_by_when_they_begin() {
     assert!((200..300).contains(&early), "{early} of 1000 where a quarter is let in");
     assert_eq!(requests.range(1_000..).count(), 1_000);
     assert_eq!(facts.skipped["not let in yet by the ramp"], 3 * (1_000 - early as u64));
+    let told = format!("the ramp lets in {} of 6\u{202f}000", format_count(facts.arrivals));
+    assert!(facts.warnings.iter().any(|it| it.starts_with(&told)), "{:?}", facts.warnings);
     assert_eq!(planned(&exchanges, &ramped).unwrap().0.fingerprint, facts.fingerprint);
     let (all, _) = planned(&exchanges, &Scenario { speed: 2.0, ..scenario() }).unwrap();
     assert_ne!(all.fingerprint, facts.fingerprint);

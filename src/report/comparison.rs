@@ -127,6 +127,10 @@ fn metrics(judged: &[Judged], width: u16) -> String {
             None => reasons.push((&metric.note, vec![metric.metric.name()])),
         }
     }
+    let mut beside = Grid::new(width);
+    if judged.iter().any(is_against_its_medians) {
+        beside.row(&["·".to_owned(), AGAINST.to_owned()]);
+    }
     let mut unknown = Grid::new(width);
     for (note, names) in reasons {
         let line = format!("{}: {note}", names.join(", "));
@@ -134,8 +138,18 @@ fn metrics(judged: &[Judged], width: u16) -> String {
     }
     let unknown = unknown.render(2);
     let unknown = if unknown.is_empty() { unknown } else { format!("\nNot known\n{unknown}") };
-    format!("\nMetrics\n{}{unknown}", grid.render(2))
+    format!("\nMetrics\n{}{}{unknown}", grid.render(2), beside.render(2))
 }
+
+/// Whether the medians moved the one way and the runs, pair by pair, the other: with few runs that
+/// differ much among each other both may be.
+fn is_against_its_medians(judged: &Judged) -> bool {
+    let [Some(base), Some(new)] = judged.medians else { return false };
+    judged.change.is_some_and(|change| (new - base) * change < 0.0)
+}
+
+const AGAINST: &str = "a change is the middle of those of all pairs of runs, and may go another \
+                       way than the medians beside it where runs differ much among each other";
 
 /// The grid of metrics with its titles.
 fn titled(width: u16) -> Grid {
@@ -200,9 +214,15 @@ pub(crate) fn cells(judged: &Judged) -> [String; 5] {
         (None, Some(within)) => format!("({})", ends(within)),
         (None, None) => dash(),
     };
-    let seen = judged.detectable.map_or_else(dash, |least| metric.change(least).replace('+', ""));
+    let seen = judged.detectable.map_or_else(dash, |least| match least {
+        MUCH.. => "over 1\u{202f}000 %".to_owned(),
+        _ => metric.change(least).replace('+', ""),
+    });
     [base, new, change, interval, seen]
 }
+
+/// A least change, relative, above which its digits say nothing but that much would go unseen.
+const MUCH: f64 = 10.0;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -250,6 +270,23 @@ pub(crate) mod tests {
         }
         let coloured = terminal(&slower(), Style { colour: true, width: 80 });
         assert!(coloured.starts_with("\u{1b}[1;31mREGRESSION\u{1b}[0m"), "{coloured}");
+    }
+
+    #[test]
+    fn figures_that_would_mislead_are_told_in_words() {
+        let style = Style { colour: false, width: 80 };
+        let mut compared = slower();
+        assert!(!terminal(&compared, style).contains("all pairs of"), "both went one way");
+        let slower = compared.comparison.metrics.iter_mut();
+        let slower = slower.filter(|metric| metric.change.is_some_and(|change| change > 0.1));
+        for metric in slower {
+            metric.change = Some(-0.1);
+            metric.detectable = Some(12_496.66);
+            assert_eq!(cells(metric)[4], "over 1\u{202f}000 %");
+            metric.detectable = Some(0.276);
+            assert_eq!(cells(metric)[4], "27.6 %");
+        }
+        assert!(terminal(&compared, style).contains("all pairs of"));
     }
 
     #[test]

@@ -170,6 +170,9 @@ fn about(report: &Report) -> String {
     let recording = &report.recording;
     let sent = match &report.load {
         Some(load) => format!("{}, sent to", load.description),
+        None if report.shape.is_none() => {
+            format!("{} of {}, not replayed; the target is", recording.window, recording.path)
+        }
         None => format!("{} of {}, replayed into", recording.window, recording.path),
     };
     sentence(&format!("{sent} {}, {}", report.target, report.started))

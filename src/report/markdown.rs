@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::report::model::{Quantiles, Report};
+use crate::report::model::{Quantiles, Report, RouteRow};
 use crate::report::text::{clean, nanos, share, verdict_word};
 use crate::units::format_count;
 use crate::verdict::Outcome;
@@ -115,8 +115,11 @@ fn latencies(page: &mut String, report: &Report) {
 /// Those that fail most, and then those that are slowest.
 fn routes(page: &mut String, report: &Report) {
     let mut routes: Vec<_> = report.routes.iter().collect();
-    let p99 = |latency: &Option<Quantiles>| latency.as_ref().map_or(0, |times| times.p99_ns);
-    routes.sort_by_key(|row| std::cmp::Reverse((row.errors, p99(&row.latency))));
+    // Of a route with few answers the slowest one would decide alone: it comes behind the others.
+    let slow = |latency: &Option<Quantiles>| {
+        latency.as_ref().map_or((false, 0), |times| (times.count >= RouteRow::FEWEST, times.p99_ns))
+    };
+    routes.sort_by_key(|row| std::cmp::Reverse((row.errors, slow(&row.latency))));
     let rows: Vec<_> = routes
         .iter()
         .take(WORST_ROUTES)

@@ -381,6 +381,11 @@ pub struct RouteRow {
     pub latency: Option<Quantiles>,
 }
 
+impl RouteRow {
+    /// Fewest answers of a route whose 99th percentile is more than its slowest answer.
+    pub const FEWEST: u64 = 100;
+}
+
 /// Routes that are not listed one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OtherRoutes {

@@ -19,7 +19,7 @@ use crate::report::terminal::routes::{acts, routes};
 use crate::report::terminal::scaling::scaling;
 use crate::report::text::{clean, mark, metric_value, nanos, ratio, verdict_word};
 use crate::shape::{Metric, MetricOutcome, ShapeReport, ShapeVerdict};
-use crate::units::format_count;
+use crate::units::{format_count, format_counted};
 use crate::verdict::{CheckedExpectation, Finding, Outcome};
 
 /// How to write for a terminal.
@@ -240,16 +240,33 @@ fn findings(findings: &[Finding], width: u16) -> String {
         let line = format!("{}: {title}", checks.join(", "));
         grid.row(&[mark(Outcome::Unknown).to_string(), clean(&line, MAX_SENTENCE)]);
     }
-    let passed: Vec<&str> = findings
-        .iter()
-        .filter(|finding| finding.outcome == Outcome::Pass)
-        .map(|finding| finding.check.as_str())
-        .collect();
+    let passed = passed(findings);
     if !passed.is_empty() {
-        grid.row(&[mark(Outcome::Pass).to_string(), clean(&passed.join(", "), MAX_SENTENCE)]);
+        grid.row(&[mark(Outcome::Pass).to_string(), clean(&passed, MAX_SENTENCE)]);
     }
     text.push_str(&grid.render(2));
     text
+}
+
+/// The checks that passed, each once, with what they were about: of two endpoints one may have
+/// failed the same check.
+fn passed(findings: &[Finding]) -> String {
+    let mut checks: Vec<(&str, Vec<&str>)> = Vec::new();
+    for finding in findings.iter().filter(|finding| finding.outcome == Outcome::Pass) {
+        let check = finding.check.as_str();
+        let at = checks.iter().position(|(name, _)| *name == check).unwrap_or_else(|| {
+            checks.push((check, Vec::new()));
+            checks.len() - 1
+        });
+        if !finding.subject.is_empty() {
+            checks[at].1.push(&finding.subject);
+        }
+    }
+    let told = |(check, subjects): &(&str, Vec<&str>)| match subjects[..] {
+        [] => (*check).to_owned(),
+        _ => format!("{check} ({})", subjects.join(", ")),
+    };
+    checks.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
 fn failed(finding: &Finding, width: u16) -> String {
@@ -310,12 +327,16 @@ fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
         grid.row(&["→".to_owned(), clean(advice, MAX_SENTENCE)]);
     }
     let warnings = report.facts.warnings.len().saturating_sub(MAX_WARNINGS);
-    for (beyond, what) in
-        [(warnings, "warnings"), (advice.len().saturating_sub(MAX_ADVICE), "pieces of advice")]
-    {
+    for (beyond, [one, several]) in [
+        (warnings, ["more warning is", "more warnings are"]),
+        (
+            advice.len().saturating_sub(MAX_ADVICE),
+            ["more piece of advice is", "more pieces of advice are"],
+        ),
+    ] {
         if beyond > 0 {
-            let beyond = format_count(beyond as u64);
-            grid.row(&["·".to_owned(), format!("{beyond} more {what} are in the report files")]);
+            let beyond = format_counted(beyond as u64, one, several);
+            grid.row(&["·".to_owned(), format!("{beyond} in the report files")]);
         }
     }
     for path in written {
@@ -323,4 +344,33 @@ fn next(report: &Report, written: &[PathBuf], width: u16) -> String {
     }
     let rows = grid.render(2);
     if rows.is_empty() { rows } else { format!("Next\n{rows}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One endpoint may pass what another fails: the name of the check alone would contradict it.
+    #[test]
+    fn what_passed_stands_once_with_what_it_is_about() {
+        let of = |check: &str, subject: &str, outcome: Outcome| Finding {
+            check: check.to_owned(),
+            subject: subject.to_owned(),
+            outcome,
+            title: String::new(),
+            evidence: Vec::new(),
+            advice: String::new(),
+        };
+        let findings = [
+            of("connections", "target", Outcome::Pass),
+            of("connection-demand", "redis", Outcome::Fail),
+            of("outage", "", Outcome::Pass),
+            of("watch", "errors", Outcome::Pass),
+            of("connections", "redis", Outcome::Pass),
+            of("watch", "redis", Outcome::Pass),
+        ];
+        let told = "connections (target, redis), outage, watch (errors, redis)";
+        assert_eq!(passed(&findings), told);
+        assert_eq!(passed(&findings[1..2]), "");
+    }
 }

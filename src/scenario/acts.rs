@@ -265,6 +265,10 @@ fn add(
     Ok(())
 }
 
+/// Acts that have options.
+const WITH_OPTIONS: [&str; 6] =
+    ["fingerprint", "canary", "connections", "payloads", "cold", "capacity"];
+
 // By hand, since an untagged enum would lose the places of the options.
 impl<'de> Deserialize<'de> for ActItem {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -291,13 +295,12 @@ impl<'de> Deserialize<'de> for ActItem {
                     "payloads" => ActItem::Payloads(map.next_value()?),
                     "cold" => ActItem::Cold(map.next_value()?),
                     "capacity" => ActItem::Capacity(map.next_value()?),
-                    _ => {
-                        return Err(A::Error::custom(format!(
-                            "`{}` is no act with options; those are fingerprint, canary, \
-                             connections, payloads, cold and capacity",
-                            crop(&name)
-                        )));
+                    "replay" => {
+                        return Err(A::Error::custom(
+                            "`replay` is no act with options: write `- replay`",
+                        ));
                     }
+                    other => return Err(A::Error::unknown_variant(other, &WITH_OPTIONS)),
                 };
                 if map.next_key::<String>()?.is_some() {
                     return Err(A::Error::custom(

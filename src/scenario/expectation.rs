@@ -232,7 +232,8 @@ pub fn tightest_latency(expectations: &[Expectation], act: ActName) -> Option<f6
 
 const METRICS: &str = "the metrics are latency, service, lateness, connection-wait, errors, \
                        completeness, status-changes, size-changes, rate, throughput, warmup, \
-                       and figures of probes such as redis.connected_clients";
+                       and figures of probes such as redis.connected_clients: the probe's name, a \
+                       dot, and a figure (`value` of a command, `lines` of a log)";
 
 impl MetricName {
     const ALL: [Self; 11] = [

@@ -44,13 +44,17 @@ pub fn judge_shape(input: &ShapeInput) -> ShapeReport {
     let failed: Vec<usize> = (0..judged.len())
         .filter(|&index| judged[index].metric.outcome == MetricOutcome::Fail)
         .collect();
-    let fault = if input.interrupted {
-        Fault::Interruption
-    } else if failed.iter().any(|&index| offered[index].metric.outcome == MetricOutcome::Fail) {
-        Fault::Generator
+    let own = |&&index: &&usize| offered[index].metric.outcome == MetricOutcome::Fail;
+    let own: Vec<usize> = failed.iter().filter(own).copied().collect();
+    let (fault, blamed) = if input.interrupted {
+        (Fault::Interruption, &failed)
+    } else if own.is_empty() {
+        (Fault::Target, &failed)
     } else {
-        Fault::Target
+        (Fault::Generator, &own)
     };
+    // What only the target changed is no evidence against this machine.
+    let failures = failures(blamed.iter().map(|&index| &judged[index].metric));
     let gating = judged.iter().filter(|each| each.metric.ratio.is_some()).count();
     let verdict = if gating == 0 {
         ShapeVerdict::Invalid { fault: Fault::Recording }
@@ -67,7 +71,7 @@ pub fn judge_shape(input: &ShapeInput) -> ShapeReport {
         .filter_map(|each| each.metric.ratio.map(|ratio| (ratio, &each.metric)))
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     ShapeReport {
-        statement: statement(&verdict, fault, &judged, input),
+        statement: statement(&verdict, (fault, &failures), &judged, input),
         verdict,
         worst_ratio: worst.map_or(0.0, |(ratio, _)| ratio),
         worst_metric: worst.map_or_else(String::new, |(_, metric)| metric.name.clone()),
@@ -172,11 +176,10 @@ fn bursts(input: &ShapeInput, pair: Pair) -> Vec<Judged> {
 
 fn statement(
     verdict: &ShapeVerdict,
-    fault: Fault,
+    (fault, failures): (Fault, &str),
     judged: &[Judged],
     input: &ShapeInput,
 ) -> String {
-    let failures = failures(judged.iter().map(|each| &each.metric));
     let unjudged = unjudged(judged, input.clock_step_ns);
     let requests = format_counted(input.planned.total, "request", "requests");
     let load = input.origin.word();
@@ -315,6 +318,16 @@ mod tests {
             .collect();
         let refused = judge(&refused, false);
         assert_eq!(refused.verdict, ShapeVerdict::Invalid { fault: Fault::Target });
+        // Late by ourselves, and refused besides: what is missing is not what is said of us.
+        let both: Vec<Moments> = on_grid_lines(60.0, 0.0)
+            .into_iter()
+            .map(|(due, offered, sent)| (due, offered, sent.filter(|_| due < 60_000.0)))
+            .collect();
+        let both = judge(&both, false);
+        assert_eq!(both.verdict, ShapeVerdict::Invalid { fault: Fault::Generator });
+        assert_eq!(outcome(&both, "completeness"), MetricOutcome::Fail);
+        assert!(both.statement.contains("lateness p99"), "{}", both.statement);
+        assert!(!both.statement.contains("completeness"), "{}", both.statement);
         let stopped: Vec<Moments> = on_grid_lines(0.05, 0.0)
             .into_iter()
             .map(|each| if each.0 < 60_000.0 { each } else { (each.0, None, None) })

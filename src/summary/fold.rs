@@ -128,9 +128,7 @@ impl Summary {
     }
 
     fn add_shapes(&mut self, arrival: &Arrival, sample: &Sample) {
-        if matches!(sample.fate, Fate::Unsent { reason: Unsent::Held | Unsent::HookSkipped }) {
-            // What a person held back, or a hook left out, is no part of the load whose shape is
-            // claimed.
+        if sample.fate.is_set_aside() {
             return;
         }
         let bytes = request_bytes(arrival);
@@ -193,6 +191,7 @@ impl Summary {
         second.due += 1;
         second.errors += u32::from(error);
         second.unsent += u32::from(is_unsent);
+        second.set_aside += u32::from(sample.fate.is_set_aside());
         second.outcomes[outcomes::group(sample)] += 1;
         second.max_lateness_ns = second.max_lateness_ns.max(lateness.unwrap_or(0));
         second.lateness_ns = second.lateness_ns.saturating_add(lateness.unwrap_or(0));
@@ -201,6 +200,7 @@ impl Summary {
         route.errors += u64::from(error);
         route.lost += u64::from(error && is_lost(&sample.fate));
         route.unsent += u64::from(is_unsent);
+        route.set_aside += u64::from(sample.fate.is_set_aside());
         route.responses.add(arrival, sample);
         if let Some(ns) = recorded {
             record_time(&mut route.recorded_latency, ns);
@@ -239,7 +239,7 @@ impl Default for Summary {
 impl Second {
     fn new() -> Self {
         let latency = coarse_times();
-        let (due, sent, answered, errors, unsent) = (0, 0, 0, 0, 0);
+        let (due, sent, answered, errors, unsent, set_aside) = (0, 0, 0, 0, 0, 0);
         let outcomes = [0; GROUPS];
         let (max_lateness_ns, lateness_ns) = (0, 0);
         Self {
@@ -248,6 +248,7 @@ impl Second {
             answered,
             errors,
             unsent,
+            set_aside,
             outcomes,
             latency,
             max_lateness_ns,
@@ -261,6 +262,7 @@ impl Second {
         self.answered += other.answered;
         self.errors += other.errors;
         self.unsent += other.unsent;
+        self.set_aside += other.set_aside;
         for (count, more) in self.outcomes.iter_mut().zip(other.outcomes) {
             *count += more;
         }
@@ -284,6 +286,7 @@ impl Route {
             errors: 0,
             lost: 0,
             unsent: 0,
+            set_aside: 0,
             latency: coarse_times(),
             recorded_latency: coarse_times(),
             responses: Responses::default(),
@@ -296,6 +299,7 @@ impl Route {
         self.errors += other.errors;
         self.lost += other.lost;
         self.unsent += other.unsent;
+        self.set_aside += other.set_aside;
         histograms::merge(&mut self.latency, &other.latency);
         histograms::merge(&mut self.recorded_latency, &other.recorded_latency);
         self.responses.merge(&other.responses);

@@ -3,13 +3,15 @@
 use std::cmp::Reverse;
 
 use crate::scenario::expectation::Expectation;
-use crate::verdict::acts::capacity;
+use crate::verdict::acts::{capacity, cold, heartbeat};
 use crate::verdict::headline::drills_headline;
 use crate::verdict::judge::JudgeInput;
-use crate::verdict::{CheckedExpectation, Outcome, RunOutcome, Verdict};
+use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome, Verdict, watch};
 
 /// The verdict. What is expected of the replay is not judged; what is expected of an act that was
-/// performed is, and where that cannot be answered, the run is not valid.
+/// performed is, and where that cannot be answered, the run is not valid. Nor is it where no act
+/// tells anything, or where one that measures with load measured nothing: that probes saw nothing
+/// bad meanwhile is no answer to what was asked.
 pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
     let mut findings = input.drills.to_vec();
     let searched = findings.iter().find(|each| each.check == capacity::CHECK);
@@ -43,7 +45,7 @@ pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
         RunOutcome::Interrupted
     } else if failed {
         RunOutcome::Fail
-    } else if !unknown && findings.iter().any(|finding| finding.outcome == Outcome::Pass) {
+    } else if !unknown && is_answered(&findings) {
         RunOutcome::Pass
     } else {
         RunOutcome::Invalid
@@ -53,6 +55,22 @@ pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
     let headline = drills_headline(outcome, &findings, &asked);
     Verdict { outcome, headline, shape: None, findings, expectations }
 }
+
+/// Whether the acts that were performed told what they are for.
+fn is_answered(findings: &[Finding]) -> bool {
+    let is_of_act = |each: &&Finding| !BESIDE.contains(&each.check.as_str());
+    findings.iter().filter(is_of_act).any(|each| each.outcome == Outcome::Pass)
+        && !findings.iter().any(is_unmeasured)
+}
+
+/// Whether an act sent its load, or was to, and cannot say what came of it.
+pub(super) fn is_unmeasured(finding: &Finding) -> bool {
+    let measures = [cold::CHECK, capacity::CHECK].contains(&finding.check.as_str());
+    measures && finding.outcome == Outcome::Unknown
+}
+
+/// Findings that stand beside an act: of probes, of logs meanwhile, of recorded keys alone.
+const BESIDE: [&str; 3] = [watch::CHECK, heartbeat::CHECK, cold::FORECAST];
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +127,40 @@ mod tests {
         assert_eq!(held(Outcome::Pass), [Outcome::Pass, Outcome::Unknown]);
         assert_eq!(held(Outcome::Fail), [Outcome::Unknown; 2]);
         assert_eq!(held(Outcome::Unknown), [Outcome::Unknown; 2]);
+    }
+
+    /// A cold start on a machine that was late measured nothing, whatever the probes saw.
+    #[test]
+    fn an_act_that_measured_nothing_is_no_pass() {
+        let judged = |drills: &[Finding]| {
+            let verdict = judge(&JudgeInput {
+                replayed: None,
+                drills,
+                tier: Tier::Standard,
+                expectations: &[],
+                baseline: None,
+                around: Around::default(),
+                interrupted: false,
+            });
+            (verdict.outcome, verdict.headline)
+        };
+        let watched = finding(watch::CHECK, Outcome::Pass, "redis saw nothing bad");
+        let alike = finding("node-drift", Outcome::Pass, "3 nodes are alike");
+        for check in [cold::CHECK, capacity::CHECK] {
+            let unknown = finding(check, Outcome::Unknown, "this machine was late");
+            for beside in [&watched, &alike] {
+                let (outcome, headline) = judged(&[unknown.clone(), beside.clone()]);
+                assert_eq!(outcome, RunOutcome::Invalid, "{check} beside {}", beside.check);
+                assert_eq!(headline, format!("{check}: this machine was late"));
+            }
+            let told = finding(check, Outcome::Pass, "it holds");
+            assert_eq!(judged(&[told, watched.clone()]).0, RunOutcome::Pass, "{check}");
+        }
+        let blind = finding("node-behaviour", Outcome::Unknown, "1 node was asked");
+        assert_eq!(judged(&[blind.clone(), watched]).0, RunOutcome::Invalid);
+        let (outcome, headline) = judged(&[blind, alike]);
+        assert_eq!(outcome, RunOutcome::Pass);
+        assert!(headline.contains("1 of 2 had too little"), "{headline}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::sample::Unsent;
 use crate::scenario::expectation::clauses::After;
 use crate::scenario::expectation::{Bound, Expectation, MetricName, Value};
 use crate::stats::counts::{as_f64, as_index};
@@ -39,7 +40,8 @@ pub struct Seen<'a> {
 /// is not met, since it is a mistake that would else hide for ever.
 ///
 /// A request that never got an answer was not fast: where a percentile of latency or service lies
-/// among those, it is longer than any bound, and so is a mean that has one of them in it.
+/// among those, it is longer than any bound, and so is a mean that has one of them in it. What was
+/// left out of the load on purpose never asked for one, and counts nowhere.
 pub fn check(expectation: &Expectation, seen: &Seen<'_>) -> CheckedExpectation {
     let (outcome, actual) = match measured(expectation, seen) {
         Err(Missing::Route(pattern)) => {
@@ -223,24 +225,25 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
             }
             MetricName::StatusChanges => changes(route.responses.status_changes(), NO_STATUS),
             MetricName::SizeChanges => changes(route.responses.size_changes(), NO_SIZE),
-            _ => time(&route.latency, [route.arrivals, route.unsent], &route.recorded_latency),
+            _ => {
+                let asked = [route.arrivals, route.unsent].map(|all| all - route.set_aside);
+                time(&route.latency, asked, &route.recorded_latency)
+            }
         };
     }
     let known = &summary.recorded_latency;
+    let aside = set_aside(summary);
+    let asked = summary.arrivals - aside;
+    let unsent = summary.unsent() - aside;
     match expectation.metric {
-        MetricName::Latency => time(&summary.latency, [summary.arrivals, summary.unsent()], known),
+        MetricName::Latency => time(&summary.latency, [asked, unsent], known),
         MetricName::Service => time(&summary.service, [summary.sent.total, 0], known),
         MetricName::Lateness => time(&summary.lateness, [summary.lateness.len(), 0], known),
         MetricName::ConnectionWait => {
-            let asked = [summary.offered.total, summary.unsent()];
-            time(&summary.connection_wait, asked, known)
+            time(&summary.connection_wait, [summary.offered.total, unsent], known)
         }
-        MetricName::Errors => {
-            share(summary.errors, summary.arrivals - summary.unsent(), "no request was sent")
-        }
-        MetricName::Completeness => {
-            share(summary.sent.total, summary.arrivals, "nothing was planned")
-        }
+        MetricName::Errors => share(summary.errors, asked - unsent, "no request was sent"),
+        MetricName::Completeness => share(summary.sent.total, asked, "nothing was planned"),
         MetricName::StatusChanges => {
             share(summary.status_changes, summary.evidence.answers_compared, NO_STATUS)
         }
@@ -321,4 +324,10 @@ fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> 
     }
     let share = as_f64(part) / as_f64(whole);
     Ok((share, format_share(share)))
+}
+
+/// Arrivals that were left out of the load on purpose.
+fn set_aside(summary: &Summary) -> u64 {
+    let count = |reason: Unsent| summary.fates.get(reason.name()).copied().unwrap_or(0);
+    count(Unsent::Held) + count(Unsent::HookSkipped)
 }

@@ -2,6 +2,7 @@
 
 use crate::shape::{Fault, MetricOutcome, Origin, ShapeReport, ShapeVerdict};
 use crate::verdict::acts::capacity;
+use crate::verdict::drills::is_unmeasured;
 use crate::verdict::{CheckedExpectation, Finding, Outcome, RunOutcome};
 
 /// One sentence on a run with a replay: the first thing that a tired person should know.
@@ -96,7 +97,9 @@ pub(super) fn drills_headline(
         }
         RunOutcome::Invalid => expected(Outcome::Unknown, "cannot be answered")
             .or_else(|| {
-                first(Outcome::Unknown).map(|each| format!("{}: {}", each.check, each.title))
+                let unmeasured = findings.iter().find(|each| is_unmeasured(each));
+                let each = unmeasured.or_else(|| first(Outcome::Unknown))?;
+                Some(format!("{}: {}", each.check, each.title))
             })
             .unwrap_or_else(|| {
                 "nothing was looked at: the scenario has no act that says anything".to_owned()

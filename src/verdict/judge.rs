@@ -138,9 +138,15 @@ pub fn judge(input: &JudgeInput) -> Verdict {
 /// Takes back what the run cannot support; only what is said about this machine stays.
 fn withdraw(findings: &mut [Finding], expectations: &mut [CheckedExpectation], origin: Origin) {
     for finding in findings.iter_mut().filter(|finding| finding.check != generator::CHECK) {
-        if finding.outcome != Outcome::Unknown {
-            finding.evidence.insert(0, format!("what was seen: {}", finding.title));
-            finding.title = format!("not known, since the {} load was not produced", origin.word());
+        let why = format!("not known, since the {} load was not produced", origin.word());
+        match finding.outcome {
+            Outcome::Unknown => {}
+            // A target that crashed may be why, and where to look first.
+            Outcome::Fail => finding.title = format!("{why}; what was seen: {}", finding.title),
+            Outcome::Pass => {
+                finding.evidence.insert(0, format!("what was seen: {}", finding.title));
+                finding.title = why;
+            }
         }
         finding.outcome = Outcome::Unknown;
         finding.advice = String::new();
@@ -234,7 +240,11 @@ mod tests {
         assert!(others.iter().all(|finding| finding.outcome == Outcome::Unknown));
         assert_eq!(verdict.expectations[0].outcome, Outcome::Unknown);
         let errors = others.iter().find(|finding| finding.check == "errors").unwrap();
-        assert!(errors.evidence[0].contains("ended in an error"), "what was seen is not lost");
+        assert!(errors.title.starts_with("not known, since"), "{}", errors.title);
+        assert!(errors.title.contains("ended in an error"), "what was seen is not lost");
+        let passed = others.iter().find(|finding| finding.check == "outage").unwrap();
+        assert_eq!(passed.title, "not known, since the recorded load was not produced");
+        assert!(passed.evidence[0].starts_with("what was seen: "), "{:?}", passed.evidence);
     }
 
     #[test]

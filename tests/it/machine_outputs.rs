@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use peakhour::report::model::Report;
 use peakhour::report::settings::REQUEST;
@@ -182,4 +183,23 @@ fn a_report_on_standard_output_stands_alone() {
     assert_ne!(closed("/a", &[]), closed("/b", &[]));
     assert_ne!(closed("/a", &[]), closed("/a", &["-X", "POST", "--body", "all"]));
     drop(server);
+}
+
+/// What is lost on the way to standard output is told, and is no success: a script would go on with
+/// half a document. Who closes a pipe has read enough.
+#[test]
+fn output_that_does_not_arrive_is_no_success() {
+    let ran = |out: Stdio| {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("peakhour"));
+        command.args(["report", "--schema"]).stdout(out).output().unwrap()
+    };
+    let full = ran(fs::File::options().write(true).open("/dev/full").unwrap().into());
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(104), "{said}");
+    assert!(said.contains("error: cannot write to standard output"), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let closed = ran(writer.into());
+    let said = String::from_utf8_lossy(&closed.stderr);
+    assert_eq!((closed.status.code(), &*said), (Some(0), ""));
 }

@@ -13,7 +13,7 @@ use peakhour::plan::facts::Facts;
 use peakhour::plan::{Arrival, PlanError, outline};
 use peakhour::recording::file::reader::RecordingReader;
 use peakhour::recording::file::writer::RecordingWriter;
-use peakhour::recording::{Exchange, Flags};
+use peakhour::recording::{Exchange, Flags, Header};
 use peakhour::scenario::Scenario;
 use peakhour::scenario::parse::from_text;
 
@@ -24,7 +24,9 @@ fn write(path: &Path, exchanges: &[Exchange]) {
     for exchange in exchanges {
         writer.push(exchange.clone()).unwrap();
     }
-    writer.finish(header()).unwrap();
+    let last = exchanges.iter().map(|exchange| exchange.at).max().unwrap_or_default();
+    let duration_ns = u64::try_from(last.as_nanos()).unwrap();
+    writer.finish(Header { duration_ns, ..header() }).unwrap();
 }
 
 fn scenario(lines: &str) -> Scenario {
@@ -66,6 +68,32 @@ fn the_busiest_part_of_a_file_is_found() {
     assert_eq!(facts.peak_rate, 21);
     let arrivals: Vec<Arrival> = plan.collect::<Result<_, _>>().unwrap();
     assert!(arrivals.iter().all(|arrival| arrival.due < Duration::from_secs(5)));
+}
+
+/// What a scenario asks for and the recording has not is replayed as far as it goes, and said.
+#[test]
+fn what_the_recording_has_not_is_told() {
+    let exchanges: Vec<Exchange> =
+        (0..200).map(|index| plain(index * 50, 1, u32::try_from(index).unwrap())).collect();
+    let warnings = |lines: &str| planned(&exchanges, lines).unwrap().0.warnings.join("\n");
+    let length = "9.95 s";
+    for (lines, said) in [
+        (
+            "window: busiest 12h\n",
+            format!("is 12 h long, and the recording, which ends after {length}"),
+        ),
+        ("window: +1s..+3h\n", "the window `+1 s .. +3 h` is".to_owned()),
+        ("methods: [GET, POTS]\n", "no request in the window has the method `POTS`".to_owned()),
+    ] {
+        let told = warnings(lines);
+        assert!(told.contains(&said), "{lines}{told}");
+    }
+    for lines in ["", "window: busiest 1s\n", "window: +1s..+2s\n", "methods: [GET]\n"] {
+        let told = warnings(lines);
+        assert!(!told.contains("the window") && !told.contains("the method"), "{lines}{told}");
+    }
+    let error = planned(&exchanges, "window: +1h..+2h\n").unwrap_err().to_string();
+    assert!(error.contains(&format!("it ends {length} after its start")), "{error}");
 }
 
 #[test]

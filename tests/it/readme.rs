@@ -170,6 +170,35 @@ fn the_example_of_acts_and_probes_is_read() {
     assert!(!shown.contains("s3cret"), "{shown}");
 }
 
+/// The page on acts lists the keys that are read: all of them, and no other.
+#[test]
+fn the_keys_of_acts_and_probes_are_those_that_are_read() {
+    let page = fs::read_to_string(root().join("docs/acts.md")).unwrap();
+    let told = |title: &str| -> BTreeSet<String> {
+        let section = page.split(&format!("\n## {title}\n")).nth(1).unwrap();
+        let section = section.split("\n## ").next().unwrap();
+        let cells = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+        let cells: Vec<String> = cells.map(|cell| format!("`{cell}")).collect();
+        cells.iter().flat_map(|cell| quoted(cell)).map(str::to_owned).collect()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let read = |lines: &str| -> BTreeSet<String> {
+        let text = format!("recording: none\ntarget: {{ url: stage }}\n{lines}\n");
+        fs::write(folder.path().join("s.yaml"), text).unwrap();
+        let said = peakhour_with(folder.path(), &["plan", "s.yaml"], &[]).stderr;
+        let keys = said.split("the keys here are ").nth(1).unwrap_or_else(|| panic!("{said}"));
+        keys.lines().next().unwrap().split(", ").map(str::to_owned).collect()
+    };
+    for act in ["fingerprint", "canary", "connections", "payloads", "cold"] {
+        assert_eq!(told(act), read(&format!("acts: [{{ {act}: {{ zzz: 1 }} }}]")), "{act}");
+    }
+    assert_eq!(told("nodes"), read("nodes: { a: { zzz: 1 } }"));
+    // These belong to one of the others, and stand beside it.
+    let mut probes = told("watch");
+    probes.extend(["every", "limit", "matching", "series"].map(str::to_owned));
+    assert_eq!(probes, read("watch: { a: { zzz: 1 } }"));
+}
+
 #[test]
 fn the_scenario_is_complete_and_its_token_is_not_printed() {
     let readme = readme();
@@ -188,6 +217,13 @@ fn the_scenario_is_complete_and_its_token_is_not_printed() {
     assert!(!shown.contains("s3cret"), "{shown}");
     assert!(!shown.contains("run will refuse"), "{shown}");
     assert!(ran.stdout.contains("\nacts               replay\n"), "{shown}");
+
+    // What stands there as a comment can be taken out of it.
+    let with_hosts = example.unwrap().replace("  # hosts:", "  hosts:");
+    assert_ne!(with_hosts, example.unwrap());
+    fs::write(folder.path().join("hosts.yaml"), with_hosts).unwrap();
+    let ran = peakhour_with(folder.path(), &["plan", "hosts.yaml"], &environment);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
 
     let ran = peakhour_with(folder.path(), &plan, &environment[1..]);
     assert_eq!(ran.code, 104, "{}", ran.stderr);

@@ -106,11 +106,18 @@ fn what_cannot_be_put_together_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let capture = root().join("captures/nginx-first/peak.pcap.gz").display().to_string();
     let (one, _) = imported(folder.path(), "nginx-first/peak.pcap.gz", "one.parquet");
+    fs::copy(folder.path().join("one.parquet"), folder.path().join("copy.parquet")).unwrap();
+    // Other pseudonyms, and the same requests.
+    let ran = peakhour(folder.path(), &["import", &capture, "-o", "again.parquet"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
     let writer = RecordingWriter::create(&folder.path().join("undated.parquet")).unwrap();
     writer.finish(Header { started_unix_ns: 0, ..one.header().clone() }).unwrap();
     for (captures, said) in [
         (&["one.parquet"][..], "is a recording already"),
         (&["one.parquet", &capture], "are of different formats"),
+        (&["one.parquet", "one.parquet"], "hold the same 4\u{202f}929 exchanges"),
+        (&["copy.parquet", "one.parquet"], "hold the same 4\u{202f}929 exchanges"),
+        (&["one.parquet", "again.parquet"], "hold the same 4\u{202f}929 exchanges"),
         (&["one.parquet", "undated.parquet"], "undated.parquet: has no date"),
         (&["one.parquet", "one.parquet", "--time-zone", "UTC"], "--time-zone is for access logs"),
         (

@@ -175,6 +175,17 @@ fn a_run_in_which_nothing_failed_says_that_nothing_is_to_be_done() {
     assert!(!told(&failing()));
 }
 
+/// Drills alone replay nothing, and the page does not say so.
+#[test]
+fn a_run_of_drills_is_not_told_to_have_replayed() {
+    let told = |report: &Report| html::render(report).unwrap().contains("replayed into");
+    assert!(told(&passing()));
+    let mut drills = passing();
+    drills.shape = None;
+    assert!(!told(&drills));
+    assert!(html::render(&drills).unwrap().contains("not replayed; the target is"));
+}
+
 #[test]
 fn foreign_text_stays_text() {
     let page = html::render(&hostile()).unwrap();

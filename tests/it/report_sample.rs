@@ -315,6 +315,7 @@ fn second_of(second: u32, sample: &Sample) -> Second {
     }
     Second {
         unsent: 0,
+        set_aside: 0,
         outcomes: [due - refused, 0, 0, 0, 0, 0, refused, 0, 0, 0, 0, 0],
         due,
         sent: due - held - refused,

@@ -53,10 +53,8 @@ pub(super) fn not_produced(scenario: &Scenario, facts: &Facts, summary: &Summary
             let reason = "not known: of so little load no request is due in the time that counts";
             Some((Outcome::Unjudged, reason.to_owned()))
         }
-        ShapeVerdict::Invalid { .. } => {
-            let reason = format!("this machine did not produce the load: {}", shape.statement);
-            Some(spoiled(reason))
-        }
+        // It says that this machine did not produce the load.
+        ShapeVerdict::Invalid { .. } => Some(spoiled(shape.statement)),
     }
 }
 

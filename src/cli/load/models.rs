@@ -16,7 +16,8 @@ use crate::recording::handshakes::Handshakes;
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::Redaction;
 use crate::recording::{FORMAT_VERSION, Header, Servers};
-use crate::units::format_count;
+use crate::stats::counts::as_f64;
+use crate::units::{format_count, format_duration};
 
 /// Bytes at the beginning of a file among which a model says that it is one, and as many where
 /// there is nothing but comments among those.
@@ -54,6 +55,43 @@ pub fn warnings(draw: &Draw) -> Vec<String> {
     draw.notes().map(|(what, count)| format!("{} {what}", format_count(count))).collect()
 }
 
+/// Requests within the length of the model, and beyond it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beyond {
+    counts: [u64; 2],
+}
+
+impl Beyond {
+    /// Times as many requests a second that are worth a word.
+    const DENSER: f64 = 1.25;
+
+    /// Counts a request.
+    pub(crate) fn count(&mut self, at: Duration, model: &Model) {
+        self.counts[usize::from(at.as_secs_f64() >= model.duration)] += 1;
+    }
+
+    /// What is drawn behind the end of the model is denser, where its sessions last about as long
+    /// as it does: they go on there, while as many as it began with begin anew.
+    pub(crate) fn warning(self, draw: &Draw) -> Option<String> {
+        let model = draw.model();
+        let beyond = draw.length().as_secs_f64() - model.duration;
+        let [within, after] = self.counts.map(as_f64);
+        // Half a turn at least, and no crowd that is meant to be denser.
+        if beyond < model.duration / 2.0 || within < 1.0 || !model.edits.crowds.is_empty() {
+            return None;
+        }
+        let denser = (after / beyond) / (within / model.duration);
+        (denser > Self::DENSER).then(|| {
+            format!(
+                "behind the {} of the model, {denser:.1} times as many requests a second are \
+                 drawn: sessions that are longer than it go on there, while others begin anew; \
+                 fit a longer recording, or draw no more than its length",
+                format_duration(Duration::from_secs_f64(model.duration))
+            )
+        })
+    }
+}
+
 /// Draws all of a recording into a writer, and counts its requests where that is wanted; its
 /// header, and what is not as the model says.
 pub(crate) fn drawn(
@@ -67,10 +105,11 @@ pub(crate) fn drawn(
     let writer = Writer::new(draw.model());
     let mut ledger = Ledger::default();
     let (mut exchanges, mut connections, mut last) = (0, 0, Duration::ZERO);
-    let mut cut = 0;
+    let (mut cut, mut beyond) = (0, Beyond::default());
     for one in &mut draw {
         cut += u64::from(is_cut(&one));
         let exchange = writer.exchange(&one);
+        beyond.count(exchange.at, model);
         if let Some(counts) = &mut counts {
             counts.count(exchange.at);
         }
@@ -90,6 +129,7 @@ pub(crate) fn drawn(
     if cut > 0 {
         warnings.push(format!("{} {CUT}", format_count(cut)));
     }
+    warnings.extend(beyond.warning(&draw));
     let length = draw.length().max(last);
     let header = Header {
         format_version: FORMAT_VERSION,
@@ -132,6 +172,33 @@ mod tests {
         }
         assert!(is("model: 2"), "without a line end");
         assert!(!is(&format!("# {}\n{model}", "c".repeat(2 << 20))), "the bound holds");
+    }
+
+    /// A model of a minute whose sessions last for many is denser behind its end; one whose
+    /// sessions are short is not.
+    #[test]
+    fn what_is_denser_behind_the_end_of_a_model_is_told() {
+        let text = include_str!("../../../tests/it/hostile/model.yaml");
+        let mut model = from_text(text, "m.yaml").unwrap();
+        // A crowd is meant to be denser.
+        model.edits.crowds.clear();
+        let folder = tempfile::tempdir().unwrap();
+        let told = |longer: f64| {
+            let mut writer = RecordingWriter::create(&folder.path().join("r.parquet")).unwrap();
+            let length = Some(Duration::from_secs_f64(model.duration * longer));
+            let options = Options { seed: 1, length, scale: 1.0 };
+            drawn(&model, options, String::new(), &mut writer, None).unwrap().1
+        };
+        let is_told = |warnings: &[String]| warnings.iter().any(|it| it.contains("times as many"));
+        assert!(!is_told(&told(1.0)));
+        let beyond = |counts: [u64; 2]| {
+            let length = Some(Duration::from_secs_f64(model.duration * 3.0));
+            let draw = Draw::new(&model, Options { seed: 1, length, scale: 1.0 });
+            Beyond { counts }.warning(&draw)
+        };
+        assert_eq!(beyond([1_000, 2_100]), None, "as dense in both");
+        let said = beyond([1_000, 6_000]).unwrap();
+        assert!(said.contains("3.0 times as many requests a second"), "{said}");
     }
 
     #[test]

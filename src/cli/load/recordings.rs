@@ -18,6 +18,7 @@ use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::ledger::Ledger;
 use crate::recording::redaction::{Redaction, Redactor};
 use crate::recording::{FORMAT_VERSION, Header, Servers};
+use crate::units::format_counted;
 
 /// A recording that is read, and by how much its numbers of connections are moved.
 struct Given {
@@ -42,6 +43,7 @@ pub(super) fn from_recordings(
     }
     all.sort_by_key(|given| given.reader.header().started_unix_ns);
     let warnings = parts(&all)?;
+    refuse_twins(&all)?;
     tell_apart(&mut all)?;
     let started_unix_ns = all.first().map_or(0, |first| first.reader.header().started_unix_ns);
     if started_unix_ns == 0 && all.iter().any(|given| given.reader.header().started_unix_ns != 0) {
@@ -99,6 +101,44 @@ fn parts(all: &[Given]) -> anyhow::Result<Vec<String>> {
         }
     }
     Ok(warnings)
+}
+
+/// Refuses what is given twice under whatever name: its load would count double, and nobody would
+/// see it. Without a date nothing says that two recordings are of one time.
+fn refuse_twins(all: &[Given]) -> anyhow::Result<()> {
+    let dated = |given: &&Given| given.reader.header().started_unix_ns != 0;
+    for (position, given) in all.iter().enumerate().filter(|(_, given)| dated(given)) {
+        for other in &all[..position] {
+            let [one, two] = [other, given].map(|each| each.reader.header());
+            let as_long = one.started_unix_ns == two.started_unix_ns
+                && (one.duration_ns, one.exchanges) == (two.duration_ns, two.exchanges);
+            if as_long && is_same(other, given)? {
+                bail!(
+                    "{} and {} hold the same {}, of the same moments: name each recording once \
+                     (a larger load is for `scale` in a scenario)",
+                    other.name,
+                    given.name,
+                    format_counted(one.exchanges, "exchange", "exchanges")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether all requests came at the same moments, at the same places of their connections.
+fn is_same(one: &Given, two: &Given) -> anyhow::Result<bool> {
+    let mut others = two.reader.outlines(None);
+    for outline in one.reader.outlines(None) {
+        let (outline, Some(other)) = (outline?, others.next().transpose()?) else {
+            return Ok(false);
+        };
+        if (outline.at, outline.connection, outline.seq) != (other.at, other.connection, other.seq)
+        {
+            return Ok(false);
+        }
+    }
+    Ok(others.next().is_none())
 }
 
 /// Moves the numbers of connections of one series behind those of another.

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use crate::cli::exit::Exit;
 use crate::cli::files::{Unfinished, check_recording};
-use crate::cli::load::models::{drawn, warnings};
+use crate::cli::load::models::{Beyond, drawn, warnings};
 use crate::cli::plan::idc;
 use crate::cli::synth::Synth;
 use crate::cli::{Voice, outputs};
@@ -91,12 +91,13 @@ fn scaled(model: &Model, options: Options, counts: &Counts) -> String {
 
 /// What would be drawn.
 fn counted(model: &Model, options: Options, is_scaled: bool, voice: Voice) -> Exit {
-    let mut counts = Counts::default();
+    let (mut counts, mut beyond) = (Counts::default(), Beyond::default());
     let mut draw = Draw::new(model, options);
     let writer = Writer::new(draw.model());
     let (mut exchanges, mut connections, mut bytes) = (0, 0, 0_u64);
     for one in &mut draw {
         let exchange = writer.exchange(&one);
+        beyond.count(exchange.at, model);
         if is_scaled {
             counts.count(exchange.at);
         }
@@ -106,6 +107,7 @@ fn counted(model: &Model, options: Options, is_scaled: bool, voice: Voice) -> Ex
         bytes = bytes.saturating_add(size);
     }
     tell(&warnings(&draw), voice);
+    tell(beyond.warning(&draw).as_slice(), voice);
     outputs::result(&format!(
         "{} exchanges on {} connections in {}, {} of requests\n",
         format_count(exchanges),

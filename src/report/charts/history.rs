@@ -85,7 +85,7 @@ fn chart(trend: &Trend, history: &History) -> Chart {
         .y_axis(linear_axis(unit))
         .x_axis(axis("run, the oldest first").type_(AxisType::Linear));
     let told = changes.first().map_or_else(
-        || "No change.".to_owned(),
+        || "No change was found.".to_owned(),
         |change| format!("The latest of {}: {}.", changes.len(), clean(&sentence(change), 240)),
     );
     Chart {

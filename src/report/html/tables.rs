@@ -135,10 +135,12 @@ fn totals(report: &Report) -> TableView {
         };
         rows.push((what, of_planned(totals.status_changes)));
     }
+    let received =
+        if report.speaks_redis() { "bytes of replies" } else { "bytes of bodies received" };
     rows.extend([
         ("connections opened", format_count(totals.connections_opened)),
         ("request bytes sent", format_size(totals.request_bytes)),
-        ("response bytes received", format_size(totals.response_bytes)),
+        (received, format_size(totals.response_bytes)),
         ("times beyond one hour, counted as one hour", format_count(totals.overflows)),
     ]);
     let oddities = report.oddities.unwrap_or_default();

@@ -55,9 +55,11 @@ fn totals(report: &Report, width: u16) -> String {
     row(
         "bytes",
         format!(
-            "{} sent · {} received",
+            "{} sent · {} of {} received",
             format_size(totals.request_bytes),
-            format_size(totals.response_bytes)
+            format_size(totals.response_bytes),
+            // Heads of answers are not counted, those of requests are.
+            if report.speaks_redis() { "replies" } else { "bodies" }
         ),
     );
     grid.render(2)

@@ -11,18 +11,22 @@ use crate::units::format_count;
 /// Routes told of each kind; the page has all of them.
 const TOLD: usize = 3;
 
+/// What comes sooner came first.
+const AT_ONCE_NS: u64 = 1_000_000;
+
 /// Longest route that is told: two of them would fill a line.
 const MAX_ROUTE: usize = 60;
-
-/// Fewest answers of a route whose 99th percentile is more than its slowest answer.
-const FEWEST: u64 = 100;
 
 /// The drills, when and for how long; empty where none was performed.
 pub(super) fn acts(acts: &[Performed], width: u16) -> String {
     let mut grid = Grid::new(width);
     for performed in acts {
         let took = performed.ended_ns.saturating_sub(performed.started_ns);
-        let told = format!("began after {}, took {}", nanos(performed.started_ns), nanos(took));
+        let began = match performed.started_ns {
+            ..AT_ONCE_NS => "began at once".to_owned(),
+            started_ns => format!("began after {}", nanos(started_ns)),
+        };
+        let told = format!("{began}, took {}", nanos(took));
         grid.row(&["·".to_owned(), performed.act.name().to_owned(), told]);
     }
     let rows = grid.render(2);
@@ -48,7 +52,7 @@ pub(super) fn routes(report: &Report, width: u16) -> String {
     // Of a route with few answers the slowest one would decide alone.
     let of = |route: &RouteRow| {
         let times = route.latency.as_ref()?;
-        (times.count >= FEWEST).then_some((times.p99_ns, times.p50_ns))
+        (times.count >= RouteRow::FEWEST).then_some((times.p99_ns, times.p50_ns))
     };
     let mut slowest: Vec<(&RouteRow, (u64, u64))> =
         report.routes.iter().filter_map(|route| Some((route, of(route)?))).collect();

@@ -179,6 +179,7 @@ fn each_mistake_has_a_place_a_message_and_a_hint() {
         ("acts: [replay, colt]", (3, 16), "unknown act `colt`", "did you mean `cold`"),
         ("acts: [replay, replay]", (3, 16), "the act `replay` is listed twice", "once"),
         ("acts: [{ replay: {} }]", (3, 8), "`replay` is no act with options", ""),
+        ("acts: [replay, { colt: {} }]", (3, 18), "unknown value `colt`", "did you mean `cold`"),
         ("acts: replay", (3, 7), "a list is expected", "`[a, b]`"),
         ("name: ''", (3, 7), "not a name", "checkout peak"),
         (

@@ -38,8 +38,7 @@ pub fn judge(evidence: &Canary) -> Vec<Finding> {
         (Some(first), _) => (
             Outcome::Fail,
             first.clone(),
-            "Check the logger's configuration and the shipping of this stream; send one request \
-             by hand and look for it.",
+            if evidence.streams.iter().any(is_unmarked) { UNMARKED } else { MISSING },
         ),
         (None, Some(first)) => (
             Outcome::Unknown,
@@ -62,6 +61,20 @@ pub fn judge(evidence: &Canary) -> Vec<Finding> {
     found.advice = advice.into();
     let heartbeat = evidence.heartbeat.as_ref().map(heartbeat::judge);
     std::iter::once(found).chain(heartbeat).collect()
+}
+
+const MISSING: &str = "Check the logger's configuration and the shipping of this stream; send one \
+                       request by hand and look for it.";
+
+/// A log that is well may simply not print the header by which lines are known.
+const UNMARKED: &str = "Lines came, but none with a marker. Let this log print the header that \
+                        carries it (`header` of the act `canary`, `X-Request-Id` unless it says \
+                        otherwise; in nginx `$http_x_request_id`); where it does, check the \
+                        logger's configuration and the shipping of the stream.";
+
+/// Lines with something in them were written, and none has a marker.
+fn is_unmarked(seen: &StreamSeen) -> bool {
+    seen.problem.is_none() && seen.marked == 0 && seen.lines > seen.blank
 }
 
 fn judge_stream(seen: &StreamSeen, stopped: bool) -> (Outcome, Vec<String>) {
@@ -136,6 +149,23 @@ mod tests {
     fn outcome(stream: StreamSeen) -> Outcome {
         let streams = vec![StreamSeen { name: "app".to_owned(), ..stream }];
         judge(&Canary { streams, ..Canary::default() })[0].outcome
+    }
+
+    /// A log that is well and does not print the header is another thing than one that is blank.
+    #[test]
+    fn a_log_that_does_not_print_the_marker_is_told_so() {
+        let advice = |stream: StreamSeen| {
+            let stream = StreamSeen { name: "app".to_owned(), ..stream };
+            let found = judge(&Canary { streams: vec![stream], ..Canary::default() }).remove(0);
+            assert_eq!(found.outcome, Outcome::Fail, "{}", found.title);
+            found.advice
+        };
+        let silent = StreamSeen { success: [10, 0], error: [10, 0], ..Default::default() };
+        assert_eq!(advice(silent.clone()), MISSING);
+        assert_eq!(advice(StreamSeen { lines: 20, blank: 20, ..silent.clone() }), MISSING);
+        assert_eq!(advice(StreamSeen { lines: 20, ..silent.clone() }), UNMARKED);
+        let some = StreamSeen { success: [10, 9], lines: 29, marked: 9, ..silent };
+        assert_eq!(advice(some), MISSING);
     }
 
     #[test]

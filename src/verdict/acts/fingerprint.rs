@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::act::fingerprint::{Behaviour, Fact, Fingerprint, NodeFacts, Snapshot};
-use crate::units::{format_duration, format_share};
+use crate::units::{format_counted, format_duration, format_share};
 use crate::verdict::acts::fingerprint::diff::{difference, groups, listed, sentences};
 use crate::verdict::{Finding, Outcome, finding};
 
@@ -218,7 +218,10 @@ fn node_behaviour(seen: &[Behaviour]) -> Finding {
     let (outcome, title, advice) = if let Some(first) = odd.first() {
         (Outcome::Fail, first.clone(), "Take the node out, and compare it with its peers.")
     } else if asked.len() < 2 || few {
-        let title = format!("{} nodes were asked; two are needed", asked.len());
+        let asked = format_counted(asked.len() as u64, "node was", "nodes were");
+        let why = evidence.first().filter(|_| unasked > 0);
+        let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+        let title = format!("{asked} asked; two are needed{why}");
         (Outcome::Unknown, title, "Give each node a `url`, and name its host in `target.allow`.")
     } else if errors * 2 >= all {
         let title = format!("{errors} of {all} requests failed, so that nodes cannot be compared");

@@ -7,6 +7,8 @@ use crate::verdict::{Finding, Outcome, finding};
 /// Stable name.
 pub const CHECK: &str = "body-limit";
 
+const NONE: &str = "there was no request with a body, or none that was accepted";
+
 /// Looks for bodies answered with 413 (content too large) that production accepted. One is enough:
 /// the limit is exact, and it hits the same customer every time.
 pub fn detect(input: &DetectorInput) -> Finding {
@@ -18,7 +20,7 @@ pub fn detect(input: &DetectorInput) -> Finding {
             Some(size) => {
                 finding(CHECK, Outcome::Pass, format!("bodies up to {size} were accepted"))
             }
-            None => finding(CHECK, Outcome::Unknown, "no request with a body was answered well"),
+            None => finding(CHECK, Outcome::Unknown, NONE),
         };
     }
     let smallest = bodies.smallest_refused.map_or_else(String::new, format_size);

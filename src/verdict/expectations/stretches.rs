@@ -171,10 +171,12 @@ fn by_second<'a>(metric: MetricName, seen: &Seen<'a>) -> Vec<Row<'a>> {
         .summary
         .seconds
         .iter()
-        .map(|second| Row {
-            counts: [second.due, second.unsent, second.errors, second.sent, second.answered]
-                .map(u64::from),
-            latency: Some(Cow::Borrowed(&second.latency)),
+        .map(|second| {
+            let [due, unsent] = [second.due, second.unsent].map(|all| all - second.set_aside);
+            Row {
+                counts: [due, unsent, second.errors, second.sent, second.answered].map(u64::from),
+                latency: Some(Cow::Borrowed(&second.latency)),
+            }
         })
         .collect();
     if metric.is_rate() {
