@@ -125,7 +125,8 @@ fn nothing_held(seen: &Capacity, ended: Ended) -> String {
         (Ended::Unjudged, None) => format!("no load could be judged: {}", ended_by(ended)),
         (Ended::Lowest, Some(failed)) => {
             let failed = multiple(seen, failed);
-            if seen.trials.iter().any(|trial| trial.answered > 0 || !trial.is_mute()) {
+            let was_answered = seen.trials.iter().any(|trial| trial.answered > 0);
+            if was_answered || !seen.trials.iter().any(Trial::is_mute) {
                 return format!("not even {failed} × {peak} is held");
             }
             format!("the target answered nothing, not even at {failed} × {peak}")

@@ -238,7 +238,8 @@ fn a_target_that_broke_for_good_is_told_with_the_load_that_broke_it() {
     assert!(!judge(&found).title.contains("did not come back"));
     // It never answered.
     let mut never = seen(Ended::Lowest, None, Some(0.1));
-    never.trials = vec![mute(1.0), mute(0.1)];
+    let late = Trial { outcome: TrialOutcome::Spoiled, ..mute(1.0) };
+    never.trials = vec![mute(1.0), late, mute(0.1)];
     let title = judge(&never).title;
     assert_eq!(title, "the target answered nothing, not even at 0.1 × the recorded peak");
     never.trials[0].answered = 1;
