@@ -222,6 +222,8 @@ mod tests {
         assert_eq!(list(52, "short").last().map(String::as_str), Some("2 more in run.json"));
         let long = list(40, &"<".repeat(990));
         assert_eq!((long.len(), long[5].as_str()), (6, "35 more in run.json"));
+        let sentence = sentence(&"x".repeat(2 * MAX_SENTENCE));
+        assert!(sentence.chars().count() <= MAX_SENTENCE + 1, "{}", sentence.len());
     }
 
     #[test]

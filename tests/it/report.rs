@@ -166,6 +166,14 @@ fn the_page_says_the_verdict_first() {
 }
 
 #[test]
+fn the_page_says_whether_to_go() {
+    for (report, told) in [(passing(), "go"), (failing(), "no go"), (invalid(), "no answer")] {
+        let page = html::render(&report).unwrap();
+        assert!(page.contains(&format!("<p class=\"go\">{told}</p>")), "{told}");
+    }
+}
+
+#[test]
 fn a_run_in_which_nothing_failed_says_that_nothing_is_to_be_done() {
     let told = |report: &Report| html::render(report).unwrap().contains("Nothing to act on. Keep");
     let mut report = passing();

@@ -177,3 +177,20 @@ pub(super) fn time(time: u64) -> Cell {
 pub(super) fn dash() -> Cell {
     Cell { text: "–".to_owned(), class: "num quiet", order: None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_of_short_rows_ends_and_says_how_many_it_leaves_out() {
+        let table = |rows: usize| TableView {
+            caption: String::new(),
+            columns: vec!["route"],
+            rows: (0..rows).map(|_| vec![text("/")]).collect(),
+            kind: Kind::Plain,
+        };
+        assert_eq!((table(MAX_ROWS).left_out(), table(MAX_ROWS).shown().len()), (0, MAX_ROWS));
+        assert_eq!((table(MAX_ROWS + 3).left_out(), table(MAX_ROWS + 3).shown().len()), (3, 500));
+    }
+}
