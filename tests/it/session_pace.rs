@@ -47,7 +47,22 @@ fn nginx() -> Option<servers::Server> {
     })
 }
 
+/// A run that this machine spoiled says so itself; it is repeated, but not more often than this.
+const ATTEMPTS: usize = 4;
+
 fn run(server: &servers::Server, pace: &str, path: &str, took_ms: u64) -> (Ran, Value) {
+    let mut told = run_once(server, pace, path, took_ms);
+    for _ in 1..ATTEMPTS {
+        if !told.0.flat().contains("this machine did not produce the ") {
+            break;
+        }
+        fs::write(server.folder().join("access.log"), "").unwrap();
+        told = run_once(server, pace, path, took_ms);
+    }
+    told
+}
+
+fn run_once(server: &servers::Server, pace: &str, path: &str, took_ms: u64) -> (Ran, Value) {
     let folder = tempfile::tempdir().unwrap();
     record(folder.path(), path, took_ms);
     let text = format!(
