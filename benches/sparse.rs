@@ -74,8 +74,7 @@ fn measure(law: &Law, draws: u64) {
     }
     println!("{}: {mistaken} of {draws} healthy ones mistaken", law.name);
     println!("    verdicts {scales:?}");
-    let worst: Vec<String> =
-        worst.iter().map(|(name, most)| format!("{name} {most:.2}")).collect();
+    let worst: Vec<String> = worst.iter().map(|(name, most)| format!("{name} {most:.2}")).collect();
     println!("    most of a limit: {}", worst.join(", "));
     for (name, times) in found {
         println!("    found {times} of {}: {name}", draws.div_ceil(FAULTY));

@@ -12,11 +12,11 @@ use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 
 use super::*;
-use crate::shape::likeness::tests::laws::Request;
 use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
 use crate::recording::file::sights::names::Names;
 use crate::shape::detection::{SECONDS, sessions};
+use crate::shape::likeness::tests::laws::Request;
 use crate::shape::profile::fold::Profiler;
 use crate::shape::tolerance::{CI, STANDARD};
 use crate::stats::counts::as_f64;

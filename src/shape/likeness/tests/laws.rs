@@ -146,16 +146,20 @@ fn thinking(draw: &mut Draw) {
 
 /// Sessions of six pages with some requests each at once: three seconds of four hold nothing.
 fn pages(draw: &mut Draw) {
-    draw.sessions(0.05, |_| 0.05, |draw, begin| {
-        let mut page = begin;
-        loop {
-            draw.visit(page, 2.5, 0.05);
-            page += 5.0 * (draw.exponential(1.0) * 2.0).sqrt();
-            if draw.uniform() * 6.0 < 1.0 {
-                return;
+    draw.sessions(
+        0.05,
+        |_| 0.05,
+        |draw, begin| {
+            let mut page = begin;
+            loop {
+                draw.visit(page, 2.5, 0.05);
+                page += 5.0 * (draw.exponential(1.0) * 2.0).sqrt();
+                if draw.uniform() * 6.0 < 1.0 {
+                    return;
+                }
             }
-        }
-    });
+        },
+    );
 }
 
 /// All clients together: half a minute of a request a second, then silence for a minute and a half.
