@@ -217,7 +217,7 @@ pub(super) const EVENEST: f64 = 0.1;
 pub(super) const TAIL: f64 = 1.5;
 
 /// The same of the bursts of a sparse load, which are told at several scales, each of which may be
-/// off: seven of a hundred thousand are, as far beyond as is tolerated, of normal ones.
+/// off: twice this many are exceeded by six of a hundred thousand.
 pub(super) const BURSTS_TAIL: f64 = 2.0;
 
 /// The floor of the mix, and how many requests stand for one that is independent: infinite where

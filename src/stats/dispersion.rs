@@ -205,6 +205,7 @@ mod tests {
         assert!(even < 0.03, "{even}");
         // Some 200 bunches.
         assert!((0.05..0.12).contains(&rare), "{rare}");
+        assert!(of_few(rare) > rare * 1.05 && of_few(even) < even * 1.03);
         assert_eq!(relative_error(&[0, 0], 1.0), None);
         assert_eq!(relative_error(&[5, 5, 5], 1.0), None);
     }

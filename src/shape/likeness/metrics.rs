@@ -105,7 +105,7 @@ mod ceiling {
     /// Of shares and distances that are 1 at most.
     pub(super) const SHARE: f64 = 0.3;
     /// Of the WAPE of counts.
-    pub(super) const WAPE: f64 = 0.5;
+    pub(super) const WAPE: f64 = crate::shape::floor::DENSE;
     /// Of ratios: from a half to twice as much.
     pub(super) const RATIO: f64 = 1.0;
     /// Of the amount, as a share.

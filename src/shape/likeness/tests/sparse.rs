@@ -7,14 +7,15 @@ use super::*;
 /// Four days, in seconds.
 const DAYS: f64 = 4.0 * 86_400.0;
 
-/// Numbers of draws of each law.
-const HEALTHY: [(&str, [u64; 2]); 6] = [
-    ("thin", [1, 2]),
-    ("thinking", [1, 2]),
-    ("pages", [1, 2]),
-    ("on and off", [1, 2]),
-    ("night", [1, 2]),
-    ("crawled", [1, 2]),
+/// Laws, and the numbers of draws of them.
+const HEALTHY: [(&str, u64); 7] = [
+    ("thin", 0),
+    ("thinking", 46),
+    ("pages", 66),
+    ("pages", 88),
+    ("on and off", 3),
+    ("night", 0),
+    ("crawled", 0),
 ];
 
 fn law(name: &str) -> &'static Law {
@@ -105,16 +106,14 @@ fn drawn(name: &str, number: u64) -> Likeness {
     judge(side(&first), side(&second), &STANDARD, Pairs::Never)
 }
 
-/// Draws that were called another load where floors took gaps, ten seconds or all that clients do
-/// for independent. `cargo bench --bench sparse` has two hundred of each law.
+/// The numbered ones were called another load where floors took all gaps, windows and clients for
+/// independent. `cargo bench --bench sparse` has as many of each law as are asked for.
 #[test]
 fn two_draws_of_one_law_are_one_load() {
-    for (name, numbers) in HEALTHY {
-        for number in numbers {
-            let likeness = drawn(name, number);
-            let is_sound = matches!(likeness.verdict, Verdict::FaithfulWhereTold { .. });
-            assert!(is_sound, "{name} {number}: {} {:#?}", likeness.statement, failed(&likeness));
-        }
+    for (name, number) in HEALTHY {
+        let likeness = drawn(name, number);
+        let is_sound = matches!(likeness.verdict, Verdict::FaithfulWhereTold { .. });
+        assert!(is_sound, "{name} {number}: {} {:?}", likeness.statement, failed(&likeness));
     }
 }
 
