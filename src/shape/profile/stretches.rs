@@ -120,7 +120,7 @@ mod tests {
         // By chance, of some sixty stretches, half as much again.
         assert!(most(&stretches(10_000, |_| 1e9)) < 2.0);
         // Forty short ones or forty long ones at a time.
-        let by_turns = |number| if spread(number / 40) % 2 == 0 { 1e8 } else { 1e10 };
+        let by_turns = |number| if spread(number / 40).is_multiple_of(2) { 1e8 } else { 1e10 };
         let design = most(&stretches(10_000, by_turns));
         assert!((10.0..60.0).contains(&design), "{design}");
         // What changes slowly is a curve.
