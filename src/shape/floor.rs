@@ -216,9 +216,9 @@ pub(super) const EVENEST: f64 = 0.1;
 /// A standard deviation is exceeded by one of three: this many are, by one of eight.
 pub(super) const TAIL: f64 = 1.5;
 
-/// The same of the bursts of a sparse load, which are told at several scales, each of which may be
-/// off: twice this many are exceeded by six of a hundred thousand.
-pub(super) const BURSTS_TAIL: f64 = 2.0;
+/// The same of the bursts of a sparse load in seconds and tens of them, of which wider windows tell
+/// more: twice this many are exceeded by six of a hundred thousand.
+const BURSTS_TAIL: f64 = 2.0;
 
 /// The floor of the mix, and how many requests stand for one that is independent: infinite where
 /// too few sessions are known to tell.

@@ -86,7 +86,7 @@ pub fn relative_error(counts: &[u64], window_seconds: f64) -> Option<f64> {
 /// A relative error that was told by the same few windows as the value itself: it is known as badly
 /// as that, so that chance goes further beyond it the larger it is.
 pub fn of_few(relative_error: f64) -> f64 {
-    relative_error * (1.0 + relative_error)
+    relative_error * (1.0 + 2.0 * relative_error)
 }
 
 /// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without

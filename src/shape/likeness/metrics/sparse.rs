@@ -5,7 +5,7 @@
 //! less apart than what can be told from another load, and the verdict claims nothing below it.
 
 use crate::shape::MetricOutcome;
-use crate::shape::floor::{BURSTS_TAIL, EVENEST, FACTOR, LEAST_SESSIONS, TAIL};
+use crate::shape::floor::{EVENEST, FACTOR, LEAST_SESSIONS, TAIL};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, STEPS, counts};
 use crate::shape::likeness::Input;
@@ -184,7 +184,7 @@ impl<'a> Scale<'a> {
         // Where that is small by luck, it is the error of counts that vary like normal ones.
         let least = (3.0 / as_f64(first.len().max(1) as u64)).sqrt();
         let error = error.map(|(error, before)| of_few((error / before).max(least)));
-        let error = error.map(|error| error * length.sqrt() * BURSTS_TAIL);
+        let error = error.map(|error| error * length.sqrt() * TAIL);
         let floor = self.floor(error);
         let ratio = || -> Evaluated {
             self.evaluable(LEAST_BURSTS)?;
