@@ -28,6 +28,7 @@ use crate::drive::hold::Control;
 use crate::drive::stop::Stop;
 use crate::plan::facts::Facts;
 use crate::probe::Watching;
+use crate::probe::record::Record;
 use crate::recording::file::reader::RecordingReader;
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
@@ -62,8 +63,21 @@ pub struct Ground<'a> {
     pub stage: Option<&'a StageHandle>,
     /// What loads follow of the target's answers, and what changes them.
     pub control: &'a Control,
-    /// Holds a load of this length against what the scenario expects of this act.
-    pub check: &'a dyn Fn(ActName, &Summary, Duration) -> Vec<Checked>,
+    /// Holds a load against what the scenario expects of this act.
+    pub check: &'a dyn Fn(ActName, &Load<'_>) -> Vec<Checked>,
+}
+
+/// A load that an act has sent, and what was seen meanwhile.
+#[derive(Clone, Copy)]
+pub struct Load<'a> {
+    /// What came of it.
+    pub summary: &'a Summary,
+    /// How long it was.
+    pub length: Duration,
+    /// What the probes saw so far.
+    pub probes: &'a [Record],
+    /// From when to when it counts, ns since the start of the rehearsal.
+    pub span_ns: [u64; 2],
 }
 
 /// A handle on the embedded stage, which is ours: to change it needs nobody's consent.

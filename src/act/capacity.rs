@@ -10,22 +10,26 @@
 mod alike;
 mod cut;
 mod moved;
+mod produced;
 pub mod search;
 pub mod seen;
+mod times;
 mod trial;
 
 use std::thread::park_timeout;
 use std::time::Duration;
 
 use crate::act::Ground;
-use crate::act::capacity::alike::Alike;
+use crate::act::capacity::alike::{Alike, Next};
 use crate::act::capacity::moved::moved;
-use crate::act::capacity::search::{Bracket, Level, Step, bracket, levels};
+use crate::act::capacity::search::{Bracket, Level, bracket, levels, telling};
 use crate::act::capacity::seen::{Asked, Base, Capacity, Ended, Outcome, Trial};
-use crate::act::capacity::trial::{Rig, Tried, base, requests_of, tried};
+use crate::act::capacity::trial::{Planned, Rig, Tried, base, planned, tried};
 use crate::drive::clock::nanoseconds;
 use crate::plan::busiest::busiest_stretch;
-use crate::scenario::acts::capacity::{CapacityOptions, HIGHEST, LOWEST};
+use crate::plan::facts::Facts;
+use crate::scenario::acts::capacity::{CapacityOptions, HIGHEST};
+use crate::scenario::{Limits, Scenario};
 use crate::stats::counts::as_f64;
 use crate::units::{format_duration, format_rate};
 
@@ -87,20 +91,9 @@ fn rig<'a>(
     }
     let mut rig = Rig { base, ..rig };
     seen.base = rig.base.clone();
-    let limits = &ground.scenario.limits;
-    let share = |limit: u32, of: u64| NEAR * f64::from(limit) / as_f64(of).max(1.0);
-    let (rate, connections) = (limits.max_rate, limits.max_connections);
-    let copies = "a plan, which makes no more than 100 copies of a session".to_owned();
-    for (most, by) in [
-        (HIGHEST / ground.scenario.scale, copies),
-        (share(rate, facts.peak_rate), format!("`limits.max_rate` of {rate}")),
-        (
-            share(connections, facts.peak_connections),
-            format!("`limits.max_connections` of {connections}"),
-        ),
-    ] {
+    for (most, by) in ceilings(ground.scenario, &facts) {
         if most < rig.options.max {
-            rig.options.max = most.max(LOWEST);
+            rig.options.max = most;
             seen.asked.max_by = Some(by);
         }
     }
@@ -111,6 +104,22 @@ fn rig<'a>(
 /// Peaks of cloned sessions are not exact multiples: so near to a limit of the scenario is enough.
 const NEAR: f64 = 0.9;
 
+/// The multiples that the scenario allows at most, by the plan of a load of 1, and why. That one it
+/// does allow, however near to its limits.
+fn ceilings(scenario: &Scenario, facts: &Facts) -> [(f64, String); 3] {
+    let share = |limit: u32, of: u64| (NEAR * f64::from(limit) / as_f64(of).max(1.0)).max(1.0);
+    let Limits { max_rate, max_connections, .. } = scenario.limits;
+    let copies = "a plan, which makes no more than 100 copies of a session".to_owned();
+    [
+        (HIGHEST / scenario.scale, copies),
+        (share(max_rate, facts.peak_rate), format!("`limits.max_rate` of {max_rate}")),
+        (
+            share(max_connections, facts.peak_connections),
+            format!("`limits.max_connections` of {max_connections}"),
+        ),
+    ]
+}
+
 /// Tries loads until the search ends.
 fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
     let began = rig.ground.epoch.now();
@@ -119,10 +128,11 @@ fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
         if rig.ground.stop.is_requested() {
             break Ended::Stopped;
         }
-        let plan = |load: f64| requests_of(rig, load);
-        let load = match alike.next(&seen.trials, &rig.options, plan) {
-            Step::Done(ended) => break ended,
-            Step::Try(load) => load,
+        let plan = |load: f64| planned(rig, load);
+        let requests = |planned: &Planned| as_f64(planned.facts.arrivals);
+        let (load, handed) = match alike.next(&seen.trials, &rig.options, plan, requests) {
+            Next::Done(ended) => break ended,
+            Next::Try(load, handed) => (load, handed),
         };
         let ahead = seen.trials.last().map_or(0, |trial| trial.left_ns);
         let ahead = Duration::from_nanos(ahead).min(LONGEST_COOLING);
@@ -132,7 +142,7 @@ fn search(rig: &mut Rig<'_>, seen: &mut Capacity) {
             break Ended::Time;
         }
         cool_down(rig.ground, ahead);
-        match tried(rig, load) {
+        match tried(rig, load, handed.unwrap_or_else(|| planned(rig, load))) {
             Tried::Trial(trial) => {
                 (rig.ground.say)(&told(&trial));
                 seen.trials.push(*trial);
@@ -187,7 +197,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// What the trials come to, and what the probes saw of it.
 fn conclude(ground: &Ground<'_>, seen: &mut Capacity) {
     let trials = seen.asked.trials;
-    let levels = levels(&seen.trials);
+    let levels = levels(telling(&seen.trials, seen.ended));
     let Bracket { held, failed } = bracket(&levels, trials);
     seen.held = held.map(|level| level.load);
     seen.failed = failed.map(|level| level.load);
@@ -205,8 +215,28 @@ fn conclude(ground: &Ground<'_>, seen: &mut Capacity) {
 /// The times in which a load was driven with an outcome.
 fn spans(trials: &[Trial], level: Option<Level>, outcome: Outcome) -> Vec<(u64, u64)> {
     let Some(level) = level else { return Vec::new() };
-    let of = trials
-        .iter()
-        .filter(|trial| trial.load.total_cmp(&level.load).is_eq() && trial.outcome == outcome);
+    let of = trials.iter().filter(|trial| trial.is_of(level.load) && trial.outcome == outcome);
     of.map(|trial| (trial.counted_ns, trial.ended_ns)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse::from_text;
+    use crate::stats::counts::as_index;
+
+    /// A load of 1 is what the scenario replays: its own limits allow that.
+    #[test]
+    fn limits_of_the_scenario_bound_multiples_but_never_the_recorded_load() {
+        let limits = "limits: { max_rate: 200, max_connections: 1000 }";
+        let text = format!("# t\nrecording: a\ntarget: {{ url: stage }}\nscale: 4\n{limits}\n");
+        let scenario = from_text(&text, "t.yaml").unwrap();
+        let most = |peak_rate, peak_connections| {
+            let facts = Facts { peak_connections, peak_rate, ..Facts::default() };
+            ceilings(&scenario, &facts).map(|(most, _)| as_index((most * 100.0).round()))
+        };
+        assert_eq!(most(100, 100), [2_500, 180, 900]);
+        assert_eq!(most(195, 1_000), [2_500, 100, 100]);
+        assert_eq!(most(0, 0), [2_500, 18_000, 90_000]);
+    }
 }

@@ -270,7 +270,7 @@ fn rehearse(rehearsal: &Rehearsal<'_>, kept: &Kept<'_>) -> anyhow::Result<Exit> 
         watching: None,
         stage: lent.as_ref(),
         control: &control,
-        check: &|act, summary, length| acts::checked((scenario, act), summary, length),
+        check: &|act, load| acts::checked(scenario, act, load),
     };
     let Some((performed, probes)) = watched(&ground, plan, voice, &control)? else {
         drop(control);

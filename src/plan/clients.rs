@@ -240,4 +240,15 @@ mod tests {
             assert!(!is_singular(text.as_bytes()), "{text}");
         }
     }
+
+    /// Who is known stays known, and every other one is counted.
+    #[test]
+    fn clients_are_remembered_up_to_a_bound() {
+        let mut map: HashMap<u64, u64> = (0..MAX_CLIENTS as u64).map(|key| (key, key)).collect();
+        let mut beyond = 0;
+        remember(&mut beyond, &mut map, 7, 70);
+        assert_eq!((map[&7], beyond), (70, 0));
+        remember(&mut beyond, &mut map, u64::MAX, 1);
+        assert_eq!((map.len(), beyond), (MAX_CLIENTS, 1));
+    }
 }

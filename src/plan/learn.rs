@@ -351,6 +351,8 @@ mod tests {
         let echo = talk(0, 1, "GET / HTTP/1.1\r\nX-Id: abcd1234", "", "X-Id: abcd1234");
         assert_eq!(learned(vec![echo, asks(10, 1)]).values, 0, "its own");
         let word = talk(0, 1, "GET / HTTP/1.1", "", "X-Word: keep-alive");
+        let cookie = talk(10, 1, "GET / HTTP/1.1\r\nCookie: t=abcd1234", "", "");
+        assert_eq!(learned(vec![gives(0), cookie]).values, 0, "cookies are followed by name");
         let says = talk(10, 1, "GET /keep-alive HTTP/1.1", "", "");
         assert_eq!(learned(vec![word, says]).values, 0, "a word");
         let longer = talk(10, 1, "GET /abcd12345 HTTP/1.1", "", "");
@@ -370,5 +372,19 @@ mod tests {
         let last = talk(300, 1, "GET /abcd1234-199 HTTP/1.1\r\nX-Old: abcd1234-0", "", "");
         let found = learned(many.chain([last]).collect());
         assert_eq!(places(&found, 201), [Place::Target], "the oldest are forgotten");
+    }
+
+    #[test]
+    fn clients_beyond_those_that_are_remembered_are_counted_and_told() {
+        let first = 1_000;
+        let order = (first..first + MAX_CLIENTS as u64).collect();
+        let mut learner = Learner { order, ..Learner::default() };
+        learner.open.insert(first, VecDeque::new());
+        learner.add(1, &talk(0, 1, "GET / HTTP/1.1", "", "X-Token: abcd1234"));
+        assert_eq!((learner.order.len(), learner.beyond), (MAX_CLIENTS, 1));
+        assert!(!learner.open.contains_key(&first), "the first one is forgotten");
+        let told = Learned { beyond: 1_234, ..Learned::default() }.told();
+        assert!(told.ends_with("; 1\u{202f}234 were too many to be followed"), "{told}");
+        assert!(!Learned::default().told().contains("too many"));
     }
 }

@@ -82,6 +82,17 @@ mod tests {
     }
 
     #[test]
+    fn the_busiest_second_may_be_any_and_the_first_of_equals_is_told() {
+        let mut counts = Counts::default();
+        for (second, requests) in [(0, 3), (2, 5), (3, 4), (4, 5)] {
+            for index in 0..requests {
+                counts.count(Duration::from_millis(second * 1_000 + index));
+            }
+        }
+        assert_eq!(counts.peak(), (5, 2));
+    }
+
+    #[test]
     fn a_moment_far_away_takes_no_memory() {
         let mut counts = Counts::default();
         counts.count(Duration::from_secs(1));

@@ -143,6 +143,15 @@ mod tests {
         assert_eq!(found, after);
     }
 
+    /// A session of any length: what has ended makes room for what is asked next.
+    #[test]
+    fn a_long_session_follows_its_answers_to_the_end() {
+        let many: Vec<_> = (0..200).map(|number| (number * 10, Some(5))).collect();
+        let found = turns(&many, 1.0);
+        let before = (0..199).map(|position| Some((position, MS * 5)));
+        assert!(found.iter().skip(1).copied().eq(before), "{found:?}");
+    }
+
     #[test]
     fn where_no_end_is_known_the_request_is_waited_for_and_nobody_thinks() {
         let found = turns(&[(0, None), (30, None), (30, None)], 1.0);

@@ -107,16 +107,7 @@ mod tests {
 
     /// 1 000 requests of which so many were answered.
     fn told(answers: u64, p95_ns: u64) -> Values {
-        let quantiles = Quantiles {
-            p50_ns: 0,
-            p90_ns: 2,
-            p95_ns,
-            p99_ns: 4,
-            p99_9_ns: 5,
-            max_ns: 6,
-            mean_ns: 3,
-            count: answers,
-        };
+        let quantiles = Quantiles { p50_ns: 0, p95_ns, ..Quantiles::example(answers) };
         let mut values = Values::new();
         times(&mut values, MetricName::Latency, Some(&quantiles), 1_000);
         values

@@ -10,7 +10,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 
 use crate::act::Evidence;
-use crate::act::capacity::seen::Capacity;
+use crate::act::capacity::seen::{Capacity, Ended};
 use crate::act::cold::compare::Comparison;
 use crate::act::cold::warming::warming;
 use crate::compare::metric::Metric;
@@ -86,7 +86,7 @@ pub fn measured(report: &Report, name: &str) -> Result<Run, Damaged> {
     Ok(run)
 }
 
-/// The multiple that was found; a bound of it is no value.
+/// The multiple that was found, as it was planned; a bound of it is no value.
 fn capacity(seen: &Capacity) -> Result<f64, String> {
     if let Some(why) = &seen.untried {
         return Err(format!("no load was tried: {}", word(why)));
@@ -98,7 +98,10 @@ fn capacity(seen: &Capacity) -> Result<f64, String> {
         (Some(_), Some(_)) if !seen.is_confirmed => {
             Err("the search ended before most trials agreed on it".to_owned())
         }
-        (Some(held), Some(_)) => Ok(held),
+        (Some(_), Some(_)) if seen.ended != Some(Ended::Found) => {
+            Err("the search ended before it had found the multiple".to_owned())
+        }
+        (Some(held), Some(_)) => Ok(seen.multiple_at(held)),
     }
 }
 

@@ -301,6 +301,15 @@ pub struct Quantiles {
     pub count: u64,
 }
 
+#[cfg(test)]
+impl Quantiles {
+    /// So many values, of which the median is 1 and the largest 6.
+    pub(crate) fn example(count: u64) -> Self {
+        let (p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns) = (1, 2, 3, 4, 5);
+        Self { p50_ns, p90_ns, p95_ns, p99_ns, p99_9_ns, max_ns: 6, mean_ns: 2, count }
+    }
+}
+
 /// A quantile's 95 % interval within one run, by batches of its time. Another run of the same
 /// release may well lie outside of it: what differs between runs is not in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -11,6 +11,11 @@ pub(crate) fn nanos(nanos: u64) -> String {
     format_duration(Duration::from_nanos(nanos))
 }
 
+/// The same, where it may be the least that it can be.
+pub(crate) fn at_least(time: u64, is_at_least: bool) -> String {
+    format!("{}{}", if is_at_least { "≥ " } else { "" }, nanos(time))
+}
+
 /// A part of a whole as percent; a part that exists never reads as `0 %`, nor one that lacks
 /// something as `100 %`.
 pub(crate) fn share(part: u64, whole: u64) -> String {

@@ -313,3 +313,6 @@ impl<'de> Deserialize<'de> for ActItem {
         deserializer.deserialize_any(Item)
     }
 }
+
+#[cfg(test)]
+mod tests;

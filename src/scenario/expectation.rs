@@ -175,10 +175,17 @@ impl Expectation {
         }
     }
 
-    /// Any load tells it by itself: it asks of no act, no probe and no other run.
-    pub fn is_told_by_load(&self) -> bool {
-        let is_beside = matches!(self.bound.value(), Value::TimesBaseline(_));
-        self.metric.is_of_a_load() && self.clauses.act.is_none() && !is_beside
+    /// The trials of the act `capacity` are held against it. They tell what any load tells by
+    /// itself: nothing of another act or run, and of no rate of its own, which a multiple of the
+    /// load changes. Figures of probes are asked of them where it says so.
+    pub fn is_of_trials(&self) -> bool {
+        let act = self.clauses.act;
+        match (self.metric, self.bound.value()) {
+            (MetricName::Probe, _) => act == Some(ActName::Capacity),
+            (_, Value::TimesBaseline(_)) => false,
+            (metric, Value::Absolute(_)) if metric.is_rate() => false,
+            (metric, _) => metric.is_of_a_load() && self.clauses.are_of(ActName::Capacity),
+        }
     }
 
     /// What holds where it does not, without its clauses; `None` where it is no comparison.
@@ -209,13 +216,14 @@ fn check_warmup(bound: Bound, column: usize) -> Result<(), ExpectationError> {
     }
 }
 
-/// The tightest upper bound on a latency quantile, ns: our own lateness must be small beside it.
-pub fn tightest_latency(expectations: &[Expectation]) -> Option<f64> {
+/// The tightest upper bound on a latency quantile of a load of the replay, or of another act, ns:
+/// our own lateness must be small beside it.
+pub fn tightest_latency(expectations: &[Expectation], act: ActName) -> Option<f64> {
     expectations
         .iter()
         .filter(|each| matches!(each.metric, MetricName::Latency | MetricName::Service))
         .filter(|each| matches!(each.stat, Some(Stat::Percentile(_))))
-        .filter(|each| each.clauses.are_of_the_replay())
+        .filter(|each| each.clauses.are_of(act))
         .filter_map(Expectation::compared)
         .filter(|(op, _)| op.is_ceiling())
         .map(|(_, value)| value)

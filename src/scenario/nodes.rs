@@ -101,3 +101,53 @@ fn base_url(place: Place<'_>, text: &str) -> Result<Endpoint, Mistake> {
     }
     Ok(url)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse::from_text;
+
+    fn nodes(nodes: &str) -> Result<Vec<Node>, String> {
+        let text = format!("recording: r\ntarget: {{ url: stage }}\nnodes: {{ {nodes} }}\n");
+        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
+        Ok(scenario.nodes)
+    }
+
+    fn many(count: usize) -> String {
+        (0..count).map(|n| format!("n{n}: {{}}")).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn nodes_are_read() {
+        let read = nodes("'web 1/a': { run: ' ssh a ', url: 'http://10.0.0.1:8080' }, b: {}");
+        let [a, b] = &read.unwrap()[..] else { panic!("two nodes") };
+        assert_eq!((a.name.as_str(), a.run.as_str()), ("b", ""));
+        assert_eq!((b.name.as_str(), b.run.as_str()), ("web 1/a", "ssh a"));
+        assert_eq!((a.url.is_none(), b.url.as_ref().map(|url| url.port)), (true, Some(8_080)));
+        assert_eq!(nodes(&many(MAX_NODES)).unwrap().len(), MAX_NODES);
+    }
+
+    #[test]
+    fn mistakes_have_their_line_and_say_what_to_write() {
+        let named = |name: &str| format!("'{name}': {{}}");
+        let url = |url: &str| format!("a: {{ url: '{url}' }}");
+        for (node, said) in [
+            (named(""), "is not a name"),
+            (named(" a"), "is not a name"),
+            (named("a|b"), "`a|b` is not a name"),
+            (named(&"n".repeat(101)), "is not a name"),
+            (format!("a: {{ run: {} }}", "x".repeat(MAX_COMMAND + 1)), "longer than 4096 bytes"),
+            ("a: { run: \"a\\0\" }".to_owned(), "or holds a zero byte"),
+            (url("redis://h"), "the URL of a node is an `http://` one"),
+            (url("http://u:p@h"), "neither user nor path"),
+            (url("http://u@h"), "neither user nor path"),
+            (url("http://:p@h"), "neither user nor path"),
+            (url("http://h/x"), "neither user nor path"),
+            ("a: { rnu: x }".to_owned(), "unknown key `rnu`"),
+            (many(MAX_NODES + 1), "more than 64 nodes"),
+        ] {
+            let error = nodes(&node).unwrap_err();
+            assert!(error.contains(said) && error.contains("s.yaml:3:"), "{node}: {error}");
+        }
+    }
+}

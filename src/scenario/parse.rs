@@ -80,7 +80,7 @@ fn read(text: &str, file: &str, environment: Environment<'_>) -> Result<Scenario
     let (target, hosts) = tls::read(place, (target, hosts), keys.target.tls.take())?;
     let lines = keys.expect.take().unwrap_or_default();
     let expect = place.each(&lines, expectation)?;
-    let expects = expect.iter().any(Expectation::is_told_by_load);
+    let expects = expect.iter().any(Expectation::is_of_trials);
     let acts = acts::read(place, keys.acts, &target, expects)?;
     place.read(&keys.target.url, |_| redis::refuse_acts(&target, &acts))?;
     let network = network::read(place, &keys.target, &target, &acts)?;

@@ -7,12 +7,13 @@
 
 use crate::shape::keys::Kept;
 use crate::shape::profile::Profile;
+use crate::shape::profile::stretches::length_of;
 use crate::stats::counts::{as_f64, coarsen};
 use crate::stats::dispersion::{
-    dependence_of_residuals, index_of_dispersion, successive_dispersion,
+    dependence_of_residuals, index_of_dispersion, of_few, relative_error, successive_dispersion,
 };
 use crate::stats::distances::total_variation;
-use crate::stats::gaps::wasserstein_floor;
+use crate::stats::gaps::{wasserstein_floor, worst_design};
 
 /// What is tolerated between loads that are not paired, in floors.
 pub const FACTOR: f64 = 2.0;
@@ -30,6 +31,8 @@ pub struct Floors {
     pub wape_near: f64,
     /// The same in ten seconds.
     pub wape_tens: f64,
+    /// Dispersion of what all sessions of a sparse load do together by chance; 0 of other loads.
+    pub common: f64,
     /// Cumulative lag in seconds.
     pub lag_seconds: f64,
     /// Ratio of the busiest seconds, less one.
@@ -49,6 +52,13 @@ pub struct Floors {
     /// Requests that one independent request stands for, where a share of requests is estimated.
     pub design: f64,
 }
+
+/// What is tolerated of the WAPE of a load of which windows of ten seconds tell, at most; a load of
+/// which they do not is sparse.
+pub(super) const DENSE: f64 = 0.5;
+
+/// The median of the KS distance of two samples of independent values, times `√(1/n + 1/m)`.
+const KS_MEDIAN: f64 = 0.83;
 
 /// Windows of 10 ms in each scale of [`Floors::dispersion`].
 pub const SCALES: [usize; 4] = [1, 10, 100, 1_000];
@@ -75,32 +85,29 @@ impl Floors {
     pub fn of(reference: &Profile, other: &Profile) -> Self {
         let (n, m) = (as_f64(reference.shape.total), as_f64(other.shape.total));
         let (seconds, rate) = (reference.fine_seconds(), reference.fine_rate());
-        let dispersion = |counts: &[u32], factor: usize| dispersion(counts, factor).unwrap_or(1.0);
         let counts = &reference.shape.counts;
-        let second = dispersion(counts, 100).max(EVENEST);
+        let chance = Chance::of(reference);
         let near = successive_dispersion(&coarsen(complete(counts, 100), 100));
         let near = near.unwrap_or(1.0).max(EVENEST);
-        let whole = dispersion(counts, 1_000).max(second).max(reference.cluster.unwrap_or(1.0));
         let both = 1.0 / n + 1.0 / m;
-        let bursty = second.max(1.0);
         let peak = coarsen(counts, 100).into_iter().max().unwrap_or(0);
         let opens: u64 = reference.shape.opens.iter().copied().map(u64::from).sum();
         let opens_rate = as_f64(opens) / seconds;
         let opens_second =
             index_of_dispersion(&coarsen(&reference.shape.opens, 1), 1.0).unwrap_or(1.0);
         let (mix, design) = mix(reference, other, both);
+        let [gaps_ks, gaps_w1] = gaps(reference, both, &chance);
         let floors = Self {
-            total: (whole * both).sqrt() * TAIL,
-            wape: 2.0 * (second / (std::f64::consts::PI * rate)).sqrt(),
-            wape_near: 2.0 * (near.min(second) / (std::f64::consts::PI * rate)).sqrt(),
-            wape_tens: 2.0
-                * (dispersion(counts, 1_000).max(second) / (10.0 * std::f64::consts::PI * rate))
-                    .sqrt(),
-            lag_seconds: 1.5 * (2.0 * whole * n).sqrt() / reference.rate(),
-            peak: (2.0 * second / as_f64(peak.max(1))).sqrt(),
-            gaps_ks: 0.83 * (both * bursty).sqrt(),
-            gaps_w1: wasserstein_floor(&reference.gaps, n / bursty, m / bursty).unwrap_or(0.0),
-            dispersion: SCALES.map(|factor| dispersion_floor(factor, seconds)),
+            total: (chance.whole * both).sqrt() * TAIL,
+            wape: 2.0 * (chance.second / (std::f64::consts::PI * rate)).sqrt(),
+            wape_near: 2.0 * (near.min(chance.second) / (std::f64::consts::PI * rate)).sqrt(),
+            wape_tens: chance.wape_tens,
+            common: chance.common,
+            lag_seconds: 1.5 * (2.0 * chance.whole * n).sqrt() / reference.rate(),
+            peak: (2.0 * chance.second / as_f64(peak.max(1))).sqrt(),
+            gaps_ks,
+            gaps_w1,
+            dispersion: SCALES.map(|factor| dispersion_floor(reference, factor, &chance)),
             mix,
             opens: 2.0 * (opens_second / (std::f64::consts::PI * opens_rate)).sqrt(),
             miss_curve: (0.25
@@ -119,6 +126,7 @@ impl Floors {
             wape: known(self.wape),
             wape_near: known(self.wape_near),
             wape_tens: known(self.wape_tens),
+            common: known(self.common),
             lag_seconds: known(self.lag_seconds),
             peak: known(self.peak),
             gaps_ks: known(self.gaps_ks),
@@ -132,13 +140,70 @@ impl Floors {
     }
 }
 
+/// How much the counts of a load vary by chance.
+struct Chance {
+    /// Dispersion of counts in seconds.
+    second: f64,
+    /// The floor of the WAPE in ten seconds.
+    wape_tens: f64,
+    /// Windows of ten seconds do not tell: it is a sparse load.
+    is_sparse: bool,
+    /// See [`Floors::common`].
+    common: f64,
+    /// Dispersion of sums over the whole of it.
+    whole: f64,
+}
+
+impl Chance {
+    fn of(reference: &Profile) -> Self {
+        let counts = &reference.shape.counts;
+        let second = dispersion(counts, 100).unwrap_or(1.0).max(EVENEST);
+        let tens = dispersion(counts, 1_000).unwrap_or(1.0).max(second);
+        let rate = reference.fine_rate();
+        let wape_tens = 2.0 * (tens / (10.0 * std::f64::consts::PI * rate)).sqrt();
+        let is_sparse = wape_tens * FACTOR > DENSE;
+        // Of a dense load, what all do together is seen second by second, and is its curve.
+        let common = if is_sparse { reference.minutes.common_dispersion() } else { 0.0 };
+        let whole = tens.max(reference.cluster.unwrap_or(1.0)).max(common);
+        Self { second, wape_tens, is_sparse, common, whole }
+    }
+}
+
+/// The floors of the distances of gaps: KS and Wasserstein-1.
+///
+/// Gaps of a bursty load are worth fewer independent ones, as many fewer as its seconds are
+/// dispersed. Seconds of a sparse load hold a request or none, and say nothing of its sessions; so
+/// their stretches do. Long gaps and short ones then come together, so that both distances are off
+/// by more at times than those of independent gaps.
+fn gaps(reference: &Profile, both: f64, chance: &Chance) -> [f64; 2] {
+    let gaps = &reference.gaps;
+    if !chance.is_sparse {
+        let bursty = chance.second.max(1.0);
+        let w1 = wasserstein_floor(gaps, both, |_| bursty).unwrap_or(0.0);
+        return [KS_MEDIAN * (both * bursty).sqrt(), w1];
+    }
+    let designs = reference.stretches.designs();
+    let design = |gap_ns: u64| designs[length_of(gap_ns)];
+    let ks = KS_MEDIAN * (both * worst_design(gaps, design)).sqrt();
+    let w1 = wasserstein_floor(gaps, both, design).unwrap_or(0.0);
+    [ks, w1 * TAIL]
+}
+
 /// The error of the logarithm of a ratio of dispersions: that of both estimates, from as many
 /// windows as there are. Where the trend is a mean of few windows, what is left of them is not
-/// independent, and the error is as much larger.
-fn dispersion_floor(factor: usize, seconds: f64) -> f64 {
-    let windows = (seconds * 100.0 / as_f64(factor as u64)).floor().max(1.0);
-    let dependence = dependence_of_residuals(as_f64(factor as u64) / 100.0);
-    2.0 / windows.sqrt() * dependence
+/// independent, and the error is as much larger. Of a sparse load, few windows hold most of what
+/// there is: then it is their error, and chance goes to its tail.
+fn dispersion_floor(reference: &Profile, factor: usize, chance: &Chance) -> f64 {
+    let (seconds, length) = (reference.fine_seconds(), as_f64(factor as u64) / 100.0);
+    let windows = (seconds / length).floor().max(1.0);
+    let closed = 2.0 / windows.sqrt() * dependence_of_residuals(length);
+    // Where most windows hold nothing, it is not told of them anyway.
+    if !chance.is_sparse || reference.fine_rate() * length < 1.0 {
+        return closed;
+    }
+    let windows = coarsen(complete(&reference.shape.counts, factor), factor);
+    let seen = of_few(relative_error(&windows, length).unwrap_or(0.0));
+    closed.max(seen * std::f64::consts::SQRT_2) * BURSTS_TAIL
 }
 
 /// Fewest sessions in each half of a load from which the halves tell how alike requests of one
@@ -150,6 +215,10 @@ pub(super) const EVENEST: f64 = 0.1;
 
 /// A standard deviation is exceeded by one of three: this many are, by one of eight.
 pub(super) const TAIL: f64 = 1.5;
+
+/// The same of the bursts of a sparse load, which are told at several scales, each of which may be
+/// off: seven of a hundred thousand are, as far beyond as is tolerated, of normal ones.
+pub(super) const BURSTS_TAIL: f64 = 2.0;
 
 /// The floor of the mix, and how many requests stand for one that is independent: infinite where
 /// too few sessions are known to tell.

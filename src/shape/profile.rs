@@ -4,6 +4,7 @@
 pub mod fold;
 pub mod minutes;
 pub mod routes;
+pub mod stretches;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::shape::keys::Keys;
 use crate::shape::profile::fold::Profiler;
 use crate::shape::profile::minutes::Minutes;
 use crate::shape::profile::routes::Mix;
+use crate::shape::profile::stretches::Stretches;
 use crate::stats::counts::as_f64;
 
 /// Windows of 10 ms: as many as [`Shape`] has.
@@ -40,6 +42,8 @@ pub struct Profile {
     pub length: Duration,
     /// Between one request and the next, in nanoseconds.
     pub gaps: Histogram<u64>,
+    /// The same by stretches of the load.
+    pub stretches: Stretches,
     /// Bytes of the responses' bodies.
     pub response_bytes: Histogram<u64>,
     /// Bytes of all requests' bodies, and of all responses'.

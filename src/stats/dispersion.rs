@@ -50,6 +50,45 @@ pub fn successive_error(counts: &[u64]) -> Option<f64> {
     Some((squares + 2.0 * shared.max(0.0)).sqrt() / sum)
 }
 
+/// The mean square by which values vary beside a straight line through their neighbours: their
+/// variance where they are independent. `None` with fewer than three.
+pub fn straight_scatter(values: &[u64]) -> Option<f64> {
+    let triples = values.windows(3).map(|three| [three[0], three[1], three[2]].map(as_f64));
+    let squares: f64 =
+        triples.map(|[before, here, after]| (before - 2.0 * here + after).powi(2)).sum();
+    (values.len() >= 3).then(|| squares / 6.0 / as_f64(values.len() as u64 - 2))
+}
+
+/// How much counts vary beside a straight line through their neighbours,
+/// `Σ(N₋ − 2N + N₊)² / 6` over their mean: 1 for a Poisson process, whatever slow curve its rate
+/// follows, since a curve is nearly straight from one window to the one after the next. `None` with
+/// fewer than three windows, or without requests.
+pub fn straight_dispersion(counts: &[u64]) -> Option<f64> {
+    let mean = as_f64(counts.iter().sum()) / as_f64(counts.len() as u64);
+    straight_scatter(counts).filter(|_| mean > 0.0).map(|scatter| scatter / mean)
+}
+
+/// The standard error of [`index_of_dispersion`], as a share of it, by how unlike its terms are:
+/// where most windows hold nothing, the few that hold much decide. `None` like the index itself,
+/// and where counts do not vary.
+pub fn relative_error(counts: &[u64], window_seconds: f64) -> Option<f64> {
+    let means = trend(counts, window_seconds)?;
+    let index = index_of_dispersion(counts, window_seconds)?;
+    let terms = || counts.iter().zip(&means).map(|(&n, mu)| (as_f64(n) - mu).powi(2) - index * mu);
+    let squares: f64 = terms().map(|term| term * term).sum();
+    // A bunch of requests may lie on both sides of an edge.
+    let shared: f64 = terms().zip(terms().skip(1)).map(|(one, next)| one * next).sum();
+    let sum: f64 = means.iter().sum();
+    let error = (squares + 2.0 * shared.max(0.0)).sqrt() / sum;
+    (index > 0.0).then(|| error / index)
+}
+
+/// A relative error that was told by the same few windows as the value itself: it is known as badly
+/// as that, so that chance goes further beyond it the larger it is.
+pub fn of_few(relative_error: f64) -> f64 {
+    relative_error * (1.0 + relative_error)
+}
+
 /// The weighted absolute error of counts around that trend, `Σ|N − μ| / Σμ`. `None` without
 /// requests.
 pub fn wape_of_trend(counts: &[u64], window_seconds: f64) -> Option<f64> {
@@ -106,7 +145,12 @@ fn moving_mean(counts: &[u64], half: usize) -> Vec<f64> {
     let mut means = Vec::with_capacity(count);
     for index in 0..count {
         means.push(as_f64(sum) / as_f64(width as u64));
-        sum = sum + mirrored(index + width) - mirrored(index);
+        // Far from the edges, nothing is mirrored.
+        let (entering, leaving) = match (counts.get(index + half + 1), index.checked_sub(half)) {
+            (Some(&entering), Some(leaving)) => (entering, counts[leaving]),
+            _ => (mirrored(index + width), mirrored(index)),
+        };
+        sum = sum + entering - leaving;
     }
     means
 }
@@ -135,6 +179,34 @@ mod tests {
         assert!((successive_dispersion(&rough).unwrap() - 50.0).abs() < 1e-9);
         assert_eq!(successive_dispersion(&[7]), None);
         assert_eq!(successive_dispersion(&[0, 0]), None);
+    }
+
+    #[test]
+    fn what_is_straight_is_no_scatter() {
+        let rising: Vec<u64> = (0..60).map(|window| 100 + 7 * window).collect();
+        near(straight_dispersion(&rising).unwrap(), 0.0, 1e-12);
+        // By hand: 10 − 40 + 10 squared, by 6, over 15.
+        near(straight_scatter(&[10, 25, 10]).unwrap(), 150.0, 1e-12);
+        near(straight_dispersion(&[10, 25, 10]).unwrap(), 10.0, 1e-12);
+        assert_eq!(straight_dispersion(&[10, 20]), None);
+        assert_eq!(straight_dispersion(&[0, 0, 0]), None);
+    }
+
+    /// Of Poisson counts of many, the error of their variance is `√(2/n)`; where one of a hundred
+    /// windows has a bunch of ten, the error is that of the number of bunches.
+    #[test]
+    fn the_error_of_a_dispersion_knows_how_few_windows_decide() {
+        let mut random = rand::rngs::ChaCha8Rng::seed_from_u64(3);
+        let mut drawn = |share: u32| -> Vec<u64> {
+            (0..20_000).map(|_| u64::from(random.random_range(0..100) < share) * 10).collect()
+        };
+        let even = relative_error(&drawn(50), 1.0).unwrap();
+        let rare = relative_error(&drawn(1), 1.0).unwrap();
+        assert!(even < 0.03, "{even}");
+        // Some 200 bunches.
+        assert!((0.05..0.12).contains(&rare), "{rare}");
+        assert_eq!(relative_error(&[0, 0], 1.0), None);
+        assert_eq!(relative_error(&[5, 5, 5], 1.0), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::stats::counts::as_f64;
 /// exactly as the histograms tell values apart. `None` when one of them is empty.
 pub fn kolmogorov_smirnov(p: &Histogram<u64>, q: &Histogram<u64>) -> Option<f64> {
     let mut largest = 0.0_f64;
-    walk(p, q, |_, p, q| largest = largest.max((p - q).abs()))?;
+    walk(p, q, |_, _, p, q| largest = largest.max((p - q).abs()))?;
     Some(largest)
 }
 
@@ -19,25 +19,45 @@ pub fn kolmogorov_smirnov(p: &Histogram<u64>, q: &Histogram<u64>) -> Option<f64>
 /// distance) as a share of the mean of `p`. `None` when one of them is empty, or `p` is all zero.
 pub fn wasserstein(p: &Histogram<u64>, q: &Histogram<u64>) -> Option<f64> {
     let mut area = 0.0;
-    walk(p, q, |width, p, q| area += width * (p - q).abs())?;
+    walk(p, q, |_, width, p, q| area += width * (p - q).abs())?;
     let mean = p.mean();
     (mean > 0.0).then(|| area / mean)
 }
 
-/// The distance that [`wasserstein`] has on average between two samples of `n` and `m` values of
-/// the distribution `p`: `√(2/π)·√(1/n + 1/m)·∫√(F(1 − F)) dx / mean`, since the difference of two
-/// empirical distributions is nearly normal at each value.
-pub fn wasserstein_floor(p: &Histogram<u64>, n: f64, m: f64) -> Option<f64> {
+/// The distance that [`wasserstein`] has on average between two samples of the distribution `p`,
+/// `both` being `1/n + 1/m` of their sizes: `√(2/π)·√both·∫√(D·F(1 − F)) dx / mean`, since the
+/// difference of two empirical distributions is nearly normal at each value. D says for a value how
+/// many gaps stand for one that is independent.
+pub fn wasserstein_floor(
+    p: &Histogram<u64>,
+    both: f64,
+    design: impl Fn(u64) -> f64,
+) -> Option<f64> {
     let mut area = 0.0;
-    walk(p, p, |width, p, _| area += width * (p * (1.0 - p)).max(0.0).sqrt())?;
+    walk(p, p, |value, width, p, _| {
+        area += width * (design(value) * p * (1.0 - p)).max(0.0).sqrt();
+    })?;
     let mean = p.mean();
-    let noise = (2.0 / std::f64::consts::PI * (1.0 / n + 1.0 / m)).sqrt();
+    let noise = (2.0 / std::f64::consts::PI * both).sqrt();
     (mean > 0.0 && noise.is_finite()).then(|| noise * area / mean)
 }
 
-/// Calls back with the width of each step of either distribution, and the two cumulative shares on
-/// it. `None` when one of them is empty.
-fn walk(p: &Histogram<u64>, q: &Histogram<u64>, mut step: impl FnMut(f64, f64, f64)) -> Option<()> {
+/// How many gaps stand for one that is independent where [`kolmogorov_smirnov`] sees that most: at
+/// the value of `p` at which their number, by the variance `4F(1 − F)` that an independent one has,
+/// is largest. At least 1.
+pub fn worst_design(p: &Histogram<u64>, design: impl Fn(u64) -> f64) -> f64 {
+    let mut worst = 1.0_f64;
+    walk(p, p, |value, _, p, _| worst = worst.max(design(value) * 4.0 * p * (1.0 - p)));
+    worst
+}
+
+/// Calls back with the value and the width of each step of either distribution, and the two
+/// cumulative shares on it. `None` when one of them is empty.
+fn walk(
+    p: &Histogram<u64>,
+    q: &Histogram<u64>,
+    mut step: impl FnMut(u64, f64, f64, f64),
+) -> Option<()> {
     if p.is_empty() || q.is_empty() {
         return None;
     }
@@ -57,7 +77,8 @@ fn walk(p: &Histogram<u64>, q: &Histogram<u64>, mut step: impl FnMut(f64, f64, f
         q_sum += q_count;
         let next = events.peek().map_or(value, |next| next.0);
         if next > value || events.peek().is_none() {
-            step(as_f64(next - value), as_f64(p_sum) / p_total, as_f64(q_sum) / q_total);
+            let (width, p, q) = (as_f64(next - value), as_f64(p_sum), as_f64(q_sum));
+            step(value, width, p / p_total, q / q_total);
         }
     }
     Some(())
@@ -124,7 +145,7 @@ mod tests {
         let first = sample();
         let expected =
             (2.0 / std::f64::consts::PI * 2.0 / 2_000.0).sqrt() * std::f64::consts::FRAC_PI_2;
-        near(wasserstein_floor(&first, 2_000.0, 2_000.0), expected, expected * 0.05);
+        near(wasserstein_floor(&first, 2.0 / 2_000.0, |_| 1.0), expected, expected * 0.05);
         let pairs = 100;
         let sum: f64 = (0..pairs).map(|_| wasserstein(&sample(), &sample()).unwrap()).sum();
         near(Some(sum / f64::from(pairs)), expected, expected * 0.1);

@@ -33,19 +33,40 @@ pub fn time_of(histogram: &Histogram<u64>, requests: u64, stat: Stat) -> Option<
     if ended == 0 {
         return None;
     }
+    let Some(rank) = rank_of(stat, requests.max(ended)) else { return Some(histogram.mean()) };
+    if rank > ended {
+        return Some(f64::INFINITY);
+    }
+    Some(as_f64(ranked(histogram, rank)))
+}
+
+/// The least that a statistic can be which [`time_of`] finds among requests that never ended, each
+/// of which was waited for so long, in nanoseconds. However soon after that they had ended, only as
+/// many as they are had been faster than what did end.
+pub fn longer_than(histogram: &Histogram<u64>, requests: u64, stat: Stat, waited_ns: u64) -> u64 {
+    let all = requests.max(histogram.len());
+    let rank = rank_of(stat, all).unwrap_or(1);
+    match rank.saturating_sub(all - histogram.len()) {
+        0 => waited_ns,
+        rank => waited_ns.max(ranked(histogram, rank)),
+    }
+}
+
+/// The rank of a statistic among so many, from 1; a mean has none.
+fn rank_of(stat: Stat, all: u64) -> Option<u64> {
     let percentile = match stat {
         Stat::Percentile(percentile) => percentile,
         Stat::Max => 100.0,
-        Stat::Mean => return Some(histogram.mean()),
+        Stat::Mean => return None,
     };
-    let all = as_f64(requests.max(ended));
     // A product of floating point numbers may be above a whole number by the least there is.
-    let rank = (percentile / 100.0 * all - SLACK).ceil().max(1.0);
-    if as_index(rank) as u64 > ended {
-        return Some(f64::INFINITY);
-    }
+    Some(as_index((percentile / 100.0 * as_f64(all) - SLACK).ceil().max(1.0)) as u64)
+}
+
+/// The value of a rank.
+fn ranked(histogram: &Histogram<u64>, rank: u64) -> u64 {
     // Between two ranks, so that rounding finds this one.
-    Some(as_f64(histogram.value_at_quantile((rank - 0.5) / as_f64(ended))))
+    histogram.value_at_quantile((as_f64(rank) - 0.5) / as_f64(histogram.len()))
 }
 
 /// A part of a rank that is none.

@@ -53,6 +53,12 @@ impl Summary {
         }
     }
 
+    /// Arrivals that never left this machine.
+    pub fn unsent(&self) -> u64 {
+        let unsent = self.fates.iter().filter(|(name, _)| name.starts_with("unsent"));
+        unsent.map(|(_, count)| count).sum()
+    }
+
     /// Folds one arrival and what became of it. Samples may come in any order.
     pub fn add(&mut self, arrival: &Arrival, sample: &Sample) {
         let error = is_error(arrival, sample);

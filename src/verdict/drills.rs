@@ -17,7 +17,7 @@ pub(super) fn judge_drills(input: &JudgeInput) -> Verdict {
     let searched = findings.iter().find(|each| each.check == capacity::CHECK);
     let searched = searched.map(|found| found.outcome);
     // A multiple is held where all that is expected is.
-    let by_trials = |each: &Expectation| match searched.filter(|_| each.is_told_by_load()) {
+    let by_trials = |each: &Expectation| match searched.filter(|_| each.is_of_trials()) {
         Some(Outcome::Pass) => (Outcome::Pass, "holds in the trials of the act `capacity`"),
         Some(_) => (Outcome::Unknown, "held against each trial of the act `capacity`"),
         None => (Outcome::Unknown, "not judged: nothing was replayed"),

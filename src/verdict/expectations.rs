@@ -234,7 +234,7 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
     let known = &summary.recorded_latency;
     let aside = set_aside(summary);
     let asked = summary.arrivals - aside;
-    let unsent = unsent(summary) - aside;
+    let unsent = summary.unsent() - aside;
     match expectation.metric {
         MetricName::Latency => time(&summary.latency, [asked, unsent], known),
         MetricName::Service => time(&summary.service, [summary.sent.total, 0], known),
@@ -330,14 +330,4 @@ fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> 
 fn set_aside(summary: &Summary) -> u64 {
     let count = |reason: Unsent| summary.fates.get(reason.name()).copied().unwrap_or(0);
     count(Unsent::Held) + count(Unsent::HookSkipped)
-}
-
-/// Arrivals that never left this machine.
-fn unsent(summary: &Summary) -> u64 {
-    summary
-        .fates
-        .iter()
-        .filter(|(name, _)| name.starts_with("unsent"))
-        .map(|(_, count)| count)
-        .sum()
 }

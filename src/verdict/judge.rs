@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::drive::health::Health;
 use crate::plan::facts::Facts;
 use crate::scenario::Tier;
+use crate::scenario::acts::ActName;
 use crate::scenario::expectation::{Expectation, tightest_latency};
 use crate::shape::compare::{ShapeInput, judge_shape};
 
@@ -75,7 +76,7 @@ pub fn judge(input: &JudgeInput) -> Verdict {
         offered: &replayed.summary.offered,
         sent: &replayed.summary.sent,
         lateness: &replayed.summary.lateness,
-        latency_bound_ns: tightest_latency(input.expectations),
+        latency_bound_ns: tightest_latency(input.expectations, ActName::Replay),
         clock_step_ns: replayed.facts.clock_step_ns,
         origin: replayed.facts.origin,
         tolerances: input.tier.tolerances(),

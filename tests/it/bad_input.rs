@@ -1,9 +1,9 @@
 //! Bad input gets a clear error (what, where, what to do) and the exit code 104; nothing is lost.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
+use crate::servers::free_port;
 use crate::support::{Ran, peakhour, peakhour_with, root};
 use crate::talk::{Talk, bytes_of};
 
@@ -47,6 +47,30 @@ fn a_report_that_could_not_be_written_after_the_run() {
     let fragments = &["nowhere/x.html", "there is no folder nowhere"];
     let arguments = &["run", "s.yaml", "--out", "html=nowhere/x.html"];
     check(&[("s.yaml", &scenario("target: { url: stage }"))], arguments, fragments);
+}
+
+/// A name that a folder takes, and not the longer one under which a file is written first.
+fn too_long(letter: &str) -> String {
+    format!("{}.html", letter.repeat(245))
+}
+
+/// What was measured in an hour is kept wherever it can be: one report that cannot be written is no
+/// reason to leave out those behind it.
+#[test]
+fn every_report_is_tried_though_one_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "window: +0s..+1s\ntolerance: ci\ntarget: { url: stage }";
+    fs::write(folder.path().join("s.yaml"), scenario(text)).unwrap();
+    let (first, other) = (too_long("a"), too_long("b"));
+    let outs = [format!("html={first}"), "json=kept.json".to_owned(), format!("html={other}")];
+    let outs: Vec<&str> = outs.iter().flat_map(|out| ["--out", out]).collect();
+    let ran = peakhour(folder.path(), &[&["run", "s.yaml"], &outs[..]].concat());
+    let shown = format!("{}\n{}", ran.stdout, ran.stderr);
+    assert_eq!(ran.code, 104, "{shown}");
+    assert!(ran.stderr.contains(&first) && ran.stderr.contains(&other), "both are told: {shown}");
+    assert!(folder.path().join("kept.json").exists(), "{shown}");
+    assert!(ran.stdout.contains("Load shape"), "the result is told: {shown}");
+    assert!(ran.stdout.contains("kept.json") && ran.stdout.contains("run.json"), "{shown}");
 }
 
 const IMPORT: &[&str] = &["import", "file", "-o", "out.parquet"];
@@ -139,7 +163,7 @@ fn a_target_that_is_not_allowed_is_refused() {
 
 #[test]
 fn an_unreachable_target() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     run_scenario(
         &format!("target: {{ url: 'http://127.0.0.1:{port}', allow: [127.0.0.1] }}"),
         &[&format!("127.0.0.1:{port}"), "refused"],
@@ -276,7 +300,7 @@ fn a_dry_run_tells_what_a_run_would_refuse_and_what_the_capture_lacks() {
             .unwrap();
         let ran = peakhour(folder.path(), &["plan", "s.yaml"]);
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stdout.contains("run will refuse this"), "{}", ran.stdout);
+        assert!(ran.words().contains("run will refuse this"), "{}", ran.stdout);
         assert!(ran.stdout.contains(told), "{}", ran.stdout);
         assert!(ran.stderr.contains("cut"), "{}", ran.stderr);
     }

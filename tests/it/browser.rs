@@ -122,7 +122,9 @@ fn open(page: &str) -> Seen {
 }
 
 fn command(folder: &Path, network: &Path) -> Command {
-    let mut command = Command::new(CHROMIUM);
+    // Whatever hangs is ended.
+    let mut command = Command::new("timeout");
+    command.args(["180", CHROMIUM]);
     command.args([
         "--headless",
         "--no-sandbox",

@@ -80,7 +80,7 @@ fn a_recording_is_told_with_its_caches() {
                     ramp: ramp.csv\nacts: [replay]\n";
     fs::write(folder.path().join("s.yaml"), scenario).unwrap();
     let planned = peakhour(folder.path(), &["plan", "s.yaml"]);
-    assert!(planned.stdout.contains("not let in yet by the ramp"), "{}", planned.stdout);
+    assert!(planned.words().contains("not let in yet by the ramp"), "{}", planned.stdout);
 }
 
 /// Two caches: the one that is too small misses when warm as well.

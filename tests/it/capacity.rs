@@ -3,12 +3,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
+use peakhour::protocol::resp::Value as Reply;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use crate::redis_replay::{line, url};
+use crate::redis_replay::{Hand, line, url};
 use crate::rehearsal::alone;
 use crate::schema;
 use crate::servers::{self, Server};
@@ -207,6 +211,12 @@ fn watched(server: &Server) -> String {
     )
 }
 
+/// The same without a probe.
+fn unwatched(server: &Server) -> String {
+    let watched = watched(server);
+    watched.split("\nwatch:").next().unwrap_or_default().to_owned()
+}
+
 /// A real Redis that takes forty clients, and a probe that counts them: what broke first is named.
 #[test]
 fn what_broke_first_is_named_by_the_probe_that_saw_it() {
@@ -257,4 +267,100 @@ fn an_expectation_that_needs_longer_than_a_trial_is_told() {
     let title = found["title"].as_str().unwrap();
     assert!(title.starts_with("no load could be judged"), "{shown}");
     assert!(found["evidence"].to_string().contains("9999 samples"), "{found:#}");
+}
+
+/// What users expect of a figure of a probe bounds the load as what they expect of answers does:
+/// some twelve clients come with a load of 1, and the probe is one.
+#[test]
+fn a_figure_that_is_expected_of_trials_bounds_the_load() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    record_redis(folder.path());
+    let line = "cache.connected_clients < 30 in act capacity";
+    let more = watched(&server).replace("errors < 1% ]", &format!("errors < 1%, {line} ]"));
+    let act = "max: 8, trial: 4s, run_in: 2s, trials: 1, resolution: 30%";
+    let (ran, run) = rehearse_against(folder.path(), act, &more, &[]);
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &seen["ended"]), (0, &json!("found")), "{shown}");
+    let held = seen["held"].as_f64().unwrap();
+    assert!((1.0..4.0).contains(&held), "{shown}");
+    let evidence = finding(&run)["evidence"].to_string();
+    assert!(evidence.contains(&format!("`{line}`: at most ")), "{shown}");
+    let expected = run["expectations"].as_array().unwrap().iter().find(|it| it["text"] == line);
+    let expected = expected.unwrap();
+    assert_eq!(expected["outcome"], "pass", "{shown}");
+    assert!(expected["actual"].as_str().unwrap().ends_with(" ×"), "{expected}");
+}
+
+/// Looks of 20 ms each: a test that fails meanwhile must not wait for ever.
+const LONGEST: usize = 15_000;
+
+/// Ends a Redis, for good, as soon as it has more clients than this.
+fn end_beyond(clients: u32, server: &Server, is_over: &AtomicBool) {
+    let mut hand = Hand::new(server.port);
+    for _ in 0..LONGEST {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
+        let told = hand.say(&["INFO clients"]).into_iter().find_map(|told| {
+            let Reply::Bulk { kept, .. } = told else { return None };
+            let told = String::from_utf8(kept).unwrap();
+            let count = told.lines().find_map(|it| it.strip_prefix("connected_clients:"))?;
+            count.parse::<u32>().ok()
+        });
+        if told.unwrap() > clients {
+            let pid = server.pid().to_string();
+            Command::new("kill").args(["-9", &pid]).status().unwrap();
+            return;
+        }
+        servers::pause();
+    }
+}
+
+/// The same while an act is performed.
+fn rehearse_until_beyond(clients: u32, act: &str, server: &Server) -> (Ran, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    record_redis(folder.path());
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| end_beyond(clients, server, &is_over));
+        let ran = rehearse_against(folder.path(), act, &unwatched(server), &[]);
+        is_over.store(true, Ordering::Relaxed);
+        ran
+    })
+}
+
+/// Some twelve clients come with a load of 1. What comes after its end is no limit of it.
+#[test]
+fn a_target_that_breaks_for_good_ends_the_search() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let act = "max: 8, trial: 4s, run_in: 2s, trials: 1, resolution: 10%";
+    let (ran, run) = rehearse_until_beyond(19, act, &server);
+    let found = finding(&run);
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &seen["ended"]), (98, &json!("gone")), "{shown}");
+    assert_eq!(seen["held"], json!(1.0), "{shown}");
+    assert_eq!(seen["failed"], json!(2.0), "what it could not be asked any more is no limit");
+    let title = found["title"].as_str().unwrap();
+    assert!(title.starts_with("1 × the recorded peak") && title.contains("did not come back"));
+}
+
+/// The twin that is gone before anything counts: nothing is faster than what answers nothing.
+#[test]
+fn a_target_that_never_answers_is_told_and_has_no_fast_answers() {
+    let Some(server) = servers::redis(&[]) else { return };
+    let act = "max: 8, trial: 4s, run_in: 2s, trials: 1";
+    let (ran, run) = rehearse_until_beyond(3, act, &server);
+    let seen = &run["acts"][0]["evidence"]["capacity"];
+    let shown = format!("{}\n{}\n{seen:#}", ran.stdout, ran.stderr);
+    assert_eq!((ran.code, &seen["ended"]), (99, &json!("lowest")), "{shown}");
+    let title = finding(&run)["title"].as_str().unwrap().to_owned();
+    assert!(title.starts_with("the target answered nothing, not even at 0.1"), "{shown}");
+    for trial in seen["trials"].as_array().unwrap() {
+        assert_eq!((&trial["errors"], &trial["answered"]), (&json!(1.0), &json!(0)), "{trial}");
+        assert_eq!(trial["at_least"], json!([true, true, true, true]), "{trial}");
+    }
+    assert!(ran.stdout.contains("≥ 3 s"), "{shown}");
 }

@@ -201,7 +201,7 @@ fn a_forecast_above_the_capacity_warns_before_anything_is_sent() {
     fs::write(folder.path().join("r.yaml"), ramped.replace("RAMP", "ramp.csv")).unwrap();
     let ran = peakhour(folder.path(), &["plan", "r.yaml"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("not let in yet by the ramp"), "{}", ran.stdout);
+    assert!(ran.words().contains("not let in yet by the ramp"), "{}", ran.stdout);
     fs::write(folder.path().join("r.yaml"), ramped.replace("RAMP", "none.csv")).unwrap();
     let ran = peakhour(folder.path(), &["plan", "r.yaml"]);
     assert_eq!(ran.code, 104, "{}", ran.stdout);

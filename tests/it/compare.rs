@@ -7,11 +7,13 @@ mod routes;
 use std::fs;
 use std::path::Path;
 
+use peakhour::probe::record::Record;
 use peakhour::report::model::{Quantiles, Report, SessionPace};
 use peakhour::report::{html, json};
 use peakhour::verdict::RunOutcome;
 use serde_json::Value;
 
+use crate::report_sample::full::{full, probe};
 use crate::report_sample::passing;
 use crate::support::{Ran, peakhour, root};
 
@@ -166,7 +168,7 @@ fn what_one_run_on_a_side_cannot_say_is_said() {
 #[test]
 fn runs_that_cannot_be_compared_are_refused_with_file_and_field() {
     type Change = fn(&mut Report);
-    let cases: [(&str, Change, &str, &str); 12] = [
+    let cases: [(&str, Change, &str, &str); 14] = [
         ("scenario", |run| run.scenario = "search".into(), "scenario is", "search in new-1"),
         ("recording", |run| run.recording.exchanges += 1, "recording.exchanges", "in new-1"),
         ("recording", |run| run.recording.window = "all".into(), "recording.window", "all in"),
@@ -188,6 +190,14 @@ fn runs_that_cannot_be_compared_are_refused_with_file_and_field() {
             "settings.grace",
             "not told in old-0 and 1 s in new-1",
         ),
+        // One whose figures are compared would be missing in all others.
+        (
+            "settings",
+            |run| run.probes = vec![Record { kind: "command".into(), ..probe(1) }],
+            "probes is not told in old-0",
+            "redis-1 (command) in new-1",
+        ),
+        ("scenario", |run| run.acts = full().acts[..1].to_vec(), "acts is none but", "payloads in"),
         ("machine", |run| run.health.processors = 64, "health.processors", "64 in new-1"),
         ("version", |run| run.tool_version = "9.9".into(), "tool_version", "9.9 in new-1"),
         ("nothing", |run| run.facts.warnings = vec![], "", ""),

@@ -25,8 +25,11 @@ impl Drop for Running {
     }
 }
 
-/// Interrupts a rehearsal once its command runs, `after` more pauses.
-fn interrupt(acts: &str, seconds: &str, after: usize) {
+/// Interrupts a rehearsal once its command, which sleeps for `SECONDS`, runs, `after` more pauses.
+/// They are as many as no other process sleeps for.
+fn interrupt(acts: &str, number: u32, after: usize) {
+    let seconds = &format!("611.{}{number}", std::process::id());
+    let acts = &acts.replace("SECONDS", seconds);
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), acts);
     let mut run = Running(
@@ -77,21 +80,21 @@ fn write(folder: &Path, acts: &str) {
 #[test]
 fn a_canary_that_is_interrupted_leaves_no_command_behind() {
     let acts = "acts:\n  - canary:\n      request: /load\n      within: 60s\n      \
-                streams:\n        app: { command: 'sleep 611.731; true' }\n";
-    interrupt(acts, "611.731", 50);
+                streams:\n        app: { command: 'sleep SECONDS; true' }\n";
+    interrupt(acts, 1, 50);
 }
 
 #[test]
 fn a_heartbeat_that_is_interrupted_leaves_no_command_behind() {
     // The act is over after a second, and a minute of load follows.
     let acts = "acts:\n  - canary:\n      request: /load\n      within: 1s\n      \
-                streams:\n        app: { command: 'sleep 611.732; true' }\n  - replay\n";
-    interrupt(acts, "611.732", 200);
+                streams:\n        app: { command: 'sleep SECONDS; true' }\n  - replay\n";
+    interrupt(acts, 2, 200);
 }
 
 #[test]
 fn a_fingerprint_that_is_interrupted_leaves_no_command_behind() {
-    let acts = "nodes: { a: { run: 'sleep 611.733; :' } }\n\
+    let acts = "nodes: { a: { run: 'sleep SECONDS; :' } }\n\
                 acts: [ fingerprint: { within: 60s } ]\n";
-    interrupt(acts, "611.733", 50);
+    interrupt(acts, 3, 50);
 }

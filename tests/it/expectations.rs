@@ -24,6 +24,24 @@ fn what_is_documented_is_read() {
     }
 }
 
+/// A run that this machine spoiled says so itself; it is repeated, but not more often than this.
+const ATTEMPTS: usize = 4;
+
+const SPOILED: &str = "this machine did not produce the ";
+
+/// The last of these runs, and what it said.
+fn judged(run: impl Fn() -> Ran) -> (Ran, String) {
+    let mut ran = run();
+    for _ in 1..ATTEMPTS {
+        if !ran.words().contains(SPOILED) {
+            break;
+        }
+        ran = run();
+    }
+    let said = ran.words();
+    (ran, said)
+}
+
 /// Against a real nginx: what holds passes, what does not fails and says the worst stretch, and
 /// what cannot be answered makes the run invalid.
 #[test]
@@ -48,13 +66,11 @@ fn clauses_are_held_against_a_real_run() {
         for line in lines.split('|') {
             arguments.extend(["--expect", line]);
         }
-        let ran = peakhour(folder.path(), &arguments);
-        let said = format!("{lines}: {}\n{}", ran.stdout, ran.stderr);
+        let (ran, said) = judged(|| peakhour(folder.path(), &arguments));
         // A machine that cannot keep time makes a run invalid, whatever is expected of it.
-        assert!(codes.contains(&ran.code) || ran.code == 98, "{said}");
-        if ran.code == codes[0] {
-            assert!(said.contains(told), "{said}");
-        }
+        let is_spoiled = said.contains(SPOILED) && ran.code == 98;
+        assert!(is_spoiled || codes.contains(&ran.code), "{lines}: {said}");
+        assert!(is_spoiled || said.contains(told), "{lines}: {said}");
     }
     drop(server);
 }
@@ -74,7 +90,7 @@ fn an_expectation_ends_a_run_that_cannot_meet_it() {
         arguments.extend(["--expect", "errors < 10% over 1s abort after 1s"]);
         let ran = peakhour(folder.path(), &arguments);
         drop(server);
-        let said = format!("{}\n{}", ran.stdout, ran.stderr);
+        let said = ran.words();
         assert!(ran.code == code || (status == 200 && ran.code == 98), "{said}");
         assert_eq!(said.contains("`errors >= 10% over 1s` holds"), status == 500, "{said}");
     }
@@ -98,12 +114,12 @@ fn a_run_is_held_against_a_baseline_of_the_same_load_only() {
         let mut ran = peakhour(folder.path(), &[&["run", "s.yaml"], arguments].concat());
         // A machine that is busy with other tests makes a run invalid; it may be repeated.
         for _ in 0..3 {
-            if ran.code != 98 || ran.stdout.contains("cannot be answered") {
+            if ran.code != 98 || ran.words().contains("cannot be answered") {
                 break;
             }
             ran = peakhour(folder.path(), &[&["run", "s.yaml"], arguments].concat());
         }
-        (ran.code, format!("{}\n{}", ran.stdout, ran.stderr))
+        (ran.code, ran.words())
     };
     scenario("completeness > 99%");
     let (code, said) = run(&["--reports", "old"]);
@@ -159,14 +175,14 @@ fn a_load_is_held_against_a_baseline_as_well() {
             ("latency p50 < 0.0001x baseline", 99, "; baseline "),
         ] {
             let ran = run(&format!("--reports|new|--baseline|{base}|--expect|{line}"));
-            let said = format!("{pace} {line}: {}\n{}", ran.stdout, ran.stderr);
+            let said = format!("{pace} {line}: {}", ran.words());
             // A machine that cannot keep time makes a run invalid.
             assert!(ran.code == code || (ran.code == 98 && pace.contains("rate")), "{said}");
             assert!(said.contains(told), "{said}");
         }
         let asked = format!("--reports|new|--baseline|{base}|--expect|latency p50 < 9x baseline");
         let ran = over(7, &asked);
-        let said = format!("{}\n{}", ran.stdout, ran.stderr);
+        let said = ran.words();
         assert!(ran.code == 98 && said.contains("load.connections was 5 and is 7"), "{said}");
         let saved = fs::read_dir(folder.path().join("new")).unwrap();
         let last = saved.map(|run| run.unwrap().path()).max().unwrap();

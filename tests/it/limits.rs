@@ -28,11 +28,11 @@ fn start(answers: bool) -> u16 {
     port
 }
 
-/// 40 requests, 10 ms apart and on a connection each, whose answers took a millisecond.
-fn scenario(folder: &Path, port: u16, limits: &str) {
+/// 40 requests, so many milliseconds apart and on a connection each, whose answers took one.
+fn scenario(folder: &Path, port: u16, apart_ms: u64, limits: &str) {
     let lines: Vec<String> = (0..40)
         .map(|index| {
-            let at = index * 10_000_000_u64;
+            let at = index * apart_ms * 1_000_000;
             format!(r#"{{"at_ns":{at},"connection":{index},"method":"GET","target":"/","#)
                 + r#""authority":"production.example","status":204,"#
                 + &format!(r#""first_byte_ns":{0},"last_byte_ns":{0}}}"#, 1_000_000)
@@ -41,7 +41,7 @@ fn scenario(folder: &Path, port: u16, limits: &str) {
     fs::write(folder.join("r.jsonl"), lines.join("\n")).unwrap();
     let text = format!(
         "recording: r.jsonl\ntolerance: ci\ntarget: {{ url: 'http://127.0.0.1:{port}', allow: \
-         [127.0.0.1] }}\nlimits: {{ response_timeout: 1s, {limits} }}\n"
+         [127.0.0.1] }}\nlimits: {{ response_timeout: 2s, {limits} }}\n"
     );
     fs::write(folder.join("s.yaml"), text).unwrap();
 }
@@ -62,7 +62,7 @@ fn fates(folder: &Path) -> Value {
 #[test]
 fn a_plan_above_a_ceiling_is_refused_with_its_peak_and_a_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    scenario(folder.path(), start(true), "max_rate: 1000");
+    scenario(folder.path(), start(true), 10, "max_rate: 1000");
     let ran = run(folder.path(), "--max-rate 39");
     assert_eq!(ran.code, 104, "{}", ran.stderr);
     let told = "the plan reaches 40 requests/s at second 0, above `limits.max_rate` of 39; lower";
@@ -80,15 +80,15 @@ fn a_target_that_stalls_gets_no_more_than_the_ceilings() {
         ("--max-in-flight 2", "unsent: in-flight limit"),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        scenario(folder.path(), start(false), "max_connections: 100");
+        scenario(folder.path(), start(false), 10, "max_connections: 100");
         let ran = run(folder.path(), options);
         assert!(matches!(ran.code, 98 | 99), "{options}: {}\n{}", ran.stdout, ran.stderr);
         let expected = serde_json::json!({ "timed out": 2, fate: 38 });
         assert_eq!(fates(folder.path()), expected, "{options}: {}", ran.stdout);
-        assert!(ran.stdout.contains(fate), "{options}: {}", ran.stdout);
-        // The healthy twin needs one at a time.
+        assert!(ran.words().contains(fate), "{options}: {}", ran.stdout);
+        // The healthy twin needs one at a time, and a machine that is busy has time for it.
         let folder = tempfile::tempdir().unwrap();
-        scenario(folder.path(), start(true), "max_connections: 100");
+        scenario(folder.path(), start(true), 100, "max_connections: 100");
         let ran = run(folder.path(), options);
         let answered = fates(folder.path())["answered"].as_u64();
         assert!(answered > Some(30), "{options}: {}\n{}", ran.stdout, ran.stderr);

@@ -113,7 +113,8 @@ fn foreign_text_is_text() {
     for markup in ["<x>", "@team", "(http://", "#1"] {
         assert!(!outside.contains(markup), "{markup}: {page}");
     }
-    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ")).collect();
+    assert!(rows.len() > 9, "{page}");
     for row in rows {
         let cells = row.replace("\\|", "").matches('|').count();
         assert!(matches!(cells, 4 | 5 | 7), "{row}");

@@ -81,6 +81,14 @@ fn query(port: u16, name: &str) -> Vec<Value> {
 
 /// A receiver of OTLP, which answers with these statuses in turn and then with the last one again.
 fn receiver(statuses: &'static [u16]) -> (u16, Receiver<(String, Value)>) {
+    receiver_that_says(statuses, "")
+}
+
+/// The same with this below each status.
+fn receiver_that_says(
+    statuses: &'static [u16],
+    said: &'static str,
+) -> (u16, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (send, received) = channel();
@@ -88,11 +96,13 @@ fn receiver(statuses: &'static [u16]) -> (u16, Receiver<(String, Value)>) {
         let statuses = statuses.iter().chain(std::iter::repeat(statuses.last().unwrap()));
         for (mut stream, status) in listener.incoming().flatten().zip(statuses) {
             let Some((head, body)) = request(&mut stream) else { return };
-            let _ = write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
             let body = serde_json::from_slice(&body).unwrap();
+            // Before the run may go on, and end.
             if send.send((head, body)).is_err() {
                 return;
             }
+            let length = said.len();
+            let _ = write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n\r\n{said}");
         }
     });
     (port, received)
@@ -164,14 +174,27 @@ fn a_system_that_fails_costs_numbers_and_not_the_run() {
 fn a_system_that_is_busy_as_the_run_ends_is_asked_again() {
     let Some(target) = target() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let (port, received) = receiver(&[503, 200]);
+    let (port, received) = receiver(&[503, 503, 200]);
     let out = format!("otlp=http://127.0.0.1:{port}/?token=s3cret");
     let ran = load(folder.path(), target.port, &["--out", &out], &[]);
     let bodies: Vec<Value> = received.try_iter().map(|(_, body)| body).collect();
-    assert!(bodies.len() >= 2, "{}", ran.stderr);
-    assert!(ran.stderr.contains("it answers with status 503"), "{}", ran.stderr);
+    assert!(bodies.len() >= 3, "{}", ran.stderr);
+    let told = ran.stderr.matches("it answers with status 503").count();
+    assert_eq!(told, 1, "once is enough: {}", ran.stderr);
     assert!(!ran.stderr.contains(" lost on the way"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("s3cret") && !ran.stdout.contains("s3cret"));
+}
+
+/// Of numbers that were taken and not kept there is no other trace.
+#[test]
+fn what_a_system_does_not_keep_is_told() {
+    let Some(target) = target() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let said = r#"{"partialSuccess":{"rejectedDataPoints":"12"}}"#;
+    let (port, _received) = receiver_that_says(&[200], said);
+    let out = format!("otlp=http://127.0.0.1:{port}");
+    let ran = load(folder.path(), target.port, &["--out", &out], &[]);
+    assert!(ran.stderr.contains("12 numbers of them not kept by http://127."), "{}", ran.stderr);
 }
 
 #[test]

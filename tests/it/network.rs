@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::nginx::{self, Nginx};
+use crate::servers::free_port;
 use crate::support::{Ran, peakhour};
 
 /// Starts nginx on 127.0.0.2, 127.0.0.3 and `::1`, each on the same free port, and on a unix
 /// socket. Its log has a line a request: who asked, where, for which host, on which connection.
 fn start(folder: &Path) -> Option<(Nginx, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let at = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
@@ -24,12 +25,10 @@ fn start(folder: &Path) -> Option<(Nginx, u16)> {
          listen unix:{at}/app.sock; access_log {at}/access.log seen;\n\
          location / {{ return 200 'served'; }} }} }}\n"
     );
-    let server = nginx::start_with(folder, &config)?;
-    while TcpStream::connect(("127.0.0.3", port)).is_err()
-        || UnixStream::connect(folder.join("app.sock")).is_err()
-    {
-        std::thread::yield_now();
-    }
+    let server = nginx::start_with(folder, &config, || {
+        TcpStream::connect(("127.0.0.3", port)).is_ok()
+            && UnixStream::connect(folder.join("app.sock")).is_ok()
+    })?;
     Some((server, port))
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use crate::servers::{free_port, pause};
 use crate::support::{peakhour, program};
 
 /// Stops the server with its owner.
@@ -25,7 +26,7 @@ pub(crate) fn start(folder: &Path) -> Option<(Nginx, u16)> {
 
 /// The same with another line for each request, and another answer to all of them.
 pub(crate) fn start_answering(folder: &Path, line: &str, answer: &str) -> Option<(Nginx, u16)> {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let at = folder.display();
     let config = format!(
         "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/error.log;\n\
@@ -35,16 +36,12 @@ pub(crate) fn start_answering(folder: &Path, line: &str, answer: &str) -> Option
          server {{ listen 127.0.0.1:{port}; access_log {at}/access.log seen;\n\
          keepalive_requests 100000; location / {{ return {answer}; }} }} }}\n"
     );
-    let mut server = start_with(folder, &config)?;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(server.0.try_wait().unwrap().is_none(), "nginx ended");
-        std::thread::yield_now();
-    }
-    Some((server, port))
+    let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
+    Some((start_with(folder, &config, listens)?, port))
 }
 
-/// Starts nginx with a configuration; it may not listen yet.
-pub(crate) fn start_with(folder: &Path, config: &str) -> Option<Nginx> {
+/// Starts nginx with a configuration, and waits until it listens.
+pub(crate) fn start_with(folder: &Path, config: &str, listens: impl Fn() -> bool) -> Option<Nginx> {
     let nginx = program("nginx")?;
     fs::write(folder.join("nginx.conf"), config).unwrap();
     let child = Command::new(nginx)
@@ -54,7 +51,16 @@ pub(crate) fn start_with(folder: &Path, config: &str) -> Option<Nginx> {
         .arg(folder)
         .spawn()
         .unwrap();
-    Some(Nginx(child))
+    let mut server = Nginx(child);
+    for _ in 0..1_500 {
+        if listens() {
+            return Some(server);
+        }
+        let log = || fs::read_to_string(folder.join("error.log")).unwrap_or_default();
+        assert!(server.0.try_wait().unwrap().is_none(), "nginx ended: {}", log());
+        pause();
+    }
+    panic!("nginx does not listen");
 }
 
 #[test]

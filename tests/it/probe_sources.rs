@@ -97,11 +97,26 @@ fn a_log_that_is_not_there_is_unknown() {
 
 #[test]
 fn lines_of_a_command_are_counted_and_its_end_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let [go, gone] = ["go", "gone"].map(|name| folder.path().join(name));
     let line =
         |command: &str| format!("{{ log_command: '{command}', matching: ERROR, every: 100ms }}");
-    let record = watched(&line("sleep 0.2; echo fine; echo an ERROR; sleep 600"), || ());
+    // It says its lines once the first look was taken, and tells when it has.
+    let told = |says: &str| {
+        let waits = format!("until [ -e {} ]; do sleep 0.02; done", go.display());
+        let ends = format!("rm {}; touch {}; sleep 600", go.display(), gone.display());
+        watched(&line(&format!("{waits}; {says}; {ends}")), || {
+            fs::write(&go, "").unwrap();
+            let is_told = (0..1_500).any(|_| {
+                pause();
+                fs::remove_file(&gone).is_ok()
+            });
+            assert!(is_told, "it never said its lines");
+        })
+    };
+    let record = told("echo fine; echo an ERROR");
     assert_eq!(title(&record), "watch-counter Fail: probe: matching lines grew by 1");
-    let record = watched(&line("sleep 0.2; echo fine; sleep 600"), || ());
+    let record = told("echo fine");
     assert!(title(&record).starts_with("watch Pass"), "{record:?}");
     let record = watched(&line("exit 3"), pause);
     assert!(title(&record).contains("the command ended (exit status: 3)"), "{record:?}");
@@ -228,5 +243,5 @@ fn a_rehearsal_beside_a_redis_near_its_limit_fails_and_its_twin_passes() {
     let _held: Vec<_> = (0..17).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     let (broken, _) = rehearse();
     assert_eq!(broken.code, 99, "{}{}", broken.stdout, broken.stderr);
-    assert!(broken.stdout.contains("connected_clients reached 18 of 20"), "{}", broken.stdout);
+    assert!(broken.words().contains("connected_clients reached 18 of 20"), "{}", broken.stdout);
 }

@@ -87,7 +87,7 @@ fn secrets_are_kept_only_where_it_is_typed() {
     assert!(format!("{rows:?}").contains("s3cret-t"));
     assert_eq!(rows[0].session, 5);
     let ran = peakhour(folder.path(), &["inspect", "out"]);
-    assert!(ran.stdout.contains("nothing: it may hold secrets"), "{}", ran.stdout);
+    assert!(ran.words().contains("nothing: it may hold secrets"), "{}", ran.stdout);
     for option in ["--redact", "--redact-key"] {
         let both = ["import", "lines", "-o", "out2", "--keep-secrets", option, "lines"];
         let ran = peakhour(folder.path(), &both);
@@ -116,7 +116,7 @@ fn a_policy_file_adds_and_keeps() {
         assert_eq!(text.contains(kept), is_kept, "{kept}: {text}");
     }
     let ran = peakhour(folder.path(), &["inspect", "out"]);
-    assert!(ran.stdout.contains("policy default 1 and p.yaml"), "{}", ran.stdout);
+    assert!(ran.words().contains("policy default 1 and p.yaml"), "{}", ran.stdout);
     assert!(ran.stdout.contains("           1  pattern customer\n"), "{}", ran.stdout);
 
     fs::write(folder.path().join("p.yaml"), "headrs: [a]\n").unwrap();

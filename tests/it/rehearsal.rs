@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use crate::servers::pause;
 use crate::support::{Ran, peakhour, root};
 
 /// Held by a rehearsal: one at a time.
@@ -126,7 +127,7 @@ fn an_interrupted_run_writes_its_report_and_ends_in_105() {
         runs.flatten().find(|run| run.path().join("recording.parquet").is_file())
     };
     while begun().is_none() && child.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
+        pause();
     }
     // Twice, as `timeout` and terminals do that signal a process and its whole group.
     let kill = ["-c", "sleep 3; kill -INT \"$0\"; kill -TERM \"$0\""];

@@ -62,7 +62,7 @@ fn the_stage_answers_as_recorded_and_its_broken_twins_are_found() {
         assert_eq!(finding(&run, "response-size")["outcome"], size, "{shown}");
         let title = finding(&run, "response-size")["title"].as_str().unwrap();
         assert_eq!(title.contains("are smaller than recorded"), size == "unknown", "{shown}");
-        let differs = ran.stdout.contains("Responses beside the recorded ones");
+        let differs = ran.words().contains("Responses beside the recorded ones");
         assert_eq!(differs, !knob.is_empty(), "{shown}");
         // A capture without `--contents` tells nothing of them, and nobody asked for it.
         let findings = run["findings"].as_array().unwrap();

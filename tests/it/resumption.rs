@@ -88,7 +88,7 @@ fn the_proxy_tells_which_clients_resumed_a_session() {
     let reader = RecordingReader::open(&path).unwrap();
     assert_eq!(reader.header().handshakes.counts(), [1, 2]);
     let told = peakhour(folder.path(), &["inspect", "live.parquet"]);
-    assert!(told.stdout.contains("1 in full, 2 resumed a session"), "{}", told.stdout);
+    assert!(told.words().contains("1 in full, 2 resumed a session"), "{}", told.stdout);
     let told = peakhour(folder.path(), &["inspect", "--json", "live.parquet"]);
     let told: serde_json::Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(told["tls_handshakes"], serde_json::json!({ "in_full": 1, "resumed": 2 }));
@@ -124,8 +124,7 @@ fn replayed(folder: &Path, port: u16, connections: u64, known: Known, tls: &str)
     fs::write(folder.join("s.yaml"), scenario).unwrap();
     let ran = peakhour(folder, &["run", "s.yaml", "--out", "json=run.json"]);
     assert!(ran.code == 0 || ran.code == 98, "{}\n{}", ran.stdout, ran.stderr);
-    // Long lines are broken.
-    ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ")
+    ran.words()
 }
 
 fn totals(folder: &Path) -> [u64; 5] {

@@ -98,9 +98,9 @@ fn a_recording_replays_inside_of_tls_on_its_connections() {
         .map(|name| report["totals"][name].as_u64().unwrap_or_default());
     assert_eq!([of_kind("."), of_kind("r")].map(|count| count as u64), [full, resumed]);
     assert_eq!((full + resumed, full >= 1, resumed >= 9), (12, true, true), "{full} {resumed}");
-    assert!(ran.stdout.contains(&format!("TLS: {full} in full, {resumed} resumed")));
+    assert!(ran.words().contains(&format!("TLS: {full} in full, {resumed} resumed")));
     assert_eq!(handshakes_timed(&report), Some(12), "{}", report["figures"]["parts"]);
-    assert!(ran.stdout.contains("its handshake"), "{}", ran.stdout);
+    assert!(ran.words().contains("its handshake"), "{}", ran.stdout);
 }
 
 /// Handshakes that the breakdown of a run tells of; `None` where it has no such part.

@@ -4,8 +4,10 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::Duration;
 
@@ -249,8 +251,19 @@ impl Ready {
 }
 
 fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Server {
+    // A port may be taken between its choice and its use: then there are others.
+    for _ in 0..5 {
+        match start_at(free_port(), &command) {
+            Ok(server) => return server,
+            Err(log) => assert!(is_taken(&log), "the server ended: {log}"),
+        }
+    }
+    panic!("five free ports were taken");
+}
+
+/// Starts the server at this port; what it wrote if it ended.
+fn start_at(port: u16, command: impl Fn(&Path, u16) -> (Command, Ready)) -> Result<Server, String> {
     let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
     let (mut command, ready) = command(folder.path(), port);
     let log = fs::File::create(folder.path().join("output.log")).unwrap();
     command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -258,19 +271,40 @@ fn start(command: impl Fn(&Path, u16) -> (Command, Ready)) -> Server {
     let mut server = Server { child, port, folder };
     for _ in 0..1_500 {
         if ready.is_ready(port) {
-            return server;
+            return Ok(server);
         }
-        let ended = server.child.try_wait().unwrap();
-        let log = || fs::read_to_string(server.folder().join("output.log")).unwrap_or_default();
-        assert!(ended.is_none(), "{command:?} ended: {}", log());
+        if server.child.try_wait().unwrap().is_some() {
+            let read = |name| fs::read_to_string(server.folder().join(name)).unwrap_or_default();
+            return Err(format!("{command:?} {}{}", read("output.log"), read("error.log")));
+        }
         pause();
     }
     panic!("{command:?} does not answer");
 }
 
-/// A port that was free a moment ago.
+/// Whether a server that wrote this ended since its port was taken.
+fn is_taken(log: &str) -> bool {
+    log.to_lowercase().contains("address already in use")
+}
+
+/// A port where nobody listened a moment ago, each time another one. It lies below those that Linux
+/// gives to connections (32 768 and above), of which other tests open thousands: a port of those is
+/// soon taken. And so does the bus of a Redis cluster, 10 000 above it.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const PORTS: Range<u32> = 11_000..21_000;
+    let count = PORTS.end - PORTS.start;
+    // Tests of another process at the same time begin elsewhere.
+    let first = process::id().wrapping_mul(1_009);
+    for _ in PORTS {
+        let turn = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + first.wrapping_add(turn) % count;
+        let port = u16::try_from(port).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// Waits 20 ms.
@@ -287,5 +321,42 @@ fn every_server_starts_and_ends() {
     let ports: Vec<u16> = servers.flatten().map(|server| server.port).collect();
     for port in ports {
         assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "it still listens at {port}");
+    }
+}
+
+/// What each server says of a port that another one has.
+#[test]
+fn a_taken_port_is_told_as_that() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let ended = |command: &dyn Fn(&Path, u16) -> (Command, Ready)| start_at(port, command).err();
+    let programs = ["redis-server", "memcached", "nginx"].map(program);
+    let [Some(redis), Some(memcached), Some(nginx)] = programs else { return };
+    let never = || Ready::says(b"", b"never");
+    let said = [
+        ended(&|_, port| {
+            let mut command = Command::new(&redis);
+            command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+            (command, never())
+        }),
+        ended(&|_, port| {
+            let mut command = Command::new(&memcached);
+            command.args(["-u", "root", "-l", "127.0.0.1", "-p", &port.to_string()]);
+            (command, never())
+        }),
+        ended(&|folder, port| {
+            let config = format!(
+                "daemon off; pid {0}/pid; error_log {0}/error.log;\nevents {{ }}\n\
+                 http {{ access_log off; server {{ listen 127.0.0.1:{port}; }} }}\n",
+                folder.display()
+            );
+            fs::write(folder.join("nginx.conf"), config).unwrap();
+            let mut command = Command::new(&nginx);
+            command.arg("-c").arg(folder.join("nginx.conf")).arg("-p").arg(folder);
+            (command, never())
+        }),
+    ];
+    for log in said {
+        assert!(log.as_deref().is_some_and(is_taken), "{log:?}");
     }
 }

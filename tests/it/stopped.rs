@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::rehearsal::alone;
+use crate::servers::pause;
 use crate::support::root;
 
 /// What the shell does to a process: it lets the load begin, and stops the process for a while.
@@ -87,7 +88,7 @@ fn start(folder: &Path, scenario: &str) -> Running {
     // Its own copy of the recording stands once everything is read; the load follows at once.
     let begun = || run_folder(folder).is_some_and(|run| run.join("recording.parquet").is_file());
     while !begun() && run.0.try_wait().unwrap().is_none() {
-        std::thread::yield_now();
+        pause();
     }
     run
 }

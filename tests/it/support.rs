@@ -53,6 +53,15 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl Ran {
+    /// What it wrote to standard output and then to standard error, without line breaks: where
+    /// those are depends on the verdict and on how many digits a port has.
+    pub(crate) fn words(&self) -> String {
+        let words = self.stdout.split_whitespace().chain(self.stderr.split_whitespace());
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
 pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {
     peakhour_with(folder, arguments, &[])

@@ -62,7 +62,7 @@ fn a_load_is_itself_and_a_faulty_replay_of_it_is_not() {
     for (other, says) in [("lacking.jsonl", "are missing (2"), ("flat.jsonl", "evenly spaced")] {
         let ran = validate(folder, other, &[]);
         assert_eq!(ran.code, 99, "{} {}", ran.stdout, ran.stderr);
-        let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = ran.words();
         assert!(text.starts_with("DEGRADED"), "{text}");
         assert!(text.contains(says), "{says}: {text}");
         assert!(text.contains("Requests a second: ░ the reference, ● the second"), "{text}");
@@ -175,7 +175,7 @@ fn what_is_no_load_is_refused_and_says_what_to_do() {
     ] {
         let ran = validate(folder, other, &[]);
         assert_eq!(ran.code, 98, "{other}: {} {}", ran.stdout, ran.stderr);
-        let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = ran.words();
         assert!(text.starts_with("INVALID") && text.contains(says), "{text}");
     }
     fs::write(folder.join("empty.jsonl"), "").unwrap();

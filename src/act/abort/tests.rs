@@ -13,7 +13,7 @@ fn window(sent: u64, errors: u64, answers_ms: &[u64]) -> Window {
     for ms in answers_ms {
         record_time(&mut latency, ms * 1_000_000);
     }
-    Window { sent, errors, latency }
+    Window { sent, errors, latency, failed: coarse_times() }
 }
 
 fn holds(text: &str, window: &Window) -> Option<bool> {

@@ -1,8 +1,8 @@
 //! Loads that come to the same plan. Sessions are cloned whole, so that where few of them carry the
 //! load, many multiples are one: what a trial says of one of them, it says of all.
 
-use crate::act::capacity::search::{Step, next};
-use crate::act::capacity::seen::Trial;
+use crate::act::capacity::search::{Step, next, silent};
+use crate::act::capacity::seen::{Ended, Trial, is_same};
 use crate::scenario::acts::capacity::CapacityOptions;
 
 /// The plans of loads so far.
@@ -14,30 +14,50 @@ pub(super) struct Alike {
     instead: Vec<(f64, f64)>,
 }
 
+/// What to do next. `P` is a plan, or why there is none.
+#[derive(Debug, PartialEq)]
+pub(super) enum Next<P> {
+    /// Try this load, by this plan where it was planned already.
+    Try(f64, Option<P>),
+    /// The search has ended.
+    Done(Ended),
+}
+
 /// Plans whose requests differ by less than this share of the resolution are one.
 const SHARE: f64 = 1.0 / 3.0;
 
 impl Alike {
-    /// What to try next. `plan` tells how many requests a load comes to; where it cannot, the load
-    /// is tried, which then tells why.
-    pub(super) fn next(
+    /// What to try next. `plan` makes the plan of a load, of which `requests` tells how many there
+    /// are; that of a load that is new is handed on, so that there is never more than one, and each
+    /// is made once. Where there is none, the load is tried, which then tells why.
+    pub(super) fn next<P, E>(
         &mut self,
         trials: &[Trial],
         options: &CapacityOptions,
-        mut plan: impl FnMut(f64) -> Option<f64>,
-    ) -> Step {
+        mut plan: impl FnMut(f64) -> Result<P, E>,
+        requests: impl Fn(&P) -> f64,
+    ) -> Next<Result<P, E>> {
         loop {
-            let step = next(&self.with(trials), options);
-            let Step::Try(load) = step else { return step };
-            let load = self.standing_for(load);
-            let is_new = self.plans.iter().all(|(known, _)| !is_same(*known, load));
-            let planned = if is_new { plan(load) } else { None };
-            let Some(requests) = planned else { return Step::Try(load) };
+            let gone = silent(trials, options.trials);
+            let step = gone.unwrap_or_else(|| next(&self.with(trials), options));
+            let load = match step {
+                Step::Done(ended) => return Next::Done(ended),
+                Step::Try(load) => self.standing_for(load),
+            };
+            if self.plans.iter().any(|(known, _)| is_same(*known, load)) {
+                return Next::Try(load, None);
+            }
+            let planned = match plan(load) {
+                Ok(planned) => planned,
+                Err(error) => return Next::Try(load, Some(Err(error))),
+            };
+            let requests = requests(&planned);
             let near = SHARE * options.resolution * requests;
-            let mut tried = self.plans.iter().filter(|(load, _)| is_tried(*load, trials));
+            let is_tried = |load: f64| trials.iter().any(|trial| trial.is_of(load));
+            let mut tried = self.plans.iter().filter(|(load, _)| is_tried(*load));
             let Some((known, _)) = tried.find(|(_, known)| (known - requests).abs() <= near) else {
                 self.plans.push((load, requests));
-                return Step::Try(load);
+                return Next::Try(load, Some(Ok(planned)));
             };
             self.instead.push((load, *known));
         }
@@ -52,35 +72,40 @@ impl Alike {
     fn with(&self, trials: &[Trial]) -> Vec<Trial> {
         let of = |(load, instead): &(f64, f64)| {
             let (load, instead) = (*load, *instead);
-            let alike = trials.iter().filter(move |trial| is_same(trial.load, instead));
+            let alike = trials.iter().filter(move |trial| trial.is_of(instead));
             alike.map(move |trial| Trial { load, ..trial.clone() })
         };
         trials.iter().cloned().chain(self.instead.iter().flat_map(of)).collect()
     }
 }
 
-fn is_same(one: f64, other: f64) -> bool {
-    one.total_cmp(&other).is_eq()
-}
-
-fn is_tried(load: f64, trials: &[Trial]) -> bool {
-    trials.iter().any(|trial| is_same(trial.load, load))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::act::capacity::search::{bracket, levels};
-    use crate::act::capacity::seen::{Ended, Outcome};
+    use crate::act::capacity::seen::Outcome;
 
     /// The trials of a search for a limit, where a load comes to so many requests.
     fn searched(limit: f64, plan: impl Fn(f64) -> f64) -> (Vec<Trial>, Ended) {
         let options = CapacityOptions::default();
-        let (mut alike, mut trials) = (Alike::default(), Vec::new());
+        let (mut alike, mut trials) = (Alike::default(), Vec::<Trial>::new());
+        let mut planned = Vec::new();
         loop {
-            match alike.next(&trials, &options, |load| Some(plan(load))) {
-                Step::Done(ended) => return (trials, ended),
-                Step::Try(load) => {
+            let make = |load| {
+                planned.push(load);
+                Ok::<f64, ()>(plan(load))
+            };
+            match alike.next(&trials, &options, make, |requests| *requests) {
+                Next::Done(ended) => {
+                    let mut once = planned.clone();
+                    once.sort_by(f64::total_cmp);
+                    once.dedup();
+                    assert_eq!(once.len(), planned.len(), "a load is planned once: {planned:?}");
+                    return (trials, ended);
+                }
+                Next::Try(load, handed) => {
+                    let is_new = !trials.iter().any(|trial| trial.is_of(load));
+                    assert_eq!(handed, is_new.then(|| Ok(plan(load))), "its plan is handed on");
                     let is_held = plan(load) <= limit;
                     let outcome = if is_held { Outcome::Held } else { Outcome::Failed };
                     trials.push(Trial { load, outcome, ..Trial::default() });
@@ -118,6 +143,7 @@ mod tests {
         assert!((2.31..=2.37).contains(&held) && failed > 2.37 && failed <= held * 1.025);
         // A plan that cannot be told is tried, which says why.
         let options = CapacityOptions::default();
-        assert_eq!(Alike::default().next(&[], &options, |_| None), Step::Try(1.0));
+        let next = Alike::default().next(&[], &options, |_| Err::<(), _>("why"), |()| 1.0);
+        assert_eq!(next, Next::Try(1.0, Some(Err("why"))));
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::drive::gauges::Gauges;
 use crate::drive::stop::Stop;
+use crate::scenario::acts::ActName;
 use crate::scenario::expectation::{Expectation, MetricName};
 use crate::stats::counts::{as_f64, as_index};
 use crate::stats::histograms::{Stat, nanoseconds};
@@ -32,7 +33,8 @@ pub(super) struct Watch<'a> {
 pub(super) struct Watched {
     /// Why it was ended early.
     pub(super) cut: Option<String>,
-    /// How much of the time that counts it was driven, and answers by the second in it.
+    /// How much of the time that counts it was driven, whatever ended it, and answers by the second
+    /// in it.
     pub(super) counted: Duration,
     pub(super) answered_rate: f64,
 }
@@ -62,7 +64,7 @@ pub(super) fn watched<T>(
 
 fn follow(watch: &Watch<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Watched {
     let mut watched = Watched { counted: watch.length, ..Watched::default() };
-    let (mut first, mut last) = (None, None);
+    let (mut first, mut last, mut stopped) = (None, None, None);
     let end = watch.run_in + watch.length;
     let mut judged = 0;
     while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
@@ -71,21 +73,29 @@ fn follow(watch: &Watch<'_>, gauges: &Gauges, ended: &Receiver<()>) -> Watched {
         }
         let now = gauges.snapshot();
         let at = (now.elapsed, now.answered);
-        let is_over = watch.stop.is_requested() || now.elapsed > end + TICK;
+        if watch.stop.is_requested() {
+            stopped.get_or_insert(now.elapsed);
+        }
+        let is_over = stopped.is_some() || now.elapsed > end + TICK;
         if now.elapsed >= watch.run_in && !is_over {
             first.get_or_insert(at);
             last = Some(at);
         }
         let second = now.elapsed.saturating_sub(SETTLED).as_secs();
-        if second > judged && !watch.stop.is_requested() {
+        if second > judged && stopped.is_none() {
             judged = second;
             let mut asked = watch.expectations.iter();
             if let Some(why) = asked.find_map(|it| hopeless(it, watch, gauges, second)) {
                 watch.stop.request();
-                watched.counted = now.elapsed.saturating_sub(watch.run_in).min(watch.length);
+                stopped = Some(now.elapsed);
                 watched.cut = Some(why);
             }
         }
+    }
+    // It may have ended since it was last looked at.
+    stopped = stopped.or_else(|| watch.stop.is_requested().then(|| gauges.elapsed()));
+    if let Some(at) = stopped {
+        watched.counted = at.saturating_sub(watch.run_in).min(watch.length);
     }
     if let (Some((from, before)), Some((to, after))) = (first, last) {
         let seconds = to.saturating_sub(from).as_secs_f64();
@@ -104,13 +114,20 @@ fn hopeless(
     until: u64,
 ) -> Option<String> {
     // What a clause narrows down is judged when the trial is over.
-    let is_plain = expectation.clauses.are_of_the_whole();
+    let clauses = &expectation.clauses;
+    let is_plain = clauses.are_of_the_whole() && clauses.are_of(ActName::Capacity);
     let (_, value) = expectation.compared().filter(|(op, _)| is_plain && op.is_ceiling())?;
     let run_in = watch.run_in.as_secs();
+    // What took longer than this was due in the run-in.
+    let since = |second: u64| nanoseconds(Duration::from_secs(second - run_in));
     let all = as_f64(watch.requests);
     match (expectation.metric, expectation.stat) {
         (MetricName::Errors, _) => {
-            let errors: u64 = gauges.recent_between(run_in + 1, until)?.errors;
+            let mut errors = 0;
+            for second in run_in + 1..until {
+                let failed = gauges.recent_between(second, second + 1)?.failed;
+                errors += failed.count_between(0, since(second));
+            }
             (as_f64(errors) > value * all).then(|| {
                 let share = format_share(as_f64(errors) / all);
                 format!("`{}` cannot hold any more: {share} have failed", expectation.text)
@@ -120,8 +137,7 @@ fn hopeless(
             let mut slow = 0;
             for second in run_in + 1..until {
                 let latency = gauges.recent_between(second, second + 1)?.latency;
-                // What took longer than this was due in the run-in.
-                let most = nanoseconds(Duration::from_secs(second - run_in));
+                let most = since(second);
                 let bound = as_index(value) as u64;
                 if most > bound {
                     slow += latency.count_between(bound.saturating_add(1), most);
@@ -140,6 +156,7 @@ fn hopeless(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::drive::clock::Epoch;
     use crate::summary::examples::{answered, arrival};
 
     const S: Duration = Duration::from_secs(1);
@@ -189,10 +206,38 @@ mod tests {
         assert!(said("errors < 1%", fast, 1, 6).unwrap().contains("have failed"));
         assert_eq!(said("errors < 1%", fast, 0, 10), None);
         assert_eq!(said("errors < 20%", fast, 1, 10), None);
+        // Errors that come late, of what was due in the run-in, are none of the trial.
+        assert_eq!(said("errors < 1%", 3 * S, 1, 5), None);
+        assert!(said("errors < 1%", 3 * S, 1, 10).is_some());
         // What is narrowed down, or bounded from below, is judged in the end.
         for line in ["errors < 1% over 2s", "errors < 1% with >= 9999 samples"] {
             assert_eq!(said(line, fast, 1, 10), None, "{line}");
         }
         assert_eq!(said("latency p50 > 250ms", fast, 0, 10), None);
+        // Trials are held against what is expected of them, and of any load.
+        assert!(said("errors < 1% in act capacity", fast, 1, 6).is_some());
+        assert_eq!(said("errors < 1% in act replay", fast, 1, 6), None);
+    }
+
+    /// A rule of the scenario, or the user, ends a trial as an expectation does: its rates are
+    /// those of the time that it had.
+    #[test]
+    fn whatever_ends_a_trial_only_the_time_until_then_was_driven() {
+        let counted = |is_ended: bool| {
+            let gauges = Gauges::default();
+            let (wish, stop) = (Stop::new(), Stop::new());
+            let length = Duration::from_hours(1);
+            let (expectations, run_in) = (&[], Duration::ZERO);
+            let watch =
+                Watch { expectations, run_in, length, requests: 9, wish: &wish, stop: &stop };
+            let ((), watched) = watched(&watch, &gauges, || {
+                gauges.start(Epoch::after(Duration::ZERO));
+                if is_ended {
+                    stop.request();
+                }
+            });
+            watched.counted == length
+        };
+        assert!(counted(false) && !counted(true));
     }
 }

@@ -6,7 +6,7 @@
 //! only moves the search up, where it is found out; and the load that is told in the end has most
 //! of its trials behind it.
 
-use crate::act::capacity::seen::{Ended, Outcome, Trial};
+use crate::act::capacity::seen::{Ended, Outcome, Trial, is_same};
 use crate::scenario::acts::capacity::{CapacityOptions, LOWEST};
 
 /// What to do next.
@@ -79,7 +79,7 @@ pub const MAX_TRIALS: usize = 200;
 pub fn levels(trials: &[Trial]) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
     for trial in trials {
-        let at = levels.iter().position(|level| level.load.total_cmp(&trial.load).is_eq());
+        let at = levels.iter().position(|level| is_same(level.load, trial.load));
         let at = at.unwrap_or_else(|| {
             levels.push(Level { load: trial.load, ..Level::default() });
             levels.len() - 1
@@ -135,6 +135,47 @@ pub fn next(tried: &[Trial], options: &CapacityOptions) -> Step {
         (Some(held), None) => Step::Try(rounded((held.load * 2.0).min(options.max))),
         (Some(held), Some(failed)) => between(held, failed, options),
     }
+}
+
+/// Trials in a row without any answer after which it is looked whether the target is still there.
+const SILENT: usize = 2;
+
+/// What to do where the last trials had no answer at all: a target that broke for good fails every
+/// load from then on, which says nothing of what it holds. So the lowest load that it had held is
+/// tried again, and where it is silent there, too, the search has ended. `None` where it is not
+/// silent, or never held anything.
+pub fn silent(tried: &[Trial], trials: u32) -> Option<Step> {
+    let (before, silent) = tried.split_at(silence(tried));
+    let is_silent = silent.iter().filter(|trial| trial.is_mute()).count() >= SILENT;
+    let known = levels(before);
+    let held = known.iter().find(|level| is_silent && level.seems_held(trials))?.load;
+    let again = levels(silent).into_iter().find(|level| is_same(level.load, held));
+    Some(match again {
+        Some(again) if again.failed as usize >= SILENT => Step::Done(Ended::Gone),
+        Some(again) => again.again(),
+        None => Step::Try(held),
+    })
+}
+
+/// The index from which on no trial had an answer. A late generator had none either, which is no
+/// evidence, but breaks no silence.
+fn silence(tried: &[Trial]) -> usize {
+    tried.len() - tried.iter().rev().take_while(|trial| trial.is_unanswered()).count()
+}
+
+/// The trials that tell what the target holds: of one that is gone, those up to the one at which
+/// it went, with any more of that load. That is the first without an answer, or the one before it
+/// where that failed.
+pub fn telling(tried: &[Trial], ended: Option<Ended>) -> &[Trial] {
+    if ended != Some(Ended::Gone) {
+        return tried;
+    }
+    let (before, silent) = tried.split_at(silence(tried));
+    let failed = before.last().filter(|trial| trial.outcome == Outcome::Failed);
+    let mute = silent.iter().find(|trial| trial.is_mute());
+    let Some(fatal) = failed.or(mute) else { return tried };
+    let more = silent.iter().take_while(|trial| trial.is_of(fatal.load)).count();
+    &tried[..before.len() + more]
 }
 
 /// A load that was tried, and of which nothing is known yet: the lowest of them.

@@ -1,5 +1,8 @@
 //! What was seen of a capacity, as plain data.
 
+#[cfg(test)]
+mod tests;
+
 use schemars::JsonSchema;
 
 use crate::probe::record::SeriesKind;
@@ -83,9 +86,19 @@ pub struct Trial {
     pub sent_rate: f64,
     /// Answers, by the second.
     pub answered_rate: f64,
-    /// Latency (due to done) at p50, p95, p99 and at most, ns; `None` where nothing was answered.
+    /// Latency (due to done) at p50, p95, p99 and at most, ns: by rank among all requests, of which
+    /// those without an answer come last. `None` where there were none.
     pub latency_ns: Option<[u64; 4]>,
-    /// Share of errors among what was sent.
+    /// Which of the four lie among requests without an answer: those took at least so long.
+    #[serde(default)]
+    pub at_least: [bool; 4],
+    /// Requests that were answered ...
+    #[serde(default)]
+    pub answered: u64,
+    /// ... and those that were not, though this machine did its part.
+    #[serde(default)]
+    pub unanswered: u64,
+    /// Share of errors among the requests that were not kept from being sent.
     pub errors: f64,
     /// What it says.
     pub outcome: Outcome,
@@ -104,6 +117,28 @@ pub struct Trial {
     /// How long the target needs for what was left unanswered, at the rate at which it answered,
     /// ns: the next trial waits for that.
     pub left_ns: u64,
+}
+
+impl Trial {
+    /// Whether it is one of this load.
+    pub fn is_of(&self, load: f64) -> bool {
+        is_same(self.load, load)
+    }
+
+    /// The target answered nothing at all, and this machine was in time.
+    pub fn is_mute(&self) -> bool {
+        self.outcome == Outcome::Failed && self.is_unanswered()
+    }
+
+    /// Nothing was answered at all.
+    pub fn is_unanswered(&self) -> bool {
+        self.answered == 0 && self.unanswered > 0
+    }
+}
+
+/// Whether two loads are one. A search comes back to a load by its very number.
+pub fn is_same(one: f64, other: f64) -> bool {
+    one.total_cmp(&other).is_eq()
 }
 
 /// What a trial says.
@@ -155,6 +190,8 @@ pub enum Ended {
     Generator,
     /// What is expected could not be told of a trial, again and again.
     Unjudged,
+    /// The target answered nothing any more, not even at a load that it had held.
+    Gone,
     /// The time was over.
     Time,
     /// Too many trials.
@@ -194,10 +231,14 @@ pub struct CurvePoint {
     pub sent_rate: f64,
     /// Answers by the second.
     pub answered_rate: f64,
-    /// Latency at p50 and p99, ns.
+    /// Latency at p50 and p99, ns ...
     pub latency_ns: [u64; 2],
+    /// ... which are at least that where they lie among requests without an answer.
+    pub at_least: [bool; 2],
     /// Most of its trials held.
     pub held: bool,
+    /// Most of its trials had no answer at all.
+    pub is_mute: bool,
 }
 
 impl Capacity {
@@ -210,20 +251,25 @@ impl Capacity {
             .filter(|trial| trial.outcome.is_evidence() && trial.driven_ns >= SHORTEST)
             .collect();
         whole.sort_by(|a, b| a.load.total_cmp(&b.load));
-        whole.chunk_by(|a, b| a.load.total_cmp(&b.load).is_eq()).filter_map(point).collect()
+        whole.chunk_by(|a, b| b.is_of(a.load)).filter_map(point).collect()
     }
 
-    /// The multiple at which the latency curve bends upwards; see [`knee`].
+    /// The multiple at which the latency curve bends upwards; see [`knee`]. Of loads whose p99 is
+    /// not known but for the least that it can be, the curve has no points: there it would bend
+    /// where the trials gave up waiting.
     pub fn knee(&self) -> Option<f64> {
+        let known = self.curve().into_iter().filter(|point| !point.at_least[1]);
         #[expect(clippy::cast_precision_loss, reason = "nanoseconds of an hour are exact")]
-        let p99 = |point: &CurvePoint| (point.planned, point.latency_ns[1] as f64);
-        knee(&self.curve().iter().map(p99).collect::<Vec<_>>(), Bend::Convex)
+        let p99 = |point: CurvePoint| (point.planned, point.latency_ns[1] as f64);
+        knee(&known.map(p99).collect::<Vec<_>>(), Bend::Convex)
     }
 
-    /// The law of throughput over load.
+    /// The law of throughput over load. Answers are counted, so that those of a load of which some
+    /// requests had none are known, too; where there was none at all, there is no throughput.
     pub fn usl(&self) -> Result<Usl, NoFit> {
         let curve = self.curve();
-        fit(&curve.iter().map(|point| (point.planned, point.answered_rate)).collect::<Vec<_>>())
+        let yielded = curve.iter().filter(|point| !point.is_mute);
+        fit(&yielded.map(|point| (point.planned, point.answered_rate)).collect::<Vec<_>>())
     }
 
     /// Requests a second of the trials of a load that count.
@@ -238,8 +284,8 @@ impl Capacity {
     }
 
     fn that_count(&self, load: f64) -> impl Iterator<Item = &Trial> {
-        let is_it = move |trial: &&Trial| trial.load.total_cmp(&load).is_eq();
-        self.trials.iter().filter(is_it).filter(|trial| trial.outcome.is_evidence())
+        let counts = move |trial: &&Trial| trial.is_of(load) && trial.outcome.is_evidence();
+        self.trials.iter().filter(counts)
     }
 }
 
@@ -248,16 +294,25 @@ const SHORTEST: u64 = 1_000_000_000;
 
 fn point(trials: &[&Trial]) -> Option<CurvePoint> {
     let middle = |of: &dyn Fn(&Trial) -> f64| median(trials.iter().map(|trial| of(trial)));
-    let held = trials.iter().filter(|trial| trial.outcome == Outcome::Held).count();
-    let mut known: Vec<[u64; 4]> = trials.iter().filter_map(|trial| trial.latency_ns).collect();
-    known.sort_unstable_by_key(|[_, _, p99, _]| *p99);
-    let [p50, _, p99, _] = *known.get(known.len() / 2)?;
+    let most = |is: &dyn Fn(&Trial) -> bool| {
+        2 * trials.iter().filter(|trial| is(trial)).count() > trials.len()
+    };
+    let mut known: Vec<_> = trials
+        .iter()
+        .filter_map(|trial| Some((trial.at_least, trial.latency_ns?)))
+        .map(|([p50, _, p99, _], at)| ([p50, p99], [at[0], at[2]]))
+        .collect();
+    // What was not waited for to its end is longer than what was.
+    known.sort_unstable_by_key(|(at_least, [_, p99])| (at_least[1], *p99));
+    let (at_least, latency_ns) = *known.get(known.len() / 2)?;
     Some(CurvePoint {
         load: trials.first()?.load,
         planned: middle(&|trial| trial.planned)?,
         sent_rate: middle(&|trial| trial.sent_rate)?,
         answered_rate: middle(&|trial| trial.answered_rate)?,
-        latency_ns: [p50, p99],
-        held: held * 2 > trials.len(),
+        latency_ns,
+        at_least,
+        held: most(&|trial| trial.outcome == Outcome::Held),
+        is_mute: most(&Trial::is_mute),
     })
 }

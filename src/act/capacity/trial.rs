@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::act::Ground;
 use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::capacity::cut::{Watch, Watched, watched};
+use crate::act::capacity::produced::{Said, late, not_produced, spoiled, stood_still};
 use crate::act::capacity::seen::{Base, Checked, Outcome, Trial};
+use crate::act::capacity::times::{Times, times};
 use crate::act::replay::replay;
+use crate::act::{Ground, Load};
 use crate::drive::Driven;
 use crate::drive::clock::nanoseconds;
 use crate::drive::gauges::Gauges;
@@ -20,16 +22,15 @@ use crate::plan::arrivals::Plan;
 use crate::plan::busiest::Stretch;
 use crate::plan::facts::Facts;
 use crate::plan::{Arrival, PlanError, outline};
+use crate::probe::record::Record;
 use crate::sample::Unsent;
 use crate::scenario::acts::ActName;
 use crate::scenario::acts::capacity::CapacityOptions;
-use crate::scenario::expectation::tightest_latency;
+use crate::scenario::expectation::{MetricName, tightest_latency};
 use crate::scenario::{Limits, Scenario, Window};
-use crate::shape::compare::{ShapeInput, judge_shape};
-use crate::shape::{Fault, Origin, ShapeVerdict};
 use crate::stats::counts::as_f64;
 use crate::summary::Summary;
-use crate::units::{format_count, format_duration, format_share};
+use crate::units::format_count;
 
 /// What trials are made from.
 pub(super) struct Rig<'a> {
@@ -60,26 +61,31 @@ fn scenario_of(rig: &Rig<'_>, load: f64) -> Scenario {
     scenario
 }
 
-/// The plan of a multiple, until the end of the stretch: what clones would do later is left out.
-fn planned(
-    rig: &Rig<'_>,
-    scenario: &Scenario,
-) -> Result<(Facts, impl Iterator<Item = Result<Arrival, PlanError>> + use<>), PlanError> {
+/// A load that was planned, and not driven yet.
+pub(super) struct Planned {
+    pub(super) facts: Facts,
+    plan: Plan,
+}
+
+/// Plans a multiple. That reads the stretch of the recording once for its facts.
+pub(super) fn planned(rig: &Rig<'_>, load: f64) -> Result<Planned, PlanError> {
     let authority = &rig.ground.target.authority;
-    let (facts, plan): (Facts, Plan) = outline(rig.ground.recording, scenario, authority)?;
+    let (facts, plan) = outline(rig.ground.recording, &scenario_of(rig, load), authority)?;
+    Ok(Planned { facts, plan })
+}
+
+/// The plan until the end of the stretch: what clones would do later is left out.
+fn within(rig: &Rig<'_>, plan: Plan) -> impl Iterator<Item = Result<Arrival, PlanError>> + use<> {
     let end = rig.options.run_in + rig.options.trial;
-    let is_within = move |arrival: &Result<Arrival, PlanError>| {
-        arrival.as_ref().map_or(true, |arrival| arrival.due < end)
-    };
-    Ok((facts, plan.take_while(is_within)))
+    plan.take_while(move |arrival| arrival.as_ref().map_or(true, |arrival| arrival.due < end))
 }
 
 /// What a load of 1 is, with the facts of its plan.
 pub(super) fn base(rig: &Rig<'_>) -> Result<(Base, Facts), String> {
     let broken = |error: PlanError| format!("the recording cannot be planned: {error}");
-    let (facts, plan) = planned(rig, &scenario_of(rig, 1.0)).map_err(broken)?;
+    let Planned { facts, plan } = planned(rig, 1.0).map_err(broken)?;
     let mut requests = 0;
-    for arrival in plan {
+    for arrival in within(rig, plan) {
         requests += u64::from(arrival.map_err(broken)?.due >= rig.options.run_in);
     }
     let stretch = [rig.stretch.counted, rig.stretch.to].map(nanoseconds);
@@ -87,20 +93,13 @@ pub(super) fn base(rig: &Rig<'_>) -> Result<(Base, Facts), String> {
     Ok((Base { stretch_ns: stretch, requests, rate }, facts))
 }
 
-/// How many requests a load comes to; `None` where it cannot be planned.
-pub(super) fn requests_of(rig: &Rig<'_>, load: f64) -> Option<f64> {
-    let (facts, _) = planned(rig, &scenario_of(rig, load)).ok()?;
-    Some(as_f64(facts.arrivals))
-}
-
 /// Longest wait for the last answers of a trial: what comes later has failed any expectation that
 /// a trial of seconds can answer.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// Drives a multiple once.
-pub(super) fn tried(rig: &Rig<'_>, load: f64) -> Tried {
-    let scenario = scenario_of(rig, load);
-    let (facts, plan) = match planned(rig, &scenario) {
+/// Drives the plan of a multiple once.
+pub(super) fn tried(rig: &Rig<'_>, load: f64, planned: Result<Planned, PlanError>) -> Tried {
+    let Planned { facts, plan } = match planned {
         Ok(planned) => planned,
         Err(
             error @ (PlanError::TooFast { .. }
@@ -111,6 +110,7 @@ pub(super) fn tried(rig: &Rig<'_>, load: f64) -> Tried {
         Err(error) => return Tried::Broken(format!("{load} × cannot be planned: {error}")),
     };
     let ground = rig.ground;
+    let (scenario, plan) = (ground.scenario, within(rig, plan));
     let (stop, gauges) = (Stop::new(), Arc::<Gauges>::default());
     let limits = Limits { grace: scenario.limits.grace.min(GRACE), ..scenario.limits };
     let control = Control {
@@ -155,6 +155,11 @@ pub(super) fn tried(rig: &Rig<'_>, load: f64) -> Tried {
     Tried::Trial(Box::new(trial))
 }
 
+/// How long any request of a trial is waited for before it is given up.
+fn waited(limits: &Limits) -> Duration {
+    limits.grace.min(GRACE).min(limits.connect_timeout).min(limits.response_timeout)
+}
+
 /// How long the target needs for what it has not answered, at the rate at which it answers, ns.
 fn left_behind(gauges: &Gauges) -> u64 {
     let now = gauges.snapshot();
@@ -168,18 +173,24 @@ fn left_behind(gauges: &Gauges) -> u64 {
 fn measured(rig: &Rig<'_>, load: f64, summary: &Summary, watched: &Watched) -> Trial {
     // A trial that was ended early was driven for a part of it.
     let seconds = watched.counted.as_secs_f64().max(0.001);
-    let latency = &summary.latency;
-    let at = |quantile: f64| latency.value_at_quantile(quantile);
-    let quantiles = [at(0.5), at(0.95), at(0.99), latency.max()];
     let sent = summary.sent.total;
+    let left = summary.arrivals.saturating_sub(summary.unsent());
+    // Of what this machine or a person kept back, nothing is known.
+    let asked = left.saturating_add(kept_from_being_sent(&summary.fates));
+    let answered = summary.latency.len();
+    let waited = waited(&rig.ground.scenario.limits);
+    let Times { latency_ns, at_least } = times(&summary.latency, asked, nanoseconds(waited));
     Trial {
         load,
         planned: as_f64(summary.planned.total) / as_f64(rig.base.requests.max(1)),
         requests: summary.planned.total,
         sent_rate: as_f64(sent) / seconds,
         answered_rate: watched.answered_rate,
-        latency_ns: (!latency.is_empty()).then_some(quantiles),
-        errors: as_f64(summary.errors) / as_f64(sent.max(1)),
+        latency_ns,
+        at_least,
+        answered,
+        unanswered: asked.saturating_sub(answered),
+        errors: as_f64(summary.errors) / as_f64(left.max(1)),
         driven_ns: nanoseconds(watched.counted),
         ..Trial::default()
     }
@@ -205,15 +216,15 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
     let verdict = if early.wished {
         spoiled("the run was interrupted".to_owned())
     } else if let Some(cut) = cut {
-        late(rig, summary).map_or((Outcome::Failed, cut), spoiled)
-    } else if let Some(statement) = not_produced(rig, facts, summary) {
-        spoiled(statement)
+        late(rig.ground.scenario, summary).map_or((Outcome::Failed, cut), spoiled)
+    } else if let Some(said) = not_produced(rig.ground.scenario, facts, summary) {
+        said
     } else {
-        trial.expectations = (rig.ground.check)(ActName::Capacity, summary, rig.options.trial);
-        held(rig, summary, &trial.expectations)
+        trial.expectations = checked(rig, summary, [trial.counted_ns, trial.ended_ns]);
+        held(rig.ground.scenario, summary, &trial.expectations)
     };
     let is_here = rig.ground.target.is_here();
-    let bound = tightest_latency(&rig.ground.scenario.expect);
+    let bound = tightest_latency(&rig.ground.scenario.expect, ActName::Capacity);
     (trial.outcome, trial.reason) = match (verdict, stood_still(summary, bound).filter(|_| is_here))
     {
         ((Outcome::Failed, _), Some(reason)) => spoiled(reason),
@@ -221,34 +232,31 @@ fn judge(rig: &Rig<'_>, facts: &Facts, driven: &Driven, early: &Early, trial: &m
     };
 }
 
-/// What a trial says, and why.
-type Said = (Outcome, String);
-
-fn spoiled(reason: String) -> Said {
-    (Outcome::Spoiled, reason)
-}
-
-/// A target on this machine stands still when the machine does: where that took half of what a
-/// request may take, what did not hold is not its fault.
-fn stood_still(summary: &Summary, bound_ns: Option<f64>) -> Option<String> {
-    let longest = summary.seconds.iter().map(|second| second.max_lateness_ns).max()?;
-    let is_long = bound_ns.is_some_and(|bound| as_f64(longest) >= bound / 2.0);
-    is_long.then(|| {
-        format!(
-            "this machine stood still for {}, and the target, which runs on it too, with it",
-            format_duration(Duration::from_nanos(longest))
-        )
-    })
+/// What is expected of a trial, held against it and what the probes saw of it.
+fn checked(rig: &Rig<'_>, summary: &Summary, span_ns: [u64; 2]) -> Vec<Checked> {
+    let length = rig.options.trial;
+    let held = |probes: &[Record]| {
+        (rig.ground.check)(ActName::Capacity, &Load { summary, length, probes, span_ns })
+    };
+    rig.ground.watching.map_or_else(|| held(&[]), |watching| watching.look(held))
 }
 
 /// Whether everything holds, or why it does not, or why that is not known.
-fn held(rig: &Rig<'_>, summary: &Summary, checked: &[Checked]) -> Said {
+fn held(scenario: &Scenario, summary: &Summary, checked: &[Checked]) -> Said {
     let told = |each: &Checked| format!("`{}`: {}", each.text, each.actual);
-    if let Some(failed) = checked.iter().find(|each| each.holds == Some(false)) {
+    let is_ours = |each: &&Checked| {
+        let mut of = scenario.expect.iter().filter(|it| it.metric == MetricName::Lateness);
+        of.any(|it| it.text == each.text)
+    };
+    let failed = || checked.iter().filter(|each| each.holds == Some(false));
+    if let Some(late) = failed().find(is_ours) {
+        return spoiled(format!("this machine was late: {}", told(late)));
+    }
+    if let Some(failed) = failed().next() {
         return (Outcome::Failed, told(failed));
     }
     let kept = kept_from_being_sent(&summary.fates);
-    let allowed = 1.0 - rig.ground.scenario.tolerance.tolerances().completeness;
+    let allowed = 1.0 - scenario.tolerance.tolerances().completeness;
     if as_f64(kept) > allowed * as_f64(summary.arrivals) {
         let kept = format_count(kept);
         let reason = format!("the target kept {kept} requests from being sent in time");
@@ -272,66 +280,33 @@ fn kept_from_being_sent(fates: &BTreeMap<&'static str, u64>) -> u64 {
     by_target.iter().filter_map(|reason| fates.get(reason.name())).sum()
 }
 
-/// Why the load that was offered is not the one that was planned. What the target made of it, such
-/// as requests that waited for their connection, is in the latencies.
-fn not_produced(rig: &Rig<'_>, facts: &Facts, summary: &Summary) -> Option<String> {
-    let scenario = rig.ground.scenario;
-    let shape = judge_shape(&ShapeInput {
-        planned: &summary.planned,
-        offered: &summary.offered,
-        sent: &summary.offered,
-        lateness: &summary.lateness,
-        latency_bound_ns: tightest_latency(&scenario.expect),
-        clock_step_ns: facts.clock_step_ns,
-        origin: Origin::Recorded,
-        tolerances: scenario.tolerance.tolerances(),
-        interrupted: false,
-    });
-    match shape.verdict {
-        ShapeVerdict::Faithful | ShapeVerdict::Degraded { .. } => None,
-        ShapeVerdict::Invalid { fault: Fault::Recording } => {
-            Some("there are too few requests to tell whether the load was produced".to_owned())
-        }
-        // It says that this machine did not produce the load.
-        ShapeVerdict::Invalid { .. } => Some(shape.statement),
-    }
-}
-
-/// The same for a trial that was ended early: its lateness alone.
-fn late(rig: &Rig<'_>, summary: &Summary) -> Option<String> {
-    let [most, ..] = rig.ground.scenario.tolerance.tolerances().lateness_ms;
-    let p99 = Duration::from_nanos(summary.lateness.value_at_quantile(0.99));
-    (p99.as_secs_f64() * 1e3 > most).then(|| {
-        let late = format_duration(p99);
-        format!(
-            "this machine did not produce the load: {} of it was {late} late",
-            format_share(0.01)
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::summary::examples::{answered, arrival};
 
-    /// The twins differ in how late the generator was once.
+    fn scenario(expected: &[&str]) -> Scenario {
+        let expected = expected.join(", ");
+        let text = format!("# t\nrecording: a\ntarget: {{ url: stage }}\nexpect: [ {expected} ]\n");
+        crate::scenario::parse::from_text(&text, "t.yaml").unwrap()
+    }
+
+    /// What was late here says nothing of the target, whatever else did not hold.
     #[test]
-    fn a_machine_that_stood_still_is_told_from_a_slow_target() {
-        for (late_ms, is_told) in [(80, false), (130, true)] {
-            let mut summary = Summary::new();
-            for index in 0..100_u64 {
-                let arrival = arrival(index, Duration::from_millis(index * 20));
-                let mut sample = answered(&arrival, Duration::from_millis(400));
-                if index == 50 {
-                    let late = Duration::from_millis(late_ms);
-                    sample.dispatched = sample.dispatched.map(|at| at + late);
-                }
-                summary.add(&arrival, &sample);
-            }
-            let told = stood_still(&summary, Some(250e6));
-            assert_eq!(told.is_some(), is_told, "{late_ms} ms: {told:?}");
-            assert_eq!(stood_still(&summary, None), None, "no time is expected");
-        }
+    fn an_expectation_of_our_own_lateness_never_fails_the_target() {
+        let scenario = scenario(&["latency p99 < 1s", "lateness p99 < 5ms"]);
+        let checked = |holds: [bool; 2]| {
+            let each = |at: usize| Checked {
+                text: scenario.expect[at].text.clone(),
+                holds: Some(holds[at]),
+                actual: "9 ms".to_owned(),
+            };
+            held(&scenario, &Summary::new(), &[each(0), each(1)])
+        };
+        assert_eq!(checked([true, true]).0, Outcome::Held);
+        assert_eq!(checked([false, true]).0, Outcome::Failed);
+        assert_eq!(checked([true, false]).0, Outcome::Spoiled);
+        let (outcome, reason) = checked([false, false]);
+        assert_eq!(outcome, Outcome::Spoiled);
+        assert_eq!(reason, "this machine was late: `lateness p99 < 5ms`: 9 ms");
     }
 }

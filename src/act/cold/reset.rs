@@ -80,6 +80,8 @@ async fn run(stop: &Stop, command: &str, longest: Duration) -> Result<(), String
 
 #[cfg(test)]
 mod tests {
+    use std::path::{Path, PathBuf};
+
     use super::*;
     use crate::drive::clock::Epoch;
 
@@ -88,28 +90,36 @@ mod tests {
         runtime.block_on(run(stop, command, longest))
     }
 
+    /// What waits for one file and then makes another one.
+    fn waiting(folder: &Path) -> (String, PathBuf, PathBuf) {
+        let [go, late] = ["go", "late"].map(|name| folder.join(name));
+        let wait = format!("until [ -e {} ]; do sleep 0.05; done", go.display());
+        (format!("({wait}; touch {})", late.display()), go, late)
+    }
+
     #[test]
     fn a_reset_that_hangs_is_ended_with_what_it_has_started() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("late");
-        let command = format!("(sleep 2; touch {}) & sleep 600", file.display());
+        let (command, go, late) = waiting(folder.path());
         let begun = Epoch::after(Duration::ZERO);
+        let command = format!("{command} & sleep 600");
         let error = ran(&Stop::new(), &command, Duration::from_millis(400)).unwrap_err();
         assert!(error.contains("longer than 400 ms"), "{error}");
         assert!(begun.now() < Duration::from_mins(1), "nobody waits for it");
-        ran(&Stop::new(), "sleep 3", Duration::from_mins(1)).unwrap();
-        assert!(!file.exists(), "what it has started lives on");
+        std::fs::write(go, "").unwrap();
+        ran(&Stop::new(), "sleep 1", Duration::from_mins(1)).unwrap();
+        assert!(!late.exists(), "what it has started lives on");
     }
 
     #[test]
     fn what_a_reset_has_begun_again_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("late");
-        let command = format!("(sleep 1; touch {}) &", file.display());
-        ran(&Stop::new(), &command, Duration::from_mins(1)).unwrap();
-        assert!(!file.exists(), "nobody waits for it");
-        ran(&Stop::new(), "sleep 2", Duration::from_mins(1)).unwrap();
-        assert!(file.exists());
+        let (command, go, late) = waiting(folder.path());
+        ran(&Stop::new(), &format!("{command} &"), Duration::from_mins(1)).unwrap();
+        assert!(!late.exists(), "nobody waits for it");
+        std::fs::write(go, "").unwrap();
+        let comes = format!("until [ -e {} ]; do sleep 0.05; done", late.display());
+        ran(&Stop::new(), &comes, Duration::from_mins(1)).unwrap();
     }
 
     #[test]

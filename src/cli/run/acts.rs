@@ -7,7 +7,7 @@ use crate::act::abort::{Guard, Guarded, guarded};
 use crate::act::canary::heartbeat::Heartbeat;
 use crate::act::capacity::seen::Checked;
 use crate::act::replay::replay;
-use crate::act::{Evidence, Ground, Performed, perform};
+use crate::act::{Evidence, Ground, Load, Performed, perform};
 use crate::cli::machine::tried;
 use crate::cli::{Voice, outputs};
 use crate::drive::clock::nanoseconds;
@@ -22,8 +22,8 @@ use crate::report::progress::{self, ProgressSnapshot};
 use crate::scenario::Scenario;
 use crate::scenario::acts::ActName;
 use crate::scenario::expectation::Expectation;
-use crate::summary::Summary;
 use crate::verdict::acts::{ends_rehearsal, heartbeat, judge, left_out};
+use crate::verdict::expectations::around::Around;
 use crate::verdict::expectations::{Seen, check};
 use crate::verdict::watch;
 use crate::verdict::{Finding, Outcome};
@@ -134,18 +134,22 @@ fn told(act: ActName, findings: &[Finding]) -> String {
 }
 
 /// What an act holds a load of its own against: `cold` what is expected of it, `capacity` all that
-/// is expected of the replay, as far as a load alone tells it.
-pub(super) fn checked(
-    (scenario, act): (&Scenario, ActName),
-    summary: &Summary,
-    length: Duration,
-) -> Vec<Checked> {
+/// is expected of the replay, as far as a load alone tells it, and what is expected of its trials.
+pub(super) fn checked(scenario: &Scenario, act: ActName, load: &Load<'_>) -> Vec<Checked> {
+    let Load { summary, length, probes, span_ns } = *load;
     let seen = Seen { summary, length, is_recorded: true, baseline: None };
+    // To a figure of a probe, the trial is the load.
+    let around = Around { probes, replayed: Some(span_ns), ..Around::default() };
     let is_asked = |each: &&Expectation| match act {
-        ActName::Capacity => each.is_told_by_load(),
+        ActName::Capacity => each.is_of_trials(),
         _ => each.metric.is_of_a_load() && each.clauses.act == Some(act),
     };
-    let checked = scenario.expect.iter().filter(is_asked).map(|each| check(each, &seen));
+    let held = |each: &Expectation| {
+        let mut of_load = each.clone();
+        of_load.clauses.act = None;
+        around.check(&of_load).unwrap_or_else(|| check(&of_load, &seen))
+    };
+    let checked = scenario.expect.iter().filter(is_asked).map(held);
     let holds = |outcome: Outcome| match outcome {
         Outcome::Pass => Some(true),
         Outcome::Unknown => None,

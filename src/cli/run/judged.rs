@@ -163,7 +163,7 @@ impl<'a> Ended<'a> {
         let length = performed.driven.as_ref().and_then(length);
         let replayed = performed.replay_started_ns.zip(length);
         let replayed = replayed.map(|(from, it)| [from, from.saturating_add(nanoseconds(it))]);
-        Around { acts: &performed.acts, probes, replayed }
+        Around { acts: &performed.acts, drills: &performed.findings, probes, replayed }
     }
 }
 

@@ -51,7 +51,7 @@ impl Exports {
             let mut export = Export::new(collector.clone(), live.clone(), voice);
             let (ended, end) = channel();
             let thread = thread::spawn(move || {
-                export.run(&|batches| pusher.push(batches), &end);
+                export.run(&|batches| pusher.push(batches), &end, EVERY);
                 pusher.close();
             });
             threads.push((ended, thread));
@@ -134,9 +134,10 @@ impl Export {
         }
     }
 
-    fn run(&mut self, push: Push, end: &Receiver<End>) {
+    /// Sends so often until the end, and then what is left.
+    fn run(&mut self, push: Push, end: &Receiver<End>, every: Duration) {
         let exit_code = loop {
-            match end.recv_timeout(EVERY) {
+            match end.recv_timeout(every) {
                 Err(RecvTimeoutError::Timeout) => {
                     self.read(None);
                     self.rests = self.rests.saturating_sub(1);

@@ -8,7 +8,8 @@ use hdrhistogram::Histogram;
 use crate::sample::{Fate, Sample};
 use crate::stats::histograms::{self, coarse_times, nanoseconds, record_time};
 
-/// The seconds that are kept: a row of some 20 KiB each, at most five minutes of them.
+/// The seconds that are kept: a row of some 20 KiB each, twice that where there were errors; five
+/// minutes of them for rules, and a trial's length for those of a capacity.
 #[derive(Debug)]
 pub(super) struct Recent {
     keep: usize,
@@ -24,11 +25,13 @@ pub struct Window {
     pub errors: u64,
     /// Due to done, ns, of those that were answered; two significant digits.
     pub latency: Histogram<u64>,
+    /// The same of those that ended in an error.
+    pub failed: Histogram<u64>,
 }
 
 impl Window {
     fn new() -> Self {
-        Self { sent: 0, errors: 0, latency: coarse_times() }
+        Self { sent: 0, errors: 0, latency: coarse_times(), failed: coarse_times() }
     }
 }
 
@@ -47,8 +50,12 @@ impl Recent {
         let second = self.seconds.entry(done.as_secs()).or_insert_with(Window::new);
         second.sent += 1;
         second.errors += u64::from(error);
+        let took = nanoseconds(done.saturating_sub(sample.ready()));
         if matches!(sample.fate, Fate::Answered { .. }) {
-            record_time(&mut second.latency, nanoseconds(done.saturating_sub(sample.ready())));
+            record_time(&mut second.latency, took);
+        }
+        if error {
+            record_time(&mut second.failed, took);
         }
         while self.seconds.len() > self.keep {
             self.seconds.pop_first();
@@ -62,6 +69,7 @@ impl Recent {
             sum.sent += second.sent;
             sum.errors += second.errors;
             histograms::merge(&mut sum.latency, &second.latency);
+            histograms::merge(&mut sum.failed, &second.failed);
         }
         sum
     }

@@ -44,6 +44,7 @@ fn an_answer_in_time_moves_nothing_and_a_late_one_what_follows_it() {
             assert_eq!(next(&mut sessions, 65), Some((1, drift)));
         }
         assert!(sessions.is_empty());
+        assert_eq!((sessions.waiting, sessions.bytes), (0, 0), "its room is free again");
     }
 }
 
@@ -106,10 +107,12 @@ fn an_answer_that_was_forgotten_still_was_one() {
 
 #[test]
 fn what_too_many_wait_for_is_refused_and_holds_up_nobody() {
-    let mut sessions = Sessions::default();
-    assert_eq!(ready(&sessions.offer(arrival(0, 0, None), Duration::ZERO)), Some(0));
-    sessions.waiting = MAX_WAITING;
-    let refused = sessions.offer(arrival(1, 10, Some((0, 5))), MS * 10);
-    assert!(matches!(refused, Offered::Refused(_)), "{refused:?}");
-    assert_eq!(ready(&sessions.offer(arrival(2, 20, Some((1, 5))), MS * 20)), Some(0));
+    for (waiting, bytes) in [(MAX_WAITING, 0), (0, MAX_WAITING_BYTES)] {
+        let mut sessions = Sessions::default();
+        assert_eq!(ready(&sessions.offer(arrival(0, 0, None), Duration::ZERO)), Some(0));
+        (sessions.waiting, sessions.bytes) = (waiting, bytes);
+        let refused = sessions.offer(arrival(1, 10, Some((0, 5))), MS * 10);
+        assert!(matches!(refused, Offered::Refused(_)), "{refused:?}");
+        assert_eq!(ready(&sessions.offer(arrival(2, 20, Some((1, 5))), MS * 20)), Some(0));
+    }
 }

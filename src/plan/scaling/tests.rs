@@ -23,6 +23,7 @@ fn damage_is_told_in_words() {
         assert!(text.contains(words), "{words} is not in {text}");
     }
     assert!(!text.contains("IDC at 10 ms"), "what is noise is not told: {text}");
+    assert!(!text.contains("clones"), "there are none: {text}");
     let text = told(&scaling(1.0, 2.0, RECORDED, [2.79, 4.24, 7.57, 30.7]));
     assert!(text.contains("became bursts of 50 ms") && text.contains("a burstier load"), "{text}");
     assert!(text.contains("IDC at 10 s 6.19 → 30.70 (+396 %)"), "{text}");

@@ -1,6 +1,6 @@
 //! The charts of the act `capacity`: latency and throughput over load.
 
-use plotly::common::{DashType, Mode};
+use plotly::common::{DashType, Marker, MarkerSymbol, Mode};
 use plotly::{Scatter, Trace};
 
 use crate::act::capacity::seen::{Capacity, CurvePoint};
@@ -47,20 +47,23 @@ fn latency(seen: &Capacity, curve: &[CurvePoint]) -> Chart {
         trace.line(line(colour)) as Box<dyn Trace>
     };
     let mut traces = vec![marked("p50", p50, "--typical"), marked("p99", p99, "--tail")];
+    traces.extend(longer(curve));
     let knee = seen.knee();
     traces.extend(knee.map(|knee| upright("knee", knee, "--axis")));
     traces.extend(seen.held.map(|held| upright("highest held", seen.multiple_at(held), "--sent")));
     let bends = knee.map_or("It has no knee.".to_owned(), |knee| {
         format!("It bends upwards from {} × on.", number(knee, 4))
     });
-    let last = curve.last().map_or(0, |point| point.latency_ns[1]);
+    let last = curve.last().map(|point| (point.latency_ns[1], point.at_least[1]));
+    let (last, is_at_least) = last.unwrap_or_default();
+    let word = if is_at_least { "at least " } else { "" };
     let layout = base_layout().x_axis(axis("multiple of the load")).y_axis(log_axis("ms"));
     Chart {
         id: "chart-capacity-latency",
         title: "Latency over load",
         summary: format!(
             "Latency (due to done) of {} loads, on a logarithmic scale. {bends} At the highest \
-             load the p99 was {}.",
+             load the p99 was {word}{}.",
             curve.len(),
             nanos(last)
         ),
@@ -69,12 +72,28 @@ fn latency(seen: &Capacity, curve: &[CurvePoint]) -> Chart {
         rows: curve
             .iter()
             .map(|point| {
-                let [p50, p99] = point.latency_ns.map(|ns| millis(ns).to_string());
+                let told = |at: usize| {
+                    let sign = if point.at_least[at] { "≥ " } else { "" };
+                    format!("{sign}{}", millis(point.latency_ns[at]))
+                };
+                let [p50, p99] = [0, 1].map(told);
                 let held = if point.held { "yes" } else { "no" };
                 vec![number(point.planned, 4), p50, p99, held.to_owned()]
             })
             .collect(),
     }
+}
+
+/// What took longer than is drawn, since it lies among requests without an answer.
+fn longer(curve: &[CurvePoint]) -> Option<Box<dyn Trace>> {
+    let of = |at: usize| {
+        let longer = curve.iter().filter(move |point| point.at_least[at]);
+        longer.map(move |point| (point.planned, millis(point.latency_ns[at])))
+    };
+    let (x, y): (Vec<f64>, Vec<f64>) = of(0).chain(of(1)).unzip();
+    let marker = Marker::new().symbol(MarkerSymbol::TriangleUpOpen).color("--axis").size(13);
+    let trace = Scatter::new(x, y).name("longer than that").mode(Mode::Markers).marker(marker);
+    curve.iter().any(|point| point.at_least.contains(&true)).then_some(trace as Box<dyn Trace>)
 }
 
 /// Steps of a fitted curve.
@@ -128,4 +147,35 @@ fn fitted(law: &Usl) -> Box<dyn Trace> {
         .name("Universal Scalability Law")
         .mode(Mode::Lines)
         .line(line("--tail").dash(DashType::Dot))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loads_whose_latency_is_not_known_are_drawn_as_at_least_that() {
+        let point = |load: f64, lost: bool| CurvePoint {
+            load,
+            planned: load,
+            sent_rate: load,
+            answered_rate: load,
+            latency_ns: [1_000_000, 3_000_000_000],
+            at_least: [false, lost],
+            held: !lost,
+            is_mute: false,
+        };
+        for lost in [false, true] {
+            let chart = latency(&Capacity::default(), &[point(1.0, false), point(2.0, lost)]);
+            assert_eq!(chart.plot.contains("longer than that"), lost, "{}", chart.plot);
+            assert_eq!(chart.rows[0][2], "3000");
+            assert_eq!(chart.rows[1][2], if lost { "≥ 3000" } else { "3000" });
+            assert_eq!(
+                chart.summary.contains("the p99 was at least 3 s"),
+                lost,
+                "{}",
+                chart.summary
+            );
+        }
+    }
 }

@@ -2,9 +2,10 @@
 
 use crate::act::capacity::seen::{Capacity, Moved, Outcome as TrialOutcome, Trial};
 use crate::probe::record::SeriesKind;
+use crate::report::html::table::text;
 use crate::report::html::table::{Cell, Kind, TableView, amount, dash, measure, outcome_class};
-use crate::report::html::table::{text, time};
-use crate::report::text::number;
+use crate::report::text::{at_least, number};
+use crate::stats::counts::as_f64;
 use crate::units::{format_rate, format_share};
 use crate::verdict::Outcome;
 use crate::verdict::acts::capacity::law;
@@ -47,7 +48,8 @@ fn trial(trial: &Trial) -> Vec<Cell> {
         TrialOutcome::Spoiled => (Outcome::Unknown, "? no evidence"),
         TrialOutcome::Unjudged => (Outcome::Unknown, "? not known"),
     };
-    let latency = |at: usize| trial.latency_ns.map_or_else(dash, |all| time(all[at]));
+    let told = |at: usize, ns: u64| measure(at_least(ns, trial.at_least[at]), as_f64(ns));
+    let latency = |at: usize| trial.latency_ns.map_or_else(dash, |all| told(at, all[at]));
     vec![
         measure(format!("{} ×", trial.load), trial.load),
         measure(format!("{} ×", number(trial.planned, 4)), trial.planned),
@@ -72,4 +74,24 @@ fn moved(moved: &Moved) -> Vec<Cell> {
         figure(moved.failed),
         moved.limit.map_or_else(dash, |limit| measure(number(limit, 4), limit)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_is_not_known_is_a_least_one_and_sorts_as_that() {
+        for lost in [false, true] {
+            let trial = Trial {
+                latency_ns: Some([1_000_000, 2_000_000, 3_000_000_000, 3_000_000_000]),
+                at_least: [false, lost, lost, lost],
+                ..Trial::default()
+            };
+            let cells = super::trial(&trial);
+            assert_eq!(cells[5].text, "1 ms");
+            assert_eq!(cells[6].text, if lost { "≥ 3 s" } else { "3 s" });
+            assert_eq!(cells[6].order, Some(3e9));
+        }
+    }
 }

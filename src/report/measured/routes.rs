@@ -51,16 +51,7 @@ mod tests {
     use crate::report::model::Quantiles;
 
     fn row(arrivals: u64, answers: u64) -> RouteRow {
-        let latency = Quantiles {
-            p50_ns: 1,
-            p90_ns: 2,
-            p95_ns: 3,
-            p99_ns: 4,
-            p99_9_ns: 5,
-            max_ns: 6,
-            mean_ns: 2,
-            count: answers,
-        };
+        let latency = Quantiles::example(answers);
         RouteRow {
             route: "GET /".to_owned(),
             arrivals,

@@ -156,7 +156,10 @@ mod tests {
         }
         let alike = ["run", "git.commit", "git-commit", "git_commit"];
         let given = alike.map(|key| (key.to_owned(), format!("of {key}")));
-        let labels = labels(&Origin { labels: given.into(), ..origin() });
+        let mut given: BTreeMap<String, String> = given.into();
+        given.insert("empty".to_owned(), String::new());
+        let labels = labels(&Origin { labels: given, ..origin() });
+        assert!(!labels.contains_key("empty"), "a label without a value is none: {labels:?}");
         assert_eq!(labels["run"], origin().run);
         assert_eq!(labels["label_run"], "of run");
         let values: Vec<&str> = labels.values().map(String::as_str).collect();

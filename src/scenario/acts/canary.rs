@@ -214,6 +214,7 @@ fn header(text: &str) -> Result<String, Mistake> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::scenario::parse::from_text;
 
     /// A scenario with a node whose act has these options, from its tenth line on.
@@ -239,16 +240,27 @@ mod tests {
             (streams("{ file: /a.log, format: xml }"), "s.yaml:11:38: unknown value `xml`"),
             (streams("{ file: /a.log, lines: -1 }"), "s.yaml:11:37: -1 is out of range"),
             (streams("{ fil: /a.log }"), "unknown key `fil`"),
+            (streams("{ file: /a.log, lines: 1001 }"), "1001 is out of range"),
+            (streams("{ file: ' ' }"), "there is no file name"),
+            (streams("{ command: '' }"), "there is no command"),
+            ("      streams: { 'a|b': { file: /a } }\n".to_owned(), "`a|b` is not a name"),
+            (format!("      streams: {{ {} }}\n", many(65)), "more than 64 streams"),
         ] {
             let shown = mistake(&options);
             assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
         }
     }
 
+    fn many(streams: usize) -> String {
+        let stream = |n| format!("s{n}: {{ file: /a, on: success }}");
+        (0..streams).map(stream).collect::<Vec<_>>().join(", ")
+    }
+
     #[test]
     fn mistakes_in_options_have_a_place_and_a_hint() {
         for (options, expected) in [
             ("      request: cart\n", "s.yaml:10:16: `cart` is not a path"),
+            ("      request: '/a b'\n", "s.yaml:10:16: `/a b` is not a path"),
             ("      error_request: 'a b'\n", "s.yaml:10:22: `a b` is not a path"),
             ("      every: 1ms\n", "s.yaml:10:14: 1ms is out of range"),
             ("      within: 1h\n", "s.yaml:10:15: 1h is out of range"),
@@ -256,6 +268,10 @@ mod tests {
             ("      requests: 0\n", "s.yaml:10:17: 0 is out of range"),
             ("      header: Host\n", "s.yaml:10:15: `Host` cannot be set"),
             ("      evry: 60s\n", "did you mean `every`?"),
+            ("      within: 900ms\n", "900ms is out of range"),
+            ("      every: 61m\n", "61m is out of range"),
+            ("      requests: 101\n", "101 is out of range"),
+            (&format!("      request: /{}\n", "p".repeat(2_048)), "is not a path"),
         ] {
             let shown = mistake(options);
             assert!(shown.contains(expected), "no `{expected}` in:\n{shown}");
@@ -270,6 +286,27 @@ mod tests {
                     app: { file: /a.log, on: error, node: a }\n";
         let scenario = from_text(text, "s.yaml").unwrap();
         let canary = scenario.acts.canary.unwrap();
-        assert_eq!(canary.streams[0].node.as_deref(), Some("a"));
+        let [app] = &canary.streams[..] else { panic!("{:?}", canary.streams) };
+        assert_eq!((app.node.as_deref(), app.on, app.json), (Some("a"), On::Error, false));
+        let text = format!(
+            "recording: r.jsonl\ntarget: {{ url: stage }}\nacts:\n  - canary: {{ request: \
+             /a?b=%20, header: X-Mark, within: 10m, every: 1s, requests: 100, error_request: /no, \
+             streams: {{ a: {{ command: ' tail -f /a ', format: json, lines: 2.5 }}, {} }} }}\n",
+            many(63)
+        );
+        let canary = from_text(&text, "s.yaml").unwrap().acts.canary.unwrap();
+        assert_eq!((canary.request.as_str(), canary.header.as_str()), ("/a?b=%20", "X-Mark"));
+        assert_eq!(
+            (canary.within, canary.every),
+            (Duration::from_mins(10), Duration::from_secs(1))
+        );
+        assert_eq!((canary.requests, canary.error_request.as_deref()), (100, Some("/no")));
+        let all = &canary.streams[0];
+        assert_eq!(all.source, Source::Command("tail -f /a".to_owned()));
+        assert_eq!((all.json, all.on, all.lines), (true, On::Both, Some(2.5)));
+        assert_eq!((canary.streams.len(), canary.streams[1].on), (64, On::Success));
+        let plain = "recording: r\ntarget: { url: stage }\nacts: [ canary ]\n";
+        let plain = from_text(plain, "s.yaml").unwrap().acts.canary;
+        assert_eq!(plain, Some(CanaryOptions::default()));
     }
 }

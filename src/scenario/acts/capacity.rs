@@ -8,7 +8,7 @@ use crate::scenario::fields;
 use crate::scenario::keys::Text;
 use crate::scenario::place::Place;
 use crate::scenario::problem::{Mistake, ScenarioError};
-use crate::units::parse_share;
+use crate::units::{format_duration, parse_share};
 
 /// How the highest load is looked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +80,7 @@ pub(crate) fn read(
         let message = format!("`at_least` is above `max`, which is {max}");
         Err(Mistake::new(message, "raise `max`, or ask for less"))
     })?;
-    Ok(CapacityOptions {
+    let read = CapacityOptions {
         at_least: at_least.min(max),
         max,
         resolution: place.or(keys.resolution.as_ref(), default.resolution, resolution)?,
@@ -91,7 +91,16 @@ pub(crate) fn read(
         within: place.or(keys.within.as_ref(), default.within, |text| {
             fields::duration(text, Duration::from_secs(10)..=Duration::from_hours(6))
         })?,
-    })
+    };
+    // At the option that is there, since all of them have a value without.
+    let written = keys.within.as_ref().or(keys.trial.as_ref()).or(keys.run_in.as_ref());
+    if let Some(written) = written.filter(|_| read.run_in + read.trial > read.within) {
+        let [needed, within] = [read.run_in + read.trial, read.within].map(format_duration);
+        let message = format!("a trial takes {needed}, and all of them have {within} (`within`)");
+        let mistake = Mistake::new(message, "raise `within`, or shorten `trial` and `run_in`");
+        return Err(place.mistake(written, mistake));
+    }
+    Ok(read)
 }
 
 fn resolution(text: &str) -> Result<f64, Mistake> {
@@ -168,7 +177,19 @@ mod tests {
             ("capacity: { trial: 2500ms }", "whole seconds"),
             ("capacity: { trial: 1s }", "out of range"),
             ("capacity: { trials: 4 }", "draw"),
-            ("capacity: { within: 1s }", "out of range"),
+            ("capacity: { within: 12s }", "a trial takes 14 s, and all of them have 12 s"),
+            ("capacity: { trial: 6m }", "raise `within`"),
+            ("capacity: { trial: 10m, run_in: 10m, within: 20m, trials: 2 }", "draw"),
+            ("capacity: { trials: 0 }", "0 is out of range"),
+            ("capacity: { trials: 11 }", "11 is out of range"),
+            ("capacity: { within: 9s }", "9s is out of range"),
+            ("capacity: { within: 7h }", "7h is out of range"),
+            ("capacity: { max: 0.09 }", "0.09 is out of range"),
+            ("capacity: { resolution: 0.4% }", "the resolution is out of range"),
+            ("capacity: { trial: 601s }", "out of range"),
+            ("capacity: { run_in: 0s }", "0s is out of range"),
+            ("capacity: { run_in: 601s }", "out of range"),
+            ("capacity: { run_in: 1500ms }", "whole seconds"),
         ] {
             let error = scenario(capacity).unwrap_err();
             assert!(error.contains(said) && error.contains("t.yaml:5"), "{capacity}: {error}");
@@ -182,5 +203,10 @@ mod tests {
         let error = from_text(text, "t.yaml").unwrap_err().to_string();
         assert!(error.contains("t.yaml:4:17"), "{error}");
         assert!(error.contains("expect") && error.contains("latency p99 < 250ms"), "{error}");
+        // Of the recorded load only: each multiple has another rate.
+        let rate = format!("{text}expect: [ throughput > 400/s ]\n");
+        assert!(from_text(&rate, "t.yaml").is_err());
+        let of_trials = format!("{text}expect: [ latency p99 < 1s in act capacity ]\n");
+        assert!(from_text(&of_trials, "t.yaml").is_ok());
     }
 }

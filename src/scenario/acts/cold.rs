@@ -236,7 +236,8 @@ mod tests {
             (cold.bins, cold.slo),
             (Some(Duration::from_secs(2)), Some(Duration::from_millis(250)))
         );
-        let probe = scenario("cold: { origin: mysql }").unwrap().acts.cold.unwrap();
+        let probe =
+            scenario("cold: { origin: ' mysql ', origin_capacity: 9 }").unwrap().acts.cold.unwrap();
         assert_eq!(probe.origin, Some(Origin::Probe("mysql".to_owned())));
         assert_eq!(scenario("cold").unwrap().acts.cold, Some(ColdOptions::default()));
     }
@@ -251,6 +252,28 @@ mod tests {
             ("cold: { origin_capacity: lots }", "500/s"),
             ("cold: { origin: 'redis://h' }", "cannot be counted"),
             ("cold: { trickle: 1h }", "out of range"),
+            ("cold: { cache: { keys: 0 } }", "0 is out of range"),
+            ("cold: { cache: { keys: 1_000_000_001 } }", "out of range"),
+            ("cold: { cache: { ttl: 900us } }", "900us is out of range"),
+            ("cold: { cache: { ttl: 25h } }", "25h is out of range"),
+            ("cold: { reads_per_miss: 0 }", "0 is out of range"),
+            ("cold: { reads_per_miss: 10001 }", "10001 is out of range"),
+            ("cold: { miss_time: 900ns }", "900ns is out of range"),
+            ("cold: { miss_time: 61s }", "61s is out of range"),
+            ("cold: { slo: 900us }", "900us is out of range"),
+            ("cold: { slo: 61m }", "61m is out of range"),
+            ("cold: { budget: 101% }", "101"),
+            ("cold: { warmup: 900ms }", "900ms is out of range"),
+            ("cold: { warmup: 25h }", "25h is out of range"),
+            ("cold: { bins: 61s }", "whole seconds from 1s to 60s"),
+            ("cold: { bins: 0s }", "whole seconds from 1s to 60s"),
+            ("cold: { recovery: 900ms }", "900ms is out of range"),
+            ("cold: { recovery: 61m }", "61m is out of range"),
+            ("cold: { origin_capacity: 0 }", "0 is out of range"),
+            ("cold: { origin_capacity: 1000000001 }", "1000000001 is out of range"),
+            ("cold: { origin: ' ' }", "origin"),
+            ("cold: { reset: \"a\\0\" }", "there is no command"),
+            (&format!("cold: {{ reset: {} }}", "x".repeat(10_001)), "there is no command"),
         ] {
             let error = scenario(cold).unwrap_err();
             assert!(error.contains(said) && error.contains("t.yaml:"), "{cold}: {error}");

@@ -193,3 +193,82 @@ fn number(
 ) -> Result<u32, ScenarioError> {
     place.or(text, default, |text| fields::whole32(text, 1..=most))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse::from_text;
+
+    fn read(act: &str) -> Result<ConnectionsOptions, String> {
+        let text = format!("recording: a.pcap\ntarget: {{ url: stage }}\nacts:\n  - {act}\n");
+        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
+        Ok(scenario.acts.connections.unwrap())
+    }
+
+    #[test]
+    fn a_word_has_the_defaults_and_options_are_read() {
+        let word = read("connections").unwrap();
+        assert_eq!((word.target, word.max, word.within), (true, DEFAULT_MAX, DEFAULT_WITHIN));
+        assert_eq!((word.generations, word.drill, word.demand), (2, false, Vec::new()));
+        let options = read(
+            "connections: { endpoints: { redis: 'redis://127.0.0.1:1' }, target: false, \
+             max: 60_000, within: 1s, generations: 10, drill: true, demand: [ \
+             { service: app, to: redis, instances: 2, processes: 3, threads: 5, pool: 10_000 }, \
+             { service: cron, to: redis } ] }",
+        )
+        .unwrap();
+        assert_eq!((options.endpoints["redis"].port, options.target), (1, false));
+        assert_eq!((options.max, options.within), (60_000, Duration::from_secs(1)));
+        assert_eq!((options.generations, options.drill), (10, true));
+        let needed: Vec<u64> = options.demand.iter().map(Demand::connections).collect();
+        assert_eq!(needed, [300_000, 1]);
+        let target = read("connections: { demand: [ { service: app, to: target } ] }").unwrap();
+        assert_eq!(target.demand[0].to, TARGET);
+    }
+
+    #[test]
+    fn mistakes_have_their_line_and_say_what_to_write() {
+        let demand = |keys: &str| format!("demand: [ {{ service: app, to: target, {keys} }} ]");
+        let named = |name: &str| format!("endpoints: {{ '{name}': 'redis://h' }}");
+        let service = |name: &str| format!("demand: [ {{ service: \"{name}\", to: target }} ]");
+        let many = |count: usize, one: &dyn Fn(usize) -> String| {
+            (0..count).map(one).collect::<Vec<_>>().join(", ")
+        };
+        let endpoints = many(65, &|n| format!("e{n}: 'redis://h'"));
+        let services = many(65, &|n| format!("{{ service: s{n}, to: target }}"));
+        let no_name = "no name of a service";
+        for (options, message) in [
+            (named("target"), "the name of the scenario's own target"),
+            (named("a b"), "`a b` is no name of an endpoint"),
+            (named(""), "is no name of an endpoint"),
+            (named(&"e".repeat(65)), "is no name of an endpoint"),
+            ("endpoints: { a: h }".to_owned(), "not the URL"),
+            (format!("endpoints: {{ {endpoints} }}"), "too many endpoints"),
+            (format!("demand: [ {services} ]"), "too many services"),
+            ("max: 0".to_owned(), "0 is out of range"),
+            ("max: 60001".to_owned(), "60001 is out of range"),
+            ("within: 900ms".to_owned(), "900ms is out of range"),
+            ("within: 61m".to_owned(), "61m is out of range"),
+            ("generations: 0".to_owned(), "0 is out of range"),
+            ("generations: 11".to_owned(), "11 is out of range"),
+            (demand("pool: 0"), "0 is out of range"),
+            (demand("pool: 10001"), "10001 is out of range"),
+            (service(""), no_name),
+            (service("a\\tb"), no_name),
+            (service(&"s".repeat(65)), no_name),
+            ("demand: [ { service: a, to: rdis } ]".to_owned(), "there is no endpoint `rdis`"),
+            (
+                "target: false, demand: [ { service: a, to: target } ]".to_owned(),
+                "there is no endpoint `target`",
+            ),
+            ("most: 3".to_owned(), "unknown key `most`"),
+        ] {
+            let error = read(&format!("connections: {{ {options} }}")).unwrap_err();
+            assert!(error.contains(message), "{options}: {error}");
+            assert!(error.contains("s.yaml:4:"), "{options}: {error}");
+        }
+        let most = many(64, &|n| format!("e{n}: 'redis://h'"));
+        let most = read(&format!("connections: {{ endpoints: {{ {most} }} }}")).unwrap();
+        assert_eq!(most.endpoints.len(), 64);
+    }
+}

@@ -185,3 +185,85 @@ pub(crate) fn path(text: &str) -> Result<PathBuf, Mistake> {
     }
     Ok(PathBuf::from(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse::from_text;
+
+    fn read(act: &str) -> Result<FingerprintOptions, String> {
+        let text = format!("recording: a.pcap\ntarget: {{ url: stage }}\nacts:\n  - {act}\n");
+        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
+        Ok(scenario.acts.fingerprint.unwrap())
+    }
+
+    #[test]
+    fn a_word_has_the_defaults_and_options_are_read() {
+        assert_eq!(read("fingerprint"), Ok(FingerprintOptions::default()));
+        let options = read(
+            "fingerprint: { facts: { app: cat /app/version }, processes: [nginx], \
+             files: [/etc/nginx.conf], warn: [app, 'limits:nginx'], \
+             ignore: [kernel, 'file:/etc/nginx.conf'], snapshot: good.json, within: 10m, \
+             requests: 1_000 }",
+        );
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        let expected = FingerprintOptions {
+            facts: [("app".to_owned(), "cat /app/version".to_owned())].into(),
+            processes: texts(&["nginx"]),
+            files: texts(&["/etc/nginx.conf"]),
+            warn: texts(&["app", "limits:nginx"]),
+            ignore: texts(&["kernel", "file:/etc/nginx.conf"]),
+            snapshot: Some("good.json".into()),
+            within: Duration::from_mins(10),
+            requests: 1_000,
+        };
+        assert_eq!(options, Ok(expected));
+    }
+
+    #[test]
+    fn mistakes_have_their_line_and_say_what_to_write() {
+        let process = |name: &str| format!("processes: [ \"{name}\" ]");
+        let file = |name: &str| format!("files: [ \"{name}\" ]");
+        let many = |count: usize, one: &dyn Fn(usize) -> String| {
+            (0..count).map(one).collect::<Vec<_>>().join(", ")
+        };
+        let (facts, processes, files) = (
+            many(101, &|n| format!("f{n}: x")),
+            many(101, &|n| format!("p{n}")),
+            many(101, &|n| format!("/{n}")),
+        );
+        let (no_process, no_path) = ("is not the name of a process", "is not a path from the root");
+        for (options, message) in [
+            ("facts: { 'a|b': x }".to_owned(), "`a|b` is not a name"),
+            ("facts: { app: '' }".to_owned(), "there is no command"),
+            (format!("facts: {{ {facts} }}"), "more than 100 of these"),
+            (format!("processes: [ {processes} ]"), "more than 100 of these"),
+            (format!("files: [ {files} ]"), "more than 100 of these"),
+            (process("-f"), no_process),
+            (process("a b"), no_process),
+            (process(""), no_process),
+            (process(&"p".repeat(65)), no_process),
+            (file("etc/nginx.conf"), no_path),
+            (file("/a\\tb"), no_path),
+            (file(&format!("/{}", "f".repeat(512))), no_path),
+            ("warn: [kernle]".to_owned(), "did you mean `kernel`?"),
+            ("ignore: ['limits:nginx']".to_owned(), "there is no fact `limits:nginx`"),
+            ("snapshot: ' '".to_owned(), "there is no file name"),
+            ("snapshot: \"a\\0\"".to_owned(), "there is no file name"),
+            ("within: 900ms".to_owned(), "900ms is out of range"),
+            ("within: 11m".to_owned(), "11m is out of range"),
+            ("requests: 0".to_owned(), "0 is out of range"),
+            ("requests: 1001".to_owned(), "1001 is out of range"),
+            ("proceses: [a]".to_owned(), "unknown key `proceses`"),
+        ] {
+            let error = read(&format!("fingerprint: {{ {options} }}")).unwrap_err();
+            assert!(error.contains(message), "{options}: {error}");
+            assert!(error.contains("s.yaml:4:"), "{options}: {error}");
+        }
+        let most = many(100, &|n| format!("/{n}"));
+        assert_eq!(
+            read(&format!("fingerprint: {{ files: [ {most} ] }}")).unwrap().files.len(),
+            100
+        );
+    }
+}

@@ -171,10 +171,31 @@ mod tests {
             ("endpoints: { pg: 'postgres://h' }", "no payloads are known for postgres"),
             ("endpoints: { redis: h }", "not the URL"),
             ("size: 3MiB", "unknown key `size`"),
+            ("max: 513MiB", "513MiB is out of range"),
+            ("slo: 900us", "900us is out of range"),
+            ("slo: 61s", "61s is out of range"),
+            ("repeats: 201", "201 is out of range"),
+            ("budget: 900ms", "900ms is out of range"),
+            ("budget: 61m", "61m is out of range"),
+            ("endpoints: { '': 'redis://h' }", "this name is no short word"),
+            ("endpoints: { \"a\\tb\": 'redis://h' }", "this name is no short word"),
+            (&format!("endpoints: {{ {}: 'redis://h' }}", "e".repeat(61)), "is no short word"),
+            (&format!("http: [ /{} ]", "p".repeat(2_000)), "is not a path"),
+            (&format!("http: [ {} ]", many(17, |n| format!("/{n}"))), "more than 16 paths"),
+            (
+                &format!("endpoints: {{ {} }}", many(17, |n| format!("e{n}: 'redis://h'"))),
+                "more than 16 endpoints",
+            ),
         ] {
             let error = read(&format!("payloads: {{ {options} }}")).unwrap_err();
             assert!(error.contains(message), "{options}: {error}");
             assert!(error.contains("s.yaml:4:"), "{options}: {error}");
         }
+        let most = many(16, |n| format!("/{n}"));
+        assert_eq!(read(&format!("payloads: {{ http: [ {most} ] }}")).unwrap().http.len(), 16);
+    }
+
+    fn many(count: usize, one: impl Fn(usize) -> String) -> String {
+        (0..count).map(one).collect::<Vec<_>>().join(", ")
     }
 }

@@ -69,16 +69,20 @@ pub(super) fn split_at_clauses(text: &str) -> (&str, Vec<(usize, &str)>) {
 }
 
 impl Clauses {
-    /// Every request of the run counts, over all of it.
+    /// Every request counts, over all of the time.
     pub fn are_of_the_whole(&self) -> bool {
-        let Self { over, after, act, route, samples, .. } = self;
-        let is_narrowed = over.is_some() || after.is_some() || route.is_some() || samples.is_some();
-        !is_narrowed && act.is_none()
+        let Self { over, after, route, samples, .. } = self;
+        over.is_none() && after.is_none() && route.is_none() && samples.is_none()
     }
 
     /// What counts are requests of the replay, and not those of another act.
     pub fn are_of_the_replay(&self) -> bool {
-        self.act.is_none_or(|act| act == ActName::Replay)
+        self.are_of(ActName::Replay)
+    }
+
+    /// What counts are requests of this act, or of any that replays all of the load.
+    pub fn are_of(&self, act: ActName) -> bool {
+        self.act.is_none_or(|named| named == act)
     }
 
     /// The column of `in act`; 1 where there is none.
@@ -167,25 +171,33 @@ impl Clauses {
         if matches!(bound.value(), Value::TimesBaseline(_)) {
             self.check_baseline(metric)?;
         }
-        self.check_act(metric)?;
+        self.check_act(metric, bound)?;
         self.check_abort(metric, bound)
     }
 
-    /// Refuses acts that send no load, or many loads.
-    fn check_act(&self, metric: MetricName) -> Result<(), ExpectationError> {
+    /// Refuses acts that send no load, and what a multiple of a load changes.
+    fn check_act(&self, metric: MetricName, bound: Bound) -> Result<(), ExpectationError> {
+        let is_fixed = metric.is_rate() && matches!(bound.value(), Value::Absolute(_));
         if metric == MetricName::Warmup && self.samples.is_some() {
             let hint = "leave this out: the act `cold` says itself when there are too few";
             return Err(mistake(self.columns.samples, "`warmup` has no samples", hint));
         }
         match self.act {
-            Some(ActName::Replay) if metric == MetricName::Warmup => {
+            Some(ActName::Replay | ActName::Capacity) if metric == MetricName::Warmup => {
                 let hint = "write `in act cold`, or nothing";
                 Err(mistake(self.columns.act, "`warmup` is what the act `cold` measures", hint))
             }
-            None | Some(ActName::Cold | ActName::Replay) => Ok(()),
+            Some(ActName::Capacity) if is_fixed => {
+                let name = metric.name();
+                let message = format!("a multiple of the load has a multiple of this `{name}`");
+                let hint = "write it beside the plan, such as `throughput within 5% of recorded`";
+                Err(mistake(self.columns.act, &message, hint))
+            }
+            None | Some(ActName::Cold | ActName::Replay | ActName::Capacity) => Ok(()),
             Some(act) => {
-                let message = format!("the act `{}` does not measure one load", act.name());
-                let hint = "the acts `cold` and `replay` do; figures of probes are there of all";
+                let message = format!("the act `{}` does not measure a load", act.name());
+                let hint = "the acts `cold`, `replay` and `capacity` do; figures of probes are \
+                            there of all";
                 Err(mistake(self.columns.act, &message, hint))
             }
         }

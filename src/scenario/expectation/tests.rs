@@ -57,6 +57,7 @@ fn a_mistake_is_pointed_at() {
         ("latency p0 < 5ms", 9, "unknown statistic"),
         ("latency p101 < 5ms", 9, "unknown statistic"),
         ("latency pNaN < 5ms", 9, "unknown statistic"),
+        ("latency p1e1 < 5ms", 9, "unknown statistic `p1e1`"),
         ("latency p99 max < 5ms", 13, "one word too many"),
         ("errors p99 < 1%", 8, "single number"),
         ("latency p99 == 5ms", 13, "`==` is not an operator"),
@@ -73,12 +74,13 @@ fn a_mistake_is_pointed_at() {
         ("errors < 0.1% over after", 20, "there is no time"),
         ("errors < 0.1% over 30", 20, "has no unit"),
         ("errors < 0.1% over 1ms", 20, "out of range"),
+        ("errors < 0.1% over 25h", 20, "25h is out of range"),
         ("errors < 0.1% over 30s over 5s", 24, "for the second time"),
         ("errors < 0.1% over 30s 40s", 24, "`40s` is no clause"),
         ("errors < 0.1% in cold", 18, "`in` is followed by `act`"),
         ("errors < 0.1% in act", 21, "there is no act"),
         ("errors < 0.1% in act clod", 22, "unknown act `clod`"),
-        ("errors < 0.1% over 5s in act canary", 23, "`canary` does not measure one load"),
+        ("errors < 0.1% over 5s in act canary", 23, "`canary` does not measure a load"),
         ("errors < 0.1% in act cold in act cold", 27, "for the second time"),
         ("errors < 0.1% abort in act cold", 15, "it is always the replay"),
         ("errors < baseline in act cold", 19, "tells of its replay only"),
@@ -101,6 +103,7 @@ fn a_mistake_is_pointed_at() {
         ("errors < 1% over 30s for route /a", 13, "for the whole run"),
         ("latency p99 < recorded over 30s", 24, "for the whole run only"),
         ("latency p99 < baseline over 30s", 24, "of its whole run only"),
+        ("latency p99 < baseline after 30s", 24, "of its whole run only"),
         ("errors < baseline for route /a", 19, "not kept by route"),
         ("status-changes < baseline", 1, "does not tell its `status-changes`"),
         ("latency p99 < 0x baseline", 15, "no multiple of what the baseline"),
@@ -123,6 +126,9 @@ fn a_mistake_is_pointed_at() {
         ("warmup < 2x baseline", 1, "does not tell its `warmup`"),
         ("warmup p99 < 1m", 8, "without a statistic"),
         ("warmup < 10", 10, "has no unit"),
+        ("warmup < 1m in act capacity", 13, "what the act `cold` measures"),
+        ("rate > 5/s in act capacity", 12, "a multiple of this `rate`"),
+        ("errors < baseline in act capacity", 19, "tells of its replay only"),
         ("warmup < 1m in act replay", 13, "what the act `cold` measures"),
         ("warmup < 1m for route /a", 13, "not kept by route"),
         ("warmup < 1m with >= 5 samples", 13, "has no samples"),
@@ -179,6 +185,10 @@ fn it_is_held_against_the_recording_and_from_both_sides() {
     };
     assert!((rate - 1.5).abs() < 1e-12);
     assert_eq!(Expectation::parse("rate within 5% of recorded").unwrap().compared(), None);
+    // Rates are recorded by the second, and a baseline has the latency of routes.
+    for text in ["rate within 5% of recorded over 30s", "latency p99 < baseline for route /a"] {
+        assert!(Expectation::parse(text).is_ok(), "{text}");
+    }
 }
 
 #[test]
@@ -216,9 +226,37 @@ fn a_warm_up_is_always_that_of_the_act_cold() {
 /// Only the load of the replay bounds how late the replay may be.
 #[test]
 fn a_bound_of_another_act_is_none_of_the_replay() {
-    let bound = |text: &str| tightest_latency(&[Expectation::parse(text).unwrap()]);
+    let of = |text: &str, act| tightest_latency(&[Expectation::parse(text).unwrap()], act);
+    let bound = |text: &str| of(text, ActName::Replay);
     assert_eq!(bound("latency p99 < 250ms in act cold"), None);
     assert_eq!(bound("latency p99 < 250ms in act replay"), bound("latency p99 < 250ms"));
+    assert_eq!(bound("latency p99 < 250ms in act capacity"), None);
+    for text in ["latency p99 < 250ms", "latency p99 < 250ms in act capacity"] {
+        assert_eq!(of(text, ActName::Capacity), Some(250e6), "{text}");
+    }
+    assert_eq!(of("latency p99 < 250ms in act replay", ActName::Capacity), None);
+}
+
+/// What a trial of a multiple is held against: not the rate of the recorded load, which any other
+/// multiple breaks, and figures of probes only where they are asked for.
+#[test]
+fn trials_are_held_against_what_any_multiple_can_hold() {
+    for (text, expected) in [
+        ("latency p99 < 250ms", true),
+        ("errors < 1% in act capacity", true),
+        ("rate within 5% of recorded", true),
+        ("rate within 5% of 500/s", false),
+        ("throughput > 400/s over 5s", false),
+        ("errors < 1% in act replay", false),
+        ("errors < 1% in act cold", false),
+        ("errors < 2x baseline", false),
+        ("warmup < 10m", false),
+        ("redis.connected_clients < 900", false),
+        ("redis.connected_clients < 900 in act replay", false),
+        ("redis.connected_clients < 900 in act capacity", true),
+    ] {
+        assert_eq!(Expectation::parse(text).unwrap().is_of_trials(), expected, "{text}");
+    }
 }
 
 #[test]

@@ -218,6 +218,35 @@ fn each_mistake_has_a_place_a_message_and_a_hint() {
 }
 
 #[test]
+fn limits_of_values_and_lists_are_held() {
+    let rules = vec!["errors > 1% over 1s"; MAX_RULES + 1].join("', '");
+    for (line, message) in [
+        ("limits: { connect_timeout: 900us }", "900us is out of range"),
+        ("limits: { response_timeout: 61m }", "61m is out of range"),
+        ("limits: { max_connections: 1_000_001 }", "out of range"),
+        ("stage: { service: 61m }", "61m is out of range"),
+        ("stage: { cache: { store_pool: 0 } }", "0 is out of range"),
+        ("stage: { cache: { store_pool: 1_000_001 } }", "out of range"),
+        ("stage: { cache: { warms_over: 900us } }", "900us is out of range"),
+        ("stage: { cache: { warms_over: 61m } }", "61m is out of range"),
+        ("stage: { block_per_byte: 1100ms }", "1100ms is out of range"),
+        ("stage: { stall: { at: 25h, length: 1s } }", "25h is out of range"),
+        ("stage: { capacity: 0/s }", "0 is out of range"),
+        ("name: \"a\\tb\"", "this is not a name"),
+        (&format!("name: {}", "n".repeat(101)), "this is not a name"),
+        ("baseline: ' '", "there is no file name"),
+        ("baseline: \"a\\0\"", "there is no file name"),
+        (&format!("abort: ['{rules}']"), &format!("more than {MAX_RULES} rules")),
+    ] {
+        let problem = problem(&format!("{BASE}{line}\n"));
+        assert!(problem.message.contains(message), "{line}\n{problem}");
+        assert!(problem.line == 3 && !problem.hint.is_empty(), "{line}\n{problem}");
+    }
+    let long = format!("{BASE}#{}", "x".repeat(MAX_FILE));
+    assert!(problem(&long).message.contains("larger than 1 MiB"));
+}
+
+#[test]
 fn targets_that_cannot_be_used_are_explained() {
     for (url, message, hint) in [
         ("https://h:8443/base", "a target has no path", "keep their recorded paths"),

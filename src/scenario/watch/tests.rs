@@ -30,10 +30,38 @@ fn mistakes_have_a_place_and_a_hint() {
         ("a: { url: redis://h, limit: 3 }", "`limit` belongs to `command`"),
         ("a: { colour: red }", "unknown key `colour`"),
         ("a b: redis://h", "is not a name for a probe"),
+        ("'': redis://h", "is not a name for a probe"),
+        (&format!("{}: redis://h", "n".repeat(41)), "is not a name for a probe"),
+        ("a: { command: x, every: 99ms }", "99ms is out of range"),
+        ("a: { command: x, every: 61m }", "61m is out of range"),
+        ("a: { command: x, limit: 0 }", "0 is out of range"),
+        ("a: { command: x, limit: 2000000000000000000 }", "is out of range"),
+        ("a: { command: ' ' }", "this is empty"),
+        ("a: { log_command: '' }", "this is empty"),
+        ("a: { log: /a, matching: ' ' }", "this is empty"),
+        ("a: { host: \"a\\0\" }", "this holds a zero byte"),
+        ("a: { prometheus: 'http://h/a b' }", "spaces or control characters"),
+        ("a: { prometheus: 'http://h/m', series: [''] }", "is not the name of a series"),
+        (
+            &format!("a: {{ prometheus: 'http://h/m', series: [{}] }}", "s".repeat(201)),
+            "is not the name of a series",
+        ),
+        (
+            &format!("a: {{ prometheus: 'http://h/m', series: [{}] }}", "up, ".repeat(65)),
+            "more than 64 series",
+        ),
     ] {
         let error = from_text(&format!("{BASE}  {line}\n"), "s.yaml").unwrap_err().to_string();
         assert!(error.contains(message), "{line}: {error}");
+        assert!(error.contains("s.yaml:4:"), "{line}: {error}");
     }
+    let many = |count: usize| {
+        let probes: Vec<_> = (0..count).map(|n| format!("  p{n}: redis://h\n")).collect();
+        from_text(&format!("{BASE}{}", probes.concat()), "s.yaml")
+            .map(|scenario| scenario.watch.len())
+    };
+    assert_eq!(many(MAX_WATCHES).unwrap(), MAX_WATCHES);
+    assert!(many(MAX_WATCHES + 1).unwrap_err().to_string().contains("more than 50 probes"));
 }
 
 #[test]
@@ -41,7 +69,8 @@ fn pages_logs_and_machines_are_watched_as_they_are_written() {
     let text = format!(
         "{BASE}  a: {{ prometheus: 'http://127.0.0.1:9100/metrics', series: [up, a:b] }}\n  \
          b: {{ log: /var/log/app.log, matching: ' ERROR' }}\n  \
-         c: {{ log_command: 'ssh a journalctl -f' }}\n  d: {{ host: '' }}\n"
+         c: {{ log_command: 'ssh a journalctl -f' }}\n  d: {{ host: ' ssh a ' }}\n  \
+         e: {{ url: 'redis://127.0.0.1:1', every: 1h }}\n"
     );
     let watch = from_text(&text, "s.yaml").unwrap().watch;
     assert!(matches!(&watch[0].what, Watched::Prometheus { series, .. } if series.len() == 2));
@@ -49,5 +78,7 @@ fn pages_logs_and_machines_are_watched_as_they_are_written() {
     assert!(watch[1].what == Watched::Log { source, matching: Some(" ERROR".to_owned()) });
     let source = LogSource::Command("ssh a journalctl -f".to_owned());
     assert!(watch[2].what == Watched::Log { source, matching: None });
-    assert!(watch[3].what == Watched::Host(String::new()));
+    assert!(watch[3].what == Watched::Host("ssh a".to_owned()));
+    assert!(matches!(&watch[4].what, Watched::Server(endpoint) if endpoint.port == 1));
+    assert_eq!(watch[4].every, Duration::from_hours(1));
 }

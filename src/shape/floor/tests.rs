@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::bytes::spread;
 
 /// Requests in windows of 10 ms: a hundred a second, one second of ten with a tenth less.
 fn profile(windows: usize) -> Profile {
@@ -35,6 +36,25 @@ fn the_floor_of_dispersion_knows_what_the_trend_takes_out() {
     let [.., second, ten] = Floors::of(&reference, &reference).dispersion;
     assert!((ten / (2.0 / 60.0_f64.sqrt()) - 1.394).abs() < 1e-3, "{ten}");
     assert!((second / (2.0 / 600.0_f64.sqrt()) - 1.0).abs() < 0.05, "{second}");
+}
+
+/// A bunch of forty now and then is what its bursts are made of: as many as there are bunches tell
+/// of them, not as many as there are windows.
+#[test]
+fn few_windows_with_most_of_a_sparse_load_tell_little_of_its_bursts() {
+    let floor = |bunch: u64| {
+        let seconds = (1..=7_200).map(|second| match spread(second) % 100 {
+            0 => bunch,
+            drawn => u64::from(drawn < 30),
+        });
+        let seconds: Vec<u64> = seconds.collect();
+        let profile = Profile::of_seconds(&seconds, [("GET /".into(), 1)].into());
+        let [.., ten] = Floors::of(&profile, &profile).dispersion;
+        ten / (2.0 / 720.0_f64.sqrt() * dependence_of_residuals(10.0))
+    };
+    let (single, bunches) = (floor(1), floor(40));
+    assert!((BURSTS_TAIL..BURSTS_TAIL * 1.4).contains(&single), "{single}");
+    assert!(bunches > single * 1.5, "{bunches} and {single}");
 }
 
 #[test]

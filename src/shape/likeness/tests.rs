@@ -1,6 +1,7 @@
 //! Every fault of the detection matrix, and what is no fault, as loads that are set side by side.
 
 mod known;
+mod laws;
 mod sparse;
 mod told;
 
@@ -15,13 +16,11 @@ use crate::bytes::spread;
 use crate::recording::file::sights::Sight;
 use crate::recording::file::sights::names::Names;
 use crate::shape::detection::{SECONDS, sessions};
+use crate::shape::likeness::tests::laws::Request;
 use crate::shape::profile::fold::Profiler;
 use crate::shape::tolerance::{CI, STANDARD};
 use crate::stats::counts::as_f64;
 use crate::stats::histograms::nanoseconds;
-
-/// A request: its moment in seconds, its session, what it asks for.
-type Request = (f64, u64, u64);
 
 /// The law of the detection matrix, each request for one of 300 resources.
 fn law(seed: u64) -> Vec<Request> {

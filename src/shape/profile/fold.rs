@@ -12,6 +12,7 @@ use crate::recording::file::sights::names::Names;
 use crate::shape::keys::Keys;
 use crate::shape::profile::minutes::{MAX_MINUTES, MINUTE_NS, Minutes};
 use crate::shape::profile::routes::Routes;
+use crate::shape::profile::stretches::Stretches;
 use crate::shape::profile::{Largest, MAX_WINDOWS, Moments, Profile};
 use crate::shape::{Shape, WINDOW_NS, bump};
 use crate::stats::counts::as_f64;
@@ -76,6 +77,7 @@ impl Default for Profiler {
             mix,
             length: Duration::ZERO,
             gaps: times(),
+            stretches: Stretches::default(),
             response_bytes: sizes(),
             bytes: [0; 2],
             route_bytes,
@@ -256,6 +258,7 @@ fn half_of(session: u64) -> usize {
 impl Profile {
     fn add_gap(&mut self, gap_ns: u64) {
         record_time(&mut self.gaps, gap_ns);
+        self.stretches.add(gap_ns);
         let moments = &mut self.gap_moments;
         moments.count += 1;
         moments.sum += gap_ns;

@@ -5,6 +5,7 @@
 use crate::shape::bump;
 use crate::shape::profile::moved;
 use crate::stats::counts::{as_f64, coarsen};
+use crate::stats::dispersion::straight_dispersion;
 
 /// Minutes that are told apart: sixty days of a log, in 350 kB a series. What comes later is left
 /// out.
@@ -15,6 +16,12 @@ pub(super) const MINUTE_NS: u64 = 60_000_000_000;
 
 /// Windows of 10 ms in a minute.
 const PER_MINUTE: i64 = 6_000;
+
+/// Windows, in minutes, in which chance is looked for that all sessions have in common.
+const COMMON: [usize; 3] = [1, 10, 30];
+
+/// Fewest windows from which it is told.
+const LEAST_COMMON: usize = 30;
 
 /// Something counted by minute, of sessions with an even and with an odd hash.
 #[derive(Clone, Debug, Default)]
@@ -69,6 +76,32 @@ impl Minutes {
         let sum: f64 = both().map(|(even, odd)| even + odd).sum();
         let squares: f64 = both().map(|(even, odd)| (even - odd).powi(2)).sum();
         (sum > 0.0).then(|| squares / sum)
+    }
+
+    /// How much counts vary by chance that all sessions have in common, such as a site that is busy
+    /// now and then for some seconds or minutes: halves of the sessions do not show it, since they
+    /// are busy together. 0 where sessions alone explain what there is.
+    ///
+    /// It is what windows of one, ten and thirty minutes vary by beside a straight line through
+    /// their neighbours. What is slower than that is the curve.
+    pub fn common_dispersion(&self) -> f64 {
+        let mut common = 0.0;
+        for minutes in COMMON {
+            let mut counts = self.counts(minutes);
+            // The last one need not be whole.
+            counts.pop();
+            let known = straight_dispersion(&counts).filter(|_| counts.len() >= LEAST_COMMON);
+            let (Some(all), Some(own)) = (known, self.dispersion(minutes)) else { continue };
+            // Of so many windows, it is known with an error of `√(35/9/n)`.
+            let error = (35.0 / 9.0 / as_f64(counts.len() as u64)).sqrt();
+            let is_more = all > own.max(1.0) * (1.0 + 2.0 * error);
+            // Wider windows are fewer, and known worse: they count where they clearly have more,
+            // and what is taken is what chance may be by one error.
+            if is_more && all > common {
+                common = all * (1.0 + error);
+            }
+        }
+        common
     }
 
     /// The WAPE of two independent loads with this curve: that of the halves, each of which has
@@ -134,5 +167,40 @@ mod tests {
         minutes.shift(-PER_MINUTE * 31);
         assert_eq!(minutes.counts(60)[0], 2);
         assert_eq!(Minutes::of_windows(&vec![1; 6_001]).counts(1), [6_000, 1]);
+    }
+
+    /// Ten hours, in each minute of which there are so many sessions of so many requests each.
+    fn hours(sessions: impl Fn(u64) -> u64, requests: u64) -> Minutes {
+        let mut minutes = Minutes::default();
+        for minute in 0..600 {
+            for session in 0..sessions(minute) {
+                let half = spread(spread(minute) + session + 1) >> 60 & 1;
+                for _ in 0..requests {
+                    minutes.add(minute * MINUTE_NS, usize::from(half == 1));
+                }
+            }
+        }
+        minutes
+    }
+
+    #[test]
+    fn what_all_do_together_is_told_from_sessions_and_from_the_curve() {
+        // Each of sixteen clients is there by a chance of a quarter.
+        let alone = |minute: u64| {
+            let clients = minute * 16..minute * 16 + 16;
+            clients.filter(|client| spread(client + 1).is_multiple_of(4)).count() as u64
+        };
+        for requests in [1, 5] {
+            let common = hours(alone, requests).common_dispersion();
+            assert!(common <= 0.0, "{common} of sessions with {requests}");
+        }
+        let rising = hours(|minute| minute / 6, 1).common_dispersion();
+        assert!(rising <= 0.0, "{rising}");
+        // All are busy for four minutes now and then: some 400 requests in ten minutes, or 10.
+        let busy = |minute: u64| if spread(minute / 4).is_multiple_of(4) { 40 } else { 1 };
+        let busy = hours(busy, 1).common_dispersion();
+        assert!((50.0..200.0).contains(&busy), "{busy}");
+        // Of less than half an hour, nothing is known.
+        assert!(Minutes::of_windows(&vec![1; 6_000 * 30]).common_dispersion() <= 0.0);
     }
 }

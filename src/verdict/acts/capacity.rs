@@ -5,6 +5,7 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::act::capacity::search::telling;
 use crate::act::capacity::seen::{Capacity, Ended, Moved, Outcome as TrialOutcome, Trial};
 use crate::probe::record::SeriesKind;
 use crate::units::{format_counted, format_duration, format_rate, trim_zeros};
@@ -73,6 +74,17 @@ fn title(seen: &Capacity, ended: Ended) -> String {
             let below = below.unwrap_or_default();
             format!("at least {load}{below}, not searched further: {by}")
         }
+        (Ended::Gone, failed) => {
+            let then = failed.map(|_| format!("; {then}")).unwrap_or_default();
+            let fatal = telling(&seen.trials, seen.ended).last().map(|fatal| {
+                let at = multiple(seen, fatal.load);
+                if fatal.is_mute() {
+                    return format!("at {at} × the target broke and did not come back");
+                }
+                format!("the target broke and did not come back: its last answers were at {at} ×")
+            });
+            format!("{load} was held; {}{then}", fatal.unwrap_or_default())
+        }
         (_, Some(failed)) => {
             let failed = multiple(seen, failed);
             format!("{load} or more, and less than {failed} ×: {}; {then}", ended_by(ended))
@@ -88,6 +100,7 @@ fn ended_by(ended: Ended) -> &'static str {
         Ended::Unjudged => "what is expected cannot be told of a trial",
         Ended::Time => "the time was over",
         Ended::Stopped => "the run was stopped",
+        Ended::Gone => "the target broke and did not come back",
         Ended::Found | Ended::Max | Ended::Lowest | Ended::Trials | Ended::Broken => {
             "the search broke off"
         }
@@ -95,7 +108,7 @@ fn ended_by(ended: Ended) -> &'static str {
 }
 
 /// A load as it is told: the multiple that its plans came to, to three digits.
-fn multiple(seen: &Capacity, load: f64) -> String {
+pub fn multiple(seen: &Capacity, load: f64) -> String {
     let multiple = seen.multiple_at(load);
     let decimals = if multiple < 1.0 { 3 } else { 2 };
     short(multiple, decimals)
@@ -111,7 +124,11 @@ fn nothing_held(seen: &Capacity, ended: Ended) -> String {
         (Ended::Generator, _) => "no load was produced: the generator ended first".to_owned(),
         (Ended::Unjudged, None) => format!("no load could be judged: {}", ended_by(ended)),
         (Ended::Lowest, Some(failed)) => {
-            format!("not even {} × {peak} is held", multiple(seen, failed))
+            let failed = multiple(seen, failed);
+            if seen.trials.iter().any(|trial| trial.answered > 0 || !trial.is_mute()) {
+                return format!("not even {failed} × {peak} is held");
+            }
+            format!("the target answered nothing, not even at {failed} × {peak}")
         }
         (_, Some(failed)) => {
             let failed = multiple(seen, failed);
@@ -184,6 +201,7 @@ fn evidence(seen: &Capacity) -> Vec<String> {
     if let Some(knee) = seen.knee() {
         told.push(format!("latency (p99) bends upwards from {} × on", short(knee, 2)));
     }
+    told.extend(lost(seen));
     told.push(law(seen));
     if seen.noisy > 0 {
         let noisy = format_counted(seen.noisy, "load", "loads");
@@ -200,8 +218,7 @@ fn evidence(seen: &Capacity) -> Vec<String> {
 /// Why the lowest load that is not held is not.
 fn first_failure(seen: &Capacity) -> Option<String> {
     let failed = seen.failed?;
-    let is_it = |load: f64| load.total_cmp(&failed).is_eq();
-    let mut of = seen.trials.iter().filter(|trial| is_it(trial.load));
+    let mut of = seen.trials.iter().filter(|trial| trial.is_of(failed));
     let trial = of.find(|trial| trial.outcome == TrialOutcome::Failed)?;
     Some(format!("at {} × {}", multiple(seen, failed), trial.reason))
 }
@@ -212,9 +229,20 @@ fn unjudged(seen: &Capacity) -> Option<String> {
     seen.trials.iter().rev().find(is_it).map(|trial| trial.reason.clone())
 }
 
-/// Sessions are cloned whole: where few carry the load, its multiples are coarse.
+/// Loads whose p99 nobody waited for.
+fn lost(seen: &Capacity) -> Option<String> {
+    let curve = seen.curve();
+    let lost = curve.iter().filter(|point| point.at_least[1]).count() as u64;
+    (lost > 0).then(|| {
+        let loads = format_counted(lost, "load", "loads");
+        format!("at {loads} so many requests had no answer that no p99 is known (told with ≥)")
+    })
+}
+
+/// Sessions are cloned whole: where few carry the load, its multiples are coarse. Where the search
+/// did not go on to its end, they are apart for that.
 fn coarseness(seen: &Capacity) -> Option<String> {
-    let (held, failed) = (seen.held?, seen.failed?);
+    let (held, failed) = (seen.held?, seen.failed.filter(|_| seen.ended == Some(Ended::Found))?);
     let [below, above] = [held, failed].map(|load| seen.multiple_at(load));
     let share = above / below - 1.0;
     (share > 2.0 * seen.asked.resolution).then(|| {
@@ -278,6 +306,9 @@ fn advice(seen: &Capacity, ended: Ended, outcome: Outcome) -> String {
         (_, Ended::Unjudged) => "Set a longer `trial` of the act, so that it holds what the \
                                  expectation asks for, or a scenario of its own without it."
             .into(),
+        (_, Ended::Gone) => "Find out why the target did not come back: look at its processes and \
+                             logs from that trial on, and start it again before the next rehearsal."
+            .into(),
         (Outcome::Fail, _) => match cause(seen) {
             Some(moved) => {
                 format!("Look at {} of {} first, then rehearse again.", moved.metric, moved.probe)
@@ -287,9 +318,23 @@ fn advice(seen: &Capacity, ended: Ended, outcome: Outcome) -> String {
                 .into(),
         },
         (_, Ended::Time) => "Raise `within` of the act, or set a coarser `resolution`.".into(),
+        (_, Ended::Max) if is_short(seen) => "Raise `max` of the act a little above `at_least`: \
+                                              sessions are cloned whole, and what it came to is \
+                                              less."
+            .into(),
         (_, Ended::Max) => "Raise `max` of the act, or the limit that it names.".into(),
+        (_, Ended::Found) => {
+            "What is asked for (`at_least`) lies between what is held and what is \
+                              not: ask for less, or set a finer `resolution`."
+                .into()
+        }
         _ => "Rehearse again.".into(),
     }
+}
+
+/// The multiple that was asked for is held, but its plan came to less.
+fn is_short(seen: &Capacity) -> bool {
+    seen.held.is_some_and(|held| held >= seen.asked.at_least && seen.asked.max_by.is_none())
 }
 
 fn time(ns: u64) -> String {

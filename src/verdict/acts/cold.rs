@@ -40,6 +40,13 @@ pub fn warm_within(evidence: &Cold, limit: Duration) -> Finding {
     start(&Cold { bounds, forecast: None, ..evidence.clone() })
 }
 
+/// Whether that, and nothing else, is what the scenario asks of a cold start.
+pub fn asks_only(evidence: &Cold, limit: Duration) -> bool {
+    let Bounds { warmup_ns, slo_ns, .. } = evidence.bounds;
+    let stands = evidence.forecast.as_ref().and_then(|forecast| forecast.capacity);
+    warmup_ns == nanoseconds(limit) && slo_ns.is_none() && stands.is_none()
+}
+
 fn start(evidence: &Cold) -> Finding {
     let unknown = |title: String| {
         let mut unknown = finding(CHECK, Outcome::Unknown, title);

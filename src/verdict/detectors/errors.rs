@@ -27,7 +27,7 @@ const MAX_NAMED: usize = 8;
 /// Counts errors that production did not have, without those that a failed finding explains.
 pub fn detect(input: &DetectorInput, connection_limit: &Finding, body_limit: &Finding) -> Finding {
     let summary = input.summary;
-    let settled: u64 = summary.arrivals - unsent(input);
+    let settled: u64 = summary.arrivals - input.summary.unsent();
     if settled == 0 {
         return finding(CHECK, Outcome::Unknown, "no request was sent");
     }
@@ -97,11 +97,6 @@ fn lost(summary: &Summary) -> Option<Finding> {
                     what stands before it."
         .into();
     Some(found)
-}
-
-fn unsent(input: &DetectorInput) -> u64 {
-    let fates = &input.summary.fates;
-    fates.iter().filter(|(name, _)| name.starts_with("unsent")).map(|(_, count)| count).sum()
 }
 
 fn evidence(classes: &[(ErrorClass, u64)]) -> Vec<String> {

@@ -10,15 +10,18 @@ use crate::scenario::acts::ActName;
 use crate::scenario::expectation::{Expectation, MetricName};
 use crate::shape::Fault;
 use crate::stats::counts::as_index;
-use crate::verdict::acts::cold::warm_within;
+use crate::verdict::acts::capacity;
+use crate::verdict::acts::cold::{CHECK, asks_only, warm_within};
 use crate::verdict::expectations::figures;
-use crate::verdict::{CheckedExpectation, Outcome};
+use crate::verdict::{CheckedExpectation, Finding, Outcome};
 
 /// What there is besides the load of the replay.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Around<'a> {
     /// The drills that were performed.
     pub acts: &'a [Performed],
+    /// What was found of them.
+    pub drills: &'a [Finding],
     /// What the probes saw.
     pub probes: &'a [Record],
     /// From when to when the load of the replay was sent, ns since the start of the rehearsal;
@@ -30,7 +33,9 @@ impl<'a> Around<'a> {
     /// Checks an expectation that is not about the load of the replay; `None` for those that are.
     /// What was not performed, and what was not seen, is `Unknown`.
     pub fn check(&self, expectation: &Expectation) -> Option<CheckedExpectation> {
-        let (outcome, actual) = if expectation.metric == MetricName::Probe {
+        let (outcome, actual) = if expectation.clauses.act == Some(ActName::Capacity) {
+            of_trials(expectation, self).unwrap_or_else(|why| (Outcome::Unknown, why))
+        } else if expectation.metric == MetricName::Probe {
             figures::checked(expectation, self)
         } else if expectation.clauses.are_of_the_replay() {
             return None;
@@ -55,11 +60,31 @@ impl<'a> Around<'a> {
     }
 }
 
+/// What the trials of the act `capacity` were held against: each by itself, so that what holds is
+/// what held at the highest load that is held.
+fn of_trials(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, String), String> {
+    let Evidence::Capacity(seen) = &around.performed(ActName::Capacity)?.evidence else {
+        return Err("the act `capacity` says nothing".to_owned());
+    };
+    let found = capacity::judge(seen);
+    let held = seen.held.filter(|_| found.outcome == Outcome::Pass);
+    let Some(held) = held else {
+        return Err(format!("held against each trial of the act `capacity`: {}", found.title));
+    };
+    let mut trials = seen.trials.iter().rev().filter(|trial| trial.is_of(held));
+    let checked = trials.find_map(|trial| {
+        let it = trial.expectations.iter().find(|checked| checked.text == expectation.text)?;
+        (it.holds == Some(true)).then_some(it)
+    });
+    let Checked { actual, .. } = checked.ok_or("no trial was held against it")?;
+    Ok((Outcome::Pass, format!("{actual}, at {} ×", capacity::multiple(seen, held))))
+}
+
 /// What the act itself has held its load against.
 fn of_act(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, String), String> {
     let act = expectation.clauses.act.unwrap_or(ActName::Replay);
     let Evidence::Cold(cold) = &around.performed(act)?.evidence else {
-        return Err(format!("the act `{}` does not measure one load", act.name()));
+        return Err(format!("the act `{}` does not measure a load", act.name()));
     };
     let Cold { untried, comparison, expectations, .. } = &**cold;
     if let Some(untried) = untried {
@@ -67,8 +92,20 @@ fn of_act(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, St
     }
     if expectation.metric == MetricName::Warmup {
         let (_, limit) = expectation.compared().ok_or("it is held against no time")?;
-        let found = warm_within(cold, Duration::from_nanos(as_index(limit) as u64));
-        return Ok((found.outcome, found.title));
+        let limit = Duration::from_nanos(as_index(limit) as u64);
+        // Where the act has asked the same, and nothing else, it is judged and told there.
+        let told = around.drills.iter().find(|found| found.check == CHECK);
+        let found = told.filter(|_| asks_only(cold, limit));
+        return Ok(match found {
+            Some(Finding { outcome: Outcome::Unknown, title, .. }) => {
+                (Outcome::Unknown, title.clone())
+            }
+            Some(found) => (found.outcome, format!("as the finding `{CHECK}` says")),
+            None => {
+                let found = warm_within(cold, limit);
+                (found.outcome, found.title)
+            }
+        });
     }
     let shape = comparison.as_ref().map(|comparison| &comparison.cold_shape);
     if let Some(shape) = shape.filter(|shape| shape.fault.is_some_and(|it| it != Fault::Target)) {
@@ -87,8 +124,10 @@ fn of_act(expectation: &Expectation, around: &Around<'_>) -> Result<(Outcome, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::act::capacity::seen::{Asked, Capacity, Ended, Outcome as TrialOutcome, Trial};
     use crate::act::cold::compare::{Comparison, Produced};
     use crate::act::cold::warming::tests::simulated;
+    use crate::verdict::finding;
 
     fn cold(change: impl FnOnce(&mut Cold)) -> Performed {
         let checked = |text: &str, holds: Option<bool>| Checked {
@@ -147,6 +186,76 @@ mod tests {
         }
         let (found, why) = outcome("warmup < 2m", &[]).unwrap();
         assert_eq!((found, why.as_str()), (Outcome::Unknown, "the act `cold` was not performed"));
+    }
+
+    /// Where the act asks the same and nothing else, its finding is the judgement.
+    #[test]
+    fn a_warm_up_that_the_act_judges_is_judged_and_told_once() {
+        let told = |limit_s: u64, slo_ns, outcome| {
+            let acts = [cold(|cold| {
+                cold.comparison = Some(simulated(1, 300, 4.0, 10.0));
+                cold.bounds.warmup_ns = limit_s * 1_000_000_000;
+                cold.bounds.slo_ns = slo_ns;
+            })];
+            let drills = [finding(CHECK, outcome, "a finding of the act")];
+            let around = Around { acts: &acts, drills: &drills, ..Around::default() };
+            let line = Expectation::parse("warmup < 2m").unwrap();
+            let checked = around.check(&line).unwrap();
+            (checked.outcome, checked.actual)
+        };
+        let as_told = (Outcome::Pass, "as the finding `cold-start` says".to_owned());
+        assert_eq!(told(120, None, Outcome::Pass), as_told);
+        assert_eq!(told(120, None, Outcome::Fail), (Outcome::Fail, as_told.1));
+        let unknown = (Outcome::Unknown, "a finding of the act".to_owned());
+        assert_eq!(told(120, None, Outcome::Unknown), unknown);
+        // The twins ask the act something else, or more.
+        for (limit, slo_ns) in [(60, None), (120, Some(1))] {
+            let (outcome, actual) = told(limit, slo_ns, Outcome::Fail);
+            assert_eq!(outcome, Outcome::Pass, "{actual}");
+            assert!(actual.starts_with("a cold start is as fast"), "{actual}");
+        }
+    }
+
+    /// What is expected of trials holds where the multiple does, and is told of the highest.
+    #[test]
+    fn trials_tell_what_they_were_held_against() {
+        let line = "latency p99 < 250ms in act capacity";
+        let searched = |at_least: f64, text: &str| {
+            let trial = |load: f64, holds: bool| Trial {
+                load,
+                planned: load,
+                outcome: if holds { TrialOutcome::Held } else { TrialOutcome::Failed },
+                expectations: vec![Checked {
+                    text: text.to_owned(),
+                    holds: Some(holds),
+                    actual: if holds { "90 ms".to_owned() } else { "3 s".to_owned() },
+                }],
+                ..Trial::default()
+            };
+            let seen = Capacity {
+                asked: Asked { at_least, ..Asked::default() },
+                trials: vec![trial(2.4, true), trial(2.45, false)],
+                ended: Some(Ended::Found),
+                held: Some(2.4),
+                failed: Some(2.45),
+                is_confirmed: true,
+                ..Capacity::default()
+            };
+            let evidence = Evidence::Capacity(Box::new(seen));
+            [Performed { act: ActName::Capacity, started_ns: 0, ended_ns: 9, evidence }]
+        };
+        for at in [line, "redis.clients < 9 in act capacity"] {
+            let found = outcome(at, &searched(1.0, at)).unwrap();
+            assert_eq!(found, (Outcome::Pass, "90 ms, at 2.4 ×".to_owned()));
+        }
+        let (found, actual) = outcome(line, &searched(3.0, line)).unwrap();
+        assert_eq!(found, Outcome::Unknown, "that the multiple is too low is the finding's to say");
+        assert!(actual.starts_with("held against each trial of the act `capacity`: "), "{actual}");
+        let (found, actual) = outcome(line, &searched(1.0, "another")).unwrap();
+        assert_eq!((found, actual.as_str()), (Outcome::Unknown, "no trial was held against it"));
+        let (found, actual) = outcome(line, &[]).unwrap();
+        assert_eq!(found, Outcome::Unknown);
+        assert!(actual.contains("was not performed"), "{actual}");
     }
 
     #[test]

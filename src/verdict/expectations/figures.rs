@@ -187,7 +187,8 @@ mod tests {
     }
 
     fn outcome(line: &str, probes: &[Record]) -> (Outcome, String) {
-        let around = Around { probes, replayed: Some([10 * S, 50 * S]), acts: &[] };
+        let replayed = Some([10 * S, 50 * S]);
+        let around = Around { probes, replayed, ..Around::default() };
         checked(&Expectation::parse(line).unwrap(), &around)
     }
 

@@ -54,9 +54,11 @@ impl Driven {
     }
 
     /// Gives the page so many pixels, and waits until it has taken them.
+    /// So few are a telephone, which shows a page that does not say otherwise as a wide one.
     pub(super) fn resize(&mut self, width: u32, height: u32) {
-        let size =
-            json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        let size = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
         self.call("Emulation.setDeviceMetricsOverride", &size);
         let settled = "new Promise(done => requestAnimationFrame(() => \
                        requestAnimationFrame(() => done(true))))";

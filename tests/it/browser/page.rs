@@ -43,6 +43,9 @@ fn each_chart_of_a_full_run_is_drawn() {
         let told = page.ask(&format!("document.getElementById('{chart}').ariaLabel.length"));
         assert!(told.as_u64() > Some(40), "{chart} is told in words");
     }
+    let fits = "(() => { const chart = document.getElementById('chart-situation'); \
+                return chart.clientHeight >= chart._fullLayout.height; })()";
+    assert_eq!(page.ask(fits), true, "nothing is drawn over what stands below");
     // Load, latency, errors and connections, and a row for each of nine probes.
     let rows = page.ask("document.getElementById('chart-situation')._fullLayout._subplots.yaxis");
     assert_eq!(rows.as_array().map(Vec::len), Some(13), "{rows}");
@@ -76,9 +79,13 @@ fn routes_are_sorted_and_searched_by_keyboard() {
     assert_eq!(page.ask(shown), json!(["GET /", "POST /cart/*/items", "GET /catalogue/*"]));
     assert_eq!(page.ask(told), "3 of 3 rows, by requests, ascending");
     assert_eq!(page.ask("document.querySelectorAll('#routes thead th')[0].ariaSort"), "none");
+    page.ask("document.querySelectorAll('#routes th button')[0].focus()");
+    page.press("Enter");
+    assert_eq!(page.ask(sorted), "none", "one column at a time is the order");
     page.ask("document.querySelector('#routes input').focus()");
-    page.type_in("ITEMS post");
-    assert_eq!(page.ask(shown), json!(["POST /cart/*/items"]));
+    // All words, in any order and case: one of them alone would leave two rows.
+    page.type_in("CAT get");
+    assert_eq!(page.ask(shown), json!(["GET /catalogue/*"]));
     assert_eq!(page.ask(told), "1 of 3 rows");
     assert_eq!(page.ask("document.querySelector('#routes output').ariaLive"), "polite");
     assert_eq!(page.complaints(), Vec::<String>::new());
@@ -171,6 +178,14 @@ fn foreign_names_do_nothing_in_a_browser() {
     assert_eq!(page.ask("document.querySelectorAll('svg a').length"), 0, "no name is a link");
 }
 
+/// Where an element ends below the top of the page; `null` where it is not shown.
+pub(super) fn ends(what: &str) -> String {
+    format!(
+        "(() => {{ const box = document.querySelector('{what}').getBoundingClientRect(); \
+         return box.height > 0 ? box.bottom : null; }})()"
+    )
+}
+
 /// Go or no-go, the first reason, the evidence and the advice lie within the first 900 pixels.
 #[test]
 fn the_first_screen_says_why_and_what_to_do() {
@@ -184,10 +199,16 @@ fn the_first_screen_says_why_and_what_to_do() {
         ("unanswered", unanswered(), "the recording has no latencies"),
     ] {
         let mut page = Driven::open(&html::render(&report).unwrap());
-        for what in [".verdict .word", ".verdict h1", "#why h3", "#why li:last-child", "#next"] {
-            let bottom = format!("document.querySelector('{what}').getBoundingClientRect().bottom");
-            let bottom = page.ask(&bottom);
-            assert!(bottom.as_f64() <= Some(900.0), "{name}: {what} ends at {bottom}");
+        for what in [
+            ".verdict .word",
+            ".verdict .go",
+            ".verdict h1",
+            "#why h3",
+            "#why li:last-child",
+            "#next",
+        ] {
+            let ends = page.ask(&ends(what));
+            assert!(ends.as_f64().is_some_and(|at| at <= 900.0), "{name}: {what} ends at {ends}");
         }
         let why = page.ask("document.getElementById('why').textContent");
         assert!(why.as_str().unwrap().contains(evidence), "{name}: {why}");

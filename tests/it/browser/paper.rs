@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::browser::driven::Driven;
 use crate::browser::has_browser;
+use crate::browser::page::ends;
 use crate::report::hostile;
 use crate::report_sample::full::full;
 use crate::report_sample::{failing, passing, with_routes};
@@ -48,7 +49,7 @@ fn paper_shows_all_of_the_page() {
         page.resize(PAPER, 1_000);
         assert_eq!(page.ask(TOO_WIDE), json!([]), "{name}");
         let wide = page.ask("document.documentElement.scrollWidth");
-        assert!(wide.as_u64() <= Some(PAPER.into()), "{name}: {wide}");
+        assert!(wide.as_u64().is_some_and(|wide| wide <= PAPER.into()), "{name}: {wide}");
         let ink = "getComputedStyle(document.querySelector('#chart-rate .xtick text')).fill";
         assert_eq!(page.ask(ink), "rgb(27, 31, 36)", "{name}: dark letters, whatever the screen");
         page.show("screen", "light");
@@ -65,14 +66,32 @@ fn a_narrow_screen_needs_no_scrolling_aside() {
     if !has_browser() {
         return;
     }
-    for (name, report) in [("failing", failing()), ("full", full()), ("hostile", hostile())] {
+    for (name, report) in
+        [("failing", failing()), ("full", full()), ("hostile", hostile()), ("unbroken", unbroken())]
+    {
         let mut page = Driven::open_at(&html::render(&report).unwrap(), 400, 800);
         let wide = page.ask("document.documentElement.scrollWidth");
-        assert!(wide.as_u64() <= Some(400), "{name}: {wide}");
-        let bottom =
-            page.ask("document.querySelector('.verdict .go').getBoundingClientRect().bottom");
-        assert!(bottom.as_f64() < Some(800.0), "{name}: {bottom}");
+        assert!(wide.as_u64().is_some_and(|wide| wide <= 400), "{name}: {wide}");
+        let ends = page.ask(&ends(".verdict .go"));
+        assert!(ends.as_f64().is_some_and(|at| at < 800.0), "{name}: {ends}");
     }
+}
+
+/// A run whose words are longer than a line: paths, tokens and digests have no blank to break at.
+fn unbroken() -> Report {
+    let mut report = failing();
+    let word = || "x".repeat(300);
+    (report.headline, report.scenario, report.target) = (word(), word(), word());
+    let finding = &mut report.findings[0];
+    (finding.title, finding.advice) = (word(), word());
+    finding.evidence = vec![word()];
+    report.expectations[0].text = word();
+    report.expectations[0].actual = word();
+    report.advice = vec![word()];
+    report.facts.warnings = vec![word()];
+    report.labels = [(word(), word())].into();
+    report.routes[0].route = word();
+    report
 }
 
 fn searched() -> Report {

@@ -1,7 +1,7 @@
 //! A release that is slower on one route, the capacity that was found, and what two runs tell
 //! alone.
 
-use peakhour::act::capacity::seen::{Asked, Capacity};
+use peakhour::act::capacity::seen::{Asked, Capacity, Ended, Outcome as TrialOutcome, Trial};
 use peakhour::act::{Evidence, Performed};
 use peakhour::report::model::{OtherRoutes, Report, RouteRow, Within};
 use peakhour::scenario::acts::ActName;
@@ -82,8 +82,15 @@ fn a_route_that_is_slower_fails_and_its_twin_passes() {
 /// A run whose act `capacity` found a multiple; `None` where nothing was too much for the target.
 fn with_capacity(mut report: Report, held: f64, failed: Option<f64>) -> Report {
     let asked = Asked { max: 32.0, trials: 3, resolution: 0.025, ..Asked::default() };
-    let seen =
-        Capacity { asked, held: Some(held), failed, is_confirmed: true, ..Capacity::default() };
+    // What is twice as much ended a search that had no more time.
+    let is_near = failed.is_some_and(|failed| failed < 1.5 * held);
+    let ended = Some(if is_near { Ended::Found } else { Ended::Time });
+    // It was planned for a little less than it was asked for.
+    let trial = Trial { load: held, planned: 0.98 * held, ..Trial::default() };
+    let trials = vec![Trial { outcome: TrialOutcome::Held, ..trial }];
+    let held = Some(held);
+    let is_confirmed = true;
+    let seen = Capacity { asked, trials, ended, held, failed, is_confirmed, ..Capacity::default() };
     let evidence = Evidence::Capacity(Box::new(seen));
     report.acts.push(Performed { act: ActName::Capacity, started_ns: 0, ended_ns: 1, evidence });
     report
@@ -105,6 +112,7 @@ fn the_multiple_that_is_borne_is_compared_and_a_bound_of_it_is_not() {
     for (held, failed, code, told) in [
         (2.0, Some(2.05), 99, "capacity is worse by −50"),
         (4.0, Some(4.1), 0, "no regression shown"),
+        (4.0, Some(8.0), 98, "capacity: not in 3 of 3 new runs: the search ended before it had"),
         (32.0, None, 98, "capacity: not in 3 of 3 new runs: no load that was tried was too much"),
     ] {
         for number in 0..3 {

@@ -2,18 +2,22 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
+use peakhour::drive::stop::Stop;
 use peakhour::scenario::Limits;
 
 use super::server::{Client, healthy, start};
-use super::{LIMITS, due, fates, get, last, run};
+use super::{ALL_IS_OVER, LIMITS, await_that, fates, get, last, run, run_when};
+use crate::servers::free_port;
 use crate::support::peakhour;
 
 #[test]
 fn a_refused_port_is_refused() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let driven = run(address, LIMITS, vec![get(0, 0), get(0, 1)]);
     assert_eq!(fates(&driven), [("refused", 2)]);
     assert_eq!(driven.summary.errors, 2);
@@ -68,27 +72,41 @@ fn answer_all(mut stream: &TcpStream) {
 /// again once it is back. The requests that come meanwhile fail, and no others.
 #[test]
 fn a_target_that_restarts_costs_what_comes_meanwhile() {
-    let bind = |address: SocketAddr| TcpListener::bind(address).unwrap();
-    let listener = bind("127.0.0.1:0".parse().unwrap());
-    let address = listener.local_addr().unwrap();
-    let (gone, back) = (Duration::from_millis(300), Duration::from_millis(900));
+    const SERVES: u8 = 0;
+    const IS_GONE: u8 = 1;
+    const MAY_COME_BACK: u8 = 2;
+    const IS_BACK: u8 = 3;
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let listener = TcpListener::bind(address).unwrap();
+    let state = Arc::new(AtomicU8::new(SERVES));
+    let told = Arc::clone(&state);
     let target = thread::spawn(move || {
-        let accept = |listener: &TcpListener| {
-            let stream = listener.accept().unwrap().0;
-            stream.set_read_timeout(Some(gone)).unwrap();
-            answer_all(&stream);
-        };
-        accept(&listener);
-        drop(listener);
-        thread::park_timeout(back);
-        let listener = bind(address);
+        let mut stream = listener.accept().unwrap().0;
+        for _ in 0..2 {
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        }
+        drop((stream, listener));
+        told.store(IS_GONE, SeqCst);
+        await_that(|| told.load(SeqCst) == MAY_COME_BACK);
+        let listener = TcpListener::bind(address).unwrap();
+        told.store(IS_BACK, SeqCst);
         while let Ok((stream, _)) = listener.accept() {
             thread::spawn(move || answer_all(&stream));
         }
     });
-    let moments = [0, 100, 800, 900, 2_500, 2_600].map(Duration::from_millis);
-    let plan = moments.into_iter().zip(0..).map(|(at, seq)| due(at, get(0, seq))).collect();
-    let driven = run(address, LIMITS, plan);
+    let plan = (0..6).map(|seq| get(0, seq)).collect();
+    let driven = run_when(&Stop::new(), address, LIMITS, plan, |number, seen| match number {
+        0 | 1 | 3 | 5 => true,
+        2 => state.load(SeqCst) == IS_GONE && seen.connections_open == 0,
+        _ => {
+            let is_refused = seen.errors == 2;
+            if is_refused && state.load(SeqCst) == IS_GONE {
+                state.store(MAY_COME_BACK, SeqCst);
+            }
+            is_refused && state.load(SeqCst) == IS_BACK
+        }
+    });
     assert_eq!(fates(&driven), [("answered", 4), ("refused", 2)]);
     assert!(!target.is_finished());
 }
@@ -209,8 +227,8 @@ fn what_would_need_a_connection_too_many_is_not_sent() {
     assert_eq!((server.accepted(), driven.summary.errors), (2, 2));
     // Where each is answered, its place is free for the next.
     let server = healthy();
-    let apart = |n: u32| due(Duration::from_millis(30) * n, last(get(n.into(), 0)));
-    let driven = run(server.address, limits, (0..10).map(apart).collect());
+    let plan = (0..10).map(|n| last(get(n, 0))).collect();
+    let driven = run_when(&Stop::new(), server.address, limits, plan, ALL_IS_OVER);
     assert_eq!(fates(&driven), [("answered", 10)]);
 }
 

@@ -2,9 +2,9 @@
 
 mod peer;
 
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use peakhour::record::tls::of_clients;
 use peakhour::scenario::Limits;
 
 use super::server::{Client, start};
-use super::{LIMITS, due, fate, fates, get, last, request, run, run_until};
+use super::{ALL_IS_OVER, LIMITS, await_that, due, fate, fates, get, last};
+use super::{request, run, run_when};
 use crate::record_tls::authority;
-use crate::servers::pause;
+use crate::servers::{free_port, pause};
 use crate::support::peakhour;
 use peer::{Answers, frame, said, serve, serve_with};
 
@@ -60,9 +61,11 @@ fn a_target_that_allows_few_streams_is_asked_few_at_once() {
         count.fetch_sub(1, SeqCst);
         answers.answer(200, b"");
     });
-    // The first request is answered before the others are due, so that the limit is known.
-    let plan = (0..40).map(|n| due(Duration::from_millis(300 * n.min(1)), ask(0, 0)));
-    let driven = run(server.address, LIMITS, plan.collect());
+    // The first request is answered before the others come, so that the limit is known.
+    let plan = (0..40).map(|_| ask(0, 0)).collect();
+    let driven = run_when(&Stop::new(), server.address, LIMITS, plan, |number, seen| {
+        number == 0 || seen.answered > 0
+    });
     assert_eq!((fate(&driven, "answered"), driven.retried), (40, 0), "{:?}", fates(&driven));
     assert!((1..=3).contains(&most.load(SeqCst)), "{}", most.load(SeqCst));
     assert_eq!(server.accepted(), 1);
@@ -136,19 +139,27 @@ fn a_target_that_goes_away_is_asked_again_on_a_new_connection() {
 /// later goes elsewhere at once.
 #[test]
 fn streams_that_were_looked_at_are_answered_after_a_goaway() {
-    let server = start(|client| {
+    let has_gone = Arc::new(AtomicBool::new(false));
+    let (tells, is_asked) = (Arc::clone(&has_gone), AtomicBool::new(false));
+    let server = start(move |client| {
         said(client, &frame(4, 0, 0, b""));
         peer::read_headers(client);
         if client.number == 0 {
             said(client, &frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]));
+            // Time enough to hear of it.
+            (0..10).for_each(|_| pause());
+            tells.store(true, SeqCst);
             // Answered only when the other connection has had its request.
-            (0..30).for_each(|_| pause());
+            await_that(|| is_asked.load(SeqCst));
         }
+        is_asked.store(client.number > 0, SeqCst);
         said(client, &frame(1, 5, 1, &[0x88]));
         client.wait_for_close();
     });
-    let plan = vec![ask(0, 0), due(Duration::from_millis(200), ask(0, 1))];
-    let driven = run(server.address, LIMITS, plan);
+    let plan = vec![ask(0, 0), ask(0, 1)];
+    let driven = run_when(&Stop::new(), server.address, LIMITS, plan, |number, _| {
+        number == 0 || has_gone.load(SeqCst)
+    });
     assert_eq!((fates(&driven), driven.retried), (vec![("answered", 2)], 0));
     assert_eq!(server.accepted(), 2);
 }
@@ -183,7 +194,12 @@ fn each_way_to_fail_has_its_fate() {
             }
             client.wait_for_close();
         });
-        let limits = Limits { response_timeout: Duration::from_millis(400), ..LIMITS };
+        let patience = if expected == "timed out" {
+            Duration::from_millis(400)
+        } else {
+            LIMITS.response_timeout
+        };
+        let limits = Limits { response_timeout: patience, ..LIMITS };
         let driven = run(server.address, limits, vec![ask(0, 0)]);
         assert_eq!((fates(&driven), driven.retried), (vec![(expected, 1)], 0), "{answer:?}");
     }
@@ -220,7 +236,7 @@ fn whoever_does_not_speak_it_is_told_apart() {
         client.reset();
     });
     assert_eq!(fates(&run(reset.address, LIMITS, vec![ask(0, 0)])), [("reset", 1)]);
-    let refused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refused = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let driven = run(refused, LIMITS, (0..9).map(|seq| ask(0, seq)).collect());
     assert_eq!(fates(&driven), [("refused", 9)]);
 }
@@ -233,8 +249,8 @@ fn an_idle_connection_that_the_target_closed_is_opened_again() {
         peer::read_headers(client);
         said(client, &frame(1, 5, 1, &[0x88]));
     });
-    let plan = (0..3).map(|seq| due(Duration::from_millis(300) * seq, ask(0, seq))).collect();
-    let driven = run(server.address, LIMITS, plan);
+    let plan = (0..3).map(|seq| ask(0, seq)).collect();
+    let driven = run_when(&Stop::new(), server.address, LIMITS, plan, ALL_IS_OVER);
     assert_eq!((fates(&driven), server.accepted()), (vec![("answered", 3)], 3));
 }
 
@@ -255,7 +271,7 @@ fn a_target_that_speaks_nothing_else_is_reached_and_asked() {
     // One to see who is there, one for all requests.
     assert_eq!(server.accepted(), 2);
     let ran = peakhour(folder.path(), &load);
-    assert!(ran.stdout.contains("tls: no common protocol: 5"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(ran.words().contains("tls: no common protocol: 5"), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 /// One is in flight and answered within the grace; the others wait for a stream, or are hours away.
@@ -271,10 +287,12 @@ fn stopping_sends_nothing_new_and_accounts_for_everything() {
         }
         answers.answer(200, b"");
     });
-    let later = |seq| due(Duration::from_millis(300), ask(0, seq));
     let far = (0..1_000).map(|n| due(Duration::from_hours(1), ask(n % 50, 9)));
-    let plan = [ask(0, 0), later(1), later(2), later(3)].into_iter().chain(far).collect();
-    let driven = run_until(&stop, server.address, LIMITS, plan);
+    let plan = (0..4).map(|seq| ask(0, seq)).chain(far).collect();
+    // How many streams are allowed is known from the first answer on.
+    let driven = run_when(&stop, server.address, LIMITS, plan, |number, seen| {
+        number == 0 || seen.answered > 0
+    });
     assert_eq!(fates(&driven), [("answered", 2), ("unsent: interrupted", 1_002)]);
 }
 

@@ -4,11 +4,12 @@ use std::io::{ErrorKind, Read, Write};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use peakhour::drive::stop::Stop;
 use peakhour::plan::{Arrival, Recorded};
 use peakhour::scenario::Limits;
 
 use super::server::{Client, Server, start};
-use super::{LIMITS, due, fates, get, last, run};
+use super::{ALL_IS_OVER, LIMITS, due, fates, get, last, run, run_when};
 
 fn closed_at(at: Duration, arrival: Arrival) -> Arrival {
     let recorded = Recorded { closes: Some(at), ..arrival.recorded };
@@ -21,30 +22,28 @@ fn half_closed(arrival: Arrival) -> Arrival {
 }
 
 const EARLY: Duration = Duration::from_millis(200);
-const LATE: Duration = Duration::from_millis(900);
-const LAST: Duration = Duration::from_millis(1_500);
+const LATE: Duration = Duration::from_millis(1_500);
+const LAST: Duration = Duration::from_secs(2);
 
 /// Tells of the first connection, whether it was open when the request after it came, and waits for
 /// its end before it answers the last one.
 fn watched() -> (Server, mpsc::Receiver<bool>) {
     let (tell, told) = mpsc::channel();
     let first = Arc::new(Mutex::new(None));
-    let server = start(move |client| match client.answer_next().as_deref() {
-        Some("/0/0") => *first.lock().unwrap() = Some(client.stream.try_clone().unwrap()),
-        Some("/1/0") => {
-            let mut first = first.lock().unwrap();
-            let first = first.as_mut().unwrap();
-            first.set_nonblocking(true).unwrap();
-            let read = first.read(&mut [0]);
-            let is_open = read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-            tell.send(is_open).unwrap();
+    let server = start(move |client| {
+        let target = client.request();
+        let mut first = first.lock().unwrap();
+        if target.as_deref() == Some("/0/0") {
+            *first = Some(client.stream.try_clone().unwrap());
+            return client.answer();
         }
-        _ => {
-            let mut first = first.lock().unwrap();
-            let first = first.as_mut().unwrap();
-            first.set_nonblocking(false).unwrap();
-            tell.send(first.read(&mut [0]).is_ok_and(|count| count > 0)).unwrap();
-        }
+        let first = first.as_mut().unwrap();
+        let is_next = target.as_deref() == Some("/1/0");
+        first.set_nonblocking(is_next).unwrap();
+        let read = first.read(&mut [0]);
+        let is_open = read.map_or_else(|it| it.kind() == ErrorKind::WouldBlock, |count| count > 0);
+        tell.send(is_open).unwrap();
+        client.answer();
     });
     (server, told)
 }
@@ -54,7 +53,10 @@ fn a_connection_is_held_as_long_as_its_client_held_it() {
     for (first, is_held) in [(closed_at(LATE, get(0, 0)), true), (last(get(0, 0)), false)] {
         let (server, told) = watched();
         let plan = vec![first, due(EARLY, last(get(1, 0))), due(LAST, last(get(2, 0)))];
-        let driven = run(server.address, LIMITS, plan);
+        // Who is not held is closed at once, and that is waited for.
+        let driven = run_when(&Stop::new(), server.address, LIMITS, plan, |number, seen| {
+            is_held || number != 1 || ALL_IS_OVER(number, seen)
+        });
         assert_eq!(fates(&driven), [("answered", 3)]);
         // And it is over when it was over.
         assert_eq!(told.iter().take(2).collect::<Vec<_>>(), [is_held, false]);
@@ -80,8 +82,8 @@ fn a_target_may_end_what_is_held() {
     let server = start(|client| drop(client.answer_next()));
     let limits = Limits { max_connections: 1, ..LIMITS };
     let hour = Duration::from_hours(1);
-    let apart = |n: u32| due(EARLY * n, closed_at(hour, get(n.into(), 0)));
-    let driven = run(server.address, limits, (0..3).map(apart).collect());
+    let plan = (0..3).map(|n| closed_at(hour, get(n, 0))).collect();
+    let driven = run_when(&Stop::new(), server.address, limits, plan, ALL_IS_OVER);
     assert_eq!(fates(&driven), [("answered", 3)]);
 }
 
@@ -168,13 +170,14 @@ fn a_connection_that_switched_is_held_until_it_was_closed() {
         let server = start(move |client| {
             client.request();
             if client.number == 0 {
-                client.say("HTTP/1.1 101 Switching Protocols\r\n\r\nhello");
                 let kept = client.stream.try_clone().unwrap();
-                kept.set_nonblocking(true).unwrap();
                 *first.lock().unwrap() = Some(kept);
+                client.say("HTTP/1.1 101 Switching Protocols\r\n\r\nhello");
             } else {
                 let mut first = first.lock().unwrap();
-                let read = first.as_mut().unwrap().read(&mut [0]);
+                let first = first.as_mut().unwrap();
+                first.set_nonblocking(true).unwrap();
+                let read = first.read(&mut [0]);
                 tell.send(read.is_err_and(|it| it.kind() == ErrorKind::WouldBlock)).unwrap();
                 client.answer();
             }

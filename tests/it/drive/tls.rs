@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use peakhour::drive::stop::Stop;
 use peakhour::record::tls::of_clients;
 use peakhour::scenario::Limits;
 use peakhour::scenario::network::Way;
@@ -14,10 +15,10 @@ use peakhour::scenario::tls::{Identity, TlsSpec};
 use rustls::{ServerConfig, ServerConnection, Stream};
 
 use super::server::{Client, start};
-use super::{LIMITS, fate, fates, get, last, run};
+use super::{ALL_IS_OVER, LIMITS, await_that, fate, fates, get, last, run, run_when};
 use crate::certificates::Authority;
 use crate::record_tls::{authority, good_and_wrong, nginx, serving};
-use crate::servers;
+use crate::servers::{self, Server};
 
 /// A target of which an authority is trusted.
 fn to(address: SocketAddr, authority: &Authority) -> Way {
@@ -62,10 +63,17 @@ fn a_target_that_cannot_prove_who_it_is_is_not_asked() {
         assert_eq!(fate_at(to), expected);
     }
     // None of those that failed has sent its request.
-    for (server, lines) in [(shop, 2), (elsewhere, 2), (old, 2)] {
-        let log = fs::read_to_string(server.folder().join("seen.log")).unwrap();
-        assert_eq!(log.lines().count(), lines, "{log}");
+    for server in [shop, elsewhere, old] {
+        let log = logged(&server, 2);
+        assert_eq!(log.lines().count(), 2, "{log}");
     }
+}
+
+/// The log of nginx, once it has so many lines: it answers before it writes them.
+fn logged(server: &Server, lines: usize) -> String {
+    let log = || fs::read_to_string(server.folder().join("seen.log")).unwrap();
+    await_that(|| log().lines().count() >= lines);
+    log()
 }
 
 /// Neither a certificate of tomorrow nor one that is for clients proves who a target is.
@@ -224,7 +232,7 @@ fn large_bodies_pass_whole_and_connections_are_kept() {
     assert_eq!(statuses, [(200, 3), (201, 3)], "{:?}", fates(&driven));
     assert_eq!(driven.summary.response_bytes, 3 * (5_000_000 + 5));
     assert_eq!((driven.summary.connections_opened, driven.summary.handshakes), (1, [1, 0]));
-    let log = fs::read_to_string(server.folder().join("seen.log")).unwrap();
+    let log = logged(&server, 6);
     let sent = log.lines().filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
     assert_eq!(sent.filter(|bytes| *bytes > 5_000_000).count(), 3, "{log}");
 }
@@ -238,11 +246,9 @@ fn an_idle_connection_that_the_target_closed_is_opened_again() {
         let config = config(&ours);
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         let server = start(move |client| answer(client, &config, empty, is_told));
-        let mut plan: Vec<_> = (0..3).map(|seq| get(0, seq)).collect();
-        for (arrival, number) in plan.iter_mut().zip(0..) {
-            arrival.due = Duration::from_millis(300) * number;
-        }
-        let driven = run(to(server.address, &ours), LIMITS, plan);
+        let plan = (0..3).map(|seq| get(0, seq)).collect();
+        let to = to(server.address, &ours);
+        let driven = run_when(&Stop::new(), to, LIMITS, plan, ALL_IS_OVER);
         assert_eq!((fates(&driven), driven.retried), (vec![("answered", 3)], 0));
         assert_eq!(server.accepted(), 3);
     }
@@ -254,13 +260,9 @@ fn sessions_are_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let Some(ours) = authority(folder.path()) else { return };
     let Some(server) = nginx(&ours, "shop") else { return };
-    // Each is due when the one before has long been answered.
-    let plan = (0..6_u64).map(|number| {
-        let mut arrival = last(get(number, 0));
-        arrival.due = Duration::from_millis(200 * number);
-        arrival
-    });
-    let driven = run(to(at(server.port), &ours), LIMITS, plan.collect());
+    let plan = (0..6).map(|number| last(get(number, 0))).collect();
+    let to = to(at(server.port), &ours);
+    let driven = run_when(&Stop::new(), to, LIMITS, plan, ALL_IS_OVER);
     assert_eq!(fate(&driven, "answered"), 6);
     assert_eq!(driven.summary.handshakes, [1, 5]);
 }

@@ -1,7 +1,6 @@
 //! Commands replayed to a real Redis inside of TLS.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 
 use crate::certificates::Authority;
@@ -13,9 +12,7 @@ use crate::support::peakhour;
 
 /// A Redis with a port for TLS beside its plain one; `more` stands in its options.
 fn sealed(authority: &Authority, more: &[&str]) -> Option<(Server, u16)> {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    let port = servers::free_port();
     let [ca, pem, key] = ["ca.pem", "shop.pem", "shop-key.pem"].map(|name| authority.path(name));
     let number = port.to_string();
     let mut options = vec!["--tls-port", &number, "--tls-ca-cert-file", &ca];

@@ -39,7 +39,8 @@ fn contrasts_are_as_the_guideline_computes_them() {
     assert!((contrast(parts("777777"), parts("ffffff")) - 4.48).abs() < 0.01);
 }
 
-/// Text has a contrast of 4.5 at least, and lines of charts have 3.
+/// Text has a contrast of 4.5 at least, and lines of charts have 3. What only parts or orders the
+/// page is seen at all: rules and grids, cards, and the fewest answers of the heatmap.
 #[test]
 fn text_and_lines_can_be_told_from_their_background() {
     for theme in themes() {
@@ -47,6 +48,8 @@ fn text_and_lines_can_be_told_from_their_background() {
         for (names, least) in [
             (&["ink", "muted", "good", "doubt", "bad", "link"][..], 4.5),
             (&["planned", "sent", "residual", "typical", "tail", "warm", "hot"], 3.0),
+            (&["rule", "grid", "axis", "cool"], 1.2),
+            (&["card"], 1.05),
         ] {
             for (name, behind) in names.iter().flat_map(|name| [(name, "paper"), (name, "card")]) {
                 // Charts lie on the paper.

@@ -46,7 +46,7 @@ fn each_host_is_asked_at_its_own_target_on_connections_of_its_own() {
     }
     assert_eq!(report["facts"]["connections"], 4);
     let told = format!("20 requests of `img.example` go to 127.0.0.1:{}", images.port);
-    assert!(ran.stdout.contains(&told), "{shown}");
+    assert!(ran.words().contains(&told), "{shown}");
 
     // Without the map, everything goes to the target.
     let (ran, report) = run(folder.path(), &format!("target: {{ {target} }}\n"), &[]);
@@ -111,6 +111,6 @@ fn each_of_them_must_be_allowed_and_no_server_of_the_recording() {
     );
     std::fs::write(folder.path().join("p.yaml"), text).unwrap();
     let plan = crate::support::peakhour(folder.path(), &["plan", "p.yaml"]);
-    assert!(plan.stdout.contains("run will refuse this: shop.example"), "{}", plan.stdout);
-    assert!(plan.stdout.contains("img.example at shop.example"), "{}", plan.stdout);
+    assert!(plan.words().contains("run will refuse this: shop.example"), "{}", plan.stdout);
+    assert!(plan.words().contains("img.example at shop.example"), "{}", plan.stdout);
 }

@@ -134,6 +134,87 @@ fn what_cannot_be_judged_is_told_from_a_late_generator() {
     assert_eq!(ended, Ended::Generator);
 }
 
+/// Runs a search over a target of which each trial tells more than what it says of the load.
+fn searched_by(mut target: impl FnMut(f64) -> Trial) -> (Vec<Trial>, Ended) {
+    let options = CapacityOptions::default();
+    let mut trials = Vec::new();
+    loop {
+        match silent(&trials, 3).unwrap_or_else(|| next(&trials, &options)) {
+            Step::Done(ended) => return (trials, ended),
+            Step::Try(load) => trials.push(target(load)),
+        }
+    }
+}
+
+/// A trial without any answer, where it `is_mute`.
+fn answered(load: f64, outcome: Outcome, is_mute: bool) -> Trial {
+    let (answered, unanswered) = if is_mute { (0, 9) } else { (9, 0) };
+    Trial { load, answered, unanswered, outcome, ..Trial::default() }
+}
+
+/// What the target is asked for after it broke says nothing of what it had held.
+#[test]
+fn a_target_that_broke_for_good_ends_the_search() {
+    for (limit, expected) in
+        [(2.4, [1.0, 2.0, 4.0, 4.0, 1.0, 1.0]), (1.5, [1.0, 2.0, 2.0, 1.0, 1.0, 0.0])]
+    {
+        let mut is_dead = false;
+        let (trials, ended) = searched_by(|load| {
+            is_dead |= load > limit;
+            let outcome = if is_dead { Outcome::Failed } else { Outcome::Held };
+            answered(load, outcome, is_dead)
+        });
+        assert_eq!(ended, Ended::Gone, "{limit}");
+        let loads: Vec<f64> = trials.iter().map(|trial| trial.load).collect();
+        assert_eq!(loads, expected.into_iter().filter(|load| *load > 0.0).collect::<Vec<_>>());
+        let found = bracket(&levels(telling(&trials, Some(ended))), 3);
+        let [held, failed] = [found.held, found.failed].map(|level| level.unwrap().load);
+        assert!(held <= limit && failed > limit, "{held} {failed}");
+        assert_eq!(telling(&trials, Some(Ended::Time)).len(), trials.len());
+    }
+    // A generator that is late meanwhile breaks no silence, but cannot decide either.
+    for (late, expected) in [(4..7, Ended::Gone), (5..99, Ended::Generator)] {
+        let mut count = 0;
+        let (trials, ended) = searched_by(|load| {
+            count += 1;
+            let is_dead = load > 2.4 || count > 3;
+            let is_late = late.contains(&count) && count != 5;
+            let outcome = if is_late { Outcome::Spoiled } else { Outcome::Failed };
+            answered(load, if is_dead { outcome } else { Outcome::Held }, is_dead)
+        });
+        assert_eq!(ended, expected, "{trials:?}");
+        assert!(trials.len() <= 9, "{}", trials.len());
+    }
+    // It still answered a part of the load that broke it: what came then is no level of its own.
+    let half = Trial { unanswered: 9, ..answered(4.0, Outcome::Failed, false) };
+    let mute = |load| answered(load, Outcome::Failed, true);
+    let trials = [answered(2.0, Outcome::Held, false), half, mute(4.0), mute(2.83), mute(2.0)];
+    assert_eq!(telling(&trials, Some(Ended::Gone)), &trials[..3]);
+    let trials = [trials[0].clone(), trials[1].clone(), mute(2.83), mute(2.0)];
+    assert_eq!(telling(&trials, Some(Ended::Gone)), &trials[..2]);
+}
+
+/// The twin comes back as soon as it is asked for less: its limit is found.
+#[test]
+fn a_target_that_is_silent_beyond_its_limit_only_is_searched() {
+    let (trials, ended) = searched_by(|load| {
+        let is_held = load <= 2.4;
+        answered(load, if is_held { Outcome::Held } else { Outcome::Failed }, !is_held)
+    });
+    let found = bracket(&levels(&trials), 3);
+    assert_eq!(ended, Ended::Found);
+    assert!((2.34..=2.4).contains(&held(found)), "{found:?}");
+    assert!(trials.len() <= 26, "{}", trials.len());
+    // Without an answer from the start, nothing is known to have been held.
+    let (_, ended) = searched_by(|load| answered(load, Outcome::Failed, true));
+    assert_eq!(ended, Ended::Lowest);
+    // Errors that are answered are answers.
+    let (trials, ended) = searched_by(|load| {
+        answered(load, if load < 2.0 { Outcome::Held } else { Outcome::Failed }, false)
+    });
+    assert_eq!(ended, Ended::Found, "{trials:?}");
+}
+
 /// A plan in the middle of two may be over a limit that both keep.
 #[test]
 fn a_highest_load_that_is_lowered_within_the_bracket_ends_the_search() {

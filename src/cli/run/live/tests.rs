@@ -46,8 +46,31 @@ fn ended(
     end.send(exit_code).unwrap();
     // Without a sender there is no rest to wait for.
     drop(end);
-    export.run(&push, &ended);
+    export.run(&push, &ended, EVERY);
     sent.into_inner()
+}
+
+/// Each round is a reading; in a rest of two rounds nothing is sent, and then all that was read.
+#[test]
+fn numbers_are_sent_while_the_run_goes_on() {
+    let (live, _gauges) = load();
+    let mut export = export(&live);
+    let (end, ended) = channel();
+    let sent = RefCell::new(Vec::new());
+    let push = |batches: &[Batch]| {
+        sent.borrow_mut().push(batches.len());
+        match sent.borrow().len() {
+            2 => refusal(Again::Busy(2 * EVERY)),
+            3 => {
+                end.send(Some(0)).unwrap();
+                Ok(0)
+            }
+            _ => Ok(0),
+        }
+    };
+    export.run(&push, &ended, Duration::from_millis(1));
+    assert_eq!(sent.into_inner(), [1, 1, 3, 2], "the last ones are the end, and what ends gauges");
+    assert_eq!(export.tally, Tally { sent: 5, lost: 0, refused: 0 });
 }
 
 #[test]

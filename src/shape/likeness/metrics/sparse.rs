@@ -5,7 +5,7 @@
 //! less apart than what can be told from another load, and the verdict claims nothing below it.
 
 use crate::shape::MetricOutcome;
-use crate::shape::floor::{EVENEST, FACTOR, LEAST_SESSIONS, TAIL};
+use crate::shape::floor::{BURSTS_TAIL, EVENEST, FACTOR, LEAST_SESSIONS, TAIL};
 use crate::shape::gate::{Gate, metric};
 use crate::shape::judged::{Judged, Kind, STEPS, counts};
 use crate::shape::likeness::Input;
@@ -15,7 +15,7 @@ use crate::shape::likeness::metrics::{
 use crate::shape::metrics::{EVEN, Evaluated, MIN_WINDOWS, scale_of_ms};
 use crate::shape::profile::minutes::Minutes;
 use crate::stats::counts::as_f64;
-use crate::stats::dispersion::{successive_dispersion, successive_error};
+use crate::stats::dispersion::{of_few, successive_dispersion, successive_error};
 use crate::stats::distances::wape;
 
 /// Minutes in each scale, the finest first.
@@ -40,7 +40,7 @@ pub(super) fn all(input: &Input) -> Vec<Judged> {
         // It is not sparse but short, as the finer scales say.
         return metrics;
     }
-    let (mut dispersion, mut is_told) = (EVENEST, false);
+    let (mut dispersion, mut is_told) = (input.floors.common.max(EVENEST), false);
     for minutes in SCALES {
         let scale = Scale::of(input, minutes);
         // Dispersion grows with the windows, and of few of them it is known badly.
@@ -161,6 +161,7 @@ impl<'a> Scale<'a> {
         let opens: [&Minutes; 2] =
             [self.input.reference, self.input.other].map(|side| &side.profile.opens_by_minute);
         let dispersion = opens[0].dispersion(self.minutes).unwrap_or(1.0);
+        let dispersion = dispersion.max(opens[0].common_dispersion());
         let floor = self.floor(opens[0].wape_floor(self.minutes, dispersion));
         let apart = || -> Evaluated {
             clients::are_followed(self.input)?;
@@ -180,7 +181,10 @@ impl<'a> Scale<'a> {
         // That of the second one, which has the same law, is as much larger as it is shorter.
         let length = 1.0 + as_f64(first.len() as u64) / as_f64(second.len().max(1) as u64);
         let error = successive_error(first).zip(before);
-        let error = error.map(|(error, before)| error / before * length.sqrt() * TAIL);
+        // Where that is small by luck, it is the error of counts that vary like normal ones.
+        let least = (3.0 / as_f64(first.len().max(1) as u64)).sqrt();
+        let error = error.map(|(error, before)| of_few((error / before).max(least)));
+        let error = error.map(|error| error * length.sqrt() * BURSTS_TAIL);
         let floor = self.floor(error);
         let ratio = || -> Evaluated {
             self.evaluable(LEAST_BURSTS)?;

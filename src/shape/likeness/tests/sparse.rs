@@ -1,42 +1,30 @@
 //! Loads of a few requests a minute over days: a log of a small site.
 
+use super::laws::{LAWS, Law, shuffled, sorted, turned};
 use super::told::profile_with;
 use super::*;
 
 /// Four days, in seconds.
 const DAYS: f64 = 4.0 * 86_400.0;
 
+/// Numbers of draws of each law.
+const HEALTHY: [(&str, [u64; 2]); 6] = [
+    ("thin", [1, 2]),
+    ("thinking", [1, 2]),
+    ("pages", [1, 2]),
+    ("on and off", [1, 2]),
+    ("night", [1, 2]),
+    ("crawled", [1, 2]),
+];
+
+fn law(name: &str) -> &'static Law {
+    LAWS.iter().find(|law| law.name == name).unwrap()
+}
+
 /// Sessions of a few pages, forty seconds apart, on a day that has its ups and downs; some 11 000
 /// requests.
 fn sparse(seed: u64) -> Vec<Request> {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut uniform = move || 1.0 - random.random::<f64>();
-    let (mut now, mut session, mut all) = (0.0, 0, Vec::new());
-    loop {
-        now -= uniform().ln() / 0.015;
-        if now >= DAYS {
-            return all;
-        }
-        let day = (std::f64::consts::TAU * now / 86_400.0).sin();
-        if uniform() > (0.5 + 0.4 * day) {
-            continue;
-        }
-        session += 1;
-        let mut at = now;
-        loop {
-            let rank = uniform().powf(-1.2);
-            all.push((at, session, crate::stats::counts::as_index(rank) as u64 % 300));
-            at -= uniform().ln() * 40.0;
-            if uniform() < 0.25 || at >= DAYS {
-                break;
-            }
-        }
-    }
-}
-
-fn sorted(mut requests: Vec<Request>) -> Vec<Request> {
-    requests.sort_by(|a, b| a.0.total_cmp(&b.0));
-    requests
+    law("thinking").draw(seed)
 }
 
 /// All requests of an hour in its first minute, of the hours that are chosen.
@@ -48,22 +36,6 @@ fn hurried(requests: &[Request], is_chosen: impl Fn(f64) -> bool) -> Vec<Request
         (at, session, key)
     });
     sorted(moved.collect())
-}
-
-/// The gaps between requests in another order.
-fn shuffled(requests: &[Request]) -> Vec<Request> {
-    let requests = sorted(requests.to_vec());
-    let mut gaps: Vec<f64> = requests.windows(2).map(|two| two[1].0 - two[0].0).collect();
-    let mut random = ChaCha8Rng::seed_from_u64(9);
-    for place in (1..gaps.len()).rev() {
-        gaps.swap(place, random.random_range(0..=place));
-    }
-    let mut at = requests[0].0;
-    let moments = std::iter::once(at).chain(gaps.into_iter().map(|gap| {
-        at += gap;
-        at
-    }));
-    moments.zip(&requests).map(|(at, &(_, session, key))| (at, session, key)).collect()
 }
 
 fn faults(load: &[Request]) -> Vec<(&'static str, Vec<Request>)> {
@@ -78,14 +50,8 @@ fn faults(load: &[Request]) -> Vec<(&'static str, Vec<Request>)> {
         ("half of the sessions", some(&|_, session| session % 4 < 2)),
         ("a quarter of the sessions lost", some(&|_, session| session % 4 > 0)),
         ("gaps in another order", shuffled(load)),
-        ("days that begin four hours later", turned(load, 4.0)),
+        ("days that begin four hours later", turned(load, DAYS, 1.0 / 24.0)),
     ]
-}
-
-/// The same days, begun at another hour.
-fn turned(requests: &[Request], hours: f64) -> Vec<Request> {
-    let later = |at: f64| (at + hours * 3_600.0) % DAYS;
-    sorted(requests.iter().map(|&(at, session, key)| (later(at), session, key)).collect())
 }
 
 /// All of one size: nothing but when they come is compared.
@@ -100,7 +66,7 @@ fn compared(first: &[Request], second: &[Request]) -> Likeness {
 
 #[test]
 fn a_sparse_load_is_told_at_scales_that_hold_enough_of_it() {
-    for seed in 1..=8 {
+    for seed in 1..=4 {
         let likeness = compared(&sparse(seed), &sparse(seed + 100));
         let Verdict::FaithfulWhereTold { scale_ms } = likeness.verdict else {
             panic!("{seed}: {} {:?}", likeness.statement, failed(&likeness));
@@ -131,6 +97,39 @@ fn every_fault_of_a_sparse_load_is_found_beside_a_sample_and_beside_its_own() {
     let likeness = compared(&reference, &jittered_by(&reference, 0.01));
     assert_eq!(likeness.verdict, Verdict::Faithful, "{}", likeness.statement);
     assert!(likeness.paired && likeness.metrics.iter().all(|each| each.name != "WAPE 1 h"));
+}
+
+/// Beside another draw of its law.
+fn drawn(name: &str, number: u64) -> Likeness {
+    let [first, second] = [2 * number, 2 * number + 1].map(|seed| profiled(&law(name).draw(seed)));
+    judge(side(&first), side(&second), &STANDARD, Pairs::Never)
+}
+
+/// Draws that were called another load where floors took gaps, ten seconds or all that clients do
+/// for independent. `cargo bench --bench sparse` has two hundred of each law.
+#[test]
+fn two_draws_of_one_law_are_one_load() {
+    for (name, numbers) in HEALTHY {
+        for number in numbers {
+            let likeness = drawn(name, number);
+            let is_sound = matches!(likeness.verdict, Verdict::FaithfulWhereTold { .. });
+            assert!(is_sound, "{name} {number}: {} {:#?}", likeness.statement, failed(&likeness));
+        }
+    }
+}
+
+/// What a bad generator makes of any of them is found beside another draw of the same law.
+#[test]
+fn every_fault_of_every_law_is_found() {
+    for law in &LAWS {
+        let reference = profiled(&law.draw(0));
+        let draw = law.draw(1);
+        for (name, fault) in law.faults(&draw) {
+            let likeness = judge(side(&reference), side(&profiled(&fault)), &CI, Pairs::Never);
+            let is_found = !failed(&likeness).is_empty() && !likeness.differences.is_empty();
+            assert!(is_found, "{}, {name}: {}", law.name, likeness.statement);
+        }
+    }
 }
 
 fn jittered_by(requests: &[Request], seconds: f64) -> Vec<Request> {

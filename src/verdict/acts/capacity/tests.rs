@@ -203,3 +203,75 @@ fn multiples_are_those_that_were_planned() {
     found.asked.at_least = 2.3;
     assert_eq!(judge(&found).outcome, Outcome::Unknown, "asked for, but not planned");
 }
+
+/// The twins differ in whether the search went on to its end.
+#[test]
+fn loads_are_coarse_only_where_a_search_found_nothing_in_between() {
+    for (ended, is_told) in [(Ended::Found, true), (Ended::Time, false), (Ended::Max, false)] {
+        let said = judge(&seen(ended, Some(2.0), Some(4.0)));
+        let told = said.evidence.iter().any(|each| each.contains("sessions are cloned whole"));
+        assert_eq!(told, is_told, "{ended:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_target_that_broke_for_good_is_told_with_the_load_that_broke_it() {
+    let mute =
+        |load| Trial { answered: 0, unanswered: 9, ..trial(load, TrialOutcome::Failed, 3_000) };
+    let mut found = seen(Ended::Gone, Some(2.0), Some(4.0));
+    found.trials.pop();
+    found.trials.extend([4.0, 4.0, 1.0, 1.0].map(mute));
+    let said = judge(&found);
+    assert_eq!(said.outcome, Outcome::Unknown);
+    let expected = "2 × the recorded peak (1\u{202f}000/s) was held; at 4 × the target broke and \
+                    did not come back; what broke first";
+    assert!(said.title.starts_with(expected), "{}", said.title);
+    assert!(said.advice.contains("did not come back"), "{}", said.advice);
+    // It answered a part of the first, and nothing since.
+    found.trials[1].answered = 1;
+    found.trials[2].load = 2.83;
+    let title = judge(&found).title;
+    assert!(title.contains("did not come back: its last answers were at 4 ×; what"), "{title}");
+    // The twin answers some of it.
+    found.trials.iter_mut().for_each(|trial| trial.answered = 1);
+    found.ended = Some(Ended::Found);
+    assert!(!judge(&found).title.contains("did not come back"));
+    // It never answered.
+    let mut never = seen(Ended::Lowest, None, Some(0.1));
+    never.trials = vec![mute(1.0), mute(0.1)];
+    let title = judge(&never).title;
+    assert_eq!(title, "the target answered nothing, not even at 0.1 × the recorded peak");
+    never.trials[0].answered = 1;
+    assert_eq!(judge(&never).title, "not even 0.1 × the recorded peak is held");
+}
+
+#[test]
+fn a_p99_that_is_not_known_is_told_and_a_known_one_is_not() {
+    for lost in [false, true] {
+        let mut found = seen(Ended::Found, Some(2.4), Some(2.45));
+        found.trials[1].at_least = [false, lost, lost, lost];
+        let evidence = judge(&found).evidence.join("\n");
+        assert_eq!(
+            evidence.contains("at 1 load so many requests had no answer"),
+            lost,
+            "{evidence}"
+        );
+    }
+}
+
+/// What is asked for can be missed by how sessions are cloned, and by the resolution.
+#[test]
+fn what_is_just_missed_says_what_to_write_instead() {
+    let mut found = seen(Ended::Max, Some(2.0), None);
+    found.asked.at_least = 2.0;
+    assert_eq!(judge(&found).outcome, Outcome::Pass);
+    found.trials[0].planned = 1.98;
+    let said = judge(&found);
+    assert_eq!(said.outcome, Outcome::Unknown);
+    assert!(said.advice.starts_with("Raise `max` of the act a little"), "{}", said.advice);
+    found.asked.max_by = Some("`limits.max_rate` of 200".to_owned());
+    assert!(judge(&found).advice.ends_with("the limit that it names."));
+    let mut between = seen(Ended::Found, Some(2.4), Some(2.45));
+    between.asked.at_least = 2.42;
+    assert!(judge(&between).advice.contains("a finer `resolution`"));
+}

@@ -27,7 +27,9 @@ fn start_of(evidence: &Cold) -> Finding {
 
 #[test]
 fn no_evidence_is_unknown() {
-    for finding in judge(&Cold::default()) {
+    let nothing = judge(&Cold::default());
+    assert!(!nothing.is_empty(), "what could not be measured is told");
+    for finding in nothing {
         assert_eq!(finding.outcome, Outcome::Unknown, "{finding:?}");
     }
     let untried = Cold { untried: Some("not consented: x".to_owned()), ..Cold::default() };
