@@ -145,11 +145,11 @@ fn moments_of_closing_are_kept_and_old_recordings_have_none() {
 #[test]
 fn recordings_that_are_put_together_keep_when_their_connections_closed() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.parquet", "b.parquet"] {
+    for (at, name) in [(0, "a.parquet"), (1, "b.parquet")] {
         let mut known = header();
         known.closings.add(0, Duration::from_secs(9));
         let mut writer = RecordingWriter::create(&folder.path().join(name)).unwrap();
-        writer.push(plain(0, 0, 0)).unwrap();
+        writer.push(plain(at, 0, 0)).unwrap();
         writer.finish(known).unwrap();
     }
     let ran = peakhour(folder.path(), &["import", "a.parquet", "b.parquet", "-o", "c.parquet"]);

@@ -13,6 +13,7 @@ use crate::bytes::fnv1a;
 use crate::capture::source::Source;
 use crate::recording::closings::{self, Closings};
 use crate::recording::file::reader::RecordingReader;
+use crate::recording::file::rows::Outline;
 use crate::recording::file::writer::RecordingWriter;
 use crate::recording::handshakes::{self, Handshakes};
 use crate::recording::ledger::Ledger;
@@ -126,15 +127,20 @@ fn refuse_twins(all: &[Given]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether all requests came at the same moments, at the same places of their connections.
+/// Whether all requests came at the same moments, at the same places of their connections, and they
+/// and their answers are as large. What they asked for may be redacted with another key.
 fn is_same(one: &Given, two: &Given) -> anyhow::Result<bool> {
+    let seen = |it: &Outline| {
+        let place = (it.at, it.connection, it.seq, it.method.clone());
+        let answer = (it.status, it.response_body_bytes, it.first_byte, it.last_byte);
+        (place, it.request_body_bytes, answer)
+    };
     let mut others = two.reader.outlines(None);
     for outline in one.reader.outlines(None) {
         let (outline, Some(other)) = (outline?, others.next().transpose()?) else {
             return Ok(false);
         };
-        if (outline.at, outline.connection, outline.seq) != (other.at, other.connection, other.seq)
-        {
+        if seen(&outline) != seen(&other) {
             return Ok(false);
         }
     }
