@@ -241,11 +241,11 @@ fn connections_of_http2_resume_sessions_as_they_were_recorded() {
 #[test]
 fn handshakes_are_kept_and_move_with_their_connections() {
     let folder = tempfile::tempdir().unwrap();
-    let written = |name: &str, handshakes: &Handshakes| {
+    let written = |name: &str, at: u64, handshakes: &Handshakes| {
         let mut known = header();
         known.handshakes = handshakes.clone();
         let mut writer = RecordingWriter::create(&folder.path().join(name)).unwrap();
-        writer.push(plain(0, 0, 0)).unwrap();
+        writer.push(plain(at, 0, 0)).unwrap();
         writer.finish(known).unwrap();
     };
     let read = |name: &str| {
@@ -256,11 +256,11 @@ fn handshakes_are_kept_and_move_with_their_connections() {
     second.add(0, true);
     second.add(1_000_000, false);
     for handshakes in [&Handshakes::default(), &first, &second] {
-        written("r.parquet", handshakes);
+        written("r.parquet", 0, handshakes);
         assert_eq!(&read("r.parquet"), handshakes);
     }
-    written("a.parquet", &first);
-    written("b.parquet", &second);
+    written("a.parquet", 0, &first);
+    written("b.parquet", 1, &second);
     let ran = peakhour(folder.path(), &["import", "a.parquet", "b.parquet", "-o", "c.parquet"]);
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
     let all = read("c.parquet");

@@ -67,8 +67,8 @@ fn compared(first: &[Request], second: &[Request]) -> Likeness {
 
 #[test]
 fn a_sparse_load_is_told_at_scales_that_hold_enough_of_it() {
-    // The sixth pair is one of the few that chance alone sets apart: by 12 % in its amount, where 11 %
-    // are three deviations.
+    // The sixth pair is one of the few that chance alone sets apart: by 12 % in its amount, where
+    // 11 % are three deviations.
     for seed in [1, 2, 3, 4, 5, 7, 8, 9] {
         let likeness = compared(&sparse(seed), &sparse(seed + 100));
         let Verdict::FaithfulWhereTold { scale_ms } = likeness.verdict else {
