@@ -50,22 +50,24 @@ pub fn successive_error(counts: &[u64]) -> Option<f64> {
     Some((squares + 2.0 * shared.max(0.0)).sqrt() / sum)
 }
 
-/// The mean square by which values vary beside a straight line through their neighbours: their
-/// variance where they are independent. `None` with fewer than three.
-pub fn straight_scatter(values: &[u64]) -> Option<f64> {
-    let triples = values.windows(3).map(|three| [three[0], three[1], three[2]].map(as_f64));
+/// The mean square by which values vary beside a straight line through those that are `lag` places
+/// before and after: their variance where they are independent. What comes again after so many
+/// places is no more than that line. `None` with fewer than `2 lag + 1`.
+pub fn straight_scatter(values: &[u64], lag: usize) -> Option<f64> {
+    let later = |by: usize| values.iter().skip(by).copied().map(as_f64);
+    let triples = later(0).zip(later(lag)).zip(later(2 * lag));
     let squares: f64 =
-        triples.map(|[before, here, after]| (before - 2.0 * here + after).powi(2)).sum();
-    (values.len() >= 3).then(|| squares / 6.0 / as_f64(values.len() as u64 - 2))
+        triples.map(|((before, here), after)| (before - 2.0 * here + after).powi(2)).sum();
+    let count = values.len().checked_sub(2 * lag).filter(|count| *count > 0)?;
+    Some(squares / 6.0 / as_f64(count as u64))
 }
 
-/// How much counts vary beside a straight line through their neighbours,
-/// `Σ(N₋ − 2N + N₊)² / 6` over their mean: 1 for a Poisson process, whatever slow curve its rate
-/// follows, since a curve is nearly straight from one window to the one after the next. `None` with
-/// fewer than three windows, or without requests.
-pub fn straight_dispersion(counts: &[u64]) -> Option<f64> {
+/// How much counts vary beside such a line, `Σ(N₋ − 2N + N₊)² / 6` over their mean: 1 for a Poisson
+/// process, whatever slow curve its rate follows, since a curve is nearly straight from one window
+/// to the one after the next. `None` without requests, too.
+pub fn straight_dispersion(counts: &[u64], lag: usize) -> Option<f64> {
     let mean = as_f64(counts.iter().sum()) / as_f64(counts.len() as u64);
-    straight_scatter(counts).filter(|_| mean > 0.0).map(|scatter| scatter / mean)
+    straight_scatter(counts, lag).filter(|_| mean > 0.0).map(|scatter| scatter / mean)
 }
 
 /// The standard error of [`index_of_dispersion`], as a share of it, by how unlike its terms are:
@@ -184,12 +186,17 @@ mod tests {
     #[test]
     fn what_is_straight_is_no_scatter() {
         let rising: Vec<u64> = (0..60).map(|window| 100 + 7 * window).collect();
-        near(straight_dispersion(&rising).unwrap(), 0.0, 1e-12);
+        near(straight_dispersion(&rising, 1).unwrap(), 0.0, 1e-12);
         // By hand: 10 − 40 + 10 squared, by 6, over 15.
-        near(straight_scatter(&[10, 25, 10]).unwrap(), 150.0, 1e-12);
-        near(straight_dispersion(&[10, 25, 10]).unwrap(), 10.0, 1e-12);
-        assert_eq!(straight_dispersion(&[10, 20]), None);
-        assert_eq!(straight_dispersion(&[0, 0, 0]), None);
+        near(straight_scatter(&[10, 25, 10], 1).unwrap(), 150.0, 1e-12);
+        near(straight_dispersion(&[10, 25, 10], 1).unwrap(), 10.0, 1e-12);
+        assert_eq!(straight_dispersion(&[10, 20], 1), None);
+        assert_eq!(straight_dispersion(&[0, 0, 0], 1), None);
+        // What comes every third time is a line there, and far from one beside its neighbours.
+        let third = [9, 0, 0, 9, 0, 0, 9, 0, 0];
+        assert_eq!(straight_dispersion(&third, 3), Some(0.0));
+        assert!(straight_dispersion(&third, 1) > Some(5.0));
+        assert_eq!(straight_dispersion(&third[..6], 3), None);
     }
 
     /// Of Poisson counts of many, the error of their variance is `√(2/n)`; where one of a hundred

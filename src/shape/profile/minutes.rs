@@ -83,15 +83,20 @@ impl Minutes {
     /// are busy together. 0 where sessions alone explain what there is.
     ///
     /// It is what windows of one, ten and thirty minutes vary by beside a straight line through
-    /// their neighbours. What is slower than that is the curve.
+    /// their neighbours, or through those of an hour before and after, where that is less: what is
+    /// slower, and what comes every hour, as of programs that begin on the hour, is the curve.
     pub fn common_dispersion(&self) -> f64 {
         let mut common = 0.0;
         for minutes in COMMON {
             let mut counts = self.counts(minutes);
             // The last one need not be whole.
             counts.pop();
-            let known = straight_dispersion(&counts).filter(|_| counts.len() >= LEAST_COMMON);
-            let (Some(all), Some(own)) = (known, self.dispersion(minutes)) else { continue };
+            let known = straight_dispersion(&counts, 1).filter(|_| counts.len() >= LEAST_COMMON);
+            let (Some(near), Some(own)) = (known, self.dispersion(minutes)) else { continue };
+            let hour = 60 / minutes;
+            let again = straight_dispersion(&counts, hour);
+            let is_known = counts.len() >= 2 * hour + LEAST_COMMON;
+            let all = again.filter(|_| is_known).map_or(near, |again| again.min(near));
             // Of so many windows, it is known with an error of `√(35/9/n)`.
             let error = (35.0 / 9.0 / as_f64(counts.len() as u64)).sqrt();
             let is_more = all > own.max(1.0) * (1.0 + 2.0 * error);
@@ -200,6 +205,9 @@ mod tests {
         let busy = |minute: u64| if spread(minute / 4).is_multiple_of(4) { 40 } else { 1 };
         let busy = hours(busy, 1).common_dispersion();
         assert!((30.0..200.0).contains(&busy), "{busy}");
+        // What they do every hour is the curve.
+        let hourly = hours(|minute| if minute % 60 == 7 { 900 } else { 1 }, 1).common_dispersion();
+        assert!(hourly <= 0.0, "{hourly}");
         // Of less than half an hour, nothing is known.
         assert!(Minutes::of_windows(&vec![1; 6_000 * 30]).common_dispersion() <= 0.0);
     }

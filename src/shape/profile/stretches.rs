@@ -71,7 +71,7 @@ impl Stretches {
                 let all = as_f64(each) * as_f64(shorter.len() as u64);
                 let share = as_f64(shorter.iter().sum()) / all;
                 let expected = as_f64(each) * share * (1.0 - share);
-                let seen = straight_scatter(&shorter).filter(|_| expected > 0.0);
+                let seen = straight_scatter(&shorter, 1).filter(|_| expected > 0.0);
                 *design = seen.map_or(1.0, |seen| seen / expected).max(*design);
             }
         }
