@@ -163,7 +163,7 @@ impl Fate {
     /// Whether somebody left the request out of the load on purpose: a person who held the run, or
     /// the hook. It is no part of the load that is claimed, nor of what is expected of it.
     pub fn is_set_aside(&self) -> bool {
-        matches!(self, Self::Unsent { reason: Unsent::Held | Unsent::HookSkipped })
+        matches!(self, Self::Unsent { reason } if Unsent::SET_ASIDE.contains(reason))
     }
 
     /// The name in reports and machine output.
@@ -219,6 +219,9 @@ impl Http2Failure {
 }
 
 impl Unsent {
+    /// Those of what was left out of the load on purpose.
+    pub const SET_ASIDE: [Self; 2] = [Self::Held, Self::HookSkipped];
+
     /// The name in reports and machine output.
     pub fn name(self) -> &'static str {
         match self {

@@ -59,6 +59,11 @@ impl Summary {
         unsent.map(|(_, count)| count).sum()
     }
 
+    /// Of those, the ones that were left out of the load on purpose.
+    pub fn set_aside(&self) -> u64 {
+        Unsent::SET_ASIDE.iter().filter_map(|reason| self.fates.get(reason.name())).sum()
+    }
+
     /// Folds one arrival and what became of it. Samples may come in any order.
     pub fn add(&mut self, arrival: &Arrival, sample: &Sample) {
         let error = is_error(arrival, sample);

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::sample::Unsent;
 use crate::scenario::expectation::clauses::After;
 use crate::scenario::expectation::{Bound, Expectation, MetricName, Value};
 use crate::stats::counts::{as_f64, as_index};
@@ -232,7 +231,7 @@ fn in_whole(expectation: &Expectation, seen: &Seen<'_>) -> Result<(Measured, Str
         };
     }
     let known = &summary.recorded_latency;
-    let aside = set_aside(summary);
+    let aside = summary.set_aside();
     let asked = summary.arrivals - aside;
     let unsent = summary.unsent() - aside;
     match expectation.metric {
@@ -324,10 +323,4 @@ fn share(part: u64, whole: u64, without: &str) -> Result<(f64, String), String> 
     }
     let share = as_f64(part) / as_f64(whole);
     Ok((share, format_share(share)))
-}
-
-/// Arrivals that were left out of the load on purpose.
-fn set_aside(summary: &Summary) -> u64 {
-    let count = |reason: Unsent| summary.fates.get(reason.name()).copied().unwrap_or(0);
-    count(Unsent::Held) + count(Unsent::HookSkipped)
 }

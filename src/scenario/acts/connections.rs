@@ -197,12 +197,10 @@ fn number(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::parse::from_text;
+    use crate::scenario::acts::tests::with_act;
 
     fn read(act: &str) -> Result<ConnectionsOptions, String> {
-        let text = format!("recording: a.pcap\ntarget: {{ url: stage }}\nacts:\n  - {act}\n");
-        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
-        Ok(scenario.acts.connections.unwrap())
+        Ok(with_act(act)?.connections.unwrap())
     }
 
     #[test]

@@ -189,12 +189,10 @@ pub(crate) fn path(text: &str) -> Result<PathBuf, Mistake> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::parse::from_text;
+    use crate::scenario::acts::tests::with_act;
 
     fn read(act: &str) -> Result<FingerprintOptions, String> {
-        let text = format!("recording: a.pcap\ntarget: {{ url: stage }}\nacts:\n  - {act}\n");
-        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
-        Ok(scenario.acts.fingerprint.unwrap())
+        Ok(with_act(act)?.fingerprint.unwrap())
     }
 
     #[test]

@@ -133,14 +133,12 @@ fn largest(text: &str) -> Result<u64, Mistake> {
 
 #[cfg(test)]
 mod tests {
-    use crate::scenario::parse::from_text;
+    use crate::scenario::acts::tests::with_act;
 
     use super::*;
 
     fn read(act: &str) -> Result<PayloadsOptions, String> {
-        let text = format!("recording: a.pcap\ntarget: {{ url: stage }}\nacts:\n  - {act}\n");
-        let scenario = from_text(&text, "s.yaml").map_err(|error| error.to_string())?;
-        Ok(scenario.acts.payloads.unwrap())
+        Ok(with_act(act)?.payloads.unwrap())
     }
 
     #[test]

@@ -7,6 +7,11 @@ fn scenario(url: &str, rest: &str) -> Result<Scenario, String> {
     from_text(&text, "s.yaml").map_err(|error| error.to_string())
 }
 
+/// The acts of a scenario whose fourth line has one.
+pub(super) fn with_act(act: &str) -> Result<Acts, String> {
+    scenario("stage", &format!("acts:\n  - {act}")).map(|scenario| scenario.acts)
+}
+
 #[test]
 fn acts_are_read_and_without_any_the_load_is_replayed() {
     let words = "acts: [ capacity, replay, cold, payloads, connections, canary, fingerprint ]";
