@@ -72,7 +72,7 @@ fn nginx_sees_every_request_on_its_connection() {
     assert_eq!(report["routes"][0]["route"], "GET /item/*");
     // What never was recorded is nowhere claimed, and the query is in no report.
     let page = page(folder.path());
-    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = ran.words();
     for text in [&said, &page] {
         assert!(text.contains("100/s for 2 s, 7 connections"), "{text}");
         assert!(!text.to_lowercase().contains("recorded"), "{text}");

@@ -60,7 +60,15 @@ impl Ran {
         let words = self.stdout.split_whitespace().chain(self.stderr.split_whitespace());
         words.collect::<Vec<_>>().join(" ")
     }
+
+    /// It says that this machine did not keep up, so that nothing else is known.
+    pub(crate) fn is_spoiled(&self) -> bool {
+        self.words().contains("this machine did not produce the ")
+    }
 }
+
+/// A run that this machine spoiled is repeated, but not more often than this.
+pub(crate) const ATTEMPTS: usize = 4;
 
 /// Runs the program in `folder`. It is stopped after two minutes, so that nothing hangs.
 pub(crate) fn peakhour(folder: &Path, arguments: &[&str]) -> Ran {

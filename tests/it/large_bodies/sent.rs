@@ -157,7 +157,7 @@ fn a_hook_is_told_the_length_and_the_plan_says_what_is_not_looked_into() {
     );
     let ran = replayed(folder.path());
     assert!(taken(&server, "signed") == body, "{ran:?}");
-    let said = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = ran.words();
     assert!(said.contains("of 1 body too large for memory it was told the length"), "{said}");
     assert!(said.contains("the bodies of 1 request are over 1 MiB"), "{said}");
 }
